@@ -1,0 +1,75 @@
+/** The only reader of the environment and of `COMPANION_HOME/config.json`. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { childEnvironment } from './child-environment.js';
+import { homeSchema, type Settings, settingsSchema } from './settings.js';
+
+/** Everything that can be set, once and for the life of the process. */
+export interface Config extends Readonly<Settings> {
+  /** `COMPANION_HOME`, absolute. */
+  readonly home: string;
+  /** What a CLI child finds in its environment. */
+  readonly childEnvironment: Readonly<Record<string, string>>;
+}
+
+/** A setting has a wrong value. The message names it, says what is wrong and what is allowed; never the value itself. */
+export class ConfigError extends Error {}
+
+export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config {
+  const home = parseHome(environment['COMPANION_HOME']);
+  const file = readConfigFile(join(home, 'config.json'));
+  const names = Object.keys(settingsSchema.shape);
+  const given: Record<string, unknown> = { ...file };
+  for (const name of names) {
+    const value = environment[name];
+    if (value !== undefined && value !== '') given[name] = value;
+  }
+  const parsed = settingsSchema.safeParse(given);
+  if (!parsed.success) throw settingError(parsed.error, given);
+  return Object.freeze({ ...parsed.data, home, childEnvironment: childEnvironment(environment, names) });
+}
+
+/** Where the daemon lives, for the commands that only want to speak to it. */
+export const loadHome = (environment: NodeJS.ProcessEnv = process.env): string =>
+  parseHome(environment['COMPANION_HOME']);
+
+function parseHome(value: string | undefined): string {
+  const parsed = homeSchema.safeParse(value === '' ? undefined : value);
+  if (!parsed.success) throw new ConfigError(`COMPANION_HOME ${parsed.error.issues[0]?.message ?? 'is not valid'}`);
+  return parsed.data;
+}
+
+const SCALAR = z.union([z.string(), z.number().transform(String), z.boolean().transform(String)]);
+
+/** Values may be written as JSON numbers and booleans. An unknown name is an error: it is likely misspelt. */
+function readConfigFile(path: string): Record<string, string> {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
+    throw new ConfigError(`${path} cannot be read: ${(error as Error).message}`);
+  }
+  const parsed = z.record(z.string(), SCALAR).safeParse(parseJson(text));
+  if (!parsed.success) throw new ConfigError(`${path} must be a JSON object of setting names and plain values`);
+  const unknown = Object.keys(parsed.data).find((name) => !Object.hasOwn(settingsSchema.shape, name));
+  if (unknown !== undefined) throw new ConfigError(`${path}: ${unknown} is not the name of a setting`);
+  return parsed.data;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Secrets are never repeated; other values are, for they show what was mistyped. */
+function settingError(error: z.ZodError, given: Record<string, unknown>): ConfigError {
+  const issue = error.issues[0];
+  const name = String(issue?.path[0] ?? 'a setting');
+  const value = name === 'AUTH_TOKEN' ? '(not shown)' : JSON.stringify(given[name]);
+  return new ConfigError(`${name} is ${value}, but ${issue?.message ?? 'this is not valid'}`);
+}

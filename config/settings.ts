@@ -1,0 +1,78 @@
+/** Every setting: its name, what is allowed and what it is without one. */
+import { isIP } from 'node:net';
+import { homedir, totalmem } from 'node:os';
+import { isAbsolute, join, resolve } from 'node:path';
+import { z } from 'zod';
+import { modelSchema, permissionModeSchema } from '../protocol/scalars.js';
+
+const MIB = 1024 * 1024;
+const CHILD_BYTES = 300 * MIB;
+
+const expand = (path: string) => (path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : path);
+const absolutePath = z.string().transform(expand).refine(isAbsolute, { error: 'must be an absolute path' });
+
+const list = (separator: RegExp) =>
+  z.string().transform((text) =>
+    text
+      .split(separator)
+      .map((part) => part.trim())
+      .filter(Boolean),
+  );
+
+const hostName = /^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/;
+const host = z
+  .string()
+  .refine((text) => isIP(text) > 0 || hostName.test(text), { error: 'must be a host name or an IP address' });
+
+const flag = z.enum(['true', 'false'], { error: 'must be true or false' }).transform((text) => text === 'true');
+
+const origins = list(/[\s,]+/).refine((all) => all.every(isOrigin), {
+  error: 'must be origins such as https://example.org, separated by commas',
+});
+
+function isOrigin(text: string): boolean {
+  return URL.canParse(text) && new URL(text).origin === text;
+}
+
+const publicUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' });
+
+const port = z.coerce
+  .number({ error: 'must be a whole number from 0 to 65535' })
+  .int({ error: 'must be a whole number from 0 to 65535' })
+  .min(0, { error: 'must be a whole number from 0 to 65535' })
+  .max(65_535, { error: 'must be a whole number from 0 to 65535' });
+
+const processes = z.coerce
+  .number({ error: 'must be a whole number of at least 1' })
+  .int({ error: 'must be a whole number of at least 1' })
+  .min(1, { error: 'must be a whole number of at least 1' });
+
+export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
+
+/** Names are those of the environment; a value comes as text. */
+export const settingsSchema = z.object({
+  PORT: port.default(3001),
+  HOST: host.default('127.0.0.1'),
+  PUBLIC_URL: publicUrl.optional(),
+  ALLOWED_HOSTS: list(/[\s,]+/).default([]),
+  ALLOWED_ORIGINS: origins.default([]),
+  TRUST_PROXY: flag.default(false),
+  PROJECT_ROOTS: list(/:/)
+    .transform((roots) => roots.map((root) => resolve(expand(root))))
+    .refine((roots) => roots.length > 0, { error: 'must name at least one folder' })
+    .default(() => [homedir()]),
+  AUTH_TOKEN: z.string().min(32, { error: 'must have at least 32 characters' }).optional(),
+  WS_QUERY_TOKEN: z.enum(['allow', 'deny'], { error: 'must be allow or deny' }).default('allow'),
+  CLAUDE_PATH: absolutePath.optional(),
+  CLAUDE_MODEL: modelSchema.optional(),
+  CLAUDE_PERMISSION_MODE: permissionModeSchema.optional(),
+  CLAUDE_ALLOWED_TOOLS: list(/,(?![^(]*\))/).default([]),
+  CLAUDE_DISALLOWED_TOOLS: list(/,(?![^(]*\))/).default([]),
+  ALLOW_BYPASS: flag.default(false),
+  MAX_PROCESSES: processes.default(() => Math.max(2, Math.floor(totalmem() / CHILD_BYTES))),
+  LOG_LEVEL: z.enum(LOG_LEVELS, { error: `must be one of ${LOG_LEVELS.join(', ')}` }).default('info'),
+});
+export type Settings = z.infer<typeof settingsSchema>;
+export type SettingName = keyof Settings;
+
+export const homeSchema = absolutePath.default(() => join(homedir(), '.claude-companion'));

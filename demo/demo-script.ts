@@ -1,0 +1,95 @@
+/** What Claude says in the demo: enough to try text, tools, permissions, questions and plans. */
+import type { ApiMessage, ApiRequest, Reply, ReplyBlock, Script } from './messages-api.js';
+
+const PACE = { chunk: 12, delayMs: 25 };
+
+const text = (words: string): ReplyBlock => ({ kind: 'text', text: words, ...PACE });
+const message = (...blocks: ReplyBlock[]): Reply => ({ kind: 'message', blocks });
+
+const INTRODUCTION = `Hello! This is the demo of Claude Companion. I am the real Claude CLI, but my answers come from a script.
+
+Try one of these:
+- "run something": I ask for permission to use a tool
+- "write a file": another permission, with a file in the end
+- "ask me": I ask you a question
+- "tell me a long story": text that streams for a while, to interrupt or to reconnect to`;
+
+const STORY = Array.from(
+  { length: 40 },
+  (_, line) => `Line ${line + 1}: the phone went into the tunnel, the daemon wrote on, and no word was lost.`,
+).join('\n');
+
+interface Scene {
+  words: RegExp;
+  begin: () => Reply;
+  end: string;
+}
+
+const SCENES: Scene[] = [
+  {
+    words: /\b(run|command|tool|bash)\b/i,
+    begin: () =>
+      message(text('I would like to look around. '), {
+        kind: 'tool',
+        name: 'Bash',
+        input: {
+          command: 'date > demo.txt && cat demo.txt && ls -la',
+          description: 'Note the time and list the files',
+        },
+      }),
+    end: 'That is what the tool said. Ask for another one, or send the next prompt.',
+  },
+  {
+    words: /\b(write|file|create)\b/i,
+    begin: () =>
+      message(text('I will write a small file. '), {
+        kind: 'tool',
+        name: 'Write',
+        input: {
+          file_path: `hello-${Date.now()}.md`,
+          content: '# Hello\n\nWritten by the demo of Claude Companion.\n',
+        },
+      }),
+    end: 'Done, if you allowed it.',
+  },
+  {
+    words: /\b(ask|question)\b/i,
+    begin: () =>
+      message({
+        kind: 'tool',
+        name: 'AskUserQuestion',
+        input: {
+          questions: [
+            {
+              question: 'Which colour shall the button have?',
+              header: 'Colour',
+              multiSelect: false,
+              options: [
+                { label: 'Blue', description: 'Calm' },
+                { label: 'Red', description: 'Loud' },
+              ],
+            },
+          ],
+        },
+      }),
+    end: 'A good choice.',
+  },
+  { words: /\b(long|story)\b/i, begin: () => message(text(STORY)), end: '' },
+];
+
+/** Answers a prompt by the words in it; after a tool, closes the scene. */
+export const demoScript: Script = (request: ApiRequest): Reply => {
+  const at = request.messages.findLastIndex((one) => one.role === 'user' && promptOf(one) !== undefined);
+  const prompt = at === -1 ? '' : (promptOf(request.messages[at]) ?? '');
+  const scene = SCENES.find(({ words }) => words.test(prompt));
+  const begun = request.messages.slice(at + 1).some(({ role }) => role === 'assistant');
+  if (!scene) return message(text(INTRODUCTION));
+  return begun ? message(text(scene.end)) : scene.begin();
+};
+
+/** What a person wrote; tool results and the CLI's own reminders are not. */
+function promptOf(one: ApiMessage | undefined): string | undefined {
+  if (!one) return undefined;
+  if (typeof one.content === 'string') return one.content;
+  return one.content.findLast(({ type, text: words }) => type === 'text' && !words?.startsWith('<'))?.text;
+}

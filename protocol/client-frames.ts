@@ -1,0 +1,130 @@
+/** What a client may send over the WebSocket: one schema for the `data` of each frame type. */
+import { z } from 'zod';
+import {
+  attachmentsSchema,
+  claudeSessionIdSchema,
+  fieldSchema,
+  modelSchema,
+  permissionIdSchema,
+  permissionModeSchema,
+  promptIdSchema,
+  promptTextSchema,
+  requiredFieldSchema,
+  seqSchema,
+  sessionIdSchema,
+  toolRulesSchema,
+} from './scalars.js';
+
+const MAX_LIST = 1000;
+const sessionIds = z.array(sessionIdSchema).max(MAX_LIST);
+
+export const cursorSchema = z.object({ epoch: requiredFieldSchema, seq: seqSchema });
+export type Cursor = z.infer<typeof cursorSchema>;
+
+export const streamOptionsSchema = z.object({
+  sessionName: fieldSchema.optional(),
+  preserveContext: z.boolean().optional(),
+  model: modelSchema.optional(),
+  permissionMode: permissionModeSchema.optional(),
+  allowedTools: toolRulesSchema.optional(),
+  resume: claudeSessionIdSchema.optional(),
+  fork: z.boolean().optional(),
+});
+export type StreamOptions = z.infer<typeof streamOptionsSchema>;
+
+const nonEmptyPrompt = promptTextSchema.refine((text) => text.trim().length > 0, { error: 'must not be empty' });
+
+/** A command without a text still says something when it carries an image. */
+const promptOrAttachment = <T extends { prompt: string; attachments?: unknown[] | undefined }>(data: T) =>
+  data.prompt.trim().length > 0 || (data.attachments?.length ?? 0) > 0;
+
+/** How a person answers a permission request, a question or a plan; a question's option label is allowed as well. */
+export const PERMISSION_ANSWERS = ['y', 'yes', 'allow', 'n', 'no', 'deny', 'a', 'always'] as const;
+
+export const permissionAnswerFields = {
+  response: requiredFieldSchema,
+  remember: z.boolean(),
+  updatedInput: z.record(z.string(), z.unknown()).optional(),
+  answers: z.record(fieldSchema, fieldSchema).optional(),
+  message: fieldSchema.optional(),
+};
+
+const ASK_TIMEOUT_MAX_MS = 3_600_000;
+
+export const CLIENT_FRAMES = {
+  subscribe: z.object({
+    events: z.array(requiredFieldSchema).max(MAX_LIST),
+    sessionIds: sessionIds.optional(),
+    cursors: z.record(requiredFieldSchema, cursorSchema).optional(),
+  }),
+  unsubscribe: z.object({ sessionIds }),
+  ack: z.object({ sessionId: sessionIdSchema, seq: seqSchema }),
+  streamStart: z.object({
+    prompt: promptTextSchema,
+    workingDirectory: requiredFieldSchema.optional(),
+    options: streamOptionsSchema.optional(),
+    attachments: attachmentsSchema.optional(),
+  }),
+  streamSend: z
+    .object({
+      sessionId: sessionIdSchema,
+      prompt: promptTextSchema,
+      attachments: attachmentsSchema.optional(),
+      mode: z.enum(['queue', 'steer']).optional(),
+    })
+    .refine(promptOrAttachment, { path: ['prompt'], error: 'must not be empty without attachments' }),
+  cancelPrompt: z.object({ promptId: promptIdSchema }),
+  interrupt: z.object({ sessionId: sessionIdSchema, clearQueue: z.boolean().optional() }),
+  streamClose: z.object({ sessionId: sessionIdSchema, reason: fieldSchema }),
+  permission: z.object({
+    sessionId: sessionIdSchema,
+    permissionId: permissionIdSchema.optional(),
+    ...permissionAnswerFields,
+  }),
+  setModel: z.object({ sessionId: sessionIdSchema, model: modelSchema }),
+  setPermissionMode: z.object({ sessionId: sessionIdSchema, mode: permissionModeSchema }),
+  setWorkingDirectory: z.object({ workingDirectory: requiredFieldSchema }),
+  claudeCommand: z.object({
+    command: nonEmptyPrompt,
+    projectPath: requiredFieldSchema,
+    sessionId: sessionIdSchema.optional(),
+  }),
+  ask: z.object({
+    prompt: nonEmptyPrompt,
+    workingDirectory: requiredFieldSchema.optional(),
+    options: z.object({ format: z.enum(['text', 'json']), timeout: z.int().min(1).max(ASK_TIMEOUT_MAX_MS) }).optional(),
+  }),
+  getMessageHistory: z.object({
+    sessionId: sessionIdSchema,
+    limit: z.int().min(1).max(MAX_LIST).optional(),
+    offset: seqSchema.optional(),
+    before: seqSchema.optional(),
+    after: seqSchema.optional(),
+  }),
+  registerDevice: z.object({
+    token: requiredFieldSchema,
+    platform: z.enum(['ios', 'web', 'ntfy']),
+    environment: z.enum(['production', 'sandbox']).optional(),
+    bundleId: fieldSchema.optional(),
+    name: fieldSchema.optional(),
+    preferences: z.record(z.string(), z.unknown()).optional(),
+    encryptionKey: fieldSchema.optional(),
+  }),
+  clientBackgrounding: z.object({}),
+  clientForegrounding: z.object({}),
+  reauthenticate: z.object({ token: requiredFieldSchema }),
+  ping: z.object({}),
+} as const;
+
+export type ClientFrameType = keyof typeof CLIENT_FRAMES;
+
+/** The `data` of a client frame, checked. */
+export type ClientData<T extends ClientFrameType> = z.infer<(typeof CLIENT_FRAMES)[T]>;
+
+/** The `data` of a client frame as a client writes it. */
+export type ClientInput<T extends ClientFrameType> = z.input<(typeof CLIENT_FRAMES)[T]>;
+
+/** A checked client frame; switch on `type` to know its `data`. */
+export type ClientFrame = {
+  [T in ClientFrameType]: { type: T; requestId: string | null; data: ClientData<T> };
+}[ClientFrameType];

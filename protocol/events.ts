@@ -1,0 +1,117 @@
+/** The durable events: the schema of each one's `data`. Clients parse with these; the daemon uses their types. */
+import { z } from 'zod';
+import { contentBlockSchema, usageSchema } from './content.js';
+import { errorCodeSchema, errorDetailsSchema } from './error-codes.js';
+import { sessionStatusSchema, timestampSchema } from './scalars.js';
+
+const id = z.string().min(1);
+
+export const EVENTS = {
+  humanMessage: z.object({
+    messageId: id,
+    content: z.array(contentBlockSchema),
+    deviceId: z.string(),
+    promptId: id,
+    truncated: z.boolean().optional(),
+  }),
+  systemInit: z.object({
+    type: z.literal('system'),
+    sessionId: id,
+    workingDirectory: z.string(),
+    availableTools: z.array(z.string()),
+    mcpServers: z.array(z.string()),
+    model: z.string(),
+    permissionMode: z.string(),
+    claudeSessionId: z.string(),
+    timestamp: timestampSchema,
+  }),
+  assistantMessage: z.object({
+    type: z.literal('assistant'),
+    messageId: id,
+    blockIndex: z.int().nonnegative(),
+    content: z.array(contentBlockSchema).length(1),
+    model: z.string().optional(),
+    usage: usageSchema.optional(),
+    parentToolUseId: z.string().optional(),
+    partial: z.boolean().optional(),
+    truncated: z.boolean().optional(),
+    timestamp: timestampSchema,
+  }),
+  toolUse: z.object({
+    type: z.literal('tool_use'),
+    toolName: z.string(),
+    toolInput: z.unknown(),
+    toolId: id,
+    parentToolUseId: z.string().optional(),
+    truncated: z.boolean().optional(),
+    timestamp: timestampSchema,
+  }),
+  toolResult: z.object({
+    type: z.literal('tool_result'),
+    toolName: z.string(),
+    toolId: id,
+    result: z.string().optional(),
+    success: z.boolean(),
+    error: z.string().optional(),
+    truncated: z.boolean().optional(),
+    parentToolUseId: z.string().optional(),
+    timestamp: timestampSchema,
+  }),
+  permissionRequest: z.object({
+    permissionId: id,
+    sessionId: id,
+    kind: z.enum(['tool', 'question', 'plan']),
+    toolName: z.string(),
+    toolInput: z.unknown(),
+    prompt: z.string(),
+    options: z.array(z.string()),
+    default: z.string(),
+    defaultOption: z.string(),
+    suggestions: z.array(z.unknown()).optional(),
+    timeout: z.number(),
+    truncated: z.boolean().optional(),
+  }),
+  permissionResolved: z.object({
+    permissionId: id,
+    sessionId: id,
+    decision: z.enum(['allow', 'deny', 'expired', 'cancelled']),
+    byDeviceId: z.string().optional(),
+  }),
+  streamComplete: z.object({
+    sessionId: id,
+    promptId: id.optional(),
+    steered: z.array(id).optional(),
+    finalResult: z.string(),
+    subtype: z.string(),
+    isError: z.boolean(),
+    duration: z.number(),
+    cost: z.number().optional(),
+    usage: usageSchema.optional(),
+    numTurns: z.number(),
+    truncated: z.boolean().optional(),
+  }),
+  sessionStatus: z.object({
+    sessionId: id,
+    status: sessionStatusSchema,
+    lastActivity: timestampSchema,
+    messageCount: z.int(),
+    totalCost: z.number().optional(),
+    model: z.string().optional(),
+    permissionMode: z.string().optional(),
+    queueDepth: z.int(),
+    background: z.array(z.unknown()).optional(),
+    reason: z.string().optional(),
+  }),
+  error: z.object({
+    sessionId: id,
+    code: errorCodeSchema,
+    message: z.string(),
+    details: errorDetailsSchema.optional(),
+  }),
+} as const;
+
+export type EventType = keyof typeof EVENTS;
+export type EventData<T extends EventType> = z.infer<(typeof EVENTS)[T]>;
+
+/** A durable event before it has a place in the journal; switch on `type` to know its `data`. */
+export type SessionEvent = { [T in EventType]: { type: T; data: EventData<T> } }[EventType];

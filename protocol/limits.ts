@@ -1,0 +1,22 @@
+/** Sizes of the wire, in bytes of UTF-8 unless a name says otherwise. Larger input is refused, larger output is cut. */
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** A client frame above this closes the connection with 1009. */
+export const MAX_CLIENT_FRAME_BYTES = 12 * MIB;
+/** The text of one prompt. */
+export const MAX_PROMPT_BYTES = MIB;
+/** All attachments of one prompt together, decoded. */
+export const MAX_ATTACHMENTS_BYTES = 8 * MIB;
+/** Every other string of a client frame. */
+export const MAX_FIELD_BYTES = 64 * KIB;
+/** No event frame is larger; longer strings keep their head and tail. */
+export const MAX_EVENT_FRAME_BYTES = 256 * KIB;
+/** `streamComplete.finalResult` keeps this much of its end. */
+export const MAX_FINAL_RESULT_BYTES = 8 * KIB;
+/** One page of `getMessageHistory`. */
+export const MAX_HISTORY_PAGE_BYTES = 256 * KIB;
+
+export const PROTOCOL_VERSION = 1;
+export const HEARTBEAT_MS = 25_000;
+export const PONG_TIMEOUT_MS = 10_000;

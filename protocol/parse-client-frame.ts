@@ -1,0 +1,57 @@
+import { z } from 'zod';
+import { CLIENT_FRAMES, type ClientFrame, type ClientFrameType } from './client-frames.js';
+import { CompanionError, invalid } from './error-codes.js';
+
+/** A frame that was understood, or the error that answers it; `requestId` is there whenever it could be read. */
+export type ParsedFrame =
+  | { ok: true; frame: ClientFrame }
+  | { ok: false; requestId: string | null; error: CompanionError };
+
+const MAX_REQUEST_ID = 128;
+
+const envelopeSchema = z.object({
+  type: z.string().min(1).max(64),
+  requestId: z.string().min(1).max(MAX_REQUEST_ID).nullish(),
+  timestamp: z.string().max(64).nullish(),
+  data: z.record(z.string(), z.unknown()).nullish(),
+});
+
+/** Parses one text frame of a client. Never throws. */
+export function parseClientFrame(text: string): ParsedFrame {
+  let raw: unknown;
+  try {
+    raw = JSON.parse(text);
+  } catch {
+    return { ok: false, requestId: null, error: invalid('frame', 'must be JSON') };
+  }
+  const requestId = readRequestId(raw);
+  const envelope = envelopeSchema.safeParse(raw);
+  if (!envelope.success) return { ok: false, requestId, error: toCompanionError(envelope.error, 'frame') };
+  const { type, data } = envelope.data;
+  if (!isFrameType(type)) {
+    return { ok: false, requestId, error: invalid('type', 'must be a frame type of this protocol') };
+  }
+  const parsed = CLIENT_FRAMES[type].safeParse(data ?? {});
+  if (!parsed.success) return { ok: false, requestId, error: toCompanionError(parsed.error, 'data') };
+  return { ok: true, frame: { type, requestId, data: parsed.data } as ClientFrame };
+}
+
+const isFrameType = (type: string): type is ClientFrameType => Object.hasOwn(CLIENT_FRAMES, type);
+
+function readRequestId(raw: unknown): string | null {
+  if (typeof raw !== 'object' || raw === null || !('requestId' in raw)) return null;
+  const { requestId } = raw;
+  return typeof requestId === 'string' && requestId.length <= MAX_REQUEST_ID ? requestId : null;
+}
+
+/** The first problem of a failed parse as an error that names field and rule. `whole` names the value itself. */
+export function toCompanionError(error: z.ZodError, whole: string): CompanionError {
+  const issue = error.issues[0];
+  if (!issue) return invalid(whole, 'is not valid');
+  const field = issue.path.length > 0 ? issue.path.join('.') : whole;
+  const rule = issue.message;
+  const tooLarge = issue.code === 'custom' && issue.params?.['tooLarge'] === true;
+  return tooLarge
+    ? new CompanionError('PAYLOAD_TOO_LARGE', `${field}: ${rule}`, { field, rule })
+    : invalid(field, rule);
+}

@@ -1,0 +1,104 @@
+/** Bodies and queries of the REST interface. */
+import { z } from 'zod';
+import { streamOptionsSchema } from './client-frames.js';
+import { errorCodeSchema, errorDetailsSchema } from './error-codes.js';
+import { fieldSchema, requiredFieldSchema, sessionStatusSchema, timestampSchema } from './scalars.js';
+
+const metadataSchema = z.record(z.string(), z.unknown());
+
+/** `POST /api/sessions`: exactly one of the three says which directory. */
+export const createSessionSchema = streamOptionsSchema
+  .extend({
+    workingDirectory: requiredFieldSchema.optional(),
+    projectPath: requiredFieldSchema.optional(),
+    folderName: requiredFieldSchema.optional(),
+    context: fieldSchema.optional(),
+    metadata: metadataSchema.optional(),
+  })
+  .refine((body) => [body.workingDirectory, body.projectPath, body.folderName].filter(Boolean).length === 1, {
+    path: ['workingDirectory'],
+    error: 'exactly one of workingDirectory, projectPath and folderName must be given',
+  });
+export type CreateSession = z.infer<typeof createSessionSchema>;
+
+export const patchSessionSchema = z
+  .object({
+    sessionName: fieldSchema.optional(),
+    model: streamOptionsSchema.shape.model,
+    permissionMode: streamOptionsSchema.shape.permissionMode,
+    context: fieldSchema.optional(),
+    metadata: metadataSchema.optional(),
+  })
+  .refine((body) => Object.values(body).some((value) => value !== undefined), {
+    error: 'at least one of sessionName, model, permissionMode, context and metadata must be given',
+  });
+export type PatchSession = z.infer<typeof patchSessionSchema>;
+
+export const listSessionsSchema = z.object({
+  status: z.enum(['active', 'inactive', 'archived', ...sessionStatusSchema.options]).optional(),
+  limit: z.coerce.number().int().min(1).max(1000).default(100),
+  offset: z.coerce.number().int().min(0).default(0),
+  projectPath: requiredFieldSchema.optional(),
+});
+export type ListSessions = z.infer<typeof listSessionsSchema>;
+
+export const deleteSessionSchema = z.object({ purge: z.enum(['true', 'false']).default('false') });
+
+export const sessionViewSchema = z.object({
+  id: z.string(),
+  sessionId: z.string(),
+  workingDirectory: z.string(),
+  projectPath: z.string(),
+  projectName: z.string(),
+  sessionName: z.string().optional(),
+  status: sessionStatusSchema,
+  isWorking: z.boolean(),
+  claudeSessionId: z.string().optional(),
+  model: z.string().optional(),
+  permissionMode: z.string().optional(),
+  pid: z.int().optional(),
+  memoryBytes: z.int().optional(),
+  queueDepth: z.int(),
+  openPermissions: z.int(),
+  messageCount: z.int(),
+  totalCost: z.number(),
+  createdAt: timestampSchema,
+  updatedAt: timestampSchema,
+  lastActivity: timestampSchema,
+  context: z.string().optional(),
+  metadata: metadataSchema.optional(),
+  reused: z.boolean().optional(),
+});
+export type SessionView = z.infer<typeof sessionViewSchema>;
+
+const checkSchema = z.string();
+export const healthSchema = z.object({
+  status: z.enum(['healthy', 'degraded', 'unhealthy']),
+  ok: z.boolean(),
+  version: z.string(),
+  timestamp: timestampSchema,
+  uptime_seconds: z.number(),
+  claudeCodeAvailable: z.boolean(),
+  active_sessions: z.int(),
+  checks: z.object({
+    database: checkSchema,
+    claude: checkSchema,
+    memory: checkSchema,
+    disk: checkSchema,
+    push: checkSchema,
+  }),
+  /** What to do about each check that is not `ok`. */
+  remedies: z.array(z.string()).optional(),
+});
+export type Health = z.infer<typeof healthSchema>;
+
+export const errorBodySchema = z.object({
+  error: z.object({
+    code: errorCodeSchema,
+    message: z.string(),
+    status: z.int(),
+    requestId: z.string(),
+    details: errorDetailsSchema.optional(),
+  }),
+});
+export type ErrorBody = z.infer<typeof errorBodySchema>;

@@ -1,0 +1,31 @@
+import type { IncomingMessage } from 'node:http';
+
+export interface HostPolicyOptions {
+  /** Names by which this daemon may be called, without ports. */
+  hosts: readonly string[];
+  /** Origins of pages that may speak to it besides those of its own hosts. */
+  origins: readonly string[];
+}
+
+export interface HostPolicy {
+  /** Whether the `Host` and, where there is one, the `Origin` of a request are ours. */
+  allows(request: IncomingMessage): boolean;
+}
+
+const LOOPBACK = ['localhost', '127.0.0.1', '::1', '[::1]'];
+
+/**
+ * A page on another site can make a browser connect to a loopback port, also under a name of its own that resolves to
+ * it (DNS rebinding). So the name that was called must be ours, and so must the page that calls.
+ */
+export function createHostPolicy({ hosts, origins }: HostPolicyOptions): HostPolicy {
+  const names = new Set([...LOOPBACK, ...hosts].map((name) => name.toLowerCase()));
+  const allowedOrigins = new Set(origins);
+  const isOurs = (url: string) => URL.canParse(url) && names.has(new URL(url).hostname.toLowerCase());
+  return {
+    allows: ({ headers: { host, origin } }) => {
+      if (host === undefined || !isOurs(`http://${host}`)) return false;
+      return origin === undefined || allowedOrigins.has(origin) || isOurs(origin);
+    },
+  };
+}

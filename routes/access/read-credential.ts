@@ -1,0 +1,36 @@
+import type { IncomingMessage } from 'node:http';
+
+const BEARER_PROTOCOL = 'companion.bearer.';
+
+/** The credential of an HTTP request: `Authorization: Bearer` or `x-api-key`. */
+export function httpCredential({ headers }: Pick<IncomingMessage, 'headers'>): string | undefined {
+  const bearer = /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1];
+  const key = headers['x-api-key'];
+  return bearer ?? (typeof key === 'string' ? key : undefined);
+}
+
+export interface UpgradeCredentialOptions {
+  request: Pick<IncomingMessage, 'headers' | 'url'>;
+  queryToken: boolean;
+}
+
+/** The credential of a WebSocket upgrade, first found: header, subprotocol, query. */
+export function upgradeCredential({ request, queryToken }: UpgradeCredentialOptions): string | undefined {
+  return (
+    httpCredential(request) ??
+    protocolToken(request) ??
+    (queryToken ? queryOf(request).get('token') : null) ??
+    undefined
+  );
+}
+
+/** The query of a request's URL. */
+export const queryOf = ({ url = '/' }: Pick<IncomingMessage, 'url'>): URLSearchParams =>
+  new URLSearchParams(url.includes('?') ? url.slice(url.indexOf('?') + 1) : '');
+
+/** Browsers cannot set headers on a WebSocket; the subprotocol carries the token as base64url. */
+function protocolToken({ headers }: Pick<IncomingMessage, 'headers'>): string | undefined {
+  const offered = (headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
+  const bearer = offered.find((name) => name.startsWith(BEARER_PROTOCOL));
+  return bearer && Buffer.from(bearer.slice(BEARER_PROTOCOL.length), 'base64url').toString('utf8');
+}

@@ -1,0 +1,77 @@
+import { randomUUID } from 'node:crypto';
+import express, { type Express, type RequestHandler } from 'express';
+import helmet from 'helmet';
+import { CompanionError } from '../../protocol/error-codes.js';
+import { httpCredential } from '../access/read-credential.js';
+import type { RouteServices } from '../route-services.js';
+import { createHealthRoutes } from './health-routes.js';
+import { createErrorHandler, requestIdOf } from './http-errors.js';
+import { createLocalRoutes } from './local-routes.js';
+import { authenticated, setPrincipal } from './principal.js';
+import { createSessionRoutes } from './session-routes.js';
+
+const BODY_LIMIT = '1mb';
+
+export interface AppOptions {
+  services: RouteServices;
+  /** Serves the local socket: whoever can open it is the owner. */
+  local: boolean;
+}
+
+/** The HTTP side of the daemon. */
+export function createApp({ services, local }: AppOptions): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.set('trust proxy', services.trustProxy ? 'loopback' : false);
+  app.use(identifyRequest(services));
+  app.use(helmet());
+  if (!local) app.use(checkHost(services));
+  app.use(local ? asOwner(services) : withPrincipal(services));
+  app.use(createHealthRoutes(services));
+  app.use(authenticated);
+  app.use(express.json({ limit: BODY_LIMIT }));
+  app.use(['/api/sessions', '/api/claude-code/sessions'], createSessionRoutes(services));
+  if (local) app.use('/local', createLocalRoutes(services));
+  app.use((_request, _response, next) => next(new CompanionError('NOT_FOUND', 'There is nothing at this address.')));
+  app.use(createErrorHandler(services.log));
+  return app;
+}
+
+const identifyRequest =
+  ({ log }: RouteServices): RequestHandler =>
+  (request, response, next) => {
+    const given = request.get('x-request-id');
+    const requestId = given && /^[\w.-]{1,128}$/.test(given) ? given : randomUUID();
+    response.setHeader('X-Request-Id', requestId);
+    const started = performance.now();
+    response.once('finish', () => {
+      const { method, path } = request;
+      const ms = Math.round(performance.now() - started);
+      log.info('http', { requestId: requestIdOf(response), method, path, status: response.statusCode, ms });
+    });
+    next();
+  };
+
+const checkHost =
+  ({ hostPolicy }: RouteServices): RequestHandler =>
+  (request, _response, next) => {
+    if (hostPolicy.allows(request)) return next();
+    const suggestion = 'Name the host in ALLOWED_HOSTS or PUBLIC_URL, or the origin in ALLOWED_ORIGINS.';
+    next(new CompanionError('PERMISSION_DENIED', 'This host or origin is not allowed.', { suggestion }));
+  };
+
+const withPrincipal =
+  ({ identity }: RouteServices): RequestHandler =>
+  (request, response, next) => {
+    const token = httpCredential(request);
+    const principal = token === undefined ? undefined : identity.authenticate(token);
+    if (principal) setPrincipal(response, principal);
+    next();
+  };
+
+const asOwner =
+  ({ identity }: RouteServices): RequestHandler =>
+  (_request, response, next) => {
+    setPrincipal(response, identity.owner);
+    next();
+  };

@@ -1,0 +1,17 @@
+import { Router } from 'express';
+import type { RouteServices } from '../route-services.js';
+import { findPrincipal } from './principal.js';
+
+/** `/live`, `/ready` and `/health`. Without a credential they say no more than that the daemon lives. */
+export function createHealthRoutes(services: RouteServices): Router {
+  const router = Router();
+  router.get('/live', (_request, response) => {
+    response.json({ status: 'ok' });
+  });
+  router.get('/health', async (_request, response) => {
+    const health = await services.health();
+    response.status(health.status === 'unhealthy' ? 503 : 200);
+    response.json(findPrincipal(response) ? health : { status: health.status });
+  });
+  return router;
+}

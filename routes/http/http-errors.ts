@@ -1,0 +1,36 @@
+import type { ErrorRequestHandler, Response } from 'express';
+import { CompanionError, ERROR_STATUS } from '../../protocol/error-codes.js';
+import type { ErrorBody } from '../../protocol/rest.js';
+import type { Log } from '../../services/ports/log.js';
+
+/** The id that a request got when it came in. */
+export const requestIdOf = (response: Response): string => String(response.getHeader('x-request-id') ?? '');
+
+/** An error as REST carries it. */
+export function errorBody(error: CompanionError, requestId: string): ErrorBody {
+  const { code, message, details } = error;
+  return { error: { code, message, status: ERROR_STATUS[code], requestId, ...(details && { details }) } };
+}
+
+/** Answers what a route threw. An error that nobody expected is logged with its request id, and told without its text. */
+export function createErrorHandler(log: Log): ErrorRequestHandler {
+  return (thrown: unknown, _request, response, _next) => {
+    const requestId = requestIdOf(response);
+    const error = toCompanionError(thrown);
+    if (error.code === 'INTERNAL_ERROR') log.error('a request failed', { requestId, error: stackOf(thrown) });
+    response.status(ERROR_STATUS[error.code]).json(errorBody(error, requestId));
+  };
+}
+
+function toCompanionError(thrown: unknown): CompanionError {
+  if (thrown instanceof CompanionError) return thrown;
+  const status = typeof thrown === 'object' && thrown !== null && 'status' in thrown ? thrown.status : undefined;
+  if (status === 413) return new CompanionError('PAYLOAD_TOO_LARGE', 'The body is too large.', { field: 'body' });
+  if (typeof status === 'number' && status >= 400 && status < 500) {
+    return new CompanionError('INVALID_REQUEST', 'The body must be JSON.', { field: 'body', rule: 'must be JSON' });
+  }
+  return new CompanionError('INTERNAL_ERROR', 'Something went wrong in the daemon; its log has this request id.');
+}
+
+const stackOf = (thrown: unknown): string =>
+  thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);

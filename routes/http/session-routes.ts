@@ -1,0 +1,111 @@
+import { Router } from 'express';
+import { CompanionError } from '../../protocol/error-codes.js';
+import {
+  type CreateSession,
+  createSessionSchema,
+  deleteSessionSchema,
+  type ListSessions,
+  listSessionsSchema,
+  patchSessionSchema,
+  type SessionView,
+} from '../../protocol/rest.js';
+import { type DeviceId, type SessionId, seqSchema } from '../../protocol/scalars.js';
+import type { SessionRecord } from '../../services/ports/records.js';
+import type { Session } from '../../services/sessions/session.js';
+import { sessionView } from '../../services/sessions/session-view.js';
+import type { RouteServices } from '../route-services.js';
+import { parseInput } from './parse-input.js';
+import { requirePrincipal } from './principal.js';
+
+/** REST requests belong to no device of their own. */
+const REST_DEVICE = 'rest' as DeviceId;
+
+/** `/api/sessions`. */
+export function createSessionRoutes(services: RouteServices): Router {
+  const { registry, starter, journal } = services;
+  const router = Router();
+  const view = (session: Session): SessionView => sessionView(session, services.memoryOf);
+
+  router.get('/', (request, response) => {
+    const query = parseInput(listSessionsSchema, request.query, 'query');
+    const sessions = registry.owned(requirePrincipal(response).userId).map(view).filter(matches(query));
+    const { limit, offset } = query;
+    response.json({ sessions: sessions.slice(offset, offset + limit), total: sessions.length, limit, offset });
+  });
+
+  router.post('/', async (request, response) => {
+    const body = parseInput(createSessionSchema, request.body, 'body');
+    const { userId } = requirePrincipal(response);
+    const { session, answer } = await starter.start({
+      device: { userId, deviceId: REST_DEVICE },
+      requestId: null,
+      directory: directoryOf(body, services.firstRoot),
+      prompt: '',
+      options: body,
+    });
+    response.status(answer.reused ? 200 : 201).json({ ...view(session), reused: answer.reused });
+  });
+
+  router.get('/:id', (request, response) => {
+    response.json(view(registry.require(requirePrincipal(response).userId, request.params.id as SessionId)));
+  });
+
+  router.patch('/:id', async (request, response) => {
+    const session = registry.require(requirePrincipal(response).userId, request.params.id as SessionId);
+    const { sessionName, model, permissionMode, context, metadata } = parseInput(
+      patchSessionSchema,
+      request.body,
+      'body',
+    );
+    starter.requireAllowedMode(permissionMode, 'permissionMode');
+    const changes: Partial<SessionRecord> = {
+      ...(sessionName !== undefined && { name: sessionName }),
+      ...(model !== undefined && { modelChoice: model, model }),
+      ...(permissionMode !== undefined && { permissionMode }),
+      ...(context !== undefined && { context }),
+      ...(metadata && { metadata }),
+    };
+    await session.amend(changes);
+    response.json(view(session));
+  });
+
+  router.delete('/:id', async (request, response) => {
+    const session = registry.require(requirePrincipal(response).userId, request.params.id as SessionId);
+    const { purge } = parseInput(deleteSessionSchema, request.query, 'query');
+    await (purge === 'true' ? session.purge() : session.close('deleted'));
+    response.json({ success: true, ...view(session) });
+  });
+
+  router.get('/:id/events/:seq', async (request, response) => {
+    const session = registry.require(requirePrincipal(response).userId, request.params.id as SessionId);
+    const seq = parseInput(seqSchema, Number(request.params.seq), 'seq');
+    const [event] = await journal.readEvents({ sessionId: session.id, after: seq - 1, limit: 1 });
+    if (event?.seq !== seq) throw new CompanionError('NOT_FOUND', 'There is no such event.', { field: 'seq' });
+    const { type, at, data } = event;
+    const timestamp = new Date(at).toISOString();
+    response.json({ type, timestamp, sessionId: session.id, seq, epoch: journal.epoch, data: JSON.parse(data) });
+  });
+
+  return router;
+}
+
+function directoryOf({ workingDirectory, projectPath, folderName }: CreateSession, firstRoot: string) {
+  if (workingDirectory !== undefined) return { path: workingDirectory, field: 'workingDirectory' };
+  if (projectPath !== undefined) return { path: projectPath, field: 'projectPath' };
+  return { path: folderName ?? '', base: firstRoot, field: 'folderName' };
+}
+
+const ARCHIVED = new Set<SessionView['status']>(['closed']);
+const INACTIVE = new Set<SessionView['status']>(['hibernated', 'error']);
+
+function matches({ status, projectPath }: ListSessions): (session: SessionView) => boolean {
+  return (session) => {
+    if (projectPath !== undefined && session.projectPath !== projectPath) return false;
+    return status === undefined || status === session.status || status === groupOf(session.status);
+  };
+}
+
+function groupOf(status: SessionView['status']): 'active' | 'inactive' | 'archived' {
+  if (ARCHIVED.has(status)) return 'archived';
+  return INACTIVE.has(status) ? 'inactive' : 'active';
+}

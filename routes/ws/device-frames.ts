@@ -1,0 +1,62 @@
+import type { ClientData } from '../../protocol/client-frames.js';
+import { CompanionError } from '../../protocol/error-codes.js';
+import { answer, type RequestContext } from './request-context.js';
+
+export async function subscribe(context: RequestContext, data: ClientData<'subscribe'>): Promise<void> {
+  const { delivery } = context.connection;
+  const { events, sessionIds, cursors } = data;
+  const { sessions, begin } = await delivery.subscribe({
+    events,
+    ...(sessionIds && { sessionIds }),
+    ...(cursors && { cursors }),
+  });
+  const shown = sessions.map(({ sessionId, resume, reason, from, head }) => ({
+    sessionId,
+    resume,
+    ...(reason && { reason }),
+    from,
+    head,
+  }));
+  const ids = shown.map(({ sessionId }) => sessionId);
+  answer(context, 'subscribed', { events, sessionIds: ids, success: true, sessions: shown });
+  begin();
+}
+
+export async function unsubscribe(context: RequestContext, { sessionIds }: ClientData<'unsubscribe'>): Promise<void> {
+  await context.connection.delivery.unsubscribe(sessionIds);
+  answer(context, 'unsubscribed', { sessionIds });
+}
+
+export async function ack({ connection }: RequestContext, { sessionId, seq }: ClientData<'ack'>): Promise<void> {
+  connection.delivery.ack(sessionId, seq);
+}
+
+export async function registerDevice(context: RequestContext, data: ClientData<'registerDevice'>): Promise<void> {
+  const { services, device } = context.connection;
+  await services.identity.registerDevice(device, data);
+  answer(context, 'deviceRegistered', { success: true, deviceId: device.deviceId });
+}
+
+export const presence =
+  (state: 'foreground' | 'background') =>
+  async (context: RequestContext): Promise<void> =>
+    answer(context, 'presence', { state });
+
+/** Far beyond the life of a connection: the credentials of this version do not expire. */
+const NEVER = new Date(Date.UTC(9999, 11, 31)).toISOString();
+
+export async function reauthenticate(context: RequestContext, { token }: ClientData<'reauthenticate'>): Promise<void> {
+  const { services, principal } = context.connection;
+  const found = services.identity.authenticate(token);
+  if (found?.userId !== principal.userId) {
+    throw new CompanionError('UNAUTHORIZED', 'The token is not valid.', {
+      field: 'token',
+      rule: 'must be a valid credential',
+    });
+  }
+  answer(context, 'reauthenticated', { expiresAt: NEVER });
+}
+
+export async function ping(context: RequestContext): Promise<void> {
+  answer(context, 'pong', { serverTime: new Date(context.connection.services.now()).toISOString() });
+}

@@ -1,0 +1,56 @@
+import type { ErrorCode, ErrorDetails } from '../../protocol/error-codes.js';
+import { CompanionError } from '../../protocol/error-codes.js';
+import type { EventData } from '../../protocol/events.js';
+import type { AnswerData, AnswerType } from '../../protocol/server-frames.js';
+import type { DeviceConnection } from '../../services/delivery/device-connection.js';
+import { answerFrame, copyFrame } from '../../services/delivery/frames.js';
+import type { Principal } from '../../services/identity/identity.js';
+import type { DeviceRef } from '../../services/ports/records.js';
+import type { RouteServices } from '../route-services.js';
+
+/** What the frames of one connection share. */
+export interface ConnectionContext {
+  services: RouteServices;
+  principal: Principal;
+  device: DeviceRef;
+  delivery: DeviceConnection;
+  /** Default for relative working directories, set by the client. */
+  workingDirectory: string | undefined;
+  send: (frame: string) => void;
+}
+
+/** One frame of a client and its one answer. */
+export interface RequestContext {
+  connection: ConnectionContext;
+  requestId: string | null;
+}
+
+export const answer = <T extends AnswerType>(
+  { connection, requestId }: RequestContext,
+  type: T,
+  data: AnswerData<T>,
+): void => connection.send(answerFrame({ type, requestId, data }));
+
+/** `sessionStatus` as an answer: a copy of the event without `seq`. */
+export const answerStatus = ({ connection, requestId }: RequestContext, data: EventData<'sessionStatus'>): void =>
+  connection.send(copyFrame({ type: 'sessionStatus', requestId, data }));
+
+/** Answers with what was thrown. Whatever nobody expected is logged, and told without its text. */
+export function answerError(context: RequestContext, thrown: unknown): void {
+  const { connection, requestId } = context;
+  if (thrown instanceof CompanionError) return answer(context, 'error', errorData(thrown));
+  const error = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+  connection.services.log.error('a frame failed', { requestId, error });
+  const message = 'Something went wrong in the daemon; its log has this request id.';
+  answer(context, 'error', { code: 'INTERNAL_ERROR', message });
+}
+
+const errorData = ({
+  code,
+  message,
+  details,
+}: CompanionError): { code: ErrorCode; message: string; details?: ErrorDetails } => ({
+  code,
+  message,
+  ...(details && { details }),
+});

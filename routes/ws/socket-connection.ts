@@ -1,0 +1,110 @@
+import type { Socket } from 'node:net';
+import { nanoid } from 'nanoid';
+import type { WebSocket } from 'ws';
+import { CLOSE } from '../../protocol/error-codes.js';
+import { HEARTBEAT_MS, PROTOCOL_VERSION } from '../../protocol/limits.js';
+import { parseClientFrame } from '../../protocol/parse-client-frame.js';
+import type { DeviceConnection } from '../../services/delivery/device-connection.js';
+import type { Principal } from '../../services/identity/identity.js';
+import type { DeviceRef } from '../../services/ports/records.js';
+import type { RouteServices } from '../route-services.js';
+import { handleFrame, ORDERED } from './frame-handlers.js';
+import { Heartbeat } from './heartbeat.js';
+import { answer, answerError, type ConnectionContext } from './request-context.js';
+import { SocketSink } from './socket-sink.js';
+
+export interface SocketConnectionOptions {
+  services: RouteServices;
+  webSocket: WebSocket;
+  /** The stream below the WebSocket. */
+  socket: Socket;
+  principal: Principal;
+  device: DeviceRef;
+}
+
+const CAPABILITIES = ['replay', 'steer', 'attachments', 'permissions', 'questions', 'plans', 'resume', 'fork', 'ask'];
+
+/** Serves one WebSocket until it closes. */
+export function serveConnection(options: SocketConnectionOptions): void {
+  const { services, webSocket, socket, principal, device } = options;
+  const sink = new SocketSink({
+    webSocket,
+    socket,
+    onTooSlow: () => webSocket.close(CLOSE.tooSlow, 'too slow a reader'),
+  });
+  const delivery = services.delivery.connect({
+    device,
+    sink,
+    onReplaced: () => webSocket.close(CLOSE.replaced, 'replaced by a newer connection of this device'),
+    onError: (error) => {
+      services.log.error('a connection failed', { deviceId: device.deviceId, error: String(error) });
+      webSocket.close(CLOSE.internal, 'internal error');
+    },
+  });
+  const context: ConnectionContext = {
+    services,
+    principal,
+    device,
+    delivery,
+    workingDirectory: undefined,
+    send: (frame) => sink.send(frame),
+  };
+  keepAlive(webSocket, delivery);
+  socket.on('drain', () => delivery.drained());
+  webSocket.on('close', () => delivery.close());
+  webSocket.on('error', () => {});
+  let turn = welcome(context).catch((error: unknown) => answerError({ connection: context, requestId: null }, error));
+  webSocket.on('message', (bytes, isBinary) => {
+    const text = isBinary ? '' : bytes.toString();
+    turn = receive(context, text, turn);
+  });
+}
+
+function keepAlive(webSocket: WebSocket, delivery: DeviceConnection): void {
+  const heartbeat = new Heartbeat({
+    ping: () => {
+      delivery.pinged();
+      webSocket.ping();
+    },
+    onDead: () => {
+      webSocket.close(CLOSE.noPong, 'no pong');
+      webSocket.terminate();
+    },
+  });
+  webSocket.on('pong', () => {
+    delivery.ponged();
+    heartbeat.ponged();
+  });
+  webSocket.on('close', () => heartbeat.close());
+}
+
+async function welcome(connection: ConnectionContext): Promise<void> {
+  const { services, device, delivery } = connection;
+  const [resumed, claudeCodeVersion] = await Promise.all([delivery.resume(), services.claudeCodeVersion()]);
+  answer({ connection, requestId: null }, 'welcome', {
+    clientId: nanoid(),
+    deviceId: device.deviceId,
+    serverVersion: services.version,
+    ...(claudeCodeVersion !== undefined && { claudeCodeVersion }),
+    capabilities: CAPABILITIES,
+    maxSessions: services.maxSessions,
+    epoch: services.journal.epoch,
+    protocol: PROTOCOL_VERSION,
+    heartbeatMs: HEARTBEAT_MS,
+    resumed,
+  });
+  delivery.start();
+}
+
+/** Handles a frame; resolves when the next ordered one may be looked at. */
+function receive(connection: ConnectionContext, text: string, before: Promise<void>): Promise<void> {
+  const parsed = parseClientFrame(text);
+  const context = { connection, requestId: parsed.ok ? parsed.frame.requestId : parsed.requestId };
+  if (!parsed.ok) {
+    void before.then(() => answerError(context, parsed.error));
+    return before;
+  }
+  const { frame } = parsed;
+  const handled = before.then(() => handleFrame(context, frame)).catch((error: unknown) => answerError(context, error));
+  return ORDERED.has(frame.type) ? handled : before;
+}

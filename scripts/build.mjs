@@ -1,0 +1,40 @@
+/**
+ * Builds dist/. The programs are bundled into one file each, since a daemon that reads one file starts in half the
+ * time of one that reads nine hundred; native and large packages stay outside. Takes about 0.2 s, so a start can
+ * always build first and a pulled or edited source is never run stale. Nothing is written to stdout: that is the
+ * daemon's. With `--types`, declarations of the client as well, where there is a compiler.
+ */
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync } from 'node:fs';
+import { build } from 'esbuild';
+
+const COMPILER = 'node_modules/typescript/bin/tsc';
+const STDERR = 2;
+
+await build({
+  entryPoints: [
+    { in: 'server/main.ts', out: 'server/main' },
+    { in: 'services/claude/transcript-worker.ts', out: 'server/transcript-worker' },
+    { in: 'cli/main.ts', out: 'cli/main' },
+    { in: 'client/index.ts', out: 'client/index' },
+  ].filter((entry) => existsSync(entry.in)),
+  outdir: 'dist',
+  bundle: true,
+  platform: 'node',
+  target: 'node20',
+  format: 'esm',
+  external: ['better-sqlite3', '@anthropic-ai/claude-agent-sdk'],
+  banner: {
+    js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);",
+  },
+  minifySyntax: true,
+  logLevel: 'warning',
+});
+if (existsSync('dist/cli/main.js')) chmodSync('dist/cli/main.js', 0o755);
+
+if (process.argv.includes('--types') && existsSync(COMPILER)) {
+  const { status } = spawnSync(process.execPath, [COMPILER, '-p', 'tsconfig.build.json'], {
+    stdio: ['ignore', STDERR, STDERR],
+  });
+  process.exitCode = status ?? 1;
+}

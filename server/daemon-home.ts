@@ -1,0 +1,58 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { acquireLock, DatabaseHeldError } from '../services/journal/sqlite-database.js';
+
+/** The places in `COMPANION_HOME`. */
+export interface HomePaths {
+  home: string;
+  registry: string;
+  journal: string;
+  run: string;
+  logs: string;
+  lock: string;
+  pid: string;
+}
+
+/** Makes the daemon's home, for its owner alone. */
+export function prepareHome(home: string): HomePaths {
+  const logs = join(home, 'logs');
+  const run = join(home, 'run');
+  for (const folder of [home, logs, run]) mkdirSync(folder, { recursive: true, mode: 0o700 });
+  return {
+    home,
+    logs,
+    run,
+    registry: join(home, 'registry.json'),
+    journal: join(home, 'journal.db'),
+    lock: join(home, 'daemon.lock'),
+    pid: join(home, 'daemon.pid'),
+  };
+}
+
+/** Another daemon serves this home. */
+export class HomeInUseError extends Error {}
+
+/** Makes this process the one daemon of its home. Throws `HomeInUseError` saying who is. */
+export function lockHome(paths: HomePaths): { close(): void } {
+  try {
+    const lock = acquireLock(paths.lock);
+    writeFileSync(paths.pid, String(process.pid), { mode: 0o600 });
+    return {
+      close: () => {
+        rmSync(paths.pid, { force: true });
+        lock.close();
+      },
+    };
+  } catch (error) {
+    if (!(error instanceof DatabaseHeldError)) throw error;
+    throw new HomeInUseError(`${paths.home} is served by another daemon already (pid ${readHolder(paths.pid)})`);
+  }
+}
+
+function readHolder(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return 'unknown';
+  }
+}

@@ -1,0 +1,62 @@
+/** The daemon's process: settings, lock, signals, and the one line that says that it serves. */
+import { ConfigError, loadConfig } from '../config/load-config.js';
+import { createLogger, type Logger } from '../config/logger.js';
+import { CLOSE } from '../protocol/error-codes.js';
+import { type CompanionServer, createServer } from './create-server.js';
+import { HomeInUseError, lockHome, prepareHome } from './daemon-home.js';
+import { prepareDemo } from './demo-mode.js';
+
+async function main(): Promise<void> {
+  const demo = process.argv.includes('--demo') ? await prepareDemo() : undefined;
+  const config = loadConfig();
+  const paths = prepareHome(config.home);
+  const lock = lockHome(paths);
+  const log = createLogger({ level: config.LOG_LEVEL, folder: paths.logs });
+  let stopping: Promise<void> | undefined;
+  const stop = () => {
+    stopping ??= shutDown();
+  };
+  const server = await createServer({ config, paths, log, onStop: stop });
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  watchForBugs(log);
+  await introduceToken(server);
+  process.stdout.write(`${JSON.stringify({ event: 'ready', url: server.url, pid: process.pid })}\n`);
+  process.send?.('ready');
+  log.info('ready', { url: server.url, pid: process.pid });
+  await server.probeClaude();
+
+  async function shutDown(): Promise<void> {
+    const children = await server.close(CLOSE.restarting, 'restarting');
+    log.info('stopped', { children });
+    if (children > 0) process.stderr.write(`${children} Claude sessions go on; the next start takes them up.\n`);
+    await demo?.close();
+    await log.close();
+    lock.close();
+    process.exit(0);
+  }
+}
+
+/** The first start makes the owner's token. It is shown once, and only to a person. */
+async function introduceToken({ identity }: CompanionServer): Promise<void> {
+  if (identity.hasCredential || !process.stderr.isTTY) return;
+  const token = await identity.makeToken();
+  process.stderr.write(`\nYour access token, shown this once: ${token}\nA new one: npm run companion -- token\n\n`);
+}
+
+function watchForBugs(log: Logger): void {
+  process.on('unhandledRejection', (reason) => {
+    log.error('unhandled rejection', { error: reason instanceof Error ? reason.stack : String(reason) });
+  });
+  process.on('uncaughtException', (error) => {
+    log.error('uncaught exception', { error: error.stack });
+    void log.close().then(() => process.exit(70));
+  });
+}
+
+main().catch((error: unknown) => {
+  const expected = error instanceof ConfigError || error instanceof HomeInUseError;
+  const text = expected ? (error as Error).message : error instanceof Error ? error.stack : String(error);
+  process.stderr.write(`claude-companion: ${text}\n`);
+  process.exit(1);
+});

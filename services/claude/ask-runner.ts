@@ -1,0 +1,103 @@
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { CompanionError } from '../../protocol/error-codes.js';
+import type { AnswerData } from '../../protocol/server-frames.js';
+import { settingsOf } from './cli-arguments.js';
+import type { CliStatus } from './cli-status.js';
+import { CHILD_MARKER, SESSION_MARKER, sweep } from './sweep.js';
+
+export type AskResult = NonNullable<AnswerData<'askResponse'>['response']>;
+
+export interface AskRunnerOptions {
+  status: CliStatus;
+  environment: NodeJS.ProcessEnv;
+  /** The daemon's home; questions run in an empty folder below it. */
+  home: string;
+}
+
+export interface Question {
+  prompt: string;
+  timeoutMs: number;
+}
+
+const resultSchema = z.object({
+  type: z.string(),
+  subtype: z.string(),
+  is_error: z.boolean(),
+  duration_ms: z.number(),
+  duration_api_ms: z.number().optional(),
+  num_turns: z.number(),
+  result: z.string().default(''),
+  session_id: z.string(),
+  total_cost_usd: z.number().optional(),
+  usage: z.record(z.string(), z.unknown()).optional(),
+});
+
+const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
+
+/** One question to a CLI of its own, in an empty folder. */
+export class AskRunner {
+  readonly #options: AskRunnerOptions;
+
+  constructor(options: AskRunnerOptions) {
+    this.#options = options;
+  }
+
+  /** Rejects with `TIMEOUT`, `CLAUDE_UNAVAILABLE` or `CLAUDE_NOT_LOGGED_IN`. Nothing of the CLI is left afterwards. */
+  async ask({ prompt, timeoutMs }: Question): Promise<AskResult> {
+    await this.#options.status.check();
+    const id = randomUUID();
+    const folder = join(this.#options.home, 'ask', id);
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    try {
+      return parseResult(await this.#run({ id, folder, prompt, timeoutMs }));
+    } finally {
+      await sweep(CHILD_MARKER, id);
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }
+
+  #run({ id, folder, prompt, timeoutMs }: Question & { id: string; folder: string }): Promise<string> {
+    const { status, environment, home } = this.#options;
+    const args = ['--print', '--output-format=json', `--settings=${JSON.stringify(settingsOf({ home }))}`];
+    return new Promise((resolve, reject) => {
+      const child = spawn(status.requireBinary(), args, {
+        cwd: folder,
+        env: { ...environment, [SESSION_MARKER]: `ask-${id}`, [CHILD_MARKER]: id },
+        stdio: ['pipe', 'pipe', 'ignore'],
+      });
+      const timer = setTimeout(() => {
+        child.kill('SIGTERM');
+        reject(new CompanionError('TIMEOUT', `No answer within ${timeoutMs} ms.`));
+      }, timeoutMs);
+      let output = '';
+      child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+        if (output.length < MAX_OUTPUT_BYTES) output += chunk;
+      });
+      child.stdin.on('error', () => {});
+      child.stdin.end(prompt);
+      child.once('error', (error) => reject(new CompanionError('CLAUDE_UNAVAILABLE', error.message)));
+      child.once('close', () => {
+        clearTimeout(timer);
+        resolve(output);
+      });
+    });
+  }
+}
+
+function parseResult(output: string): AskResult {
+  try {
+    const { duration_api_ms, total_cost_usd, usage, ...rest } = resultSchema.parse(JSON.parse(output));
+    return {
+      ...rest,
+      ...(duration_api_ms !== undefined && { duration_api_ms }),
+      ...(total_cost_usd !== undefined && { total_cost_usd }),
+      ...(usage && { usage }),
+    };
+  } catch {
+    throw new CompanionError('CLAUDE_UNAVAILABLE', 'The Claude CLI ended without a result.');
+  }
+}

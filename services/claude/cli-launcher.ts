@@ -1,0 +1,114 @@
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { closeSync, existsSync, openSync } from 'node:fs';
+import { CompanionError } from '../../protocol/error-codes.js';
+import type { AdoptOptions, ClaudeChild, ClaudeLauncher, StartOptions } from '../ports/claude.js';
+import { type CliDefaults, cliArguments } from './cli-arguments.js';
+import type { CliStatus } from './cli-status.js';
+import { HeldChild } from './held-child.js';
+import { makeFifo, openForChild } from './input-fifo.js';
+import { identify, isAlive } from './process-identity.js';
+import {
+  prepareFolder,
+  type RunFiles,
+  readProcessRecord,
+  removeFolder,
+  runFiles,
+  writeProcessRecord,
+} from './process-record.js';
+import { CHILD_MARKER, SESSION_MARKER, sweep } from './sweep.js';
+import { findInTranscript, hasConversation } from './transcript.js';
+
+export interface LauncherOptions {
+  status: CliStatus;
+  environment: NodeJS.ProcessEnv;
+  defaults: CliDefaults;
+  /** Where `run/<session>/` is. */
+  runFolder: string;
+}
+
+export function createClaudeLauncher(options: LauncherOptions): ClaudeLauncher {
+  return {
+    start: (start) => startChild(options, start),
+    adopt: (adopt) => adoptChild(options, adopt),
+    discard: async (sessionId) => {
+      const files = runFiles(options.runFolder, sessionId);
+      if (!existsSync(files.folder)) return;
+      await sweep(SESSION_MARKER, sessionId);
+      removeFolder(files);
+    },
+    checkAvailable: () => options.status.check(),
+    findInTranscript,
+    hasConversation,
+  };
+}
+
+async function startChild(launcher: LauncherOptions, options: StartOptions): Promise<ClaudeChild> {
+  const binary = launcher.status.requireBinary();
+  const { sessionId, listener } = options;
+  const files = runFiles(launcher.runFolder, sessionId);
+  const childId = randomUUID();
+  prepareFolder(files);
+  await makeFifo(files.stdin);
+  const process = await spawnDetached({ launcher, options, binary, files, childId });
+  writeProcessRecord(files, { childId, ...process.identity, binary });
+  return new HeldChild({ ...process, sessionId, childId, files, listener, processed: 0, resume: 0, alive: true });
+}
+
+interface SpawnOptions {
+  launcher: LauncherOptions;
+  options: StartOptions;
+  binary: string;
+  files: RunFiles;
+  childId: string;
+}
+
+/** The child reads the FIFO, appends to files, and is the leader of its own session: nothing of it hangs on this process. */
+async function spawnDetached({ launcher, options, binary, files, childId }: SpawnOptions) {
+  const descriptors = [
+    openForChild(files.stdin),
+    openSync(files.stdout, 'a', 0o600),
+    openSync(files.stderr, 'a', 0o600),
+  ];
+  try {
+    const child = spawn(binary, cliArguments(options, launcher.defaults), {
+      cwd: options.workingDirectory,
+      env: { ...launcher.environment, [SESSION_MARKER]: options.sessionId, [CHILD_MARKER]: childId },
+      stdio: descriptors as [number, number, number],
+      detached: true,
+    });
+    const exited = new Promise<{ code: number | null; signal: string | null }>((resolve) => {
+      child.once('exit', (code, signal) => resolve({ code, signal }));
+    });
+    await new Promise<void>((resolve, reject) => {
+      child.once('spawn', resolve);
+      child.once('error', (error) => reject(unavailable(error.message)));
+    });
+    child.unref();
+    const pid = child.pid ?? 0;
+    return { identity: identify(pid) ?? { pid, startTime: 'ended' }, exited };
+  } finally {
+    for (const descriptor of descriptors) closeSync(descriptor);
+  }
+}
+
+const unavailable = (reason: string) =>
+  new CompanionError('CLAUDE_UNAVAILABLE', `The Claude CLI could not be started: ${reason}`);
+
+async function adoptChild(launcher: LauncherOptions, options: AdoptOptions): Promise<ClaudeChild | undefined> {
+  const { sessionId, childId, processed, resume, listener } = options;
+  const files = runFiles(launcher.runFolder, sessionId);
+  const record = readProcessRecord(files);
+  if (record?.childId !== childId) return undefined;
+  const { pid, startTime } = record;
+  const identity = { pid, startTime };
+  const held = { sessionId, childId, identity, files, listener, processed, resume };
+  if (isAlive(identity)) {
+    try {
+      return new HeldChild({ ...held, alive: true });
+    } catch (error) {
+      if (isAlive(identity)) throw error;
+    }
+  }
+  return new HeldChild({ ...held, alive: false, exited: Promise.resolve({ code: null, signal: null }) });
+}

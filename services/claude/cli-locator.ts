@@ -1,0 +1,78 @@
+import { execFile } from 'node:child_process';
+import { accessSync, constants, statSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { delimiter, dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+export interface LocateOptions {
+  /** `CLAUDE_PATH`: taken as it is, or not at all. */
+  configuredPath?: string;
+  /** The search path of the child's environment. */
+  path: string;
+}
+
+/** The CLI's executable: the configured one, else `claude` on the path, else the one bundled with the Agent SDK. */
+export function locateCli({ configuredPath, path }: LocateOptions): string | undefined {
+  if (configuredPath !== undefined) return isExecutable(configuredPath) ? configuredPath : undefined;
+  const onPath = path
+    .split(delimiter)
+    .filter((folder) => folder !== '')
+    .map((folder) => join(folder, 'claude'));
+  return [...onPath, ...bundledPaths()].find(isExecutable);
+}
+
+/** Whether this is a file that may be run. */
+export function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
+/** The SDK brings its CLI in a package for each platform; on Linux one for each C library, of which one is installed. */
+function bundledPaths(): string[] {
+  const require = createRequire(import.meta.url);
+  const platform = `${process.platform}-${process.arch}`;
+  return [platform, `${platform}-musl`].flatMap((name) => {
+    try {
+      const sdk = dirname(require.resolve('@anthropic-ai/claude-agent-sdk'));
+      return createRequire(join(sdk, 'sdk.mjs')).resolve(`@anthropic-ai/claude-agent-sdk-${name}/claude`);
+    } catch {
+      return [];
+    }
+  });
+}
+
+const PROBE_TIMEOUT_MS = 20_000;
+
+interface ProbeOptions {
+  binary: string;
+  environment: NodeJS.ProcessEnv;
+}
+
+/** `--version` of the CLI, for example `2.1.329`; undefined when it does not say. */
+export async function readVersion({ binary, environment }: ProbeOptions): Promise<string | undefined> {
+  try {
+    const { stdout } = await run(binary, ['--version'], { env: environment, timeout: PROBE_TIMEOUT_MS });
+    return /^\d+\.\d+\.\d+\S*/.exec(stdout.trim())?.[0];
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Whether the CLI has credentials: `auth status --json` prints `loggedIn` and exits 1 without any (2.1.197, 2.1.329).
+ * A CLI that answers anything else is taken to be logged in: its first turn will tell.
+ */
+export async function readLoggedIn({ binary, environment }: ProbeOptions): Promise<boolean> {
+  const options = { env: environment, timeout: PROBE_TIMEOUT_MS };
+  const stdout = await run(binary, ['auth', 'status', '--json'], options).then(
+    (done) => done.stdout,
+    (error: { stdout?: string }) => error.stdout ?? '',
+  );
+  return !/"loggedIn"\s*:\s*false/.test(stdout);
+}

@@ -1,0 +1,91 @@
+import { CompanionError } from '../../protocol/error-codes.js';
+import { isExecutable, locateCli, readLoggedIn, readVersion } from './cli-locator.js';
+
+export interface CliStatusOptions {
+  configuredPath?: string;
+  environment: NodeJS.ProcessEnv;
+}
+
+const REMEDY_MISSING =
+  'Install Claude Code so that `claude` is on the PATH of the daemon, or set CLAUDE_PATH to its executable.';
+const REMEDY_LOGIN =
+  'Run `claude` in a terminal on this machine and log in with /login, or set ANTHROPIC_API_KEY for the daemon.';
+
+/** What is known of the CLI: where it is, its version and whether it has credentials. */
+export class CliStatus {
+  readonly #options: CliStatusOptions;
+  #found: string | undefined;
+  #version: { of: string; read: Promise<string | undefined> } | undefined;
+  #loggedIn: boolean | undefined;
+  #probing: Promise<void> | undefined;
+
+  constructor(options: CliStatusOptions) {
+    this.#options = options;
+  }
+
+  /** Of the CLI, asked once for each executable; undefined without one. */
+  async version(): Promise<string | undefined> {
+    const binary = this.#binary();
+    if (binary === undefined) return undefined;
+    if (this.#version?.of !== binary) {
+      this.#version = { of: binary, read: readVersion({ binary, environment: this.#options.environment }) };
+    }
+    return this.#version.read;
+  }
+
+  /** The problem and its remedy, as far as known without asking the CLI; undefined when there is none. */
+  get problem(): { code: 'CLAUDE_UNAVAILABLE' | 'CLAUDE_NOT_LOGGED_IN'; message: string; remedy: string } | undefined {
+    if (this.#binary() === undefined) {
+      return { code: 'CLAUDE_UNAVAILABLE', message: 'There is no Claude CLI.', remedy: REMEDY_MISSING };
+    }
+    if (this.#loggedIn === false) {
+      return { code: 'CLAUDE_NOT_LOGGED_IN', message: 'The Claude CLI is not logged in.', remedy: REMEDY_LOGIN };
+    }
+    return undefined;
+  }
+
+  /** The executable, or `CLAUDE_UNAVAILABLE`. */
+  requireBinary(): string {
+    const binary = this.#binary();
+    if (binary === undefined) throw this.#error();
+    return binary;
+  }
+
+  /** Asks the CLI whether it is logged in. */
+  probe(): Promise<void> {
+    this.#probing ??= this.#probe().finally(() => {
+      this.#probing = undefined;
+    });
+    return this.#probing;
+  }
+
+  /** Rejects when a prompt could not be run. Asks anew when the last answer was no: a person may have logged in. */
+  async check(): Promise<void> {
+    if (this.#loggedIn !== true && this.#binary() !== undefined) await this.probe();
+    if (this.problem) throw this.#error();
+  }
+
+  async #probe(): Promise<void> {
+    const binary = this.#binary();
+    if (binary === undefined) return;
+    this.#loggedIn = await readLoggedIn({ binary, environment: this.#options.environment });
+  }
+
+  /** Looked for again only when the one found last is gone: the search is on the way of every prompt. */
+  #binary(): string | undefined {
+    if (this.#found !== undefined && isExecutable(this.#found)) return this.#found;
+    const { configuredPath, environment } = this.#options;
+    const path = environment['PATH'] ?? '';
+    this.#found = locateCli({ path, ...(configuredPath !== undefined && { configuredPath }) });
+    return this.#found;
+  }
+
+  #error(): CompanionError {
+    const { code, message, remedy } = this.problem ?? {
+      code: 'CLAUDE_UNAVAILABLE' as const,
+      message: 'The Claude CLI is not there.',
+      remedy: REMEDY_MISSING,
+    };
+    return new CompanionError(code, `${message} ${remedy}`, { suggestion: remedy });
+  }
+}

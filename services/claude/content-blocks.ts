@@ -1,0 +1,46 @@
+import type { ContentBlock } from '../../protocol/content.js';
+import { decodedLength } from '../../protocol/scalars.js';
+import type { OpenBlock } from '../ports/claude.js';
+import type { CliBlock } from './cli-lines.js';
+
+/** A content block of the CLI as the wire shows it. */
+export function toContentBlock(block: CliBlock): ContentBlock {
+  switch (block.type) {
+    case 'text':
+      return { type: 'text', text: block.text ?? '' };
+    case 'thinking':
+    case 'redacted_thinking':
+      return { type: 'thinking', text: block.thinking ?? '' };
+    case 'tool_use':
+      return { type: 'tool_use', id: block.id ?? '', name: block.name ?? '', input: block.input ?? {} };
+    default:
+      return { type: block.type, ...(block.text !== undefined && { text: block.text }) };
+  }
+}
+
+/** What was written of a block that was cut short. */
+export function cutContent({ streamType, text, tool }: OpenBlock): ContentBlock {
+  if (streamType === 'thinking') return { type: 'thinking', text };
+  if (streamType === 'tool_input') return { type: 'tool_use', id: tool?.id ?? '', name: tool?.name ?? '', input: text };
+  return { type: 'text', text };
+}
+
+/** The text of a tool's result; images and other parts are named, not carried. */
+export function resultText(content: CliBlock['content']): string {
+  if (content === undefined) return '';
+  if (typeof content === 'string') return content;
+  return content.map(partText).join('\n');
+}
+
+function partText(part: unknown): string {
+  if (typeof part !== 'object' || part === null) return '';
+  if ('text' in part && typeof part.text === 'string') return part.text;
+  const type = 'type' in part && typeof part.type === 'string' ? part.type : 'part';
+  return `[${type}${imageSize(part)}]`;
+}
+
+function imageSize(part: object): string {
+  if (!('source' in part) || typeof part.source !== 'object' || part.source === null) return '';
+  const { source } = part;
+  return 'data' in source && typeof source.data === 'string' ? ` of ${decodedLength(source.data)} bytes` : '';
+}

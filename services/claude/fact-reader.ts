@@ -1,0 +1,213 @@
+import type { ClaudeSessionId } from '../../protocol/scalars.js';
+import type { BackgroundTask, CliFact, CliLine, CutBlock, OpenBlock } from '../ports/claude.js';
+import type { PermissionAsk } from '../ports/records.js';
+import {
+  type CliCanUseTool,
+  type CliControlRequest,
+  type CliControlResponse,
+  type CliMessage,
+  type CliResult,
+  type CliSystem,
+  type CliUser,
+  parseCliLine,
+} from './cli-lines.js';
+import { resultText } from './content-blocks.js';
+import type { RawLine } from './line-splitter.js';
+import { MessageAssembler } from './message-assembler.js';
+
+/** Who asked the CLI something: given its answer when the line with it comes. */
+export type ControlResponseHandler = (response: CliControlResponse) => CliFact[];
+
+/** Turns the lines of one child's output into facts. */
+export class FactReader {
+  readonly #assembler = new MessageAssembler();
+  readonly #onControlResponse: ControlResponseHandler;
+
+  constructor(onControlResponse: ControlResponseHandler) {
+    this.#onControlResponse = onControlResponse;
+  }
+
+  openBlocks(): OpenBlock[] {
+    return this.#assembler.openBlocks();
+  }
+
+  cutBlocks(): CutBlock[] {
+    return this.#assembler.cutBlocks();
+  }
+
+  /** Reads one line. Never throws: what is not understood becomes `garbage` or nothing. */
+  read({ offset, end, bytes }: RawLine): CliLine {
+    const parsed = parseCliLine(bytes);
+    const facts = this.#factsOf(parsed, { offset, length: end - offset - 1 });
+    return { offset, end, facts, resume: Math.min(this.#assembler.oldestStart() ?? end, end) };
+  }
+
+  #factsOf(parsed: ReturnType<typeof parseCliLine>, { offset, length }: { offset: number; length: number }): CliFact[] {
+    switch (parsed.kind) {
+      case 'message':
+        return this.#messageFacts(parsed.message, offset);
+      case 'unknown':
+        return [];
+      case 'garbage':
+        return length === 0 ? [] : [{ kind: 'garbage', bytes: length }];
+    }
+  }
+
+  #messageFacts(message: CliMessage, offset: number): CliFact[] {
+    switch (message.type) {
+      case 'stream_event':
+        return this.#assembler.streamEvent(message, offset);
+      case 'assistant':
+        return this.#assembler.wholeBlocks(message, offset);
+      case 'user':
+        return this.#userFacts(message);
+      case 'result':
+        return [...this.#assembler.cut(undefined), resultFact(message)];
+      case 'system':
+        return systemFacts(message);
+      case 'control_request':
+        return requestFacts(message);
+      case 'control_response':
+        return this.#onControlResponse(message.response);
+      case 'control_cancel_request':
+        return [{ kind: 'permissionWithdrawn', requestId: message.request_id }];
+      case 'command_lifecycle':
+        return lifecycleFacts(message.command_uuid, message.state);
+    }
+  }
+
+  #userFacts(message: CliUser): CliFact[] {
+    if (message.isReplay) return message.uuid === undefined ? [] : [{ kind: 'promptStarted', uuid: message.uuid }];
+    const parentToolUseId = message.parent_tool_use_id ?? undefined;
+    const facts = parentToolUseId === undefined ? [] : this.#assembler.cut(parentToolUseId);
+    const { content } = message.message;
+    if (typeof content === 'string') return facts;
+    for (const block of content) {
+      if (block.type !== 'tool_result' || block.tool_use_id === undefined) continue;
+      facts.push({
+        kind: 'toolResult',
+        toolId: block.tool_use_id,
+        text: resultText(block.content),
+        isError: block.is_error ?? false,
+        ...(parentToolUseId !== undefined && { parentToolUseId }),
+      });
+    }
+    return facts;
+  }
+}
+
+function lifecycleFacts(uuid: string, state: string): CliFact[] {
+  if (state === 'started') return [{ kind: 'promptStarted', uuid }];
+  return state === 'cancelled' ? [{ kind: 'promptDropped', uuid }] : [];
+}
+
+function resultFact(message: CliResult): CliFact {
+  const { usage, user_message_uuids: messageUuids, total_cost_usd: totalCost } = message;
+  return {
+    kind: 'result',
+    result: {
+      subtype: message.subtype,
+      isError: message.is_error,
+      finalResult: message.result ?? message.errors?.join('\n') ?? '',
+      durationMs: message.duration_ms,
+      numTurns: message.num_turns,
+      apiError: typeof message.api_error_status === 'number',
+      aborted: message.terminal_reason?.startsWith('aborted') ?? false,
+      spontaneous: message.origin?.kind === 'task-notification',
+      ...(usage && { usage }),
+      ...(messageUuids && { messageUuids }),
+      ...(totalCost !== undefined && { totalCost }),
+    },
+  };
+}
+
+function requestFacts({ request_id: requestId, request }: CliControlRequest): CliFact[] {
+  if (!isCanUseTool(request)) return [];
+  const { permission_suggestions: suggestions, description } = request;
+  const ask: PermissionAsk = {
+    requestId,
+    toolUseId: request.tool_use_id,
+    toolName: request.tool_name,
+    input: request.input,
+    ...(suggestions && { suggestions }),
+    ...(description !== undefined && { description }),
+  };
+  return [{ kind: 'permissionAsked', ask }];
+}
+
+const isCanUseTool = (request: CliControlRequest['request']): request is CliCanUseTool =>
+  request.subtype === 'can_use_tool' && 'tool_use_id' in request;
+
+function systemFacts(message: CliSystem): CliFact[] {
+  switch (message.subtype) {
+    case 'init':
+      return initFacts(message);
+    case 'status':
+      return statusFacts(message);
+    case 'api_retry':
+      return [{ kind: 'progress', stage: 'api_retry', message: retryMessage(message) }];
+    case 'background_tasks_changed':
+      return [{ kind: 'background', change: { kind: 'all', tasks: (message.tasks ?? []).map(taskOf) } }];
+    case 'task_started':
+      return startedFacts(message);
+    case 'task_notification':
+      return message.task_id === undefined
+        ? []
+        : [{ kind: 'background', change: { kind: 'removed', taskId: message.task_id } }];
+    default:
+      return [];
+  }
+}
+
+function initFacts(message: CliSystem): CliFact[] {
+  const { session_id: id, cwd = '', tools = [], mcp_servers: servers = [], model = '' } = message;
+  if (id === undefined) return [];
+  const init = {
+    claudeSessionId: id as ClaudeSessionId,
+    workingDirectory: cwd,
+    tools,
+    mcpServers: servers.map(({ name }) => name),
+    model,
+    permissionMode: message.permissionMode ?? 'default',
+  };
+  return [{ kind: 'init', init }];
+}
+
+function statusFacts({ permissionMode, status }: CliSystem): CliFact[] {
+  const facts: CliFact[] = [];
+  if (permissionMode) facts.push({ kind: 'modeChanged', permissionMode });
+  if (status === 'compacting') facts.push({ kind: 'progress', stage: status, message: 'Compacting the conversation' });
+  return facts;
+}
+
+function retryMessage({
+  attempt = 1,
+  max_retries: most = 0,
+  retry_delay_ms: delay = 0,
+  error_status: status,
+}: CliSystem) {
+  const cause = status ? `The API answered ${status}` : 'The API did not answer';
+  return `${cause}; attempt ${attempt} of ${most} follows in ${Math.ceil(delay / 1000)} s`;
+}
+
+/** 2.1.329 says with `background_tasks_changed` which are in the background; 2.1.197 does not mark them at the start. */
+function startedFacts(message: CliSystem): CliFact[] {
+  const { task_id: taskId, task_type: type, description } = message;
+  if (taskId === undefined || message.is_backgrounded === false) return [];
+  const task = {
+    task_id: taskId,
+    ...(type !== undefined && { task_type: type }),
+    ...(description !== undefined && { description }),
+  };
+  return [{ kind: 'background', change: { kind: 'added', task: taskOf(task) } }];
+}
+
+const taskOf = (task: {
+  task_id: string;
+  task_type?: string | undefined;
+  description?: string | undefined;
+}): BackgroundTask => ({
+  taskId: task.task_id,
+  ...(task.task_type !== undefined && { type: task.task_type }),
+  ...(task.description !== undefined && { description: task.description }),
+});

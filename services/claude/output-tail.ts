@@ -1,0 +1,97 @@
+import { closeSync, type FSWatcher, openSync, readSync, watch } from 'node:fs';
+import { LineSplitter, type RawLine } from './line-splitter.js';
+
+export interface OutputTailOptions {
+  path: string;
+  /** Byte offset of the first line to read. */
+  offset: number;
+  /** Takes lines in order; the next are read when it has resolved. */
+  onLines: (lines: RawLine[]) => Promise<void>;
+  /** `onLines` or a read failed: the tail has stopped and is closed. */
+  onError: (error: unknown) => void;
+}
+
+const CHUNK_BYTES = 64 * 1024;
+/** Behind `fs.watch`, for file systems and moments where it says nothing. */
+const POLL_MS = 1000;
+/** The longest line kept; a longer one is passed over. */
+const MAX_LINE_BYTES = 64 * 1024 * 1024;
+
+/**
+ * Follows a file that another process appends to and gives its whole lines. Reads are synchronous: the bytes were
+ * written a moment ago and lie in the page cache, and a read from there is faster than a trip to the thread pool.
+ */
+export class OutputTail {
+  readonly #options: OutputTailOptions;
+  readonly #file: number;
+  readonly #splitter: LineSplitter;
+  readonly #chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+  readonly #watcher: FSWatcher;
+  readonly #poll: NodeJS.Timeout;
+  #position: number;
+  #reading: Promise<void> | undefined;
+  #again = false;
+  #closed = false;
+
+  constructor(options: OutputTailOptions) {
+    this.#options = options;
+    this.#position = options.offset;
+    this.#splitter = new LineSplitter(options.offset, MAX_LINE_BYTES);
+    this.#file = openSync(options.path, 'r');
+    const wake = () => void this.#wake();
+    this.#watcher = watch(options.path, { persistent: false }, wake);
+    this.#watcher.on('error', wake);
+    this.#poll = setInterval(wake, POLL_MS);
+    this.#poll.unref();
+    wake();
+  }
+
+  /** Reads all that has been written up to now; resolves when it has been taken. */
+  drain(): Promise<void> {
+    return this.#wake();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearInterval(this.#poll);
+    this.#watcher.close();
+    closeSync(this.#file);
+  }
+
+  #wake(): Promise<void> {
+    this.#again = true;
+    this.#reading ??= this.#read();
+    return this.#reading;
+  }
+
+  /** Always awaits at least once, so that `#reading` is set before it is cleared. */
+  async #read(): Promise<void> {
+    try {
+      while (this.#again && !this.#closed) {
+        this.#again = false;
+        await this.#readToEnd();
+      }
+    } catch (error) {
+      if (this.#closed) return;
+      this.close();
+      this.#options.onError(error);
+    } finally {
+      this.#reading = undefined;
+    }
+  }
+
+  async #readToEnd(): Promise<void> {
+    while (!this.#closed) {
+      const bytes = readSync(this.#file, this.#chunk, 0, CHUNK_BYTES, this.#position);
+      if (bytes === 0) return;
+      this.#position += bytes;
+      const lines = this.#splitter.push(this.#chunk.subarray(0, bytes));
+      if (lines.length > 0) await this.#options.onLines(lines);
+      if (bytes === CHUNK_BYTES) await yieldToLoop();
+    }
+  }
+}
+
+/** Lets sockets and timers have their turn between two full chunks. */
+const yieldToLoop = () => new Promise<void>((resolve) => setImmediate(resolve));

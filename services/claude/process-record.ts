@@ -1,0 +1,66 @@
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+
+/** The files by which one child is held, in `run/<session>/`. */
+export interface RunFiles {
+  folder: string;
+  stdin: string;
+  stdout: string;
+  stderr: string;
+  record: string;
+}
+
+export const runFiles = (runFolder: string, sessionId: string): RunFiles => {
+  const folder = join(runFolder, sessionId);
+  return {
+    folder,
+    stdin: join(folder, 'stdin'),
+    stdout: join(folder, 'stdout.jsonl'),
+    stderr: join(folder, 'stderr.log'),
+    record: join(folder, 'process.json'),
+  };
+};
+
+/** Empties the folder of a session for a new child; its files are the owner's alone. */
+export function prepareFolder(files: RunFiles): void {
+  removeFolder(files);
+  mkdirSync(files.folder, { recursive: true, mode: 0o700 });
+}
+
+export const removeFolder = ({ folder }: RunFiles): void => rmSync(folder, { recursive: true, force: true });
+
+const processRecordSchema = z.object({
+  childId: z.string(),
+  pid: z.number().int().positive(),
+  startTime: z.string(),
+  binary: z.string(),
+});
+export type ProcessRecord = z.infer<typeof processRecordSchema>;
+
+/** Written beside and renamed, so that a reader finds all of it or the one before. */
+export function writeProcessRecord(files: RunFiles, record: ProcessRecord): void {
+  const fresh = `${files.record}.new`;
+  writeFileSync(fresh, JSON.stringify(record), { mode: 0o600 });
+  renameSync(fresh, files.record);
+}
+
+/** The record of the child that was started here last; undefined when there is none that can be read. */
+export function readProcessRecord(files: RunFiles): ProcessRecord | undefined {
+  try {
+    return processRecordSchema.parse(JSON.parse(readFileSync(files.record, 'utf8')));
+  } catch {
+    return undefined;
+  }
+}
+
+const TAIL_BYTES = 4096;
+
+/** The end of what the child wrote to stderr. */
+export function readStderrTail(files: RunFiles): string {
+  try {
+    return readFileSync(files.stderr).subarray(-TAIL_BYTES).toString('utf8').trim();
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,45 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { findByEnvironment, identify, isAlive, type ProcessIdentity } from './process-identity.js';
+
+/** The variables that mark a child and all that its tools start: by session, and by this one child of it. */
+export const SESSION_MARKER = 'CLAUDE_COMPANION_SESSION';
+export const CHILD_MARKER = 'CLAUDE_COMPANION_CHILD';
+
+const TERM_MS = 500;
+const POLL_MS = 25;
+const ROUNDS = 20;
+
+/**
+ * Ends every process that carries a marker with this value. Signalling the child's group would not do: each of the CLI's
+ * tools runs in a process group and session of its own. Repeats, since a process may start others while it is ended.
+ */
+export async function sweep(marker: typeof SESSION_MARKER | typeof CHILD_MARKER, value: string): Promise<void> {
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const left = findByEnvironment(marker, value).flatMap((pid) => identify(pid) ?? []);
+    if (left.length === 0) return;
+    await endAll(left, round === 0 ? 'SIGTERM' : 'SIGKILL');
+  }
+}
+
+async function endAll(processes: ProcessIdentity[], signal: NodeJS.Signals): Promise<void> {
+  for (const identity of processes) signalExactly(identity, signal);
+  await waitForEnd(processes, TERM_MS);
+}
+
+/** Resolves to true when all have ended within the time, in milliseconds. */
+export async function waitForEnd(processes: ProcessIdentity[], withinMs: number): Promise<boolean> {
+  for (const until = performance.now() + withinMs; performance.now() < until; await delay(POLL_MS)) {
+    if (!processes.some(isAlive)) return true;
+  }
+  return !processes.some(isAlive);
+}
+
+/** Signals this process and no other that may have got its pid since. */
+export function signalExactly(identity: ProcessIdentity, signal: NodeJS.Signals): void {
+  if (!isAlive(identity)) return;
+  try {
+    process.kill(identity.pid, signal);
+  } catch {
+    // It ended between the two calls.
+  }
+}

@@ -1,0 +1,243 @@
+import type { Cursor } from '../../protocol/client-frames.js';
+import { CompanionError, invalid } from '../../protocol/error-codes.js';
+import type { SessionId } from '../../protocol/scalars.js';
+import type { ResumedSession, ResumeReason } from '../../protocol/server-frames.js';
+import type { CursorStore, Journal, StoredSubscription } from '../ports/journal.js';
+import type { DeviceRef } from '../ports/records.js';
+import type { SessionSource } from '../ports/session-source.js';
+import { CursorWriter } from './cursor-writer.js';
+import { createEventFilter, type EventFilter } from './event-filter.js';
+import type { FrameSink } from './frame-sink.js';
+import { SessionStream } from './session-stream.js';
+
+export interface DeviceConnectionOptions {
+  device: DeviceRef;
+  journal: Journal;
+  cursors: CursorStore;
+  source: SessionSource;
+  sink: FrameSink;
+  onError: (error: unknown) => void;
+  onClose: () => void;
+}
+
+export interface SubscribeRequest {
+  events: string[];
+  sessionIds?: SessionId[];
+  cursors?: Readonly<Record<string, Cursor>>;
+}
+
+interface Plan extends ResumedSession {
+  sessionId: SessionId;
+  reset?: ResumeReason;
+}
+
+const NOTHING: StoredSubscription = { events: [], all: false, acknowledges: false };
+
+/** One connection of one device: its subscription, its streams and how far it has come in each. */
+export class DeviceConnection {
+  readonly device: DeviceRef;
+  readonly #options: DeviceConnectionOptions;
+  readonly #streams = new Map<SessionId, SessionStream>();
+  readonly #writer: CursorWriter;
+  #subscription = NOTHING;
+  #filter: EventFilter = createEventFilter([]);
+  #planned: Plan[] = [];
+  #unconfirmed = new Map<SessionId, number>();
+  #closed = false;
+
+  constructor(options: DeviceConnectionOptions) {
+    this.#options = options;
+    this.device = options.device;
+    this.#writer = new CursorWriter({ ...options, epoch: options.journal.epoch });
+  }
+
+  stream(sessionId: SessionId): SessionStream | undefined {
+    return this.#streams.get(sessionId);
+  }
+
+  /** What the device was subscribed to before; `start` then streams it. */
+  async resume(): Promise<ResumedSession[]> {
+    const { cursors, source } = this.#options;
+    const stored = await cursors.readSubscription(this.device);
+    if (!stored) return [];
+    this.#setSubscription(stored);
+    const known = await cursors.readCursors(this.device);
+    const wanted = new Set([...known.keys(), ...(stored.all ? source.owned(this.device.userId) : [])]);
+    const plans = await Promise.all([...wanted].map((id) => this.#plan(id, known.get(id) ?? this.#beginning())));
+    this.#planned = plans.filter((plan) => plan !== undefined);
+    return this.#planned.map(shown);
+  }
+
+  start(): void {
+    for (const plan of this.#planned) this.#begin(plan);
+    this.#planned = [];
+  }
+
+  /** Changes the subscription. Sessions that stream already go on, unless a cursor is given for them. */
+  async subscribe({ events, sessionIds, cursors = {} }: SubscribeRequest) {
+    const { source } = this.#options;
+    const owned = source.owned(this.device.userId);
+    for (const sessionId of sessionIds ?? []) this.#requireOwned(sessionId);
+    for (const sessionId of Object.keys(cursors)) this.#requireOwned(sessionId as SessionId, 'cursors');
+    const wanted = [...new Set([...(sessionIds ?? owned), ...(Object.keys(cursors) as SessionId[])])];
+    const all = this.#subscription.all || sessionIds === undefined;
+    await this.#store({ ...this.#subscription, events, all });
+    const known = await this.#options.cursors.readCursors(this.device);
+    const plans = await Promise.all(
+      wanted.map((id) => this.#planSubscribed({ id, known: known.get(id), given: cursors[id] })),
+    );
+    return { sessions: plans.filter((plan) => plan !== undefined), begin: () => this.#beginAll(plans) };
+  }
+
+  /** A session that this device has just used: it is streamed from here on, if it was not. */
+  join(sessionId: SessionId): void {
+    if (this.#streams.has(sessionId) || this.#closed) return;
+    const head = this.#options.source.head(this.device.userId, sessionId) ?? 0;
+    if (this.#subscription.events.length === 0) {
+      this.#store({ ...this.#subscription, events: ['*'] }).catch(this.#options.onError);
+    }
+    this.#writer.move(sessionId, head);
+    this.#begin({ sessionId, resume: 'replay', from: head, head });
+  }
+
+  async unsubscribe(sessionIds: SessionId[]): Promise<void> {
+    for (const sessionId of sessionIds) this.#requireOwned(sessionId);
+    for (const sessionId of sessionIds) this.forget(sessionId);
+    await this.#options.cursors.removeCursors(this.device, sessionIds);
+    if (this.#subscription.all) await this.#store({ ...this.#subscription, all: false });
+  }
+
+  /** The device has everything up to this seq, for good. */
+  ack(sessionId: SessionId, seq: number): void {
+    const head = this.#requireOwned(sessionId);
+    if (!this.#streams.has(sessionId)) throw invalid('sessionId', 'must be a session that this device subscribes to');
+    if (seq > head) throw invalid('seq', `must be at most ${head}, the last event of the session`);
+    if (!this.#subscription.acknowledges) {
+      this.#store({ ...this.#subscription, acknowledges: true }).catch(this.#options.onError);
+    }
+    this.#writer.move(sessionId, seq);
+  }
+
+  /** A ping goes out: what was sent before it is received when the pong comes. */
+  pinged(): void {
+    this.#unconfirmed = new Map([...this.#streams].map(([sessionId, stream]) => [sessionId, stream.sent]));
+  }
+
+  /** A device that never acknowledges by itself does so by delivery. */
+  ponged(): void {
+    if (this.#subscription.acknowledges) return;
+    for (const [sessionId, sent] of this.#unconfirmed) this.#writer.move(sessionId, sent);
+    this.#unconfirmed.clear();
+  }
+
+  drained(): void {
+    for (const stream of this.#streams.values()) stream.drained();
+  }
+
+  /** A new session of this person. */
+  opened(sessionId: SessionId): void {
+    if (!this.#subscription.all || this.#streams.has(sessionId)) return;
+    this.#writer.move(sessionId, 0);
+    this.#begin({ sessionId, resume: 'replay', from: 0, head: 0 });
+  }
+
+  forget(sessionId: SessionId): void {
+    this.#streams.get(sessionId)?.close();
+    this.#streams.delete(sessionId);
+    this.#unconfirmed.delete(sessionId);
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const stream of this.#streams.values()) stream.close();
+    this.#streams.clear();
+    this.#writer.flush();
+    this.#options.onClose();
+  }
+
+  #requireOwned(sessionId: SessionId, field = 'sessionId'): number {
+    const head = this.#options.source.head(this.device.userId, sessionId);
+    if (head !== undefined) return head;
+    throw new CompanionError('SESSION_NOT_FOUND', 'There is no such session.', { field });
+  }
+
+  #beginning(): Cursor {
+    return { epoch: this.#options.journal.epoch, seq: 0 };
+  }
+
+  async #planSubscribed({ id, known, given }: { id: SessionId; known: Cursor | undefined; given: Cursor | undefined }) {
+    const head = this.#options.source.head(this.device.userId, id) ?? 0;
+    if (given) return this.#plan(id, given);
+    const running = this.#streams.get(id);
+    if (running) return { sessionId: id, resume: 'live' as const, from: running.sent, head };
+    if (known) return this.#plan(id, known);
+    this.#writer.move(id, head);
+    return { sessionId: id, resume: 'replay' as const, from: head, head };
+  }
+
+  #beginAll(plans: (Plan | undefined)[]): void {
+    for (const plan of plans) {
+      if (!plan || (plan.resume === 'live' && this.#streams.has(plan.sessionId))) continue;
+      this.forget(plan.sessionId);
+      this.#begin(plan);
+    }
+  }
+
+  /** Whether all after the cursor is there; undefined for a session that is not. */
+  async #plan(sessionId: SessionId, cursor: Cursor): Promise<Plan | undefined> {
+    const { source, journal } = this.#options;
+    const head = source.head(this.device.userId, sessionId);
+    if (head === undefined) return undefined;
+    const reset = (reason: ResumeReason): Plan => ({
+      sessionId,
+      resume: 'reset',
+      reason,
+      reset: reason,
+      from: head,
+      head,
+    });
+    if (cursor.epoch !== journal.epoch) return reset('epoch');
+    if (cursor.seq > head) return reset('ahead');
+    const first = await journal.firstSeq(sessionId);
+    if (cursor.seq + 1 < first) return reset('retention');
+    return { sessionId, resume: 'replay', from: cursor.seq, head };
+  }
+
+  #begin({ sessionId, from, head, reset }: Plan): void {
+    if (this.#closed) return;
+    const { journal, source, sink, onError } = this.#options;
+    if (reset) this.#writer.move(sessionId, head);
+    const stream = new SessionStream({
+      sessionId,
+      journal,
+      source,
+      sink,
+      filter: () => this.#filter,
+      from,
+      head,
+      published: source.head(this.device.userId, sessionId) ?? head,
+      onError,
+      ...(reset && { reset }),
+    });
+    this.#streams.set(sessionId, stream);
+    stream.start();
+  }
+
+  async #store(subscription: StoredSubscription): Promise<void> {
+    this.#setSubscription(subscription);
+    await this.#options.cursors.writeSubscription(this.device, subscription);
+  }
+
+  #setSubscription(subscription: StoredSubscription): void {
+    this.#subscription = subscription;
+    this.#filter = createEventFilter(subscription.events);
+  }
+}
+
+const shown = ({ sessionId, resume, reason, from, head }: Plan): ResumedSession => ({
+  sessionId,
+  resume,
+  ...(reason && { reason }),
+  from,
+  head,
+});

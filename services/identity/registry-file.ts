@@ -1,0 +1,72 @@
+import { randomUUID } from 'node:crypto';
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import { type Adapter, Low } from 'lowdb';
+import { z } from 'zod';
+
+const pushRegistrationSchema = z.object({
+  token: z.string(),
+  platform: z.enum(['ios', 'web', 'ntfy']),
+  environment: z.enum(['production', 'sandbox']).optional(),
+  bundleId: z.string().optional(),
+  encryptionKey: z.string().optional(),
+});
+
+const deviceSchema = z.object({
+  deviceId: z.string(),
+  userId: z.string(),
+  name: z.string().optional(),
+  push: pushRegistrationSchema.optional(),
+  preferences: z.record(z.string(), z.unknown()).optional(),
+});
+export type DeviceEntry = z.infer<typeof deviceSchema>;
+
+const userSchema = z.object({
+  userId: z.string(),
+  role: z.literal('owner'),
+  /** SHA-256 of the owner's token, in hexadecimal. */
+  tokenDigest: z.string().optional(),
+});
+export type UserEntry = z.infer<typeof userSchema>;
+
+const registrySchema = z.object({
+  users: z.array(userSchema),
+  devices: z.array(deviceSchema),
+});
+export type RegistryData = z.infer<typeof registrySchema>;
+
+/** People and devices: a few kilobytes that an owner may read and mend by hand. */
+export type RegistryFile = Low<RegistryData>;
+
+/** Opens the registry, or begins one with an owner. Throws with the file's name when it cannot be understood. */
+export async function openRegistryFile(path: string): Promise<RegistryFile> {
+  const initial: RegistryData = { users: [{ userId: randomUUID(), role: 'owner' }], devices: [] };
+  const file = new Low<RegistryData>(jsonFile(path), initial);
+  await file.read();
+  return file;
+}
+
+/** Written beside and renamed, readable by its owner alone (lowdb's own adapter leaves the mode to the umask). */
+function jsonFile(path: string): Adapter<RegistryData> {
+  return {
+    read: async () => {
+      const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT') return null;
+        throw error;
+      });
+      return text === null ? null : parseRegistry(text, path);
+    },
+    write: async (data) => {
+      const fresh = `${path}.${process.pid}.new`;
+      await writeFile(fresh, `${JSON.stringify(data, null, 2)}\n`, { mode: 0o600, flush: true });
+      await rename(fresh, path);
+    },
+  };
+}
+
+function parseRegistry(text: string, path: string): RegistryData {
+  try {
+    return registrySchema.parse(JSON.parse(text));
+  } catch (error) {
+    throw new Error(`${path} cannot be understood: ${(error as Error).message}`);
+  }
+}

@@ -1,0 +1,73 @@
+/** The journal's schema, one numbered step after another; `user_version` counts those done. Steps are never edited. */
+export const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+  CREATE TABLE sessions (
+    session_id TEXT PRIMARY KEY,
+    head INTEGER NOT NULL,
+    record TEXT NOT NULL
+  ) WITHOUT ROWID;
+  CREATE TABLE events (
+    session_id TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    data TEXT NOT NULL,
+    message_id TEXT,
+    child_id TEXT,
+    line_offset INTEGER,
+    line_part INTEGER
+  );
+  CREATE UNIQUE INDEX events_by_seq ON events (session_id, seq);
+  CREATE UNIQUE INDEX events_by_line ON events (child_id, line_offset, line_part) WHERE child_id IS NOT NULL;
+  CREATE INDEX events_by_message ON events (session_id, message_id, seq) WHERE message_id IS NOT NULL;
+  CREATE INDEX events_by_tool ON events (session_id, data ->> 'toolId') WHERE type = 'toolUse';
+  CREATE TABLE prompts (
+    prompt_id TEXT PRIMARY KEY,
+    session_id TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    device_id TEXT NOT NULL,
+    request_id TEXT,
+    uuid TEXT NOT NULL,
+    state TEXT NOT NULL,
+    mode TEXT NOT NULL,
+    announced INTEGER NOT NULL,
+    text TEXT NOT NULL,
+    attachments TEXT,
+    answer TEXT NOT NULL,
+    outcome TEXT,
+    created_at INTEGER NOT NULL,
+    ended_at INTEGER
+  );
+  CREATE UNIQUE INDEX prompts_by_request ON prompts (user_id, device_id, request_id) WHERE request_id IS NOT NULL;
+  CREATE INDEX prompts_open ON prompts (session_id) WHERE state IN ('queued', 'dispatching', 'processing');
+  CREATE TABLE permissions (
+    session_id TEXT NOT NULL,
+    permission_id TEXT NOT NULL,
+    child_id TEXT NOT NULL,
+    ask TEXT NOT NULL,
+    decision TEXT,
+    by_device_id TEXT,
+    answer TEXT,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (session_id, permission_id)
+  );
+  CREATE INDEX permissions_pending ON permissions (session_id) WHERE decision IS NULL OR answer IS NOT NULL;
+  CREATE TABLE subscriptions (
+    user_id TEXT NOT NULL,
+    device_id TEXT NOT NULL,
+    events TEXT NOT NULL,
+    all_sessions INTEGER NOT NULL,
+    acknowledges INTEGER NOT NULL,
+    PRIMARY KEY (user_id, device_id)
+  ) WITHOUT ROWID;
+  CREATE TABLE cursors (
+    user_id TEXT NOT NULL,
+    device_id TEXT NOT NULL,
+    session_id TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    epoch TEXT NOT NULL,
+    PRIMARY KEY (user_id, device_id, session_id)
+  ) WITHOUT ROWID;
+  `,
+];

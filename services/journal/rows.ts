@@ -1,0 +1,115 @@
+/** How records lie in SQL rows. */
+import type { EventType } from '../../protocol/events.js';
+import type { Attachment, DeviceId, PermissionId, PromptId, SessionId } from '../../protocol/scalars.js';
+import type {
+  EventRecord,
+  PermissionAsk,
+  PermissionRecord,
+  PromptRecord,
+  PromptState,
+  UserId,
+} from '../ports/records.js';
+
+export interface EventRow {
+  seq: number;
+  type: string;
+  at: number;
+  data: string;
+  message_id: string | null;
+}
+
+export const eventOf = (row: EventRow): EventRecord => ({
+  seq: row.seq,
+  type: row.type as EventType,
+  at: row.at,
+  data: row.data,
+  ...(row.message_id !== null && { messageId: row.message_id }),
+});
+
+export interface PromptRow {
+  prompt_id: string;
+  session_id: string;
+  user_id: string;
+  device_id: string;
+  request_id: string | null;
+  uuid: string;
+  state: string;
+  mode: string;
+  announced: number;
+  text: string;
+  attachments: string | null;
+  answer: string;
+  outcome: string | null;
+  created_at: number;
+  ended_at: number | null;
+}
+
+export const promptOf = (row: PromptRow): PromptRecord => ({
+  promptId: row.prompt_id as PromptId,
+  sessionId: row.session_id as SessionId,
+  device: { userId: row.user_id as UserId, deviceId: row.device_id as DeviceId },
+  requestId: row.request_id,
+  uuid: row.uuid,
+  state: row.state as PromptState,
+  mode: row.mode as PromptRecord['mode'],
+  announced: row.announced === 1,
+  text: row.text,
+  attachments: row.attachments === null ? [] : (JSON.parse(row.attachments) as Attachment[]),
+  answer: JSON.parse(row.answer) as Record<string, unknown>,
+  createdAt: row.created_at,
+  ...(row.outcome !== null && { outcome: JSON.parse(row.outcome) as NonNullable<PromptRecord['outcome']> }),
+  ...(row.ended_at !== null && { endedAt: row.ended_at }),
+});
+
+/** Attachments are needed until the prompt has ended, and not longer. */
+export const promptRow = (prompt: PromptRecord): PromptRow => ({
+  prompt_id: prompt.promptId,
+  session_id: prompt.sessionId,
+  user_id: prompt.device.userId,
+  device_id: prompt.device.deviceId,
+  request_id: prompt.requestId,
+  uuid: prompt.uuid,
+  state: prompt.state,
+  mode: prompt.mode,
+  announced: Number(prompt.announced),
+  text: prompt.text,
+  attachments:
+    prompt.attachments.length === 0 || prompt.endedAt !== undefined ? null : JSON.stringify(prompt.attachments),
+  answer: JSON.stringify(prompt.answer),
+  outcome: prompt.outcome === undefined ? null : JSON.stringify(prompt.outcome),
+  created_at: prompt.createdAt,
+  ended_at: prompt.endedAt ?? null,
+});
+
+export interface PermissionRow {
+  session_id: string;
+  permission_id: string;
+  child_id: string;
+  ask: string;
+  decision: string | null;
+  by_device_id: string | null;
+  answer: string | null;
+  created_at: number;
+}
+
+export const permissionOf = (row: PermissionRow): PermissionRecord => ({
+  sessionId: row.session_id as SessionId,
+  permissionId: row.permission_id as PermissionId,
+  childId: row.child_id,
+  ask: JSON.parse(row.ask) as PermissionAsk,
+  createdAt: row.created_at,
+  ...(row.decision !== null && { decision: row.decision as NonNullable<PermissionRecord['decision']> }),
+  ...(row.by_device_id !== null && { byDeviceId: row.by_device_id }),
+  ...(row.answer !== null && { answer: JSON.parse(row.answer) as Record<string, unknown> }),
+});
+
+export const permissionRow = (permission: PermissionRecord): PermissionRow => ({
+  session_id: permission.sessionId,
+  permission_id: permission.permissionId,
+  child_id: permission.childId,
+  ask: JSON.stringify(permission.ask),
+  decision: permission.decision ?? null,
+  by_device_id: permission.byDeviceId ?? null,
+  answer: permission.answer === undefined ? null : JSON.stringify(permission.answer),
+  created_at: permission.createdAt,
+});

@@ -1,0 +1,69 @@
+import { chmodSync } from 'node:fs';
+import Sqlite from 'better-sqlite3';
+import { CompanionError } from '../../protocol/error-codes.js';
+import { MIGRATIONS } from './migrations.js';
+
+export type SqliteDatabase = Sqlite.Database;
+
+/** Raised when another process holds the file. */
+export class DatabaseHeldError extends Error {}
+
+/**
+ * Opens (or makes) the journal's file, readable by its owner alone, and brings its schema up to date.
+ * `synchronous=FULL` with WAL: a committed transaction survives the loss of power (sqlite.org/wal.html).
+ */
+export function openDatabase(path: string): SqliteDatabase {
+  const database = new Sqlite(path);
+  chmodSync(path, 0o600);
+  database.pragma('journal_mode = WAL');
+  database.pragma('synchronous = FULL');
+  database.pragma('foreign_keys = ON');
+  database.pragma('cache_size = -2048');
+  migrate(database);
+  return database;
+}
+
+function migrate(database: SqliteDatabase): void {
+  const done = Number(database.pragma('user_version', { simple: true }));
+  if (done > MIGRATIONS.length) {
+    throw new Error(`journal.db was written by a newer version (schema ${done}, this one knows ${MIGRATIONS.length})`);
+  }
+  for (let step = done; step < MIGRATIONS.length; step += 1) {
+    database.transaction(() => {
+      database.exec(MIGRATIONS[step] ?? '');
+      database.pragma(`user_version = ${step + 1}`);
+    })();
+  }
+}
+
+/**
+ * Takes a lock that the kernel gives back when this process ends, however it ends: an exclusive transaction
+ * on a database of its own, held open (POSIX record locks, sqlite.org/lockingv3.html).
+ * Throws `DatabaseHeldError` when another process has it.
+ */
+export function acquireLock(path: string): { close(): void } {
+  const database = new Sqlite(path, { timeout: 0 });
+  try {
+    chmodSync(path, 0o600);
+    database.exec('BEGIN EXCLUSIVE');
+  } catch (error) {
+    database.close();
+    if (sqliteCode(error)?.startsWith('SQLITE_BUSY')) throw new DatabaseHeldError(path);
+    throw error;
+  }
+  return { close: () => database.close() };
+}
+
+const sqliteCode = (error: unknown): string | undefined =>
+  error instanceof Sqlite.SqliteError ? error.code : undefined;
+
+/** Turns the failures that an owner can mend into errors of the wire; any other is passed on. */
+export function storageError(error: unknown): unknown {
+  const code = sqliteCode(error);
+  if (code === 'SQLITE_FULL' || code?.startsWith('SQLITE_IOERR') || code === 'SQLITE_READONLY') {
+    return new CompanionError('STORAGE_FULL', 'The journal cannot be written: the disk is full or read-only.', {
+      suggestion: 'Free some space on the disk of the companion home folder, then try again.',
+    });
+  }
+  return error;
+}

@@ -1,0 +1,141 @@
+import { randomUUID } from 'node:crypto';
+import type { SessionId } from '../../protocol/scalars.js';
+import type { EventRange, Journal } from '../ports/journal.js';
+import type { DeviceRef, SessionChange, SessionRecord, StoredSession } from '../ports/records.js';
+import { createMessageReader } from './message-reader.js';
+import {
+  type EventRow,
+  eventOf,
+  type PermissionRow,
+  type PromptRow,
+  permissionOf,
+  permissionRow,
+  promptOf,
+  promptRow,
+} from './rows.js';
+import { type SqliteDatabase, storageError } from './sqlite-database.js';
+
+/** The journal on SQLite. Its caller closes the database. */
+export function createSqliteJournal(database: SqliteDatabase): Journal {
+  const commit = prepareCommit(database);
+  const reads = prepareReads(database);
+  return {
+    epoch: readEpoch(database),
+    loadSessions: async () => loadSessions(database),
+    commit: async (change) => guarded(() => commit(change)),
+    readMessages: createMessageReader(database),
+    probe: async () => void database.prepare('SELECT 1 FROM meta').get(),
+    forget: async (sessionId) => guarded(() => forget(database, sessionId)),
+    ...reads,
+  };
+}
+
+function guarded<T>(write: () => T): T {
+  try {
+    return write();
+  } catch (error) {
+    throw storageError(error);
+  }
+}
+
+function readEpoch(database: SqliteDatabase): string {
+  database.prepare(`INSERT INTO meta VALUES ('epoch', ?) ON CONFLICT DO NOTHING`).run(randomUUID());
+  return database.prepare(`SELECT value FROM meta WHERE key = 'epoch'`).pluck().get() as string;
+}
+
+function prepareCommit(database: SqliteDatabase): (change: SessionChange) => void {
+  const session = database.prepare(
+    `INSERT INTO sessions (session_id, head, record) VALUES (@sessionId, @head, @record)
+     ON CONFLICT DO UPDATE SET head = MAX(head, excluded.head), record = excluded.record`,
+  );
+  const event = database.prepare(
+    `INSERT INTO events (session_id, seq, type, at, data, message_id, child_id, line_offset, line_part)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  );
+  const prompt = database.prepare(
+    `INSERT INTO prompts (prompt_id, session_id, user_id, device_id, request_id, uuid, state, mode, announced, text, attachments,
+       answer, outcome, created_at, ended_at)
+     VALUES (@prompt_id, @session_id, @user_id, @device_id, @request_id, @uuid, @state, @mode, @announced, @text, @attachments,
+       @answer, @outcome, @created_at, @ended_at)
+     ON CONFLICT (prompt_id) DO UPDATE SET state = excluded.state, mode = excluded.mode,
+       announced = excluded.announced,       attachments = excluded.attachments, outcome = excluded.outcome, ended_at = excluded.ended_at`,
+  );
+  const permission = database.prepare(
+    `INSERT INTO permissions (session_id, permission_id, child_id, ask, decision, by_device_id, answer, created_at)
+     VALUES (@session_id, @permission_id, @child_id, @ask, @decision, @by_device_id, @answer, @created_at)
+     ON CONFLICT DO UPDATE SET decision = excluded.decision, by_device_id = excluded.by_device_id,
+       answer = excluded.answer`,
+  );
+  return database.transaction(({ record, events, prompts, permissions }: SessionChange) => {
+    const { sessionId } = record;
+    session.run({ sessionId, head: events.at(-1)?.seq ?? 0, record: JSON.stringify(record) });
+    for (const { seq, type, at, data, messageId, line } of events) {
+      const source = [line?.childId ?? null, line?.offset ?? null, line?.part ?? null];
+      event.run(sessionId, seq, type, at, data, messageId ?? null, ...source);
+    }
+    for (const row of prompts) prompt.run(promptRow(row));
+    for (const row of permissions) permission.run(permissionRow(row));
+  });
+}
+
+function prepareReads(database: SqliteDatabase) {
+  const events = database.prepare<[string, number, number], EventRow>(
+    `SELECT seq, type, at, data, message_id FROM events WHERE session_id = ? AND seq > ? ORDER BY seq LIMIT ?`,
+  );
+  const first = database
+    .prepare<[string], number>(
+      `SELECT COALESCE((SELECT MIN(seq) FROM events WHERE session_id = s.session_id), s.head + 1)
+       FROM sessions s WHERE s.session_id = ?`,
+    )
+    .pluck();
+  const request = database.prepare<[string, string, string], PromptRow>(
+    `SELECT * FROM prompts WHERE user_id = ? AND device_id = ? AND request_id = ?`,
+  );
+  const prompt = database.prepare<[string], PromptRow>(`SELECT * FROM prompts WHERE prompt_id = ?`);
+  const permission = database.prepare<[string, string], PermissionRow>(
+    `SELECT * FROM permissions WHERE session_id = ? AND permission_id = ?`,
+  );
+  const toolName = database
+    .prepare<[string, string], string>(
+      `SELECT data ->> 'toolName' FROM events
+       WHERE session_id = ? AND type = 'toolUse' AND data ->> 'toolId' = ? ORDER BY seq DESC LIMIT 1`,
+    )
+    .pluck();
+  const map = <Row, Value>(row: Row | undefined, convert: (row: Row) => Value) => row && convert(row);
+  return {
+    readEvents: async ({ sessionId, after, limit }: EventRange) => events.all(sessionId, after, limit).map(eventOf),
+    firstSeq: async (sessionId: SessionId) => first.get(sessionId) ?? 1,
+    findRequest: async ({ userId, deviceId }: DeviceRef, requestId: string) =>
+      map(request.get(userId, deviceId, requestId), promptOf),
+    findPrompt: async (promptId: string) => map(prompt.get(promptId), promptOf),
+    findPermission: async (sessionId: SessionId, permissionId: string) =>
+      map(permission.get(sessionId, permissionId), permissionOf),
+    findToolName: async (sessionId: SessionId, toolId: string) => toolName.get(sessionId, toolId),
+  };
+}
+
+function loadSessions(database: SqliteDatabase): StoredSession[] {
+  const prompts = database.prepare<[string], PromptRow>(
+    `SELECT * FROM prompts WHERE session_id = ? AND state IN ('queued', 'dispatching', 'processing') ORDER BY rowid`,
+  );
+  const permissions = database.prepare<[string], PermissionRow>(
+    `SELECT * FROM permissions WHERE session_id = ? AND (decision IS NULL OR answer IS NOT NULL) ORDER BY rowid`,
+  );
+  const rows = database.prepare<[], { session_id: string; head: number; record: string }>(`SELECT * FROM sessions`);
+  return rows.all().map(({ session_id, head, record }) => ({
+    record: JSON.parse(record) as SessionRecord,
+    head,
+    prompts: prompts.all(session_id).map(promptOf),
+    permissions: permissions.all(session_id).map(permissionOf),
+  }));
+}
+
+const TABLES_OF_A_SESSION = ['events', 'prompts', 'permissions', 'cursors', 'sessions'];
+
+function forget(database: SqliteDatabase, sessionId: SessionId): void {
+  database.transaction(() => {
+    for (const table of TABLES_OF_A_SESSION) {
+      database.prepare(`DELETE FROM ${table} WHERE session_id = ?`).run(sessionId);
+    }
+  })();
+}

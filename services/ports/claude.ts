@@ -1,0 +1,181 @@
+/** What sessions need of the Claude CLI: children they can start, adopt, speak to and end. */
+import type { ContentBlock, Usage } from '../../protocol/content.js';
+import type { ClaudeSessionId, SessionId } from '../../protocol/scalars.js';
+import type { PositionedData } from '../../protocol/server-frames.js';
+import type { PermissionAsk } from './records.js';
+
+export type StreamType = PositionedData<'streamData'>['streamType'];
+
+/** Where a content block belongs: its message, its index in it, and the tool call of the subagent that wrote it. */
+export interface BlockPlace {
+  messageId: string;
+  blockIndex: number;
+  parentToolUseId?: string;
+}
+
+/** A content block that the CLI is still writing, with its text so far. */
+export interface OpenBlock extends BlockPlace {
+  streamType: StreamType;
+  text: string;
+  tool?: { id: string; name: string };
+}
+
+/** A block that was cut short: it will get no whole line. */
+export interface CutBlock {
+  block: OpenBlock;
+  content: ContentBlock;
+}
+
+export interface BackgroundTask {
+  taskId: string;
+  type?: string;
+  description?: string;
+}
+
+export interface TurnResult {
+  subtype: string;
+  isError: boolean;
+  finalResult: string;
+  durationMs: number;
+  numTurns: number;
+  /** Adds up over the child's life. */
+  totalCost?: number;
+  usage?: Usage;
+  apiError: boolean;
+  aborted: boolean;
+  /** A turn that the CLI began by itself. */
+  spontaneous: boolean;
+  /** The uuids of the messages that this turn took in, where the CLI says so. */
+  messageUuids?: string[];
+}
+
+/** One thing that a line of the CLI's output says. */
+export type CliFact =
+  | { kind: 'init'; init: CliInit }
+  | { kind: 'blockStarted'; block: OpenBlock }
+  | { kind: 'delta'; block: OpenBlock; offset: number; text: string }
+  | { kind: 'block'; place: BlockPlace; content: ContentBlock; details: BlockDetails }
+  | { kind: 'blockCut'; cut: CutBlock }
+  | { kind: 'toolResult'; toolId: string; text: string; isError: boolean; parentToolUseId?: string }
+  | { kind: 'promptStarted'; uuid: string }
+  | { kind: 'promptDropped'; uuid: string }
+  | { kind: 'permissionAsked'; ask: PermissionAsk }
+  | { kind: 'permissionWithdrawn'; requestId: string }
+  | { kind: 'permissionRead'; requestId: string }
+  | { kind: 'initialized'; pendingRequestIds: string[]; loggedIn: boolean; version?: string }
+  | { kind: 'result'; result: TurnResult }
+  | { kind: 'modeChanged'; permissionMode: string }
+  | { kind: 'background'; change: BackgroundChange }
+  | { kind: 'progress'; stage: string; message: string }
+  | { kind: 'garbage'; bytes: number };
+
+export type BackgroundChange =
+  | { kind: 'all'; tasks: BackgroundTask[] }
+  | { kind: 'added'; task: BackgroundTask }
+  | { kind: 'removed'; taskId: string };
+
+export interface BlockDetails {
+  model?: string;
+  usage?: Usage;
+  aborted: boolean;
+  apiError?: string;
+  /** UTF-16 units that were streamed of it before as deltas; absent when nothing was. */
+  streamedLength?: number;
+  streamType: StreamType;
+}
+
+export interface CliInit {
+  claudeSessionId: ClaudeSessionId;
+  workingDirectory: string;
+  tools: string[];
+  mcpServers: string[];
+  model: string;
+  permissionMode: string;
+}
+
+/** The facts of one line, and where it stands in the child's output. Offsets are bytes. */
+export interface CliLine {
+  offset: number;
+  end: number;
+  /** Reading again from here rebuilds every message that is open after this line. */
+  resume: number;
+  facts: CliFact[];
+}
+
+export interface ChildExit {
+  code: number | null;
+  signal: string | null;
+  /** The last lines that it wrote to stderr. */
+  stderrTail: string;
+}
+
+export interface ChildListener {
+  /** Takes lines in order; the next are not read before this resolves. Rejecting stops the reading for a while. */
+  onLines(lines: CliLine[]): Promise<void>;
+  /** Everything that it wrote has been given to `onLines` before. `cut` are the blocks that it left open. */
+  onExit(exit: ChildExit, cut: CutBlock[]): void;
+}
+
+export interface UserMessage {
+  uuid: string;
+  content: ({ type: 'text'; text: string } | { type: 'image'; mediaType: string; data: string })[];
+}
+
+/** A live CLI child. Methods reject with `CompanionError` when the child does not answer or is gone. */
+export interface ClaudeChild {
+  readonly childId: string;
+  readonly pid: number;
+  /** An earlier daemon died while it wrote a long line: nothing may be written any more. */
+  readonly inputTorn: boolean;
+  sendMessage(message: UserMessage): void;
+  answerPermission(requestId: string, answer: Record<string, unknown>): void;
+  /** Resolves with the answer of the CLI. */
+  setModel(model: string): Promise<void>;
+  setPermissionMode(mode: string): Promise<void>;
+  interrupt(): Promise<void>;
+  openBlocks(): OpenBlock[];
+  /** Ends the child and all that it started: asks, then insists. Resolves when nothing of it is left. */
+  end(): Promise<void>;
+  /** Lets go of the child and leaves it running. */
+  release(): void;
+}
+
+export interface StartOptions {
+  sessionId: SessionId;
+  workingDirectory: string;
+  listener: ChildListener;
+  resume?: { claudeSessionId: ClaudeSessionId; fork: boolean };
+  model?: string;
+  permissionMode?: string;
+  allowedTools: string[];
+  addDirectories: string[];
+}
+
+export interface AdoptOptions {
+  sessionId: SessionId;
+  childId: string;
+  processed: number;
+  resume: number;
+  listener: ChildListener;
+}
+
+export interface ClaudeLauncher {
+  /** Starts a child. Rejects with `CLAUDE_UNAVAILABLE` or `CLAUDE_NOT_LOGGED_IN` with the remedy. */
+  start(options: StartOptions): Promise<ClaudeChild>;
+  /** Takes up a child that an earlier daemon left; undefined when it is gone (what it wrote was read first). */
+  adopt(options: AdoptOptions): Promise<ClaudeChild | undefined>;
+  /** Ends what an earlier daemon may have started for this session and did not come to record, and removes its files. */
+  discard(sessionId: SessionId): Promise<void>;
+  /** Rejects as `start` would, as far as this is known without starting. */
+  checkAvailable(): Promise<void>;
+  /** Which of these messages the conversation's transcript holds. */
+  findInTranscript(query: TranscriptQuery): Promise<Set<string>>;
+  /** Whether the directory has a conversation with this id. */
+  hasConversation(workingDirectory: string, claudeSessionId: ClaudeSessionId): Promise<boolean>;
+}
+
+export interface TranscriptQuery {
+  workingDirectory: string;
+  claudeSessionId: ClaudeSessionId;
+  uuids: string[];
+}

@@ -1,0 +1,71 @@
+import type { PermissionId, PromptId, SessionId } from '../../protocol/scalars.js';
+import type {
+  DeviceRef,
+  EventRecord,
+  MessageRecord,
+  PermissionRecord,
+  PromptRecord,
+  SessionChange,
+  StoredSession,
+} from './records.js';
+
+export interface EventRange {
+  sessionId: SessionId;
+  /** Events with a greater seq. */
+  after: number;
+  /** At most this many events. */
+  limit: number;
+}
+
+export interface MessageRange {
+  sessionId: SessionId;
+  limit: number;
+  offset: number;
+  before?: number;
+  after?: number;
+}
+
+/** The durable record. Every method rejects with `CompanionError` `STORAGE_FULL` when the disk takes no more. */
+export interface Journal {
+  /** Made with the journal; another one means that older positions are void. */
+  readonly epoch: string;
+  loadSessions(): Promise<StoredSession[]>;
+  /** Writes all of the change, synced to disk, or nothing of it. */
+  commit(change: SessionChange): Promise<void>;
+  readEvents(range: EventRange): Promise<EventRecord[]>;
+  /** The smallest seq still kept, or head + 1 when none is. */
+  firstSeq(sessionId: SessionId): Promise<number>;
+  findRequest(device: DeviceRef, requestId: string): Promise<PromptRecord | undefined>;
+  findPrompt(promptId: PromptId): Promise<PromptRecord | undefined>;
+  findPermission(sessionId: SessionId, permissionId: PermissionId): Promise<PermissionRecord | undefined>;
+  /** The name of the tool that was used under this id. */
+  findToolName(sessionId: SessionId, toolId: string): Promise<string | undefined>;
+  /** Messages by their first event, oldest first, and how many there are in the range without limit and offset. */
+  readMessages(range: MessageRange): Promise<{ messages: MessageRecord[]; total: number }>;
+  /** Rejects when the record cannot be read. */
+  probe(): Promise<void>;
+  /** Removes the session and all that belongs to it. */
+  forget(sessionId: SessionId): Promise<void>;
+}
+
+export interface StoredCursor {
+  seq: number;
+  epoch: string;
+}
+
+export interface StoredSubscription {
+  events: string[];
+  /** All its person's sessions, present and future. */
+  all: boolean;
+  acknowledges: boolean;
+}
+
+/** Where each device is in each session, and what it wants. */
+export interface CursorStore {
+  readSubscription(device: DeviceRef): Promise<StoredSubscription | undefined>;
+  writeSubscription(device: DeviceRef, subscription: StoredSubscription): Promise<void>;
+  readCursors(device: DeviceRef): Promise<Map<SessionId, StoredCursor>>;
+  /** Creates cursors and moves existing ones forward; never back within an epoch. */
+  writeCursors(device: DeviceRef, cursors: ReadonlyMap<SessionId, StoredCursor>): Promise<void>;
+  removeCursors(device: DeviceRef, sessionIds: readonly SessionId[]): Promise<void>;
+}

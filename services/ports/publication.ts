@@ -1,0 +1,20 @@
+import type { SessionId } from '../../protocol/scalars.js';
+import type { PositionedFrame } from '../../protocol/server-frames.js';
+import type { EventRecord, UserId } from './records.js';
+
+/** What a session says, in the order in which clients must see it. */
+export type Publication = { kind: 'event'; event: EventRecord } | { kind: 'frame'; frame: PositionedFrame };
+
+export interface PublishedSession {
+  sessionId: SessionId;
+  owner: UserId;
+}
+
+/** Takes what sessions say, after it is in the journal, to whoever listens. Never blocks and never throws. */
+export interface Publisher {
+  publish(session: PublishedSession, items: readonly Publication[]): void;
+  /** A session is there that was not before: those who want all sessions of its owner get it. */
+  opened(session: PublishedSession): void;
+  /** The session and its record are gone. */
+  forgotten(sessionId: SessionId): void;
+}

@@ -1,0 +1,160 @@
+/** What the journal keeps about sessions, prompts and permission requests. Times are epoch milliseconds. */
+import type { StreamOptions } from '../../protocol/client-frames.js';
+import type { ContentBlock, Usage } from '../../protocol/content.js';
+import type { EventType } from '../../protocol/events.js';
+import type {
+  Attachment,
+  ClaudeSessionId,
+  DeviceId,
+  PermissionId,
+  PermissionMode,
+  PromptId,
+  SessionId,
+} from '../../protocol/scalars.js';
+
+/** A person. */
+export type UserId = string & { readonly __brand: 'UserId' };
+
+/** A device of a person: the same device id of another person is another device. */
+export interface DeviceRef {
+  userId: UserId;
+  deviceId: DeviceId;
+}
+
+/** The CLI child of a session, as far as its output has been taken into the journal. Offsets are bytes of its stdout file. */
+export interface ChildRecord {
+  childId: string;
+  /** Everything before this offset has had its effect. */
+  processed: number;
+  /** Start of the oldest message still open at `processed`: reading again from here rebuilds its text. */
+  resume: number;
+  /** `total_cost_usd` of the last result: the CLI adds up over the child's life. */
+  costBase: number;
+}
+
+export interface SessionRecord {
+  sessionId: SessionId;
+  owner: UserId;
+  /** The canonical path and the identity (device and inode) of the working directory. */
+  directory: string;
+  directoryKey: string;
+  name?: string;
+  context?: string;
+  metadata?: Record<string, unknown>;
+  claudeSessionId?: ClaudeSessionId;
+  /** The next child branches off `claudeSessionId` instead of continuing it. */
+  fork?: boolean;
+  /** The model that a person chose, and the one that the CLI says it uses. */
+  modelChoice?: string;
+  model?: string;
+  permissionMode?: string;
+  allowedTools?: string[];
+  /** Permission updates that a person asked to have remembered, for the next child. */
+  remembered?: unknown[];
+  closed?: { reason: string };
+  failed?: { reason: string };
+  lastInit?: string;
+  /** The last `sessionStatus`, without what changes all the time: an equal one is not said again. */
+  lastStatus?: string;
+  messageCount: number;
+  lastMessageId?: string;
+  totalCost: number;
+  createdAt: number;
+  updatedAt: number;
+  lastActivity: number;
+  child?: ChildRecord;
+}
+
+export type PromptState = 'queued' | 'dispatching' | 'processing' | 'completed' | 'failed' | 'cancelled';
+
+/** How the turn that took a prompt in ended. Durations are milliseconds, costs US dollars. */
+export interface PromptOutcome {
+  subtype: string;
+  isError: boolean;
+  finalResult: string;
+  durationMs: number;
+  numTurns: number;
+  cost?: number;
+  usage?: Usage;
+}
+
+export interface PromptRecord {
+  promptId: PromptId;
+  sessionId: SessionId;
+  device: DeviceRef;
+  /** The client's request id: unique for a device, so that a repeated request is the same prompt. */
+  requestId: string | null;
+  /** The message uuid given to the CLI. */
+  uuid: string;
+  text: string;
+  attachments: Attachment[];
+  mode: 'queue' | 'steer';
+  state: PromptState;
+  /** Its `humanMessage` has been said. */
+  announced: boolean;
+  createdAt: number;
+  endedAt?: number;
+  outcome?: PromptOutcome;
+  /** The first answer's data, given again when the request is repeated. */
+  answer: Record<string, unknown>;
+}
+
+/** A `can_use_tool` request of the CLI. */
+export interface PermissionAsk {
+  requestId: string;
+  toolUseId: string;
+  toolName: string;
+  input: Record<string, unknown>;
+  suggestions?: unknown[];
+  description?: string;
+}
+
+export interface PermissionRecord {
+  permissionId: PermissionId;
+  sessionId: SessionId;
+  childId: string;
+  ask: PermissionAsk;
+  createdAt: number;
+  decision?: 'allow' | 'deny' | 'expired' | 'cancelled';
+  byDeviceId?: string;
+  /** What the CLI is told: kept until it is known to have been read. */
+  answer?: Record<string, unknown>;
+}
+
+/** A durable event with its place. `data` is its JSON. `line` says which line of which child it came from. */
+export interface EventRecord {
+  seq: number;
+  type: EventType;
+  at: number;
+  data: string;
+  messageId?: string;
+  line?: { childId: string; offset: number; part: number };
+}
+
+/** Everything one step of a session changes: written in one transaction or not at all. */
+export interface SessionChange {
+  record: SessionRecord;
+  events: EventRecord[];
+  prompts: PromptRecord[];
+  permissions: PermissionRecord[];
+}
+
+/** A session as it is found at the start of the daemon. */
+export interface StoredSession {
+  record: SessionRecord;
+  head: number;
+  prompts: PromptRecord[];
+  permissions: PermissionRecord[];
+}
+
+export interface MessageRecord {
+  id: string;
+  type: 'user' | 'assistant';
+  seq: number;
+  at: number;
+  content: ContentBlock[];
+  model?: string;
+  usage?: Usage;
+}
+
+export type { ClaudeSessionId, PermissionMode, StreamOptions };

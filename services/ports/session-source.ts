@@ -1,0 +1,15 @@
+import type { EventData } from '../../protocol/events.js';
+import type { SessionId } from '../../protocol/scalars.js';
+import type { Snapshot } from '../../protocol/server-frames.js';
+import type { OpenBlock } from './claude.js';
+import type { UserId } from './records.js';
+
+/** What delivery needs to know of sessions. */
+export interface SessionSource {
+  /** Undefined for a session that is not the person's. */
+  head(owner: UserId, sessionId: SessionId): number | undefined;
+  owned(owner: UserId): SessionId[];
+  openBlocks(sessionId: SessionId): OpenBlock[];
+  openPermissions(sessionId: SessionId): EventData<'permissionRequest'>[];
+  snapshot(sessionId: SessionId): Promise<Snapshot>;
+}

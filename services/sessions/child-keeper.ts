@@ -1,0 +1,205 @@
+import type { ChildListener, ClaudeChild, ClaudeLauncher, CliLine, StartOptions } from '../ports/claude.js';
+import type { Log } from '../ports/log.js';
+import type { SessionRecord } from '../ports/records.js';
+import {
+  onChildAdopted,
+  onChildExited,
+  onChildStarted,
+  onStartCancelled,
+  onStartFailed,
+  onTranscriptChecked,
+} from './decide-child.js';
+import { decideLines, nameTools } from './decide-fact.js';
+import type { Step } from './draft.js';
+import type { Effect } from './effects.js';
+import { rememberedOptions } from './remembered-permissions.js';
+import type { SessionState } from './session-state.js';
+
+export interface ChildKeeperOptions {
+  launcher: ClaudeLauncher;
+  log: Log;
+  record: () => SessionRecord;
+  /** Takes a step of the session, after those before it. Rejects when it could not be written. */
+  step: (decide: (state: SessionState, now: number) => Step) => Promise<void>;
+  /** The name of a tool that was used before this daemon came. */
+  toolName: (toolId: string) => Promise<string | undefined>;
+  hasTool: (toolId: string) => boolean;
+}
+
+type ChildEffect = Exclude<Effect, { kind: 'forget' }>;
+
+const RETRY_MS = 1000;
+
+/** Does what a session wants done to its child, and tells the session what the child does. */
+export class ChildKeeper {
+  readonly #options: ChildKeeperOptions;
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #released = false;
+  child: ClaudeChild | undefined;
+
+  constructor(options: ChildKeeperOptions) {
+    this.#options = options;
+  }
+
+  run(effect: ChildEffect): void {
+    switch (effect.kind) {
+      case 'startChild':
+        this.#later(effect.delayMs, () => this.#start());
+        return;
+      case 'endChild':
+        this.#attempt('end the child', async () => this.child?.end());
+        return;
+      case 'sendMessage':
+        this.child?.sendMessage(effect.message);
+        return;
+      case 'answerPermission':
+        this.child?.answerPermission(effect.requestId, effect.answer);
+        return;
+      case 'interrupt':
+        this.#attempt('interrupt', async () => this.child?.interrupt());
+        return;
+      case 'checkTranscript':
+        this.#attempt('read the transcript', () => this.#checkTranscript(effect.uuids));
+        return;
+    }
+  }
+
+  /** Takes up the child of an earlier daemon, or learns that it is gone. */
+  async recover(): Promise<void> {
+    const { launcher, record } = this.#options;
+    const { sessionId, child } = record();
+    if (!child) {
+      await launcher.discard(sessionId);
+      await this.#options.step((state, now) => onStartCancelled(state, now));
+      return;
+    }
+    const { listener, ready } = this.#newListener();
+    const adopted = await launcher.adopt({ sessionId, ...child, listener });
+    if (!adopted) {
+      const exit = { code: null, signal: null, stderrTail: '' };
+      await launcher.discard(sessionId);
+      await this.#options.step((state, now) => onChildExited(state, { exit, cut: [] }, now));
+      return;
+    }
+    this.child = adopted;
+    const { inputTorn } = adopted;
+    await this.#options.step((state, now) => onChildAdopted(state, { inputTorn }, now));
+    ready();
+  }
+
+  release(): void {
+    this.#released = true;
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.child?.release();
+  }
+
+  async #start(): Promise<void> {
+    const { launcher, step, record } = this.#options;
+    if (record().closed) return step((state, now) => onStartCancelled(state, now));
+    const { listener, ready } = this.#newListener();
+    try {
+      const child = await launcher.start(startOptions(record(), listener));
+      this.child = child;
+      const { childId, inputTorn } = child;
+      await step((state, now) => onChildStarted(state, { childId, inputTorn }, now));
+      ready();
+    } catch (error) {
+      await this.child?.end();
+      this.child = undefined;
+      await step((state, now) => onStartFailed(state, (error as Error).message, now));
+    }
+  }
+
+  async #checkTranscript(uuids: string[]): Promise<void> {
+    const { launcher, step, record } = this.#options;
+    const { directory: workingDirectory, claudeSessionId } = record();
+    const found = claudeSessionId
+      ? await launcher.findInTranscript({ workingDirectory, claudeSessionId, uuids })
+      : new Set<string>();
+    await step((state, now) => onTranscriptChecked(state, found, now));
+  }
+
+  /** Lines wait until the session knows of the child. */
+  #newListener(): { listener: ChildListener; ready: () => void } {
+    let ready = () => {};
+    const known = new Promise<void>((resolve) => {
+      ready = resolve;
+    });
+    const listener: ChildListener = {
+      onLines: async (lines) => {
+        await known;
+        await this.#takeLines(lines);
+      },
+      onExit: (exit, cut) => {
+        const told = known.then(() => {
+          this.child = undefined;
+          return this.#options.step((state, now) => onChildExited(state, { exit, cut }, now));
+        });
+        told.catch((error: Error) =>
+          this.#tryAgain('record the end of the child', error, () => listener.onExit(exit, cut)),
+        );
+      },
+    };
+    return { listener, ready };
+  }
+
+  async #takeLines(lines: CliLine[]): Promise<void> {
+    const names = await this.#missingToolNames(lines);
+    await this.#options.step((state, now) => decideLines(names.size > 0 ? nameTools(state, names) : state, lines, now));
+  }
+
+  async #missingToolNames(lines: CliLine[]): Promise<Map<string, string>> {
+    const facts = lines.flatMap((line) => line.facts);
+    const used = new Set(
+      facts.flatMap((fact) => (fact.kind === 'block' && 'id' in fact.content ? fact.content.id : [])),
+    );
+    const names = new Map<string, string>();
+    for (const fact of facts) {
+      if (fact.kind !== 'toolResult' || used.has(fact.toolId) || this.#options.hasTool(fact.toolId)) continue;
+      const name = await this.#options.toolName(fact.toolId);
+      if (name !== undefined) names.set(fact.toolId, name);
+    }
+    return names;
+  }
+
+  #attempt(what: string, action: () => Promise<void> | undefined): void {
+    const { log, record } = this.#options;
+    Promise.resolve(action()).catch((error: Error) => {
+      log.warn(`could not ${what}`, { sessionId: record().sessionId, error: error.message });
+    });
+  }
+
+  #tryAgain(what: string, error: Error, action: () => void): void {
+    const { log, record } = this.#options;
+    log.warn(`could not ${what}`, { sessionId: record().sessionId, error: error.message });
+    this.#later(RETRY_MS, action);
+  }
+
+  #later(delayMs: number, action: () => void | Promise<void>): void {
+    if (this.#released) return;
+    if (delayMs === 0) {
+      this.#attempt('start a child', async () => action());
+      return;
+    }
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      this.#attempt('start a child', async () => action());
+    }, delayMs);
+    this.#timers.add(timer);
+  }
+}
+
+function startOptions(record: SessionRecord, listener: ChildListener): StartOptions {
+  const { claudeSessionId, fork = false, modelChoice, permissionMode, allowedTools = [], remembered = [] } = record;
+  const options = rememberedOptions(remembered);
+  return {
+    sessionId: record.sessionId,
+    workingDirectory: record.directory,
+    listener,
+    allowedTools: [...allowedTools, ...options.allowedTools],
+    addDirectories: options.addDirectories,
+    ...(claudeSessionId !== undefined && { resume: { claudeSessionId, fork } }),
+    ...(modelChoice !== undefined && { model: modelChoice }),
+    ...(permissionMode !== undefined && { permissionMode }),
+  };
+}

@@ -1,0 +1,136 @@
+/** What becomes of a session when its child comes or goes. */
+import type { ChildExit, CutBlock } from '../ports/claude.js';
+import type { PermissionRecord, PromptRecord } from '../ports/records.js';
+import { onBlockCut } from './decide-fact.js';
+import { messageOf, settle, startChild } from './dispatch.js';
+import { Draft, type Step } from './draft.js';
+import { resolvePermission } from './permission-requests.js';
+import { givenPrompts, queuedPrompts, type SessionState } from './session-state.js';
+import { completeTurn } from './turns.js';
+
+/** After so many children in a row that died before a turn of theirs ended, no more are started by themselves. */
+const MAX_FAILURES = 5;
+
+export interface StartedChild {
+  childId: string;
+  inputTorn: boolean;
+}
+
+/** A child runs: it gets the next prompt at once, before it says that it is ready. */
+export function onChildStarted(state: SessionState, { childId, inputTorn }: StartedChild, now: number): Step {
+  const draft = new Draft(state, now);
+  draft.updateRecord({ child: { childId, processed: 0, resume: 0, costBase: 0 } });
+  draft.update({ child: { phase: 'live', ready: false, inputTorn } });
+  settle(draft);
+  return draft.finish();
+}
+
+/** The child of an earlier daemon is ours again; what it was given, it has. */
+export function onChildAdopted(state: SessionState, { inputTorn }: Pick<StartedChild, 'inputTorn'>, now: number): Step {
+  const draft = new Draft(state, now);
+  draft.update({ child: { phase: 'live', ready: true, inputTorn } });
+  if (!inputTorn) for (const prompt of givenPrompts(draft.state)) resend(draft, prompt);
+  settle(draft);
+  return draft.finish();
+}
+
+/** A living child ignores a uuid that it knows, so a prompt that may not have reached it is simply given again. */
+function resend(draft: Draft, prompt: PromptRecord): void {
+  if (prompt.state === 'dispatching') draft.effect({ kind: 'sendMessage', message: messageOf(prompt) });
+}
+
+export function onStartFailed(state: SessionState, message: string, now: number): Step {
+  const draft = new Draft(state, now);
+  draft.update({ child: { phase: 'none' } });
+  giveUp(draft, message);
+  return draft.finish();
+}
+
+export interface Exited {
+  exit: ChildExit;
+  cut: CutBlock[];
+}
+
+/** The child is gone. What it had begun ends here; what it may not have got is looked up in its transcript. */
+export function onChildExited(state: SessionState, { exit, cut }: Exited, now: number): Step {
+  const draft = new Draft(state, now);
+  const ending = state.child.phase === 'ending' ? state.child : undefined;
+  for (const block of cut) onBlockCut(draft, block);
+  for (const permission of state.permissions) expire(draft, permission);
+  draft.clearRecord('child');
+  draft.update({ child: { phase: 'none' }, background: [], tools: new Map() });
+  endTurn(draft);
+  if (!ending) sayCrash(draft, exit);
+  const unsure = givenPrompts(draft.state);
+  if (unsure.length > 0) {
+    draft.update({ child: { phase: 'checking' } });
+    draft.effect({ kind: 'checkTranscript', uuids: unsure.map(({ uuid }) => uuid) });
+  } else if (ending?.restart && !draft.state.record.closed) {
+    startChild(draft);
+  }
+  return goOn(draft);
+}
+
+/** Prompts that the dead child's transcript holds had begun; the others are given to the next child, under the same uuid. */
+export function onTranscriptChecked(state: SessionState, found: ReadonlySet<string>, now: number): Step {
+  const draft = new Draft(state, now);
+  draft.update({ child: { phase: 'none' } });
+  for (const prompt of givenPrompts(state)) {
+    if (found.has(prompt.uuid)) completeTurn(draft, [prompt], EXITED);
+    else draft.putPrompt({ ...prompt, state: 'queued', mode: 'queue' });
+  }
+  return goOn(draft);
+}
+
+const EXITED = { subtype: 'child_exited', isError: true, finalResult: '', durationMs: 0, numTurns: 0 };
+
+function expire(draft: Draft, permission: PermissionRecord): void {
+  if (permission.decision === undefined) resolvePermission(draft, permission, { decision: 'expired' });
+  else {
+    const { answer: _, ...read } = permission;
+    draft.putPermission(read);
+  }
+}
+
+function endTurn(draft: Draft): void {
+  const { turn } = draft.state;
+  if (!turn) return;
+  const began = givenPrompts(draft.state).filter(({ state }) => state === 'processing');
+  const unsure = givenPrompts(draft.state).some(({ state }) => state === 'dispatching');
+  const durationMs = Math.max(0, draft.now - turn.startedAt);
+  if (began.length > 0 || !unsure) completeTurn(draft, began, { ...EXITED, durationMs });
+  draft.update({ turn: null });
+}
+
+function sayCrash(draft: Draft, { code, signal, stderrTail }: ChildExit): void {
+  const how = signal ?? (code === null ? 'for an unknown reason' : `with code ${code}`);
+  const message = `The Claude CLI ended ${how}.${stderrTail && ` Its last words: ${stderrTail}`}`;
+  draft.update({ failures: draft.state.failures + 1 });
+  draft.event('error', { sessionId: draft.state.record.sessionId, code: 'CLAUDE_UNAVAILABLE', message });
+  if (draft.state.failures >= MAX_FAILURES) giveUp(draft, message);
+}
+
+/** Nothing is started by itself any more; the next prompt or `streamStart` tries again. */
+function giveUp(draft: Draft, reason: string): void {
+  draft.updateRecord({ failed: { reason } });
+  draft.event('error', {
+    sessionId: draft.state.record.sessionId,
+    code: 'CLAUDE_UNAVAILABLE',
+    message: `No Claude CLI could be kept running for this session: ${reason}`,
+  });
+  for (const prompt of queuedPrompts(draft.state)) completeTurn(draft, [prompt], EXITED);
+}
+
+function goOn(draft: Draft): Step {
+  const { record, child } = draft.state;
+  if (child.phase === 'none' && record.closed?.reason === 'purged') draft.effect({ kind: 'forget' });
+  settle(draft);
+  return draft.finish();
+}
+
+/** The session was closed before its child was started. */
+export function onStartCancelled(state: SessionState, now: number): Step {
+  const draft = new Draft(state, now);
+  draft.update({ child: { phase: 'none' } });
+  return goOn(draft);
+}

@@ -1,0 +1,164 @@
+/** What people ask of a session. Each function throws `CompanionError` when it cannot be, and then nothing has changed. */
+import type { ClientData } from '../../protocol/client-frames.js';
+import { CompanionError } from '../../protocol/error-codes.js';
+import type { ClaudeSessionId, PromptId } from '../../protocol/scalars.js';
+import type { PermissionRecord, PromptRecord, SessionRecord } from '../ports/records.js';
+import { dispatch, endChild, settle, startChild } from './dispatch.js';
+import { Draft, type Step } from './draft.js';
+import { findOpen, judge, resolvePermission } from './permission-requests.js';
+import { isBusy, openPermissions, queuedPrompts, type SessionState } from './session-state.js';
+
+const MAX_QUEUED = 1000;
+
+/** How many prompts of the session are ahead of one that would be accepted now, the running one included. */
+export function positionOf(state: SessionState, mode: PromptRecord['mode']): number {
+  return mode === 'steer' && canSteer(state) ? 0 : state.prompts.length;
+}
+
+const canSteer = ({ turn, child }: SessionState): boolean =>
+  turn !== null && !turn.interrupted && child.phase === 'live' && !child.inputTorn;
+
+/** A new prompt: queued, and dispatched at once when nothing is ahead of it or it steers the running turn. */
+export function acceptPrompt(state: SessionState, prompt: PromptRecord, now: number): Step {
+  const draft = new Draft(state, now);
+  takePrompt(draft, prompt);
+  return draft.finish();
+}
+
+function takePrompt(draft: Draft, prompt: PromptRecord): void {
+  if (draft.state.record.closed) throw closedError();
+  if (queuedPrompts(draft.state).length >= MAX_QUEUED) {
+    throw new CompanionError('CAPACITY', `At most ${MAX_QUEUED} prompts of a session may wait.`);
+  }
+  forgive(draft);
+  draft.updateRecord({ lastActivity: draft.now });
+  draft.putPrompt(prompt);
+  if (prompt.mode === 'steer' && canSteer(draft.state)) dispatch(draft, prompt);
+  else settle(draft);
+}
+
+/** A person asks again: what failed before is tried anew. */
+function forgive(draft: Draft): void {
+  if (!draft.state.record.failed) return;
+  draft.clearRecord('failed');
+  draft.update({ failures: 0 });
+}
+
+const closedError = () =>
+  new CompanionError('CONFLICT', 'The session is closed.', {
+    suggestion: 'streamStart in its directory opens it again.',
+  });
+
+export function cancelPrompt(state: SessionState, promptId: PromptId, now: number): Step {
+  const prompt = state.prompts.find((one) => one.promptId === promptId);
+  if (!prompt) throw new CompanionError('CONFLICT', 'The prompt has ended already.', { field: 'promptId' });
+  const draft = new Draft(state, now);
+  if (prompt.state === 'queued') {
+    draft.putPrompt({ ...prompt, state: 'cancelled' });
+    settle(draft);
+  } else {
+    interruptTurn(draft);
+  }
+  return draft.finish();
+}
+
+export function interrupt(state: SessionState, clearQueue: boolean, now: number): Step {
+  const draft = new Draft(state, now);
+  if (clearQueue) for (const prompt of queuedPrompts(state)) draft.putPrompt({ ...prompt, state: 'cancelled' });
+  interruptTurn(draft);
+  return draft.finish();
+}
+
+function interruptTurn(draft: Draft): void {
+  const { turn } = draft.state;
+  if (!turn) return;
+  draft.update({ turn: { ...turn, interrupted: true } });
+  draft.effect({ kind: 'interrupt' });
+}
+
+export interface PermissionAnswer {
+  answer: ClientData<'permission'>;
+  deviceId: string;
+}
+
+/** Answers an open request. `decided` tells what became of it. */
+export function answerPermission(state: SessionState, { answer, deviceId }: PermissionAnswer, now: number) {
+  const permission = findOpen(openPermissions(state), answer.permissionId);
+  const verdict = judge(permission.ask, answer);
+  const draft = new Draft(state, now);
+  const decided: PermissionRecord = { ...permission, decision: verdict.decision };
+  resolvePermission(draft, permission, { decision: verdict.decision, byDeviceId: deviceId, answer: verdict.answer });
+  if (verdict.remembered.length > 0) {
+    draft.updateRecord({ remembered: [...(state.record.remembered ?? []), ...verdict.remembered] });
+  }
+  draft.effect({ kind: 'answerPermission', requestId: permission.ask.requestId, answer: verdict.answer });
+  return { step: draft.finish(), decided };
+}
+
+/** Takes names and settings into the record; the child, where it needs them, has been told before. */
+export function amend(state: SessionState, changes: Partial<SessionRecord>, now: number): Step {
+  const draft = new Draft(state, now);
+  if (Object.keys(changes).length > 0) draft.updateRecord({ ...changes, updatedAt: now });
+  return draft.finish();
+}
+
+export function close(state: SessionState, reason: string, now: number): Step {
+  const draft = new Draft(state, now);
+  if (state.record.closed) return draft.finish();
+  draft.updateRecord({ closed: { reason }, updatedAt: now });
+  for (const prompt of queuedPrompts(state)) draft.putPrompt({ ...prompt, state: 'cancelled' });
+  if (state.turn) draft.update({ turn: { ...state.turn, interrupted: true } });
+  settle(draft);
+  return draft.finish();
+}
+
+/** The record is to go too, as soon as the child has. */
+export function purge(state: SessionState, now: number): Step {
+  const step = close(state, 'purged', now);
+  return step.state.child.phase === 'none' ? { ...step, effects: [...step.effects, { kind: 'forget' }] } : step;
+}
+
+/** Which conversation the directory's session is to hold. */
+export type Conversation =
+  | { kind: 'new' }
+  | { kind: 'resume'; claudeSessionId: ClaudeSessionId; fork: boolean }
+  | { kind: 'fork' };
+
+export interface StartRequest {
+  conversation?: Conversation;
+  /** Names and settings; the child, where it needs them, has been told before. */
+  changes: Partial<SessionRecord>;
+  prompt?: PromptRecord;
+}
+
+/** Opens the session for work: again when it was closed, with another conversation when one is asked for. */
+export function start(state: SessionState, { conversation, changes, prompt }: StartRequest, now: number): Step {
+  const draft = new Draft(state, now);
+  if (state.record.closed) draft.clearRecord('closed');
+  forgive(draft);
+  if (Object.keys(changes).length > 0) draft.updateRecord({ ...changes, updatedAt: now });
+  if (conversation && !isCurrent(state, conversation)) changeConversation(draft, conversation);
+  if (draft.state.child.phase === 'none') startChild(draft);
+  if (prompt) takePrompt(draft, prompt);
+  return draft.finish();
+}
+
+const isCurrent = (state: SessionState, conversation: Conversation): boolean =>
+  conversation.kind === 'resume' && !conversation.fork && conversation.claudeSessionId === state.record.claudeSessionId;
+
+function changeConversation(draft: Draft, conversation: Conversation): void {
+  if (isBusy(draft.state)) {
+    throw new CompanionError('CONFLICT', 'The conversation can change only while the session is idle.', {
+      field: 'options',
+      rule: 'resume, fork and preserveContext: false need an idle session',
+    });
+  }
+  if (conversation.kind === 'new') draft.clearRecord('claudeSessionId', 'fork');
+  if (conversation.kind === 'fork') draft.updateRecord({ fork: true });
+  if (conversation.kind === 'resume') {
+    draft.clearRecord('fork');
+    const { claudeSessionId, fork } = conversation;
+    draft.updateRecord({ claudeSessionId, ...(fork && { fork }) });
+  }
+  if (draft.state.child.phase === 'live') endChild(draft, { restart: true });
+}

@@ -1,0 +1,64 @@
+/** Who is next: prompts go to the child one turn at a time. */
+import type { ContentBlock } from '../../protocol/content.js';
+import { decodedLength } from '../../protocol/scalars.js';
+import type { UserMessage } from '../ports/claude.js';
+import type { PromptRecord } from '../ports/records.js';
+import type { Draft } from './draft.js';
+import { givenPrompts, queuedPrompts } from './session-state.js';
+import { newTurn } from './turns.js';
+
+const MAX_BACKOFF_MS = 60_000;
+
+/** Waiting time before a child is started again after this many failures in a row, in milliseconds. */
+export const backoffMs = (failures: number): number =>
+  failures === 0 ? 0 : Math.min(1000 * 2 ** (failures - 1), MAX_BACKOFF_MS);
+
+/** Does what can be done next: ends the child of a closed session, starts one that is needed, dispatches a prompt. */
+export function settle(draft: Draft): void {
+  const { child, record, turn } = draft.state;
+  if (record.closed) {
+    if (child.phase === 'live') endChild(draft, { restart: false });
+    return;
+  }
+  const next = queuedPrompts(draft.state)[0];
+  if (!next || turn || givenPrompts(draft.state).length > 0) return;
+  if (child.phase === 'none') return startChild(draft);
+  if (child.phase !== 'live') return;
+  if (child.inputTorn) endChild(draft, { restart: true });
+  else dispatch(draft, next);
+}
+
+export function startChild(draft: Draft): void {
+  draft.update({ child: { phase: 'starting' } });
+  draft.effect({ kind: 'startChild', delayMs: backoffMs(draft.state.failures) });
+}
+
+export function endChild(draft: Draft, { restart }: { restart: boolean }): void {
+  draft.update({ child: { phase: 'ending', restart } });
+  draft.effect({ kind: 'endChild' });
+}
+
+/** Gives a prompt to the child. It is announced once, also when it has to be given to a second child. */
+export function dispatch(draft: Draft, prompt: PromptRecord): void {
+  draft.putPrompt({ ...prompt, state: 'dispatching', announced: true });
+  if (!draft.state.turn) draft.update({ turn: newTurn(draft.now) });
+  if (!prompt.announced) announce(draft, prompt);
+  draft.effect({ kind: 'sendMessage', message: messageOf(prompt) });
+}
+
+function announce(draft: Draft, { uuid, promptId, device, text, attachments }: PromptRecord): void {
+  const images = attachments.map(({ mediaType, data }) => ({
+    type: 'image' as const,
+    mediaType,
+    bytes: decodedLength(data),
+  }));
+  const content: ContentBlock[] = text === '' ? images : [{ type: 'text', text }, ...images];
+  draft.event('humanMessage', { messageId: uuid, content, deviceId: device.deviceId, promptId }, uuid);
+  draft.updateRecord({ messageCount: draft.state.record.messageCount + 1 });
+}
+
+/** A prompt as the CLI is given it. */
+export function messageOf({ uuid, text, attachments }: PromptRecord): UserMessage {
+  const images = attachments.map(({ mediaType, data }) => ({ type: 'image' as const, mediaType, data }));
+  return { uuid, content: text === '' ? images : [{ type: 'text', text }, ...images] };
+}

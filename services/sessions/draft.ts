@@ -1,0 +1,142 @@
+import type { EventData, EventType } from '../../protocol/events.js';
+import type { PositionedData, PositionedFrame } from '../../protocol/server-frames.js';
+import type { Publication } from '../ports/publication.js';
+import type { PermissionRecord, PromptRecord, SessionChange, SessionRecord } from '../ports/records.js';
+import type { Effect } from './effects.js';
+import { type SessionState, sessionStatusOf, statusKey } from './session-state.js';
+
+/** The outcome of a step: nothing of it has happened yet. */
+export interface Step {
+  state: SessionState;
+  /** Undefined when nothing durable has changed. */
+  change: SessionChange | undefined;
+  publications: Publication[];
+  effects: Effect[];
+}
+
+/** Collects what one step of a session changes. The state that it began with is left as it is. */
+export class Draft {
+  state: SessionState;
+  readonly now: number;
+  readonly #publications: Publication[] = [];
+  readonly #effects: Effect[] = [];
+  readonly #prompts = new Map<string, PromptRecord>();
+  readonly #permissions = new Map<string, PermissionRecord>();
+  #line: { childId: string; offset: number; part: number } | undefined;
+  #dirty = false;
+
+  constructor(state: SessionState, now: number) {
+    this.state = state;
+    this.now = now;
+  }
+
+  /** Events from here on come from this line of the child's output. */
+  atLine(line: { childId: string; offset: number }): void {
+    this.#line = { ...line, part: 0 };
+  }
+
+  /** Events from here on come from no line. */
+  offLine(): void {
+    this.#line = undefined;
+  }
+
+  update(changes: Partial<SessionState>): void {
+    this.state = { ...this.state, ...changes };
+  }
+
+  updateRecord(changes: Partial<SessionRecord>): void {
+    this.#dirty = true;
+    this.update({ record: { ...this.state.record, ...changes } });
+  }
+
+  /** Takes fields out of the record. */
+  clearRecord(...fields: ('closed' | 'failed' | 'child' | 'fork' | 'claudeSessionId')[]): void {
+    const record = { ...this.state.record };
+    for (const field of fields) delete record[field];
+    this.#dirty = true;
+    this.update({ record });
+  }
+
+  event<T extends EventType>(type: T, data: EventData<T>, messageId?: string): void {
+    const seq = this.state.head + 1;
+    const line = this.#line && { ...this.#line };
+    if (this.#line) this.#line.part += 1;
+    this.update({ head: seq });
+    const event = { seq, type, at: this.now, data: JSON.stringify(data) };
+    this.#publications.push({
+      kind: 'event',
+      event: { ...event, ...(messageId !== undefined && { messageId }), ...(line && { line }) },
+    });
+    this.#touch();
+  }
+
+  /** A positioned frame. Text that continues the frame before it is joined to that. */
+  frame(frame: PositionedFrame): void {
+    const last = this.#publications.at(-1);
+    if (last?.kind === 'frame' && last.frame.type === 'streamData' && frame.type === 'streamData') {
+      if (continues(last.frame.data, frame.data)) {
+        last.frame.data.content.text += frame.data.content.text;
+        last.frame.data.isComplete = frame.data.isComplete;
+        if (frame.data.aborted) last.frame.data.aborted = true;
+        return;
+      }
+    }
+    this.#publications.push({ kind: 'frame', frame });
+  }
+
+  effect(effect: Effect): void {
+    this.#effects.push(effect);
+  }
+
+  /** Adds or replaces a prompt; one that has ended leaves the state. */
+  putPrompt(prompt: PromptRecord): void {
+    const ended = prompt.state === 'completed' || prompt.state === 'failed' || prompt.state === 'cancelled';
+    const stored = ended ? { ...prompt, endedAt: this.now } : prompt;
+    this.#prompts.set(prompt.promptId, stored);
+    const known = this.state.prompts.some(({ promptId }) => promptId === prompt.promptId);
+    const others = known
+      ? this.state.prompts.map((other) => (other.promptId === prompt.promptId ? stored : other))
+      : [...this.state.prompts, stored];
+    this.update({ prompts: ended ? others.filter(({ promptId }) => promptId !== prompt.promptId) : others });
+  }
+
+  /** Adds or replaces a permission; one that is decided and needs no answer any more leaves the state. */
+  putPermission(permission: PermissionRecord): void {
+    this.#permissions.set(permission.permissionId, permission);
+    const others = this.state.permissions.filter(({ permissionId }) => permissionId !== permission.permissionId);
+    const over = permission.decision !== undefined && permission.answer === undefined;
+    this.update({ permissions: over ? others : [...others, permission].sort((a, b) => a.createdAt - b.createdAt) });
+  }
+
+  /** Ends the step: a status that differs from the one told last is told. */
+  finish(): Step {
+    const key = statusKey(this.state);
+    if (key !== this.state.record.lastStatus) {
+      this.#line = undefined;
+      this.updateRecord({ lastStatus: key });
+      this.event('sessionStatus', sessionStatusOf(this.state));
+    }
+    const events = this.#publications.flatMap((item) => (item.kind === 'event' ? [item.event] : []));
+    const durable = this.#dirty || events.length > 0 || this.#prompts.size > 0 || this.#permissions.size > 0;
+    const change: SessionChange = {
+      record: this.state.record,
+      events,
+      prompts: [...this.#prompts.values()],
+      permissions: [...this.#permissions.values()],
+    };
+    const { state } = this;
+    return { state, change: durable ? change : undefined, publications: this.#publications, effects: this.#effects };
+  }
+
+  #touch(): void {
+    this.updateRecord({ lastActivity: this.now, updatedAt: this.now });
+  }
+}
+
+type StreamData = PositionedData<'streamData'>;
+
+const continues = (last: StreamData, next: StreamData): boolean =>
+  last.messageId === next.messageId &&
+  last.blockIndex === next.blockIndex &&
+  !last.isComplete &&
+  last.offset + last.content.text.length === next.offset;

@@ -1,0 +1,11 @@
+import type { UserMessage } from '../ports/claude.js';
+
+/** What a step wants done to the world, after it is in the journal. */
+export type Effect =
+  | { kind: 'startChild'; delayMs: number }
+  | { kind: 'endChild' }
+  | { kind: 'sendMessage'; message: UserMessage }
+  | { kind: 'answerPermission'; requestId: string; answer: Record<string, unknown> }
+  | { kind: 'interrupt' }
+  | { kind: 'checkTranscript'; uuids: string[] }
+  | { kind: 'forget' };

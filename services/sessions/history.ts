@@ -1,0 +1,84 @@
+import type { ClientData } from '../../protocol/client-frames.js';
+import { MAX_HISTORY_PAGE_BYTES } from '../../protocol/limits.js';
+import type { History, HistoryMessage } from '../../protocol/server-frames.js';
+import type { Journal } from '../ports/journal.js';
+import type { MessageRecord } from '../ports/records.js';
+import type { Session } from './session.js';
+
+const DEFAULT_LIMIT = 50;
+/** Room for what stands around the messages of a page. */
+const ENVELOPE_BYTES = 2048;
+
+export interface HistoryRequest {
+  session: Session;
+  journal: Journal;
+  range: Omit<ClientData<'getMessageHistory'>, 'sessionId'>;
+}
+
+/**
+ * A page of a session's messages, oldest first, of at most 256 KiB. From the beginning or after a seq, `offset` counts
+ * forward; before a seq the page is the newest there, and `offset` counts back.
+ */
+export async function readHistory({ session, journal, range }: HistoryRequest): Promise<History> {
+  const { limit = DEFAULT_LIMIT, offset = 0, before, after } = range;
+  const bounds = {
+    sessionId: session.id,
+    ...(before !== undefined && { before }),
+    ...(after !== undefined && { after }),
+  };
+  const { total } = await journal.readMessages({ ...bounds, limit: 0, offset: 0 });
+  const backwards = before !== undefined && after === undefined;
+  const from = backwards ? Math.max(0, total - offset - limit) : offset;
+  const count = backwards ? Math.min(limit, Math.max(0, total - offset)) : limit;
+  const { messages } = await journal.readMessages({ ...bounds, limit: count, offset: from });
+  const page = fitPage(messages.map(shown), backwards);
+  const { record } = session.state;
+  return {
+    success: true,
+    sessionId: session.id,
+    messages: page,
+    totalCount: total,
+    offset,
+    limit,
+    hasMore: offset + page.length < total,
+    sessionMetadata: {
+      workingDirectory: record.directory,
+      conversationStarted: messages[0]?.at ?? record.createdAt,
+      createdAt: record.createdAt,
+      lastActivity: record.lastActivity,
+    },
+    timestamp: new Date().toISOString(),
+  };
+}
+
+const shown = ({ id, type, seq, at, content, model, usage }: MessageRecord): HistoryMessage => ({
+  id,
+  type,
+  content,
+  timestamp: new Date(at).toISOString(),
+  ...(model !== undefined && { model }),
+  ...(usage && { usage }),
+  seq,
+});
+
+/** As many whole messages as fit; the one nearest to where the page begins is always there, its texts cut if need be. */
+function fitPage(messages: HistoryMessage[], backwards: boolean): HistoryMessage[] {
+  const page: HistoryMessage[] = [];
+  let room = MAX_HISTORY_PAGE_BYTES - ENVELOPE_BYTES;
+  for (const message of backwards ? messages.toReversed() : messages) {
+    const bytes = Buffer.byteLength(JSON.stringify(message));
+    if (bytes > room && page.length > 0) break;
+    page.push(bytes > room ? cutTexts(message, room) : message);
+    room -= bytes;
+  }
+  return backwards ? page.reverse() : page;
+}
+
+function cutTexts(message: HistoryMessage, room: number): HistoryMessage {
+  const kept = Math.floor(room / 4 / Math.max(1, message.content.length));
+  const content = message.content.map((block) => {
+    if ('text' in block && typeof block.text === 'string') return { ...block, text: block.text.slice(0, kept) };
+    return 'input' in block ? { ...block, input: {} } : block;
+  });
+  return { ...message, content, truncated: true };
+}

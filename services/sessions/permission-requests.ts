@@ -1,0 +1,139 @@
+/** Permission requests, questions and plans: how they are asked and what a person's answer means. */
+import { z } from 'zod';
+import type { ClientData } from '../../protocol/client-frames.js';
+import { CompanionError, invalid } from '../../protocol/error-codes.js';
+import type { EventData } from '../../protocol/events.js';
+import type { PermissionAsk, PermissionRecord } from '../ports/records.js';
+import type { Draft } from './draft.js';
+
+type Answer = Omit<ClientData<'permission'>, 'sessionId' | 'permissionId'>;
+
+const questionsSchema = z.object({
+  questions: z.array(z.object({ question: z.string(), options: z.array(z.object({ label: z.string() })).default([]) })),
+});
+type Questions = z.infer<typeof questionsSchema>['questions'];
+
+const questionsOf = ({ toolName, input }: PermissionAsk): Questions => {
+  if (toolName !== 'AskUserQuestion') return [];
+  const parsed = questionsSchema.safeParse(input);
+  return parsed.success ? parsed.data.questions : [];
+};
+
+function kindOf(ask: PermissionAsk): 'tool' | 'question' | 'plan' {
+  if (ask.toolName === 'ExitPlanMode') return 'plan';
+  return questionsOf(ask).length > 0 ? 'question' : 'tool';
+}
+
+/** The event that asks. */
+export function permissionRequestOf({
+  permissionId,
+  sessionId,
+  ask,
+}: PermissionRecord): EventData<'permissionRequest'> {
+  const kind = kindOf(ask);
+  const options = optionsOf(ask, kind);
+  const standard = kind === 'question' ? (options[0] ?? '') : 'deny';
+  return {
+    permissionId,
+    sessionId,
+    kind,
+    toolName: ask.toolName,
+    toolInput: ask.input,
+    prompt: promptOf(ask, kind),
+    options,
+    default: standard,
+    defaultOption: standard,
+    ...(ask.suggestions && { suggestions: ask.suggestions }),
+    timeout: 0,
+  };
+}
+
+function optionsOf(ask: PermissionAsk, kind: ReturnType<typeof kindOf>): string[] {
+  if (kind === 'question') return questionsOf(ask)[0]?.options.map(({ label }) => label) ?? [];
+  return ask.suggestions?.length ? ['allow', 'deny', 'always'] : ['allow', 'deny'];
+}
+
+function promptOf(ask: PermissionAsk, kind: ReturnType<typeof kindOf>): string {
+  if (kind === 'question') return questionsOf(ask)[0]?.question ?? '';
+  if (kind === 'plan') return 'Claude has a plan. Shall it go ahead?';
+  return ask.description ? `Allow ${ask.toolName}: ${ask.description}?` : `Allow ${ask.toolName}?`;
+}
+
+export interface Verdict {
+  decision: 'allow' | 'deny';
+  /** For the CLI. */
+  answer: Record<string, unknown>;
+  remembered: unknown[];
+}
+
+const ALLOW = new Set(['y', 'yes', 'allow', 'a', 'always']);
+const DENY = new Set(['n', 'no', 'deny']);
+const ALWAYS = new Set(['a', 'always']);
+
+/** What a person's answer means. Throws `INVALID_REQUEST` naming the field that says nothing. */
+export function judge(ask: PermissionAsk, answer: Answer): Verdict {
+  const { response, message } = answer;
+  const questions = questionsOf(ask);
+  const isLabel = questions[0]?.options.some(({ label }) => label === response) ?? false;
+  if (!isLabel && DENY.has(response)) {
+    return { decision: 'deny', answer: { behavior: 'deny', message: message ?? DENIED }, remembered: [] };
+  }
+  if (!isLabel && !ALLOW.has(response)) {
+    throw invalid('response', 'must be y, yes, allow, n, no, deny, a, always or one of the options of the request');
+  }
+  const remember = answer.remember || (!isLabel && ALWAYS.has(response));
+  const remembered = remember ? (ask.suggestions ?? []) : [];
+  const input = answer.updatedInput ?? ask.input;
+  const updatedInput = questions.length > 0 ? { ...input, answers: answersOf(questions, answer, isLabel) } : input;
+  return {
+    decision: 'allow',
+    answer: {
+      behavior: 'allow',
+      updatedInput,
+      ...(remembered.length > 0 && { updatedPermissions: remembered }),
+    },
+    remembered,
+  };
+}
+
+const DENIED = 'The user does not want this to be done.';
+
+function answersOf(questions: Questions, { answers, response }: Answer, isLabel: boolean): Record<string, string> {
+  const first = questions[0]?.question ?? '';
+  const given = { ...(isLabel && { [first]: response }), ...answers };
+  const unknown = Object.keys(given).find((key) => !questions.some(({ question }) => question === key));
+  if (unknown !== undefined) throw invalid(`answers.${unknown}`, 'must be one of the questions asked');
+  if (Object.keys(given).length === 0)
+    throw invalid('answers', 'must answer a question, or response must be an option');
+  return given;
+}
+
+interface Resolution {
+  decision: NonNullable<PermissionRecord['decision']>;
+  byDeviceId?: string;
+  answer?: Record<string, unknown>;
+}
+
+/** Decides a permission, once and for all devices. */
+export function resolvePermission(draft: Draft, permission: PermissionRecord, resolution: Resolution): void {
+  const { permissionId, sessionId } = permission;
+  const { decision, byDeviceId } = resolution;
+  draft.putPermission({ ...permission, ...resolution });
+  draft.event('permissionResolved', {
+    permissionId,
+    sessionId,
+    decision,
+    ...(byDeviceId !== undefined && { byDeviceId }),
+  });
+}
+
+/** The open request that an answer means: the one named, or the oldest. Throws when there is none. */
+export function findOpen(open: PermissionRecord[], permissionId: string | undefined): PermissionRecord {
+  const found = permissionId === undefined ? open[0] : open.find((one) => one.permissionId === permissionId);
+  if (found) return found;
+  throw permissionId === undefined
+    ? new CompanionError('NOT_FOUND', 'No permission request is open in this session.')
+    : new CompanionError('NOT_FOUND', 'There is no such permission request in this session.', {
+        field: 'permissionId',
+      });
+}

@@ -1,0 +1,146 @@
+import { nanoid } from 'nanoid';
+import { CompanionError } from '../../protocol/error-codes.js';
+import type { SessionId } from '../../protocol/scalars.js';
+import type { ClaudeLauncher } from '../ports/claude.js';
+import type { Journal } from '../ports/journal.js';
+import type { Log } from '../ports/log.js';
+import type { Publisher } from '../ports/publication.js';
+import type { StoredSession, UserId } from '../ports/records.js';
+import type { Place } from '../ports/workspace.js';
+import { Mailbox } from './mailbox.js';
+import { Session } from './session.js';
+
+export interface SessionRegistryOptions {
+  journal: Journal;
+  launcher: ClaudeLauncher;
+  publisher: Publisher;
+  log: Log;
+  now: () => number;
+  /** How many children may live at a time. */
+  maxProcesses: number;
+}
+
+/** All sessions: at most one for each directory. */
+export class SessionRegistry {
+  readonly #options: SessionRegistryOptions;
+  readonly #sessions = new Map<SessionId, Session>();
+  readonly #opening = new Mailbox();
+
+  constructor(options: SessionRegistryOptions) {
+    this.#options = options;
+  }
+
+  /** Loads what the journal holds, and takes up the children that still live. Resolves when all are taken up. */
+  async recover(): Promise<void> {
+    const stored = await this.#options.journal.loadSessions();
+    const sessions = stored.map((one) => this.#add(one));
+    const results = await Promise.allSettled(sessions.map((session) => session.recover()));
+    for (const [index, result] of results.entries()) {
+      if (result.status === 'fulfilled') continue;
+      const sessionId = sessions[index]?.id;
+      this.#options.log.error('a session could not be recovered', { sessionId, error: String(result.reason) });
+    }
+  }
+
+  /** The person's sessions, newest activity first. */
+  owned(owner: UserId): Session[] {
+    return [...this.#sessions.values()]
+      .filter((session) => session.owner === owner)
+      .sort((a, b) => b.state.record.lastActivity - a.state.record.lastActivity);
+  }
+
+  all(): Session[] {
+    return [...this.#sessions.values()];
+  }
+
+  find(sessionId: SessionId): Session | undefined {
+    return this.#sessions.get(sessionId);
+  }
+
+  /** The person's session with this id; another person's is as if it were not there. */
+  require(owner: UserId, sessionId: SessionId): Session {
+    const session = this.#sessions.get(sessionId);
+    if (session?.owner === owner) return session;
+    throw new CompanionError('SESSION_NOT_FOUND', 'There is no such session.', { field: 'sessionId' });
+  }
+
+  /** The session of a directory, made when there is none. Concurrent callers get the same one. */
+  at(place: Place, owner: UserId): Promise<{ session: Session; created: boolean }> {
+    return this.#opening.run(async () => {
+      const known = this.#findAt(place);
+      if (known && known.owner !== owner) {
+        throw new CompanionError('CONFLICT', 'The directory is in use by another person.', {
+          field: 'workingDirectory',
+        });
+      }
+      if (known) return { session: known, created: false };
+      this.#requireCapacity();
+      const session = this.#add(newSession({ place, owner, now: this.#options.now() }));
+      await session.create().catch((error: unknown) => {
+        this.#sessions.delete(session.id);
+        throw error;
+      });
+      this.#options.publisher.opened({ sessionId: session.id, owner });
+      return { session, created: true };
+    });
+  }
+
+  /** Lets go of all children; they live on. Returns how many. */
+  release(): number {
+    const live = this.all().filter((session) => session.pid !== undefined).length;
+    for (const session of this.#sessions.values()) session.release();
+    return live;
+  }
+
+  /** Ends all children. */
+  async endChildren(): Promise<void> {
+    await Promise.all(this.all().map((session) => session.endChild()));
+  }
+
+  #requireCapacity(): void {
+    const live = this.all().filter((session) => session.pid !== undefined).length;
+    if (live < this.#options.maxProcesses) return;
+    throw new CompanionError('CAPACITY', `${live} sessions have a running Claude CLI; no more may run at a time.`, {
+      suggestion: 'Close a session, or raise MAX_PROCESSES.',
+    });
+  }
+
+  #findAt({ path, key }: Place): Session | undefined {
+    return this.all().find(({ state: { record } }) => record.directoryKey === key || record.directory === path);
+  }
+
+  #add(stored: StoredSession): Session {
+    const { journal, launcher, publisher, log, now } = this.#options;
+    const onForget = (session: Session) => void this.#forget(session);
+    const session = new Session({ stored, journal, launcher, publisher, log, now, onForget });
+    this.#sessions.set(session.id, session);
+    return session;
+  }
+
+  async #forget({ id }: Session): Promise<void> {
+    const { journal, launcher, publisher, log } = this.#options;
+    this.#sessions.delete(id);
+    publisher.forgotten(id);
+    try {
+      await journal.forget(id);
+      await launcher.discard(id);
+    } catch (error) {
+      log.error('a session could not be forgotten', { sessionId: id, error: (error as Error).message });
+    }
+  }
+}
+
+function newSession({ place, owner, now }: { place: Place; owner: UserId; now: number }): StoredSession {
+  const record = {
+    sessionId: nanoid() as SessionId,
+    owner,
+    directory: place.path,
+    directoryKey: place.key,
+    messageCount: 0,
+    totalCost: 0,
+    createdAt: now,
+    updatedAt: now,
+    lastActivity: now,
+  };
+  return { record, head: 0, prompts: [], permissions: [] };
+}

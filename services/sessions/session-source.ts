@@ -1,0 +1,33 @@
+import type { Journal } from '../ports/journal.js';
+import type { SessionSource } from '../ports/session-source.js';
+import { readHistory } from './history.js';
+import { permissionRequestOf } from './permission-requests.js';
+import type { SessionRegistry } from './session-registry.js';
+import { openPermissions, sessionStatusOf } from './session-state.js';
+
+/** Messages in the snapshot that takes the place of events which are gone. */
+const SNAPSHOT_MESSAGES = 50;
+
+/** Sessions as delivery sees them. */
+export function createSessionSource(registry: SessionRegistry, journal: Journal): SessionSource {
+  const source: SessionSource = {
+    head: (owner, sessionId) => {
+      const session = registry.find(sessionId);
+      return session?.owner === owner ? session.publishedHead : undefined;
+    },
+    owned: (owner) => registry.owned(owner).map(({ id }) => id),
+    openBlocks: (sessionId) => registry.find(sessionId)?.openBlocks() ?? [],
+    openPermissions: (sessionId) => {
+      const session = registry.find(sessionId);
+      return session ? openPermissions(session.state).map(permissionRequestOf) : [];
+    },
+    snapshot: async (sessionId) => {
+      const session = registry.find(sessionId);
+      if (!session) throw new Error(`no session ${sessionId}`);
+      const range = { limit: SNAPSHOT_MESSAGES, before: Number.MAX_SAFE_INTEGER };
+      const { messages } = await readHistory({ session, journal, range });
+      return { status: sessionStatusOf(session.state), messages, permissions: source.openPermissions(sessionId) };
+    },
+  };
+  return source;
+}

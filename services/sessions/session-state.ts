@@ -1,0 +1,96 @@
+import type { EventData } from '../../protocol/events.js';
+import type { SessionStatus } from '../../protocol/scalars.js';
+import type { BackgroundTask } from '../ports/claude.js';
+import type { PermissionRecord, PromptRecord, SessionRecord } from '../ports/records.js';
+
+/** The child as the session sees it. `adopting`: an earlier daemon's is being taken up. `checking`: it died, and the transcript is asked what it had begun. */
+export type ChildPhase =
+  | { phase: 'none' }
+  | { phase: 'starting' }
+  | { phase: 'adopting' }
+  | { phase: 'live'; ready: boolean; inputTorn: boolean }
+  | { phase: 'ending'; restart: boolean }
+  | { phase: 'checking' };
+
+/** A turn that runs. Its prompts are those dispatched to the child; which of them it took in is in their state. */
+export interface Turn {
+  startedAt: number;
+  interrupted: boolean;
+  /** The CLI said that the API failed. */
+  apiError: boolean;
+}
+
+export interface SessionState {
+  record: SessionRecord;
+  /** seq of the last event. */
+  head: number;
+  child: ChildPhase;
+  turn: Turn | null;
+  /** Not ended, oldest first. */
+  prompts: readonly PromptRecord[];
+  /** Open, or decided but not known to have been read by the CLI; oldest first. */
+  permissions: readonly PermissionRecord[];
+  background: readonly BackgroundTask[];
+  /** Names of the tools whose results are to come, by tool use id. */
+  tools: ReadonlyMap<string, string>;
+  /** A mode that the CLI was asked for: its own word of the change is no news. */
+  requestedMode?: string;
+  /** Children in a row that died before a turn of theirs ended. */
+  failures: number;
+}
+
+export const openPermissions = (state: SessionState): PermissionRecord[] =>
+  state.permissions.filter(({ decision }) => decision === undefined);
+
+export const queuedPrompts = (state: SessionState): PromptRecord[] =>
+  state.prompts.filter((prompt) => prompt.state === 'queued');
+
+/** Prompts that the CLI has been given. */
+export const givenPrompts = (state: SessionState): PromptRecord[] =>
+  state.prompts.filter((prompt) => prompt.state !== 'queued');
+
+export const isBusy = (state: SessionState): boolean =>
+  state.turn !== null || state.prompts.length > 0 || openPermissions(state).length > 0;
+
+/** The status of a session follows from its state; it is never stored. */
+export function statusOf(state: SessionState): SessionStatus {
+  if (state.record.closed) return 'closed';
+  if (openPermissions(state).length > 0) return 'waiting';
+  if (state.turn || givenPrompts(state).length > 0) return 'working';
+  if (state.record.failed) return 'error';
+  switch (state.child.phase) {
+    case 'none':
+      return queuedPrompts(state).length > 0 ? 'starting' : 'hibernated';
+    case 'adopting':
+      return 'idle';
+    case 'live':
+      return state.child.ready ? 'idle' : 'starting';
+    case 'starting':
+    case 'checking':
+    case 'ending':
+      return 'starting';
+  }
+}
+
+export function sessionStatusOf(state: SessionState): EventData<'sessionStatus'> {
+  const { record, background } = state;
+  const reason = record.closed?.reason ?? record.failed?.reason;
+  return {
+    sessionId: record.sessionId,
+    status: statusOf(state),
+    lastActivity: new Date(record.lastActivity).toISOString(),
+    messageCount: record.messageCount,
+    totalCost: record.totalCost,
+    ...(record.model !== undefined && { model: record.model }),
+    ...(record.permissionMode !== undefined && { permissionMode: record.permissionMode }),
+    queueDepth: queuedPrompts(state).length,
+    ...(background.length > 0 && { background: [...background] }),
+    ...(reason !== undefined && { reason }),
+  };
+}
+
+/** What a change of is worth telling: times and counts alone are not. */
+export function statusKey(state: SessionState): string {
+  const { lastActivity: _, messageCount: __, totalCost: ___, ...rest } = sessionStatusOf(state);
+  return JSON.stringify(rest);
+}

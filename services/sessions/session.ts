@@ -1,0 +1,245 @@
+import type { ClientData } from '../../protocol/client-frames.js';
+import { CompanionError } from '../../protocol/error-codes.js';
+import type { PromptId, SessionId } from '../../protocol/scalars.js';
+import type { OpenBlock } from '../ports/claude.js';
+import type { Journal } from '../ports/journal.js';
+import type { Publisher } from '../ports/publication.js';
+import type { PermissionRecord, PromptRecord, SessionRecord, StoredSession, UserId } from '../ports/records.js';
+import { ChildKeeper, type ChildKeeperOptions } from './child-keeper.js';
+import * as command from './decide-command.js';
+import type { Step } from './draft.js';
+import { Mailbox } from './mailbox.js';
+import { openPermissions, type SessionState, statusOf } from './session-state.js';
+import { newTurn } from './turns.js';
+
+export interface SessionOptions extends Pick<ChildKeeperOptions, 'launcher' | 'log'> {
+  stored: StoredSession;
+  journal: Journal;
+  publisher: Publisher;
+  /** Wall clock in epoch milliseconds. */
+  now: () => number;
+  /** The session was purged and its child is gone. */
+  onForget: (session: Session) => void;
+}
+
+/** Called with a command's result when it is in the journal, before any client sees an event of it. */
+export type Reply<Result> = (result: Result) => void;
+
+/**
+ * One working directory's session. Everything that happens to it passes through its mailbox: a pure step is decided,
+ * written to the journal, and only then answered, published and acted upon. A step that cannot be written has not
+ * happened.
+ */
+export class Session {
+  readonly #options: SessionOptions;
+  readonly #mailbox = new Mailbox();
+  readonly #keeper: ChildKeeper;
+  readonly #waiting = new Map<PromptId, ((prompt: PromptRecord) => void)[]>();
+  #state: SessionState;
+  #publishedHead: number;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+    this.#state = stateOf(options.stored);
+    this.#publishedHead = options.stored.head;
+    this.#keeper = new ChildKeeper({
+      launcher: options.launcher,
+      log: options.log,
+      record: () => this.#state.record,
+      step: (decide) => this.#run(decide),
+      toolName: (toolId) => options.journal.findToolName(this.id, toolId),
+      hasTool: (toolId) => this.#state.tools.has(toolId),
+    });
+  }
+
+  get id(): SessionId {
+    return this.#state.record.sessionId;
+  }
+
+  get owner(): UserId {
+    return this.#state.record.owner;
+  }
+
+  get state(): SessionState {
+    return this.#state;
+  }
+
+  /** seq of the last event that was published; the state may be one step ahead of it. */
+  get publishedHead(): number {
+    return this.#publishedHead;
+  }
+
+  get pid(): number | undefined {
+    return this.#keeper.child?.pid;
+  }
+
+  openBlocks(): OpenBlock[] {
+    return this.#keeper.child?.openBlocks() ?? [];
+  }
+
+  /** Takes up the child that an earlier daemon left, if there is one, and goes on. */
+  async recover(): Promise<void> {
+    await this.#keeper.recover();
+  }
+
+  /** Opens the session for work, with another conversation or settings when asked, and gives it a prompt. */
+  async start(request: command.StartRequest, reply?: Reply<PromptRecord | undefined>) {
+    const { conversation, changes, prompt } = request;
+    await this.#tellChild(changes, conversation);
+    return this.#mailbox.run(async () => {
+      const known = prompt && (await this.#findRepeated(prompt));
+      if (known) {
+        reply?.(known);
+        return known;
+      }
+      await this.#apply(command.start(this.#state, request, this.#options.now()), () => reply?.(prompt));
+      return prompt;
+    });
+  }
+
+  /** Accepts a prompt; one whose request id the device used before is the same prompt and is not accepted again. */
+  acceptPrompt(prompt: PromptRecord, reply?: Reply<{ prompt: PromptRecord; duplicate: boolean }>) {
+    return this.#mailbox.run(async () => {
+      const known = await this.#findRepeated(prompt);
+      if (known) {
+        reply?.({ prompt: known, duplicate: true });
+        return;
+      }
+      const position = command.positionOf(this.#state, prompt.mode);
+      const accepted = { ...prompt, answer: { ...prompt.answer, position } };
+      const step = command.acceptPrompt(this.#state, accepted, this.#options.now());
+      await this.#apply(step, () => reply?.({ prompt: accepted, duplicate: false }));
+    });
+  }
+
+  /** Resolves when this prompt has ended. Must be asked before that. */
+  outcome(promptId: PromptId): Promise<PromptRecord> {
+    return new Promise((resolve) => {
+      this.#waiting.set(promptId, [...(this.#waiting.get(promptId) ?? []), resolve]);
+    });
+  }
+
+  cancelPrompt(promptId: PromptId, reply?: Reply<{ was: string }>) {
+    return this.#mailbox.run(async () => {
+      const was = this.#state.prompts.find((prompt) => prompt.promptId === promptId)?.state ?? 'ended';
+      await this.#apply(command.cancelPrompt(this.#state, promptId, this.#options.now()), () => reply?.({ was }));
+    });
+  }
+
+  interrupt(clearQueue: boolean, reply?: Reply<{ was: ReturnType<typeof statusOf> }>) {
+    return this.#mailbox.run(async () => {
+      const was = statusOf(this.#state);
+      await this.#apply(command.interrupt(this.#state, clearQueue, this.#options.now()), () => reply?.({ was }));
+    });
+  }
+
+  answerPermission(answer: command.PermissionAnswer, reply?: Reply<PermissionRecord>) {
+    return this.#mailbox.run(async () => {
+      await this.#refuseLateAnswer(answer.answer);
+      const { step, decided } = command.answerPermission(this.#state, answer, this.#options.now());
+      await this.#apply(step, () => reply?.(decided));
+    });
+  }
+
+  /** Changes names and settings; model and mode go to the live child first. */
+  async amend(changes: Partial<SessionRecord>, reply?: Reply<void>) {
+    await this.#tellChild(changes, undefined);
+    return this.#mailbox.run(() =>
+      this.#apply(command.amend(this.#state, changes, this.#options.now()), () => reply?.()),
+    );
+  }
+
+  close(reason: string, reply?: Reply<void>) {
+    return this.#mailbox.run(() =>
+      this.#apply(command.close(this.#state, reason, this.#options.now()), () => reply?.()),
+    );
+  }
+
+  /** Closes, and forgets the record when the child has gone. */
+  purge() {
+    return this.#mailbox.run(() => this.#apply(command.purge(this.#state, this.#options.now())));
+  }
+
+  /** Writes a new session's record before anything is done with it. */
+  create(): Promise<void> {
+    const { record } = this.#state;
+    return this.#options.journal.commit({ record, events: [], prompts: [], permissions: [] });
+  }
+
+  /** Lets go of the child, which lives on. */
+  release(): void {
+    this.#keeper.release();
+  }
+
+  /** Ends the child and all that it started. */
+  async endChild(): Promise<void> {
+    await this.#keeper.child?.end();
+  }
+
+  async #tellChild(
+    { modelChoice, permissionMode }: Partial<SessionRecord>,
+    conversation: command.Conversation | undefined,
+  ) {
+    const { child } = this.#keeper;
+    if (!child || conversation) return;
+    if (modelChoice !== undefined && modelChoice !== this.#state.record.modelChoice) await child.setModel(modelChoice);
+    if (permissionMode === undefined || permissionMode === this.#state.record.permissionMode) return;
+    this.#state = { ...this.#state, requestedMode: permissionMode };
+    await child.setPermissionMode(permissionMode).finally(() => {
+      const { requestedMode: _, ...state } = this.#state;
+      this.#state = state;
+    });
+  }
+
+  async #findRepeated({ device, requestId }: PromptRecord): Promise<PromptRecord | undefined> {
+    return requestId === null ? undefined : this.#options.journal.findRequest(device, requestId);
+  }
+
+  async #refuseLateAnswer({ permissionId }: ClientData<'permission'>): Promise<void> {
+    if (permissionId === undefined || openPermissions(this.#state).some((one) => one.permissionId === permissionId))
+      return;
+    const known = await this.#options.journal.findPermission(this.id, permissionId);
+    if (known) {
+      throw new CompanionError('ALREADY_RESOLVED', `The request was resolved before: ${known.decision ?? 'expired'}.`);
+    }
+  }
+
+  #run(decide: (state: SessionState, now: number) => Step): Promise<void> {
+    return this.#mailbox.run(() => this.#apply(decide(this.#state, this.#options.now())));
+  }
+
+  async #apply(step: Step, reply?: () => void): Promise<void> {
+    const { journal, publisher } = this.#options;
+    if (step.change) await journal.commit(step.change);
+    this.#state = step.state;
+    reply?.();
+    for (const prompt of step.change?.prompts ?? []) this.#tellWaiting(prompt);
+    this.#publishedHead = step.state.head;
+    publisher.publish({ sessionId: this.id, owner: this.owner }, step.publications);
+    for (const effect of step.effects) {
+      if (effect.kind === 'forget') this.#options.onForget(this);
+      else this.#keeper.run(effect);
+    }
+  }
+
+  #tellWaiting(prompt: PromptRecord): void {
+    if (prompt.endedAt === undefined) return;
+    for (const resolve of this.#waiting.get(prompt.promptId) ?? []) resolve(prompt);
+    this.#waiting.delete(prompt.promptId);
+  }
+}
+
+function stateOf({ record, head, prompts, permissions }: StoredSession): SessionState {
+  const isRunning = prompts.some(({ state }) => state !== 'queued');
+  return {
+    record,
+    head,
+    child: { phase: record.child ? 'adopting' : 'none' },
+    turn: isRunning ? newTurn(record.lastActivity) : null,
+    prompts,
+    permissions,
+    background: [],
+    tools: new Map(),
+    failures: 0,
+  };
+}

@@ -1,0 +1,138 @@
+import type { StreamOptions } from '../../protocol/client-frames.js';
+import { CompanionError, invalid } from '../../protocol/error-codes.js';
+import type { Attachment, PermissionMode } from '../../protocol/scalars.js';
+import type { AnswerData } from '../../protocol/server-frames.js';
+import type { ClaudeLauncher } from '../ports/claude.js';
+import type { DeviceRef, PromptRecord, SessionRecord } from '../ports/records.js';
+import type { Workspace } from '../ports/workspace.js';
+import type { Conversation } from './decide-command.js';
+import { newPrompt } from './new-prompt.js';
+import type { Reply, Session } from './session.js';
+import type { SessionRegistry } from './session-registry.js';
+
+export interface StartSessionRequest {
+  device: DeviceRef;
+  requestId: string | null;
+  /** As the client wrote it, and the field it came in. */
+  directory: { path: string; base?: string; field: string };
+  prompt: string;
+  attachments?: Attachment[] | undefined;
+  options: StreamOptions & { context?: string | undefined; metadata?: Record<string, unknown> | undefined };
+}
+
+export interface StartedSession {
+  session: Session;
+  prompt: PromptRecord | undefined;
+  answer: AnswerData<'streamStarted'>;
+}
+
+export interface SessionStarterOptions {
+  registry: SessionRegistry;
+  workspace: Workspace;
+  launcher: ClaudeLauncher;
+  allowBypass: boolean;
+  now: () => number;
+}
+
+/** Opens, joins or reopens the session of a directory, and gives it a prompt: what `streamStart` asks for. */
+export class SessionStarter {
+  readonly #options: SessionStarterOptions;
+
+  constructor(options: SessionStarterOptions) {
+    this.#options = options;
+  }
+
+  /** `reply` is called when session and prompt are recorded, before any client sees an event of them. */
+  async start(request: StartSessionRequest, reply?: Reply<StartedSession>): Promise<StartedSession> {
+    const { workspace, registry, launcher } = this.#options;
+    const { directory, device, options } = request;
+    this.requireAllowedMode(options.permissionMode, 'options.permissionMode');
+    const conversation = conversationOf(options);
+    const place = await workspace.resolveDirectory(directory.path, directory);
+    await launcher.checkAvailable();
+    if (conversation?.kind === 'resume') await this.#requireConversation(place.path, conversation);
+    const { session, created } = await registry.at(place, device.userId);
+    const prompt = promptOf({ request, session, created, now: this.#options.now() });
+    const changes = changesOf(options);
+    const accepted = await session.start(
+      { changes, ...(conversation && { conversation }), ...(prompt && { prompt }) },
+      (known) => reply?.(started(session, known, created)),
+    );
+    return started(session, accepted, created);
+  }
+
+  /** Rejects when a prompt could not be run. */
+  requireClaude(): Promise<void> {
+    return this.#options.launcher.checkAvailable();
+  }
+
+  /** A mode in which nobody is asked any more must have been allowed by the owner of the machine. */
+  requireAllowedMode(mode: PermissionMode | undefined, field: string): void {
+    if (mode !== 'bypassPermissions' || this.#options.allowBypass) return;
+    throw new CompanionError('PERMISSION_DENIED', `${field}: bypassPermissions needs ALLOW_BYPASS=true`, {
+      field,
+      rule: 'bypassPermissions needs ALLOW_BYPASS=true',
+    });
+  }
+
+  async #requireConversation(
+    path: string,
+    { claudeSessionId }: Extract<Conversation, { kind: 'resume' }>,
+  ): Promise<void> {
+    if (await this.#options.launcher.hasConversation(path, claudeSessionId)) return;
+    throw invalid('options.resume', 'must be a conversation of this directory');
+  }
+}
+
+function conversationOf({ resume, fork = false, preserveContext }: StreamOptions): Conversation | undefined {
+  if (resume !== undefined) return { kind: 'resume', claudeSessionId: resume, fork };
+  if (fork) return { kind: 'fork' };
+  return preserveContext === false ? { kind: 'new' } : undefined;
+}
+
+function changesOf(options: StartSessionRequest['options']): Partial<SessionRecord> {
+  const { sessionName, model, permissionMode, allowedTools, context, metadata } = options;
+  return {
+    ...(sessionName !== undefined && { name: sessionName }),
+    ...(model !== undefined && { modelChoice: model }),
+    ...(permissionMode !== undefined && { permissionMode }),
+    ...(allowedTools && { allowedTools }),
+    ...(context !== undefined && { context }),
+    ...(metadata && { metadata }),
+  };
+}
+
+interface PromptOptions {
+  request: StartSessionRequest;
+  session: Session;
+  created: boolean;
+  now: number;
+}
+
+function promptOf({ request, session, created, now }: PromptOptions): PromptRecord | undefined {
+  const { device, requestId, prompt: text, attachments, options } = request;
+  if (text.trim() === '' && !attachments?.length) return undefined;
+  const name = options.sessionName ?? session.state.record.name;
+  const answer = {
+    workingDirectory: session.state.record.directory,
+    reused: !created,
+    ...(name !== undefined && { sessionName: name }),
+  };
+  return newPrompt({ sessionId: session.id, device, requestId, text, attachments, answer, now });
+}
+
+function started(session: Session, prompt: PromptRecord | undefined, created: boolean): StartedSession {
+  const { directory, name } = session.state.record;
+  const answer: AnswerData<'streamStarted'> = {
+    sessionId: session.id,
+    ...(name !== undefined && { sessionName: name }),
+    workingDirectory: directory,
+    reused: !created,
+    ...(prompt && { promptId: prompt.promptId }),
+  };
+  return { session, prompt, answer: prompt?.requestId ? { ...answer, ...withoutPosition(prompt.answer) } : answer };
+}
+
+/** The first answer of a repeated request. */
+const withoutPosition = ({ position: _, ...answer }: Record<string, unknown>): Partial<AnswerData<'streamStarted'>> =>
+  answer;

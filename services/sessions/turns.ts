@@ -1,0 +1,89 @@
+/** How turns begin and end. */
+import { MAX_FINAL_RESULT_BYTES } from '../../protocol/limits.js';
+import type { TurnResult } from '../ports/claude.js';
+import type { PromptOutcome, PromptRecord } from '../ports/records.js';
+import type { Draft } from './draft.js';
+import { givenPrompts, type Turn } from './session-state.js';
+
+export const newTurn = (startedAt: number): Turn => ({ startedAt, interrupted: false, apiError: false });
+
+/** The CLI is doing something: if we did not ask for it, it began a turn by itself. */
+export function ensureTurn(draft: Draft): void {
+  if (!draft.state.turn) draft.update({ turn: newTurn(draft.now) });
+}
+
+/** Says that a turn is over, once for all the prompts that it took in: the first is its own, the others steered it. */
+export function completeTurn(draft: Draft, prompts: PromptRecord[], outcome: PromptOutcome): void {
+  const [main, ...steered] = [...prompts].sort(byMode);
+  const { subtype, isError } = outcome;
+  const finalResult = lastBytes(outcome.finalResult, MAX_FINAL_RESULT_BYTES);
+  draft.event('streamComplete', {
+    sessionId: draft.state.record.sessionId,
+    ...(main && { promptId: main.promptId }),
+    ...(steered.length > 0 && { steered: steered.map(({ promptId }) => promptId) }),
+    finalResult,
+    subtype,
+    isError,
+    duration: outcome.durationMs,
+    ...(outcome.cost !== undefined && { cost: outcome.cost }),
+    ...(outcome.usage && { usage: outcome.usage }),
+    numTurns: outcome.numTurns,
+    ...(finalResult.length < outcome.finalResult.length && { truncated: true }),
+  });
+  const state = subtype === 'interrupted' ? 'cancelled' : isError ? 'failed' : 'completed';
+  for (const prompt of prompts) draft.putPrompt({ ...prompt, state, outcome });
+}
+
+const byMode = (a: PromptRecord, b: PromptRecord) => Number(a.mode === 'steer') - Number(b.mode === 'steer');
+
+/** The end of a text, cut at a character, in bytes of UTF-8. */
+export function lastBytes(text: string, max: number): string {
+  const bytes = Buffer.from(text);
+  if (bytes.length <= max) return text;
+  let from = bytes.length - max;
+  while (((bytes[from] ?? 0) & 0xc0) === 0x80) from += 1;
+  return bytes.subarray(from).toString('utf8');
+}
+
+/** A `result` line: the turn that ran is over. */
+export function onResult(draft: Draft, result: TurnResult): void {
+  const { record, turn } = draft.state;
+  const cost = turnCost(draft, result);
+  if (cost !== undefined) draft.updateRecord({ totalCost: record.totalCost + cost });
+  const prompts = promptsOf(draft, result);
+  completeTurn(draft, prompts, {
+    subtype: subtypeOf(result, turn),
+    isError: result.isError,
+    finalResult: result.finalResult,
+    durationMs: result.durationMs,
+    numTurns: result.numTurns,
+    ...(cost !== undefined && { cost }),
+    ...(result.usage && { usage: result.usage }),
+  });
+  draft.update({ failures: 0, turn: givenPrompts(draft.state).length > 0 ? newTurn(draft.now) : null });
+}
+
+/** The CLI adds up its cost over the child's life; the turn's own is what came on top of the last. */
+function turnCost(draft: Draft, { totalCost }: TurnResult): number | undefined {
+  const { child } = draft.state.record;
+  if (totalCost === undefined || !child) return undefined;
+  draft.updateRecord({ child: { ...child, costBase: totalCost } });
+  return Math.max(0, totalCost - Math.min(child.costBase, totalCost));
+}
+
+function subtypeOf(result: TurnResult, turn: Turn | null): string {
+  if (result.aborted && turn?.interrupted) return 'interrupted';
+  if (result.isError && (result.apiError || turn?.apiError)) return 'api_error';
+  return turn?.interrupted && result.subtype === 'error_during_execution' ? 'interrupted' : result.subtype;
+}
+
+/**
+ * The prompts of the turn that ended: those that the CLI names (2.1.329), else those whose start it told. One that was
+ * given and not acknowledged is the turn's only when nothing else can be and the CLI did not begin the turn by itself.
+ */
+function promptsOf(draft: Draft, { messageUuids, spontaneous }: TurnResult): PromptRecord[] {
+  const given = givenPrompts(draft.state);
+  const named = given.filter(({ uuid, state }) => messageUuids?.includes(uuid) || state === 'processing');
+  if (named.length > 0 || spontaneous) return named;
+  return given.slice(0, 1);
+}

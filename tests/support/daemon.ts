@@ -1,0 +1,164 @@
+/** The real daemon as a process of its own, with a home, a person's home and a project folder that go when it goes. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+export const TOKEN = 'test-token-0123456789-0123456789-0123456789';
+
+export interface DaemonOptions {
+  /** `ANTHROPIC_BASE_URL` of the CLI. */
+  apiUrl: string;
+  environment?: Record<string, string>;
+}
+
+export interface Daemon {
+  readonly url: string;
+  readonly pid: number;
+  /** `COMPANION_HOME`. */
+  readonly home: string;
+  /** The only allowed root. */
+  readonly root: string;
+  readonly stderr: () => string;
+  /** A new project folder below the root. */
+  project(name?: string): string;
+  /** `fetch` with the owner's credential. */
+  fetch(path: string, init?: RequestInit): Promise<Response>;
+  /** Ends the daemon with this signal and starts another on the same home. */
+  restart(signal: NodeJS.Signals): Promise<void>;
+  /** Ends the daemon as a signal would, and waits until it is gone. */
+  kill(signal: NodeJS.Signals): Promise<number | null>;
+  start(): Promise<void>;
+  /** Ends the daemon and every child, and removes the folders. Rejects when something of it is left. */
+  stop(): Promise<void>;
+}
+
+const MAIN = join(import.meta.dirname, '../../dist/server/main.js');
+
+export async function startDaemon({ apiUrl, environment = {} }: DaemonOptions): Promise<Daemon> {
+  const base = realpathSync(mkdtempSync(join(tmpdir(), 'companion-test-')));
+  const home = join(base, 'companion');
+  const root = join(base, 'projects');
+  mkdirSync(root);
+  mkdirSync(join(base, 'home'));
+  let running: Running | undefined;
+  let projects = 0;
+  const env = {
+    PATH: process.env['PATH'] ?? '',
+    HOME: join(base, 'home'),
+    TMPDIR: base,
+    COMPANION_HOME: home,
+    PORT: '0',
+    PROJECT_ROOTS: root,
+    AUTH_TOKEN: TOKEN,
+    ANTHROPIC_BASE_URL: apiUrl,
+    ANTHROPIC_API_KEY: 'sk-ant-test',
+    CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
+    CLAUDE_CODE_MAX_RETRIES: '1',
+    ...environment,
+  };
+  const current = () => {
+    if (!running) throw new Error('the daemon is not running');
+    return running;
+  };
+  const daemon: Daemon = {
+    get url() {
+      return current().url;
+    },
+    get pid() {
+      return current().process.pid ?? 0;
+    },
+    home,
+    root,
+    stderr: () => current().stderr.join(''),
+    project: (name) => {
+      projects += 1;
+      const path = join(root, name ?? `project-${projects}`);
+      mkdirSync(path, { recursive: true });
+      return path;
+    },
+    fetch: (path, init) =>
+      fetch(`${daemon.url}${path}`, { ...init, headers: { authorization: `Bearer ${TOKEN}`, ...init?.headers } }),
+    start: async () => {
+      running = await run(env);
+    },
+    kill: async (signal) => {
+      const { process: child } = current();
+      running = undefined;
+      if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
+      child.kill(signal);
+      const [code] = (await once(child, 'exit')) as [number | null];
+      return code;
+    },
+    restart: async (signal) => {
+      await daemon.kill(signal);
+      await daemon.start();
+    },
+    stop: async () => {
+      if (running) await daemon.kill('SIGKILL');
+      const left = endChildrenOf(home);
+      rmSync(base, { recursive: true, force: true, maxRetries: 10 });
+      if (left.length > 0) throw new Error(`processes were left: ${left.join(', ')}`);
+    },
+  };
+  await daemon.start();
+  return daemon;
+}
+
+interface Running {
+  process: ChildProcess;
+  url: string;
+  stderr: string[];
+}
+
+async function run(env: Record<string, string>): Promise<Running> {
+  const child = spawn(process.execPath, [MAIN], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const stderr: string[] = [];
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => stderr.push(chunk));
+  const lines = createInterface({ input: child.stdout });
+  const url = await new Promise<string>((resolve, reject) => {
+    child.once('exit', (code) => reject(new Error(`the daemon ended with ${code}: ${stderr.join('')}`)));
+    lines.on('line', (line) => {
+      const said = JSON.parse(line) as { event?: string; url?: string };
+      if (said.event === 'ready') resolve(said.url ?? '');
+    });
+  });
+  return { process: child, url, stderr };
+}
+
+/** Pids of live processes that carry a session marker of this home. */
+export function childrenOf(home: string): number[] {
+  const run = join(home, 'run');
+  const sessions = existsSync(run) ? readdirSync(run) : [];
+  const markers = sessions.map((session) => `CLAUDE_COMPANION_SESSION=${session}\0`);
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => markers.some((marker) => environmentOf(pid).includes(marker)))
+    .map(Number);
+}
+
+function environmentOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'latin1');
+  } catch {
+    return '';
+  }
+}
+
+/** Children outlive the daemon by design; tests end those that they started. Returns those that could not be ended. */
+function endChildrenOf(home: string): number[] {
+  for (let round = 0; round < 200; round += 1) {
+    const left = childrenOf(home);
+    if (left.length === 0) return [];
+    for (const pid of left) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // It has just ended.
+      }
+    }
+  }
+  return childrenOf(home);
+}

@@ -1,0 +1,146 @@
+/**
+ * The scripted Messages API of the tests. A prompt carries its own scenario as JSON between `@@` marks,
+ * one step for each call that the CLI makes in the turn; a prompt without one gets a short text.
+ */
+import { createHash } from 'node:crypto';
+import {
+  type ApiContentBlock,
+  type ApiMessage,
+  type ApiRequest,
+  type MessagesApi,
+  type Reply,
+  type ReplyBlock,
+  startMessagesApi,
+} from '../../demo/messages-api.js';
+
+/** One API call's answer. `gate`: wait for `release(gate)`; `gateAfter`: wait after so many deltas. */
+export interface Step {
+  thinking?: string;
+  text?: string;
+  tools?: { name: string; input: unknown }[];
+  chunk?: number;
+  delayMs?: number;
+  gate?: string;
+  gateAfter?: { deltas: number; gate: string };
+  breakAfter?: number;
+  error?: { status: number; type: string; message?: string; times?: number; retryAfterSeconds?: number };
+}
+
+export interface ScriptedApi extends MessagesApi {
+  /** Requests of turns that carried a scenario, oldest first. */
+  readonly requests: ApiRequest[];
+  /** Lets the steps waiting at this gate, now or later, go on. */
+  release(gate: string): void;
+  /** Resolves once a step waits at the gate. */
+  reached(gate: string): Promise<void>;
+}
+
+let scenarios = 0;
+
+/** Writes a prompt whose turn is answered by these steps; unique, so that two equal ones do not share a counter. */
+export function scenario(...steps: Step[]): string {
+  scenarios += 1;
+  return `scenario ${process.pid}-${scenarios} @@${JSON.stringify(steps)}@@`;
+}
+
+interface Gate {
+  opened: Promise<void>;
+  open: () => void;
+  reached: Promise<void>;
+  arrive: () => void;
+}
+
+export async function startScriptedApi(): Promise<ScriptedApi> {
+  const gates = new Map<string, Gate>();
+  const failures = new Map<string, number>();
+  const requests: ApiRequest[] = [];
+  const gate = (name: string): Gate => {
+    const known = gates.get(name);
+    if (known) return known;
+    const created = createGate();
+    gates.set(name, created);
+    return created;
+  };
+  const pass = (name: string) => {
+    gate(name).arrive();
+    return gate(name).opened;
+  };
+
+  const api = await startMessagesApi((request): Reply => {
+    const found = findScenario(request.messages);
+    if (!found) return { kind: 'message', blocks: [{ kind: 'text', text: 'Nothing was scripted.' }] };
+    requests.push(request);
+    const step = found.steps[found.index] ?? { text: 'The script has ended.' };
+    const key = `${found.key}/${found.index}`;
+    const failed = failures.get(key) ?? 0;
+    if (step.error && failed < (step.error.times ?? Number.POSITIVE_INFINITY)) {
+      failures.set(key, failed + 1);
+      return { kind: 'error', message: 'scripted', ...step.error };
+    }
+    return messageOf(step, pass);
+  });
+
+  return {
+    url: api.url,
+    close: api.close,
+    requests,
+    release: (name) => gate(name).open(),
+    reached: (name) => gate(name).reached,
+  };
+}
+
+function createGate(): Gate {
+  let open = () => {};
+  let arrive = () => {};
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  const reached = new Promise<void>((resolve) => {
+    arrive = resolve;
+  });
+  return { opened, open, reached, arrive };
+}
+
+function messageOf(step: Step, pass: (gate: string) => Promise<void>): Reply {
+  const pace = {
+    ...(step.chunk !== undefined && { chunk: step.chunk }),
+    ...(step.delayMs !== undefined && { delayMs: step.delayMs }),
+  };
+  const blocks: ReplyBlock[] = [];
+  if (step.thinking !== undefined) blocks.push({ kind: 'thinking', text: step.thinking, ...pace });
+  if (step.text !== undefined) blocks.push({ kind: 'text', text: step.text, ...pace });
+  for (const tool of step.tools ?? []) blocks.push({ kind: 'tool', ...tool });
+  let deltas = 0;
+  const { gateAfter } = step;
+  return {
+    kind: 'message',
+    blocks,
+    ...(step.gate !== undefined && { hold: pass(step.gate) }),
+    ...(step.breakAfter !== undefined && { breakAfter: step.breakAfter }),
+    ...(gateAfter && {
+      onDelta: async () => {
+        deltas += 1;
+        if (deltas === gateAfter.deltas) await pass(gateAfter.gate);
+      },
+    }),
+  };
+}
+
+function findScenario(messages: ApiMessage[]): { steps: Step[]; index: number; key: string } | undefined {
+  for (let at = messages.length - 1; at >= 0; at -= 1) {
+    const message = messages[at];
+    if (message?.role !== 'user') continue;
+    const text = textsOf(message).findLast((part) => part.includes('@@['));
+    if (text === undefined) continue;
+    const marked = text.slice(text.indexOf('@@[') + 2, text.lastIndexOf(']@@') + 1);
+    const index = messages.slice(at + 1).filter((later) => later.role === 'assistant').length;
+    const key = createHash('sha256').update(text).digest('hex');
+    return { steps: JSON.parse(marked) as Step[], index, key };
+  }
+  return undefined;
+}
+
+const textsOf = (message: ApiMessage): string[] =>
+  typeof message.content === 'string'
+    ? [message.content]
+    : message.content.filter((block: ApiContentBlock) => block.type === 'text').map((block) => block.text ?? '');

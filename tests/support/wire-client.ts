@@ -1,0 +1,125 @@
+/** A client that does nothing by itself: it sends what a test says and keeps every frame in the order of arrival. */
+import { once } from 'node:events';
+import WebSocket from 'ws';
+import type { ClientFrameType, ClientInput } from '../../protocol/client-frames.js';
+import { EVENTS, type EventType } from '../../protocol/events.js';
+import { ANSWERS, POSITIONED, type ServerEnvelope, serverEnvelopeSchema } from '../../protocol/server-frames.js';
+import { type Daemon, TOKEN } from './daemon.js';
+
+export type Frame = ServerEnvelope & { data: Record<string, never> };
+
+type Matcher = string | ((frame: Frame) => boolean);
+
+export interface WireClient {
+  readonly frames: Frame[];
+  readonly deviceId: string;
+  /** Resolves with the close code. */
+  readonly closed: Promise<number>;
+  send<T extends ClientFrameType>(type: T, data: ClientInput<T>, requestId?: string): string;
+  sendRaw(text: string | Buffer): void;
+  /** Sends and waits for the one frame with its request id. */
+  request<T extends ClientFrameType>(type: T, data: ClientInput<T>, requestId?: string): Promise<Frame>;
+  /** The first frame that matches, among those that have come or will come, from `from` on. */
+  waitFor(matcher: Matcher, from?: number): Promise<Frame>;
+  /** Durable events of a session that have come. */
+  events(sessionId?: string): Frame[];
+  pause(): void;
+  resume(): void;
+  close(): Promise<void>;
+  terminate(): void;
+}
+
+const WAIT_MS = 20_000;
+let requests = 0;
+
+export interface ConnectOptions {
+  deviceId?: string;
+  headers?: Record<string, string>;
+}
+
+export async function connect(daemon: Pick<Daemon, 'url'>, options: ConnectOptions = {}): Promise<WireClient> {
+  const query = options.deviceId === undefined ? '' : `?deviceId=${options.deviceId}`;
+  const socket = new WebSocket(`${daemon.url.replace('http', 'ws')}/ws${query}`, {
+    headers: { authorization: `Bearer ${TOKEN}`, ...options.headers },
+  });
+  const client = attach(socket);
+  await once(socket, 'open');
+  const welcome = await client.waitFor('welcome');
+  return Object.assign(client, { deviceId: String(welcome.data['deviceId']) });
+}
+
+function attach(socket: WebSocket): WireClient {
+  const frames: Frame[] = [];
+  const waiting = new Set<() => void>();
+  const closed = once(socket, 'close').then(([code]) => Number(code));
+  socket.on('message', (bytes: Buffer) => {
+    frames.push(checked(bytes.toString()));
+    for (const look of waiting) look();
+  });
+  const client: WireClient = {
+    frames,
+    deviceId: '',
+    closed,
+    send: (type, data, requestId = newRequestId()) => {
+      socket.send(JSON.stringify({ type, requestId, timestamp: new Date().toISOString(), data }));
+      return requestId;
+    },
+    sendRaw: (text) => socket.send(text),
+    request: (type, data, requestId) => {
+      const from = frames.length;
+      const id = client.send(type, data, requestId);
+      return client.waitFor((frame) => frame.requestId === id, from);
+    },
+    waitFor: (matcher, from = 0) =>
+      new Promise((resolve, reject) => {
+        const matches = typeof matcher === 'string' ? (frame: Frame) => frame.type === matcher : matcher;
+        const timer = setTimeout(() => {
+          waiting.delete(look);
+          const seen = frames.slice(-15).map((frame) => JSON.stringify(frame).slice(0, 300));
+          reject(new Error(`no frame matched ${matcher.toString()}; the last ones:\n${seen.join('\n')}`));
+        }, WAIT_MS);
+        const look = () => {
+          const found = frames.slice(from).find(matches);
+          if (!found) return;
+          clearTimeout(timer);
+          waiting.delete(look);
+          resolve(found);
+        };
+        waiting.add(look);
+        look();
+      }),
+    events: (sessionId) =>
+      frames.filter((frame) => frame.seq !== undefined && (sessionId === undefined || frame.sessionId === sessionId)),
+    pause: () => socket.pause(),
+    resume: () => socket.resume(),
+    close: async () => {
+      socket.close();
+      await closed;
+    },
+    terminate: () => socket.terminate(),
+  };
+  return client;
+}
+
+function newRequestId(): string {
+  requests += 1;
+  return `request-${process.pid}-${requests}`;
+}
+
+/** Every frame of the daemon must fit its schema, whatever a test is about. */
+function checked(text: string): Frame {
+  const frame = serverEnvelopeSchema.loose().parse(JSON.parse(text));
+  const schema = schemaOf(frame);
+  const parsed = schema?.safeParse(frame.data);
+  if (parsed && !parsed.success) throw new Error(`${frame.type} breaks its schema: ${parsed.error.message}\n${text}`);
+  if (!schema) throw new Error(`unknown frame type ${frame.type}`);
+  return frame as Frame;
+}
+
+function schemaOf({ type, seq }: ServerEnvelope) {
+  const isEvent = (name: string): name is EventType => Object.hasOwn(EVENTS, name);
+  if (seq !== undefined) return isEvent(type) ? EVENTS[type] : undefined;
+  if (Object.hasOwn(ANSWERS, type)) return ANSWERS[type as keyof typeof ANSWERS];
+  if (Object.hasOwn(POSITIONED, type)) return POSITIONED[type as keyof typeof POSITIONED];
+  return isEvent(type) ? EVENTS[type] : undefined;
+}
