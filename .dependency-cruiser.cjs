@@ -34,7 +34,7 @@ const importersOf = (name, ...importers) =>
 module.exports = {
   forbidden: [
     layer('protocol', [npm('zod')], { builtins: false }),
-    layer('config', ['^protocol/', npm('zod'), npm('winston'), npm('winston-daily-rotate-file')]),
+    layer('config', ['^protocol/', '^package\\.json$', npm('zod'), npm('winston'), npm('winston-daily-rotate-file')]),
     layer('services', ['^protocol/', ANY_NPM]),
     layer('services/ports', ['^protocol/']),
     layer('routes', ['^services/', '^protocol/', ANY_NPM]),

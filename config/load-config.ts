@@ -17,7 +17,7 @@ export interface Config extends Readonly<Settings> {
 export class ConfigError extends Error {}
 
 export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config {
-  const home = parseHome(environment['COMPANION_HOME']);
+  const home = parseHome(environment.COMPANION_HOME);
   const file = readConfigFile(join(home, 'config.json'));
   const names = Object.keys(settingsSchema.shape);
   const given: Record<string, unknown> = { ...file };
@@ -31,8 +31,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
 }
 
 /** Where the daemon lives, for the commands that only want to speak to it. */
-export const loadHome = (environment: NodeJS.ProcessEnv = process.env): string =>
-  parseHome(environment['COMPANION_HOME']);
+export const loadHome = (environment: NodeJS.ProcessEnv = process.env): string => parseHome(environment.COMPANION_HOME);
 
 function parseHome(value: string | undefined): string {
   const parsed = homeSchema.safeParse(value === '' ? undefined : value);

@@ -3,7 +3,7 @@
  * `POST /v1/messages` streamed and whole, and `count_tokens`. What it answers is decided by a script,
  * so the demo and the tests drive the same CLI code paths without an account or a network.
  */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 export interface ApiContentBlock {
@@ -55,15 +55,20 @@ const USAGE = { input_tokens: 12, cache_creation_input_tokens: 0, cache_read_inp
 let nextId = 0;
 const newId = (prefix: string) => `${prefix}_${process.pid.toString(36)}${(nextId++).toString(36).padStart(8, '0')}`;
 
-/** Starts the server on a free loopback port. */
-export async function startMessagesApi(script: Script): Promise<MessagesApi> {
+export interface MessagesApiOptions {
+  /** Taken when it is free; otherwise, and by default, any free port. */
+  preferredPort?: number;
+}
+
+/** Starts the server on a loopback port. */
+export async function startMessagesApi(
+  script: Script,
+  { preferredPort = 0 }: MessagesApiOptions = {},
+): Promise<MessagesApi> {
   const server = createServer((request, response) => {
     handle({ request, response, script }).catch(() => response.destroy());
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', resolve);
-  });
+  await listen(server, preferredPort).catch(() => listen(server, 0));
   const { port } = server.address() as AddressInfo;
   return {
     url: `http://127.0.0.1:${port}`,
@@ -74,6 +79,15 @@ export async function startMessagesApi(script: Script): Promise<MessagesApi> {
       }),
   };
 }
+
+const listen = (server: Server, port: number) =>
+  new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
 
 interface Exchange {
   request: IncomingMessage;
@@ -162,7 +176,7 @@ async function streamMessage({ response, model, reply }: Streaming): Promise<voi
       send('content_block_delta', { index, delta });
       deltas += 1;
       await reply.onDelta?.(textOf(delta));
-      if (block.kind !== 'tool' && block.delayMs) await pause(block.delayMs);
+      await pauseAfter(block);
     }
     send('content_block_stop', { index });
   }
@@ -172,6 +186,10 @@ async function streamMessage({ response, model, reply }: Streaming): Promise<voi
   });
   send('message_stop', {});
   response.end();
+}
+
+async function pauseAfter(block: ReplyBlock): Promise<void> {
+  if (block.kind !== 'tool' && block.delayMs) await pause(block.delayMs);
 }
 
 function emptyBlock(block: ReplyBlock): object {

@@ -50,7 +50,7 @@ export function toCompanionError(error: z.ZodError, whole: string): CompanionErr
   if (!issue) return invalid(whole, 'is not valid');
   const field = issue.path.length > 0 ? issue.path.join('.') : whole;
   const rule = issue.message;
-  const tooLarge = issue.code === 'custom' && issue.params?.['tooLarge'] === true;
+  const tooLarge = issue.code === 'custom' && issue.params?.tooLarge === true;
   return tooLarge
     ? new CompanionError('PAYLOAD_TOO_LARGE', `${field}: ${rule}`, { field, rule })
     : invalid(field, rule);

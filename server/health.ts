@@ -10,7 +10,7 @@ export interface HealthOptions {
   home: string;
   status: CliStatus;
   journal: Journal;
-  registry: () => SessionRegistry;
+  registry: SessionRegistry;
 }
 
 const MIN_MEMORY_BYTES = 300 * 1024 * 1024;
@@ -36,7 +36,7 @@ export async function readHealth({ version, home, status, journal, registry }: H
   const all = Object.values(checks);
   const remedies = all.flatMap(({ remedy }) => remedy ?? []);
   const worst = all.some(({ fatal }) => fatal) ? 'unhealthy' : remedies.length > 0 ? 'degraded' : 'healthy';
-  const sessions = registry().all();
+  const sessions = registry.all();
   const verdicts = Object.fromEntries(Object.entries(checks).map(([name, { verdict }]) => [name, verdict]));
   return {
     status: worst,

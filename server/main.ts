@@ -12,9 +12,9 @@ async function main(): Promise<void> {
   const paths = prepareHome(config.home);
   const lock = lockHome(paths);
   const log = createLogger({ level: config.LOG_LEVEL, folder: paths.logs });
-  let stopping: Promise<void> | undefined;
+  let _stopping: Promise<void> | undefined;
   const stop = () => {
-    stopping ??= shutDown();
+    _stopping ??= shutDown();
   };
   const server = await createServer({ config, paths, log, onStop: stop });
   process.on('SIGTERM', stop);

@@ -6,6 +6,7 @@ import {
   deleteSessionSchema,
   type ListSessions,
   listSessionsSchema,
+  type PatchSession,
   patchSessionSchema,
   type SessionView,
 } from '../../protocol/rest.js';
@@ -22,7 +23,7 @@ const REST_DEVICE = 'rest' as DeviceId;
 
 /** `/api/sessions`. */
 export function createSessionRoutes(services: RouteServices): Router {
-  const { registry, starter, journal } = services;
+  const { registry, starter } = services;
   const router = Router();
   const view = (session: Session): SessionView => sessionView(session, services.memoryOf);
 
@@ -52,20 +53,9 @@ export function createSessionRoutes(services: RouteServices): Router {
 
   router.patch('/:id', async (request, response) => {
     const session = registry.require(requirePrincipal(response).userId, request.params.id as SessionId);
-    const { sessionName, model, permissionMode, context, metadata } = parseInput(
-      patchSessionSchema,
-      request.body,
-      'body',
-    );
-    starter.requireAllowedMode(permissionMode, 'permissionMode');
-    const changes: Partial<SessionRecord> = {
-      ...(sessionName !== undefined && { name: sessionName }),
-      ...(model !== undefined && { modelChoice: model, model }),
-      ...(permissionMode !== undefined && { permissionMode }),
-      ...(context !== undefined && { context }),
-      ...(metadata && { metadata }),
-    };
-    await session.amend(changes);
+    const body = parseInput(patchSessionSchema, request.body, 'body');
+    starter.requireAllowedMode(body.permissionMode, 'permissionMode');
+    await session.amend(changesOf(body));
     response.json(view(session));
   });
 
@@ -76,6 +66,12 @@ export function createSessionRoutes(services: RouteServices): Router {
     response.json({ success: true, ...view(session) });
   });
 
+  addEventRoute(router, services);
+  return router;
+}
+
+/** The whole of an event that was cut for its frame. */
+function addEventRoute(router: Router, { registry, journal }: RouteServices): void {
   router.get('/:id/events/:seq', async (request, response) => {
     const session = registry.require(requirePrincipal(response).userId, request.params.id as SessionId);
     const seq = parseInput(seqSchema, Number(request.params.seq), 'seq');
@@ -85,8 +81,16 @@ export function createSessionRoutes(services: RouteServices): Router {
     const timestamp = new Date(at).toISOString();
     response.json({ type, timestamp, sessionId: session.id, seq, epoch: journal.epoch, data: JSON.parse(data) });
   });
+}
 
-  return router;
+function changesOf({ sessionName, model, permissionMode, context, metadata }: PatchSession): Partial<SessionRecord> {
+  return {
+    ...(sessionName !== undefined && { name: sessionName }),
+    ...(model !== undefined && { modelChoice: model, model }),
+    ...(permissionMode !== undefined && { permissionMode }),
+    ...(context !== undefined && { context }),
+    ...(metadata && { metadata }),
+  };
 }
 
 function directoryOf({ workingDirectory, projectPath, folderName }: CreateSession, firstRoot: string) {

@@ -15,7 +15,7 @@ export async function streamSend(context: RequestContext, data: ClientData<'stre
   await services.starter.requireClaude();
   const prompt = newPrompt({ sessionId, device, requestId, text, attachments, mode, now: services.now() });
   await session.acceptPrompt(prompt, ({ prompt: accepted, duplicate }) => {
-    const position = Number(accepted.answer['position'] ?? 0);
+    const position = Number(accepted.answer.position ?? 0);
     answer(context, 'promptAccepted', {
       promptId: accepted.promptId,
       sessionId: accepted.sessionId,

@@ -38,7 +38,10 @@ export const answerStatus = ({ connection, requestId }: RequestContext, data: Ev
 /** Answers with what was thrown. Whatever nobody expected is logged, and told without its text. */
 export function answerError(context: RequestContext, thrown: unknown): void {
   const { connection, requestId } = context;
-  if (thrown instanceof CompanionError) return answer(context, 'error', errorData(thrown));
+  if (thrown instanceof CompanionError) {
+    answer(context, 'error', errorData(thrown));
+    return;
+  }
   const error = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
   connection.services.log.error('a frame failed', { requestId, error });
   const message = 'Something went wrong in the daemon; its log has this request id.';

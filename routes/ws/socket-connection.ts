@@ -54,9 +54,8 @@ export function serveConnection(options: SocketConnectionOptions): void {
   webSocket.on('close', () => delivery.close());
   webSocket.on('error', () => {});
   let turn = welcome(context).catch((error: unknown) => answerError({ connection: context, requestId: null }, error));
-  webSocket.on('message', (bytes, isBinary) => {
-    const text = isBinary ? '' : bytes.toString();
-    turn = receive(context, text, turn);
+  webSocket.on('message', (bytes: Buffer, isBinary) => {
+    turn = receive(context, isBinary ? '' : bytes.toString('utf8'), turn);
   });
 }
 

@@ -27,7 +27,10 @@ export class SocketSink implements FrameSink {
   send(frame: string): void {
     const { webSocket, onTooSlow } = this.#options;
     if (webSocket.readyState !== webSocket.OPEN) return;
-    if (this.unsent > MAX_UNSENT_BYTES) return onTooSlow();
+    if (this.unsent > MAX_UNSENT_BYTES) {
+      onTooSlow();
+      return;
+    }
     this.#cork();
     webSocket.send(frame);
   }

@@ -75,7 +75,7 @@ export class CliStatus {
   #binary(): string | undefined {
     if (this.#found !== undefined && isExecutable(this.#found)) return this.#found;
     const { configuredPath, environment } = this.#options;
-    const path = environment['PATH'] ?? '';
+    const path = environment.PATH ?? '';
     this.#found = locateCli({ path, ...(configuredPath !== undefined && { configuredPath }) });
     return this.#found;
   }

@@ -1,7 +1,7 @@
 /** What becomes of a session when its child comes or goes. */
 import type { ChildExit, CutBlock } from '../ports/claude.js';
 import type { PermissionRecord, PromptRecord } from '../ports/records.js';
-import { onBlockCut } from './decide-fact.js';
+import { onBlockCut } from './decide-blocks.js';
 import { messageOf, settle, startChild } from './dispatch.js';
 import { Draft, type Step } from './draft.js';
 import { resolvePermission } from './permission-requests.js';

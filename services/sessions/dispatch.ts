@@ -22,10 +22,9 @@ export function settle(draft: Draft): void {
   }
   const next = queuedPrompts(draft.state)[0];
   if (!next || turn || givenPrompts(draft.state).length > 0) return;
-  if (child.phase === 'none') return startChild(draft);
-  if (child.phase !== 'live') return;
-  if (child.inputTorn) endChild(draft, { restart: true });
-  else dispatch(draft, next);
+  if (child.phase === 'none') startChild(draft);
+  else if (child.phase === 'live' && child.inputTorn) endChild(draft, { restart: true });
+  else if (child.phase === 'live') dispatch(draft, next);
 }
 
 export function startChild(draft: Draft): void {

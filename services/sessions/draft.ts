@@ -30,6 +30,11 @@ export class Draft {
     this.now = now;
   }
 
+  /** When the step happens, as the wire writes it. */
+  get timestamp(): string {
+    return new Date(this.now).toISOString();
+  }
+
   /** Events from here on come from this line of the child's output. */
   atLine(line: { childId: string; offset: number }): void {
     this.#line = { ...line, part: 0 };

@@ -81,19 +81,23 @@ export function judge(ask: PermissionAsk, answer: Answer): Verdict {
   if (!isLabel && !ALLOW.has(response)) {
     throw invalid('response', 'must be y, yes, allow, n, no, deny, a, always or one of the options of the request');
   }
-  const remember = answer.remember || (!isLabel && ALWAYS.has(response));
+  return allow({ ask, answer, questions, isLabel });
+}
+
+interface Allowing {
+  ask: PermissionAsk;
+  answer: Answer;
+  questions: Questions;
+  isLabel: boolean;
+}
+
+function allow({ ask, answer, questions, isLabel }: Allowing): Verdict {
+  const remember = answer.remember || (!isLabel && ALWAYS.has(answer.response));
   const remembered = remember ? (ask.suggestions ?? []) : [];
   const input = answer.updatedInput ?? ask.input;
   const updatedInput = questions.length > 0 ? { ...input, answers: answersOf(questions, answer, isLabel) } : input;
-  return {
-    decision: 'allow',
-    answer: {
-      behavior: 'allow',
-      updatedInput,
-      ...(remembered.length > 0 && { updatedPermissions: remembered }),
-    },
-    remembered,
-  };
+  const updatedPermissions = remembered.length > 0 && { updatedPermissions: remembered };
+  return { decision: 'allow', answer: { behavior: 'allow', updatedInput, ...updatedPermissions }, remembered };
 }
 
 const DENIED = 'The user does not want this to be done.';

@@ -130,9 +130,6 @@ function started(session: Session, prompt: PromptRecord | undefined, created: bo
     reused: !created,
     ...(prompt && { promptId: prompt.promptId }),
   };
-  return { session, prompt, answer: prompt?.requestId ? { ...answer, ...withoutPosition(prompt.answer) } : answer };
+  // A repeated request gets its first answer.
+  return { session, prompt, answer: { ...answer, ...prompt?.answer } };
 }
-
-/** The first answer of a repeated request. */
-const withoutPosition = ({ position: _, ...answer }: Record<string, unknown>): Partial<AnswerData<'streamStarted'>> =>
-  answer;

@@ -46,7 +46,7 @@ export async function startDaemon({ apiUrl, environment = {} }: DaemonOptions): 
   let running: Running | undefined;
   let projects = 0;
   const env = {
-    PATH: process.env['PATH'] ?? '',
+    PATH: process.env.PATH ?? '',
     HOME: join(base, 'home'),
     TMPDIR: base,
     COMPANION_HOME: home,
@@ -79,8 +79,7 @@ export async function startDaemon({ apiUrl, environment = {} }: DaemonOptions): 
       mkdirSync(path, { recursive: true });
       return path;
     },
-    fetch: (path, init) =>
-      fetch(`${daemon.url}${path}`, { ...init, headers: { authorization: `Bearer ${TOKEN}`, ...init?.headers } }),
+    fetch: (path, init) => fetch(`${daemon.url}${path}`, { ...init, headers: withToken(init?.headers) }),
     start: async () => {
       running = await run(env);
     },
@@ -105,6 +104,12 @@ export async function startDaemon({ apiUrl, environment = {} }: DaemonOptions): 
   };
   await daemon.start();
   return daemon;
+}
+
+function withToken(given: RequestInit['headers']): Headers {
+  const headers = new Headers(given);
+  if (!headers.has('authorization')) headers.set('authorization', `Bearer ${TOKEN}`);
+  return headers;
 }
 
 interface Running {

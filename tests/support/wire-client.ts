@@ -45,7 +45,7 @@ export async function connect(daemon: Pick<Daemon, 'url'>, options: ConnectOptio
   const client = attach(socket);
   await once(socket, 'open');
   const welcome = await client.waitFor('welcome');
-  return Object.assign(client, { deviceId: String(welcome.data['deviceId']) });
+  return Object.assign(client, { deviceId: String(welcome.data.deviceId) });
 }
 
 function attach(socket: WebSocket): WireClient {

@@ -1,0 +1,122 @@
+import type { Config } from '../config/load-config.js';
+import type { Logger } from '../config/logger.js';
+import { VERSION } from '../config/version.js';
+import { createHostPolicy } from '../routes/access/host-policy.js';
+import type { RouteServices } from '../routes/route-services.js';
+import { AskRunner } from '../services/claude/ask-runner.js';
+import { createClaudeLauncher } from '../services/claude/cli-launcher.js';
+import { CliStatus } from '../services/claude/cli-status.js';
+import { residentBytes } from '../services/claude/process-identity.js';
+import { Delivery } from '../services/delivery/delivery.js';
+import { Identity } from '../services/identity/identity.js';
+import { openRegistryFile } from '../services/identity/registry-file.js';
+import { createSqliteCursors } from '../services/journal/sqlite-cursors.js';
+import { openDatabase } from '../services/journal/sqlite-database.js';
+import { createSqliteJournal } from '../services/journal/sqlite-journal.js';
+import type { Publisher } from '../services/ports/publication.js';
+import { SessionRegistry } from '../services/sessions/session-registry.js';
+import { createSessionSource } from '../services/sessions/session-source.js';
+import { SessionStarter } from '../services/sessions/start-session.js';
+import { createWorkspace } from '../services/workspace/allowed-roots.js';
+import type { HomePaths } from './daemon-home.js';
+import { readHealth } from './health.js';
+
+export interface ServicesOptions {
+  config: Config;
+  paths: HomePaths;
+  log: Logger;
+  /** A local command asked the daemon to stop. */
+  onStop: () => void;
+}
+
+/** The parts of the daemon, put together. */
+export async function createServices({ config, paths, log, onStop }: ServicesOptions) {
+  const database = openDatabase(paths.journal);
+  const journal = createSqliteJournal(database);
+  const status = new CliStatus({
+    environment: config.childEnvironment,
+    ...(config.CLAUDE_PATH !== undefined && { configuredPath: config.CLAUDE_PATH }),
+  });
+  const launcher = createClaudeLauncher({
+    status,
+    environment: config.childEnvironment,
+    defaults: cliDefaults(config),
+    runFolder: paths.run,
+  });
+  const publisher = lateBound(() => delivery);
+  const registry = new SessionRegistry({ journal, launcher, publisher, log, now, maxProcesses: config.MAX_PROCESSES });
+  const source = createSessionSource(registry, journal);
+  const delivery: Delivery = new Delivery({ journal, cursors: createSqliteCursors(database), source });
+  const workspace = createWorkspace({ roots: config.PROJECT_ROOTS, home: paths.home });
+  const identity = await openIdentity(config, paths);
+  const services: RouteServices = {
+    registry,
+    starter: new SessionStarter({ registry, workspace, launcher, allowBypass: config.ALLOW_BYPASS, now }),
+    delivery,
+    identity,
+    journal,
+    workspace,
+    askRunner: new AskRunner({ status, environment: config.childEnvironment, home: paths.home }),
+    log,
+    now,
+    claudeCodeVersion: () => status.version(),
+    health: () => readHealth({ version: VERSION, home: paths.home, status, journal, registry }),
+    memoryOf: residentBytes,
+    control: { stop: (options) => stop({ registry, onStop, ...options }) },
+    ...routeSettings(config, paths),
+  };
+  return { services, status, database };
+}
+
+const now = () => Date.now();
+
+async function openIdentity(config: Config, paths: HomePaths): Promise<Identity> {
+  const registry = await openRegistryFile(paths.registry);
+  const identity = new Identity({ registry, ...(config.AUTH_TOKEN !== undefined && { authToken: config.AUTH_TOKEN }) });
+  await identity.save();
+  return identity;
+}
+
+const routeSettings = (config: Config, paths: HomePaths) => ({
+  hostPolicy: createHostPolicy({ hosts: ownHosts(config), origins: config.ALLOWED_ORIGINS }),
+  version: VERSION,
+  maxSessions: config.MAX_PROCESSES,
+  queryToken: config.WS_QUERY_TOKEN === 'allow',
+  trustProxy: config.TRUST_PROXY,
+  firstRoot: config.PROJECT_ROOTS[0] ?? paths.home,
+});
+
+interface StopOptions {
+  registry: SessionRegistry;
+  onStop: () => void;
+  all: boolean;
+}
+
+async function stop({ registry, onStop, all }: StopOptions): Promise<{ children: number }> {
+  const children = registry.all().filter(({ pid }) => pid !== undefined).length;
+  if (all) await registry.endChildren();
+  setImmediate(onStop);
+  return { children };
+}
+
+/** Delivery needs sessions and sessions publish to delivery: the publisher is looked up when there is something to say. */
+const lateBound = (publisher: () => Publisher): Publisher => ({
+  publish: (session, items) => publisher().publish(session, items),
+  opened: (session) => publisher().opened(session),
+  forgotten: (sessionId) => publisher().forgotten(sessionId),
+});
+
+const cliDefaults = (config: Config) => ({
+  allowedTools: config.CLAUDE_ALLOWED_TOOLS,
+  disallowedTools: config.CLAUDE_DISALLOWED_TOOLS,
+  allowBypass: config.ALLOW_BYPASS,
+  home: config.home,
+  ...(config.CLAUDE_MODEL !== undefined && { model: config.CLAUDE_MODEL }),
+  ...(config.CLAUDE_PERMISSION_MODE !== undefined && { permissionMode: config.CLAUDE_PERMISSION_MODE }),
+});
+
+const ownHosts = ({ HOST, ALLOWED_HOSTS, PUBLIC_URL }: Config): string[] => [
+  HOST,
+  ...ALLOWED_HOSTS,
+  ...(PUBLIC_URL === undefined ? [] : [new URL(PUBLIC_URL).hostname]),
+];
