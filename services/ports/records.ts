@@ -107,6 +107,8 @@ export interface PermissionAsk {
   input: Record<string, unknown>;
   suggestions?: unknown[];
   description?: string;
+  /** The plan that is to be approved, where the request itself does not hold it. */
+  plan?: string;
 }
 
 export interface PermissionRecord {

@@ -2,6 +2,7 @@
 import type { ContentBlock } from '../../protocol/content.js';
 import type { BlockDetails, BlockPlace, CliFact, CutBlock, OpenBlock } from '../ports/claude.js';
 import type { Draft } from './draft.js';
+import type { SessionState } from './session-state.js';
 import { ensureTurn } from './turns.js';
 
 type Fact<Kind extends CliFact['kind']> = Extract<CliFact, { kind: Kind }>;
@@ -102,7 +103,7 @@ function onToolUse(draft: Draft, place: BlockPlace, content: ContentBlock & { in
   if (!('id' in content) || !('name' in content)) return;
   const { id: toolId, name: toolName, input: toolInput } = content;
   const { parentToolUseId } = place;
-  draft.update({ tools: new Map(draft.state.tools).set(toolId, toolName) });
+  draft.update({ tools: new Map(draft.state.tools).set(toolId, toolName), ...planOf(content) });
   draft.event('toolUse', {
     type: 'tool_use',
     toolName,
@@ -112,6 +113,11 @@ function onToolUse(draft: Draft, place: BlockPlace, content: ContentBlock & { in
     timestamp: draft.timestamp,
   });
   frameToolUse(draft, { toolName, toolInput, status: 'running' });
+}
+
+function planOf({ id, name, input }: { id: string; name: string; input: unknown }): Pick<SessionState, 'plan'> {
+  if (name !== 'ExitPlanMode' || typeof input !== 'object' || input === null) return {};
+  return 'plan' in input && typeof input.plan === 'string' ? { plan: { toolId: id, text: input.plan } } : {};
 }
 
 type ToolUseFrame = { toolName: string; toolInput: unknown; status: 'started' | 'running' | 'done' };

@@ -7,6 +7,7 @@ import { dispatch, endChild, settle, startChild } from './dispatch.js';
 import { Draft, type Step } from './draft.js';
 import { findOpen, judge, resolvePermission } from './permission-requests.js';
 import { isBusy, openPermissions, queuedPrompts, type SessionState } from './session-state.js';
+import { completeTurn } from './turns.js';
 
 const MAX_QUEUED = 1000;
 
@@ -69,12 +70,19 @@ export function interrupt(state: SessionState, clearQueue: boolean, now: number)
   return draft.finish();
 }
 
+/** A prompt that only waits for its child to start is interrupted as well: to the person it is the running one. */
 function interruptTurn(draft: Draft): void {
   const { turn } = draft.state;
-  if (!turn) return;
-  draft.update({ turn: { ...turn, interrupted: true } });
-  draft.effect({ kind: 'interrupt' });
+  const [next] = queuedPrompts(draft.state);
+  if (turn) {
+    draft.update({ turn: { ...turn, interrupted: true } });
+    draft.effect({ kind: 'interrupt' });
+  } else if (next) {
+    completeTurn(draft, [next], INTERRUPTED);
+  }
 }
+
+const INTERRUPTED = { subtype: 'interrupted', isError: true, finalResult: '', durationMs: 0, numTurns: 0 };
 
 export interface PermissionAnswer {
   answer: ClientData<'permission'>;

@@ -112,7 +112,7 @@ function onPromptDropped(draft: Draft, { uuid }: Fact<'promptDropped'>): void {
 }
 
 function onPermissionAsked(draft: Draft, { ask }: Fact<'permissionAsked'>): void {
-  const { record, permissions } = draft.state;
+  const { record, permissions, plan } = draft.state;
   const { sessionId, child } = record;
   if (permissions.some((known) => known.ask.requestId === ask.requestId)) return;
   const taken = permissions.some(({ permissionId }) => permissionId === ask.toolUseId);
@@ -121,7 +121,7 @@ function onPermissionAsked(draft: Draft, { ask }: Fact<'permissionAsked'>): void
     permissionId,
     sessionId,
     childId: child?.childId ?? '',
-    ask,
+    ask: { ...ask, ...(plan?.toolId === ask.toolUseId && { plan: plan.text }) },
     createdAt: draft.now,
   };
   draft.putPermission(permission);

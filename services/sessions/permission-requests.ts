@@ -38,7 +38,7 @@ export function permissionRequestOf({
     sessionId,
     kind,
     toolName: ask.toolName,
-    toolInput: ask.input,
+    toolInput: { ...(ask.plan !== undefined && { plan: ask.plan }), ...ask.input },
     prompt: promptOf(ask, kind),
     options,
     default: standard,

@@ -33,6 +33,8 @@ export interface SessionState {
   background: readonly BackgroundTask[];
   /** Names of the tools whose results are to come, by tool use id. */
   tools: ReadonlyMap<string, string>;
+  /** The plan that Claude handed in last, by tool use id: 2.1.329 asks for approval without it when it is in no file. */
+  plan?: { toolId: string; text: string };
   /** A mode that the CLI was asked for: its own word of the change is no news. */
   requestedMode?: string;
   /** Children in a row that died before a turn of theirs ended. */

@@ -1,0 +1,112 @@
+import type { Cursor } from '../protocol/client-frames.js';
+import type { CursorStore } from './cursor-store.js';
+
+export interface AcknowledgerOptions {
+  store: CursorStore;
+  /** Sends an `ack`, if there is a connection. */
+  send: (sessionId: string, seq: number) => void;
+  onError: (error: unknown) => void;
+  /** An ack waits this long for others of its session, in milliseconds. */
+  delayMs?: number;
+  /** It goes out at once when it stands for so many events. */
+  maxEvents?: number;
+}
+
+const DELAY_MS = 50;
+const MAX_EVENTS = 50;
+
+/**
+ * Saves cursors and then acknowledges them, so that the daemon never forgets what this device could still lose. Acks of
+ * a session are put together.
+ */
+export class Acknowledger {
+  readonly #options: AcknowledgerOptions;
+  readonly #waiting = new Map<string, { seq: number; events: number }>();
+  readonly #saved = new Map<string, Cursor>();
+  /** Sessions that are not unsubscribed: an ack for another one would be refused. */
+  readonly #followed = new Set<string>();
+  readonly #saving = new Set<Promise<void>>();
+  #epoch = '';
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(options: AcknowledgerOptions) {
+    this.#options = options;
+  }
+
+  /** What the store held at the start. */
+  loaded(cursors: ReadonlyMap<string, Cursor>): void {
+    for (const [sessionId, cursor] of cursors) this.#saved.set(sessionId, cursor);
+  }
+
+  /** What waited was for the last connection, and perhaps for another epoch. */
+  connected(epoch: string): void {
+    this.#drop();
+    this.#epoch = epoch;
+  }
+
+  /** The last cursor that is saved: the daemon may know less, when an ack was lost. */
+  saved(sessionId: string): Cursor | undefined {
+    return this.#saved.get(sessionId);
+  }
+
+  /** This much is done with: saved first, then acknowledged. */
+  passed(sessionId: string, cursor: Cursor): void {
+    if (this.#closed) return;
+    this.#followed.add(sessionId);
+    const saving: Promise<void> = this.#save(sessionId, cursor)
+      .catch(this.#options.onError)
+      .finally(() => this.#saving.delete(saving));
+    this.#saving.add(saving);
+  }
+
+  async #save(sessionId: string, cursor: Cursor): Promise<void> {
+    await this.#options.store.save(sessionId, cursor);
+    if (!this.#followed.has(sessionId)) return;
+    this.#saved.set(sessionId, cursor);
+    this.acknowledge(sessionId, cursor);
+  }
+
+  /** A cursor that is saved already. One of another epoch than the connection's means nothing to the daemon. */
+  acknowledge(sessionId: string, { epoch, seq }: Cursor): void {
+    if (epoch !== this.#epoch) return;
+    const { delayMs = DELAY_MS, maxEvents = MAX_EVENTS } = this.#options;
+    const waiting = this.#waiting.get(sessionId);
+    const events = (waiting?.events ?? 0) + 1;
+    this.#waiting.set(sessionId, { seq: Math.max(seq, waiting?.seq ?? 0), events });
+    if (events >= maxEvents || this.#closed) this.#flush(sessionId);
+    else this.#timer ??= setTimeout(() => this.#flushAll(), delayMs);
+  }
+
+  forget(sessionId: string): void {
+    this.#waiting.delete(sessionId);
+    this.#saved.delete(sessionId);
+    this.#followed.delete(sessionId);
+    this.#options.store.remove?.(sessionId).catch(this.#options.onError);
+  }
+
+  /** Resolves once everything is saved and what can be acknowledged is. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all(this.#saving);
+    this.#flushAll();
+    await this.#options.store.close?.().catch(this.#options.onError);
+  }
+
+  #flushAll(): void {
+    for (const sessionId of [...this.#waiting.keys()]) this.#flush(sessionId);
+    this.#drop();
+  }
+
+  #flush(sessionId: string): void {
+    const waiting = this.#waiting.get(sessionId);
+    this.#waiting.delete(sessionId);
+    if (waiting) this.#options.send(sessionId, waiting.seq);
+  }
+
+  #drop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#waiting.clear();
+  }
+}

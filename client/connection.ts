@@ -1,0 +1,154 @@
+import type { AnswerData } from '../protocol/server-frames.js';
+import { afterConnection, type SocketEnd } from './after-connection.js';
+import type { BackoffRange } from './backoff.js';
+import type { ClientSocket, OpenSocket } from './client-socket.js';
+import { ConnectionError } from './connection-error.js';
+import { Liveness } from './liveness.js';
+
+/** Where the connection stands. `attempt` counts tries from 1 and begins anew after a connection that held. */
+export type ConnectionState =
+  | { kind: 'connecting'; attempt: number }
+  | { kind: 'open'; welcome: AnswerData<'welcome'> }
+  /** The next try follows after `delayMs`; `because` says what ended the last one. */
+  | { kind: 'waiting'; attempt: number; delayMs: number; because: string }
+  /** No next try follows by itself: the client was closed, or the daemon would refuse it again. */
+  | { kind: 'closed'; error: ConnectionError };
+
+export interface ConnectionOptions {
+  openSocket: OpenSocket;
+  backoff: BackoffRange;
+  /** A try that has not brought a `welcome` after this many milliseconds is given up. */
+  welcomeTimeoutMs: number;
+  onState: (state: ConnectionState) => void;
+  onText: (text: string) => void;
+  /** Nothing was heard for a while: send something that is answered. */
+  onSilent: () => void;
+}
+
+/** How long the other end may take to answer a goodbye, in milliseconds. */
+const GOODBYE_MS = 1_000;
+
+/** One socket after the other, until it is closed or refused. */
+export class Connection {
+  readonly #options: ConnectionOptions;
+  readonly #liveness: Liveness;
+  #state: ConnectionState = { kind: 'connecting', attempt: 1 };
+  #socket: ClientSocket | undefined;
+  #attempt = 0;
+  #openedAt: number | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #goodbye: Promise<void> | undefined;
+  #onGoodbye: (() => void) | undefined;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+    this.#liveness = new Liveness({
+      onSilent: options.onSilent,
+      onDead: () => this.#abandon('Nothing was heard from the daemon.'),
+    });
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  /** Tries now: at first, instead of waiting, or again after a refusal. Nothing happens while connected or closed. */
+  connect(): void {
+    if (this.#goodbye || this.#socket) return;
+    clearTimeout(this.#retry);
+    this.#setState({ kind: 'connecting', attempt: this.#attempt + 1 });
+    this.#liveness.expectWithin(this.#options.welcomeTimeoutMs);
+    try {
+      this.#socket = this.#open();
+    } catch (error) {
+      this.#ended({ code: 1006, reason: String(error) });
+    }
+  }
+
+  /** The daemon has said welcome: requests may go out. */
+  welcomed(welcome: AnswerData<'welcome'>): void {
+    this.#openedAt = performance.now();
+    this.#liveness.watch(welcome.heartbeatMs);
+    this.#setState({ kind: 'open', welcome });
+  }
+
+  /** Whether the text went out: it does only while the connection is open. */
+  send(text: string): boolean {
+    if (this.#state.kind !== 'open' || !this.#socket) return false;
+    this.#socket.send(text);
+    return true;
+  }
+
+  /** Resolves once the socket is gone. */
+  close(): Promise<void> {
+    this.#goodbye ??= new Promise((resolve) => {
+      this.#onGoodbye = resolve;
+    });
+    this.#liveness.stop();
+    clearTimeout(this.#retry);
+    if (this.#state.kind !== 'closed') {
+      this.#setState({ kind: 'closed', error: new ConnectionError('closed', 'The client was closed.') });
+    }
+    if (this.#socket) this.#sayGoodbye(this.#socket);
+    else this.#onGoodbye?.();
+    return this.#goodbye;
+  }
+
+  #open(): ClientSocket {
+    const isCurrent = () => this.#socket === socket;
+    const socket = this.#options.openSocket({
+      onText: (text) => {
+        if (!isCurrent() || this.#goodbye) return;
+        this.#liveness.heard();
+        this.#options.onText(text);
+      },
+      onPing: () => this.#liveness.heard(),
+      onEnd: (end) => {
+        if (isCurrent()) this.#ended(end);
+      },
+    });
+    return socket;
+  }
+
+  #sayGoodbye(socket: ClientSocket): void {
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => {
+      socket.drop();
+      this.#ended({ code: 1006, reason: '' });
+    }, GOODBYE_MS);
+    socket.close();
+  }
+
+  #abandon(reason: string): void {
+    const socket = this.#socket;
+    this.#ended({ code: 1006, reason });
+    socket?.drop();
+  }
+
+  #ended(end: SocketEnd): void {
+    this.#socket = undefined;
+    this.#liveness.stop();
+    clearTimeout(this.#retry);
+    if (this.#goodbye) {
+      this.#onGoodbye?.();
+      return;
+    }
+    const openMs = this.#openedAt === undefined ? 0 : performance.now() - this.#openedAt;
+    this.#openedAt = undefined;
+    const next = afterConnection({ end, attempt: this.#attempt, openMs, backoff: this.#options.backoff });
+    if (next.kind === 'stop') {
+      this.#attempt = 0;
+      this.#setState({ kind: 'closed', error: next.error });
+      return;
+    }
+    this.#attempt = next.attempt;
+    this.#retry = setTimeout(() => this.connect(), next.delayMs);
+    const because = end.reason || `The connection was closed with ${end.code}.`;
+    this.#setState({ kind: 'waiting', attempt: next.attempt, delayMs: next.delayMs, because });
+  }
+
+  #setState(state: ConnectionState): void {
+    this.#state = state;
+    this.#options.onState(state);
+  }
+}

@@ -1,0 +1,161 @@
+import { CompanionError } from '../protocol/error-codes.js';
+import {
+  ANSWERS,
+  type AnswerData,
+  type AnswerType,
+  type ResumedSession,
+  type ServerEnvelope,
+} from '../protocol/server-frames.js';
+import type { Acknowledger } from './acknowledger.js';
+import type { ClientFault } from './client-fault.js';
+import { MalformedFrameError } from './malformed-frame-error.js';
+import type { Requests } from './requests.js';
+import {
+  type ClientEvent,
+  type EventPlace,
+  parseData,
+  parseEvent,
+  parseServerFrame,
+  parseUnplaced,
+  type UnplacedFrame,
+} from './server-frame.js';
+import type { SessionCursors } from './session-cursors.js';
+import type { Subscription } from './subscription.js';
+
+export interface InboxOptions {
+  requests: Requests;
+  cursors: SessionCursors;
+  subscription: Subscription;
+  acknowledger: Acknowledger;
+  /** Whatever was handed over is acknowledged. */
+  acknowledges: boolean;
+  onEvent: (event: ClientEvent) => void;
+  onFrame: (frame: UnplacedFrame) => void;
+  onReset: (reset: AnswerData<'reset'>) => void;
+  onCaughtUp: (caughtUp: AnswerData<'caughtUp'>) => void;
+  onFault: (fault: ClientFault) => void;
+  onWelcome: (welcome: AnswerData<'welcome'>) => void;
+  /** The session has to be streamed again from its cursor. */
+  resync: (sessionId: string) => void;
+}
+
+/** What comes from the daemon, taken apart: each event is handed on once, and in the order of its session. */
+export class Inbox {
+  readonly #options: InboxOptions;
+
+  constructor(options: InboxOptions) {
+    this.#options = options;
+  }
+
+  /** Never throws. */
+  receive(text: string): void {
+    const frame = parseServerFrame(text);
+    switch (frame.kind) {
+      case 'event':
+        return this.#event(frame.place, frame.envelope);
+      case 'answer':
+        return this.#answer(frame.requestId, frame.envelope);
+      case 'unplaced':
+        return this.#unplaced(frame.envelope);
+      case 'malformed':
+        return this.#malformed(frame.error);
+      case 'unknown':
+        return;
+    }
+  }
+
+  /** Compares where the daemon begins sessions with where this client stands. Returns those that differ. */
+  compare(sessions: readonly ResumedSession[]): string[] {
+    const { cursors, subscription } = this.#options;
+    const { whole } = subscription;
+    return sessions.filter((session) => !cursors.agrees(session, whole)).map(({ sessionId }) => sessionId);
+  }
+
+  #event(place: EventPlace, envelope: ServerEnvelope): void {
+    const { cursors, subscription, onEvent } = this.#options;
+    if (!this.#isNext(cursors.judgeEvent(place, subscription.whole), place)) return;
+    // A malformed event would come the same way again: it is stepped over. One of an unknown type is not wanted.
+    cursors.handOver(place);
+    const event = parseEvent(place, envelope);
+    if (event instanceof MalformedFrameError) this.#malformed(event);
+    else if (event) onEvent(event);
+    this.#passed(place);
+  }
+
+  #answer(requestId: string, envelope: ServerEnvelope): void {
+    const settled = this.#options.requests.settle(requestId, envelope);
+    if (settled instanceof MalformedFrameError) this.#malformed(settled);
+    // The answer to a request that has timed out is no news; an error may be.
+    if (settled === false && envelope.type === 'error') this.#serverError(envelope);
+  }
+
+  #unplaced(envelope: ServerEnvelope): void {
+    switch (envelope.type) {
+      case 'welcome':
+        return this.#with('welcome', envelope, this.#options.onWelcome);
+      case 'reset':
+        return this.#with('reset', envelope, (reset) => this.#reset(reset));
+      case 'caughtUp':
+        return this.#with('caughtUp', envelope, (caughtUp) => this.#caughtUp(caughtUp));
+      case 'error':
+        return this.#serverError(envelope);
+      default:
+        return this.#handOn(parseUnplaced(envelope));
+    }
+  }
+
+  #handOn(frame: UnplacedFrame | MalformedFrameError | undefined): void {
+    if (frame instanceof MalformedFrameError) this.#malformed(frame);
+    else if (frame) this.#options.onFrame(frame);
+  }
+
+  #reset(reset: AnswerData<'reset'>): void {
+    const { cursors, onReset } = this.#options;
+    const { sessionId, epoch, head } = reset;
+    if (cursors.judgeReset(sessionId) === 'pass') return;
+    const place = { sessionId, epoch, seq: head };
+    cursors.reset(place);
+    onReset(reset);
+    this.#passed(place);
+  }
+
+  #caughtUp(caughtUp: AnswerData<'caughtUp'>): void {
+    const { cursors, subscription, onCaughtUp } = this.#options;
+    const place = { ...caughtUp, epoch: cursors.epoch };
+    // The gap ends after the event that caughtUp stands for.
+    const end = { ...place, seq: place.seq + 1 };
+    if (!this.#isNext(cursors.judgeCaughtUp(caughtUp, subscription.whole), end)) return;
+    const moves = (cursors.handed(caughtUp.sessionId)?.seq ?? -1) < caughtUp.seq;
+    cursors.handOver(place);
+    onCaughtUp(caughtUp);
+    if (moves) this.#passed(place);
+  }
+
+  #isNext(verdict: ReturnType<SessionCursors['judgeEvent']>, { sessionId, seq }: EventPlace): boolean {
+    const { cursors, onFault, resync } = this.#options;
+    if (verdict === 'resync') resync(sessionId);
+    if (verdict === 'broken') onFault({ kind: 'gap', sessionId, from: cursors.handed(sessionId)?.seq ?? 0, to: seq });
+    return verdict === 'take' || verdict === 'broken';
+  }
+
+  #passed({ sessionId, epoch, seq }: EventPlace): void {
+    const { acknowledges, acknowledger } = this.#options;
+    if (acknowledges) acknowledger.passed(sessionId, { epoch, seq });
+  }
+
+  #with<T extends AnswerType>(type: T, envelope: ServerEnvelope, use: (data: AnswerData<T>) => void): void {
+    const data = parseData<unknown>(type, ANSWERS[type], envelope.data);
+    if (data instanceof MalformedFrameError) this.#malformed(data);
+    else use(data as AnswerData<T>);
+  }
+
+  #serverError(envelope: ServerEnvelope): void {
+    this.#with('error', envelope, ({ code, message, details }) =>
+      this.#options.onFault({ kind: 'server', error: new CompanionError(code, message, details) }),
+    );
+  }
+
+  #malformed(error: MalformedFrameError): void {
+    this.#options.onFault({ kind: 'malformed', error });
+  }
+}

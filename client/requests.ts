@@ -1,0 +1,170 @@
+import type { ClientInput } from '../protocol/client-frames.js';
+import { CompanionError } from '../protocol/error-codes.js';
+import { MAX_CLIENT_FRAME_BYTES } from '../protocol/limits.js';
+import { utf8Length } from '../protocol/scalars.js';
+import { ANSWERS, type ServerEnvelope } from '../protocol/server-frames.js';
+import type { ConnectionError } from './connection-error.js';
+import { MalformedFrameError } from './malformed-frame-error.js';
+import {
+  type AnswerFrame,
+  type AnswerTo,
+  answerSchemaOf,
+  answerTypeOf,
+  isRepeatable,
+  type RequestType,
+} from './request-rules.js';
+import { parseData } from './server-frame.js';
+
+/** Called in the order of the frames, before anything that came after the answer is looked at. */
+export interface RequestHooks<T extends RequestType> {
+  /** It went out, for the first time or again. */
+  onSent?: (requestId: string) => void;
+  onAnswer?: (data: AnswerTo<T>, requestId: string) => void;
+  onFailure?: (requestId: string) => void;
+}
+
+export interface NewRequest<T extends RequestType> {
+  type: T;
+  data: ClientInput<T>;
+  requestId: string;
+  /** Milliseconds until it is given up; 0 waits for ever. */
+  timeoutMs: number;
+  /** Whether it is sent again after a broken connection, where its type allows that. */
+  repeat?: boolean;
+  hooks?: RequestHooks<T>;
+}
+
+interface Pending {
+  type: RequestType;
+  text: string;
+  repeatable: boolean;
+  sent: boolean;
+  timer: NodeJS.Timeout | undefined;
+  onSent: () => void;
+  succeed: (envelope: ServerEnvelope) => MalformedFrameError | undefined;
+  fail: (error: Error) => void;
+}
+
+/** Requests that wait for their answers, in the order in which they were made. */
+export class Requests {
+  readonly #send: (text: string) => boolean;
+  readonly #pending = new Map<string, Pending>();
+
+  /** `send` says whether the text went out. */
+  constructor(send: (text: string) => boolean) {
+    this.#send = send;
+  }
+
+  /**
+   * Sends a request now or, while there is no connection, as soon as there is one. Rejects with `CompanionError` (the
+   * daemon's error; `TIMEOUT`; `PAYLOAD_TOO_LARGE` above 12 MiB; `INVALID_REQUEST` for a request id that is waiting
+   * already), `ConnectionError` or `MalformedFrameError`.
+   */
+  request<T extends RequestType>(request: NewRequest<T>): Promise<AnswerFrame<T>> {
+    const { type, data, requestId } = request;
+    const text = JSON.stringify({ type, requestId, timestamp: new Date().toISOString(), data });
+    if (utf8Length(text) > MAX_CLIENT_FRAME_BYTES) {
+      const rule = `must be at most ${MAX_CLIENT_FRAME_BYTES} bytes`;
+      return Promise.reject(new CompanionError('PAYLOAD_TOO_LARGE', `The request ${rule}.`, { field: 'frame', rule }));
+    }
+    if (this.#pending.has(requestId)) {
+      const details = { field: 'requestId', rule: 'must not be that of a request that waits for its answer' };
+      return Promise.reject(new CompanionError('INVALID_REQUEST', 'The request id is in use.', details));
+    }
+    return new Promise((resolve, reject) => {
+      const pending = this.#add({ request, text, resolve, reject });
+      this.#transmit(pending);
+    });
+  }
+
+  /** Whether the frame answers a request of this client. A malformed answer fails its request and is returned. */
+  settle(requestId: string, envelope: ServerEnvelope): boolean | MalformedFrameError {
+    const pending = this.#pending.get(requestId);
+    if (!pending) return false;
+    if (envelope.type !== 'error') return pending.succeed(envelope) ?? true;
+    const error = parseData('error', ANSWERS.error, envelope.data);
+    const isMalformed = error instanceof MalformedFrameError;
+    pending.fail(isMalformed ? error : new CompanionError(error.code, error.message, error.details));
+    return isMalformed ? error : true;
+  }
+
+  /** There is a connection: everything that waits goes out. */
+  opened(): void {
+    for (const pending of [...this.#pending.values()]) if (!pending.sent) this.#transmit(pending);
+  }
+
+  /** The connection is gone: what cannot be repeated fails, the rest waits for the next one. */
+  lost(error: ConnectionError): void {
+    for (const pending of [...this.#pending.values()]) {
+      if (pending.sent && !pending.repeatable) pending.fail(error);
+      else pending.sent = false;
+    }
+  }
+
+  /** No connection will follow: everything fails. */
+  close(error: ConnectionError): void {
+    for (const pending of [...this.#pending.values()]) pending.fail(error);
+  }
+
+  #transmit(pending: Pending): void {
+    pending.sent = this.#send(pending.text);
+    if (pending.sent) pending.onSent();
+  }
+
+  #add<T extends RequestType>({ request, text, resolve, reject }: Addition<T>): Pending {
+    const { type, data, requestId, timeoutMs, repeat = true, hooks } = request;
+    const forget = () => {
+      clearTimeout(pending.timer);
+      this.#pending.delete(requestId);
+    };
+    const fail = (error: Error) => {
+      forget();
+      hooks?.onFailure?.(requestId);
+      reject(error);
+    };
+    const succeed = (envelope: ServerEnvelope) => {
+      const answer = readAnswer(type, envelope);
+      if (answer instanceof MalformedFrameError) {
+        fail(answer);
+        return answer;
+      }
+      forget();
+      hooks?.onAnswer?.(answer.data, requestId);
+      resolve(answer);
+      return undefined;
+    };
+    const pending: Pending = {
+      type,
+      text,
+      repeatable: repeat && isRepeatable(type, data),
+      sent: false,
+      timer: timeoutMs > 0 ? setTimeout(() => fail(timeoutError(type, timeoutMs)), timeoutMs) : undefined,
+      onSent: () => hooks?.onSent?.(requestId),
+      succeed,
+      fail,
+    };
+    this.#pending.set(requestId, pending);
+    return pending;
+  }
+}
+
+interface Addition<T extends RequestType> {
+  request: NewRequest<T>;
+  text: string;
+  resolve: (answer: AnswerFrame<T>) => void;
+  reject: (error: Error) => void;
+}
+
+const timeoutError = (type: RequestType, timeoutMs: number) =>
+  new CompanionError('TIMEOUT', `${type} had no answer after ${timeoutMs} ms.`);
+
+function readAnswer<T extends RequestType>(type: T, envelope: ServerEnvelope): AnswerFrame<T> | MalformedFrameError {
+  const expected = answerTypeOf(type);
+  if (envelope.type !== expected) {
+    return new MalformedFrameError(envelope.type, `it answers ${type}, which ${expected} does`);
+  }
+  const data = parseData<unknown>(expected, answerSchemaOf(type), envelope.data);
+  if (data instanceof MalformedFrameError) return data;
+  const { requestId, timestamp } = envelope;
+  return { type: expected, requestId, timestamp, data } as AnswerFrame<T>;
+}

@@ -1,0 +1,120 @@
+import { EVENTS, type EventData, type EventType } from '../protocol/events.js';
+import {
+  ANSWERS,
+  type AnswerData,
+  POSITIONED,
+  type PositionedFrame,
+  type PositionedType,
+  type ServerEnvelope,
+  serverEnvelopeSchema,
+} from '../protocol/server-frames.js';
+import { MalformedFrameError } from './malformed-frame-error.js';
+
+/** Where an event stands in its session. */
+export interface EventPlace {
+  sessionId: string;
+  seq: number;
+  epoch: string;
+}
+
+/** A durable event; switch on `type` to know its `data`. `at` says when it happened, replayed or not. */
+export type ClientEvent = {
+  [T in EventType]: EventPlace & { type: T; data: EventData<T>; replayed: boolean; at: string };
+}[EventType];
+
+/**
+ * A frame without a place in the journal: text as it is written, a permission request from before the cursor that is
+ * still open (it may have been an event before: key it by `permissionId`), and results where they are asked for.
+ */
+export type UnplacedFrame =
+  | PositionedFrame
+  | { type: 'permissionRequest'; data: EventData<'permissionRequest'> }
+  | { type: 'conversationResult'; data: AnswerData<'conversationResult'> };
+
+/** A frame that was read as far as its envelope goes; its `data` is not checked yet. */
+export type ServerFrame =
+  | { kind: 'event'; place: EventPlace; envelope: ServerEnvelope }
+  | { kind: 'answer'; requestId: string; envelope: ServerEnvelope }
+  | { kind: 'unplaced'; envelope: ServerEnvelope }
+  | { kind: 'unknown' }
+  | { kind: 'malformed'; error: MalformedFrameError };
+
+/** Reads a text of the daemon. Never throws. */
+export function parseServerFrame(text: string): ServerFrame {
+  const raw = parseJson(text);
+  const type = typeOf(raw);
+  const parsed = serverEnvelopeSchema.safeParse(raw);
+  if (!parsed.success) {
+    // What a newer daemon says in its own way is none of our business.
+    if (type !== undefined && !isKnown(type)) return { kind: 'unknown' };
+    return malformed(type, problemOf(parsed.error));
+  }
+  const envelope = parsed.data;
+  const { sessionId, seq, epoch, requestId } = envelope;
+  if (seq === undefined) {
+    return requestId === null ? { kind: 'unplaced', envelope } : { kind: 'answer', requestId, envelope };
+  }
+  if (sessionId === undefined || epoch === undefined) return malformed(type, 'seq without sessionId and epoch');
+  return { kind: 'event', place: { sessionId, seq, epoch }, envelope };
+}
+
+/** The checked data, `undefined` for an event type that this version does not know, or what is wrong with it. */
+export function parseEvent(place: EventPlace, envelope: ServerEnvelope): ClientEvent | MalformedFrameError | undefined {
+  const { type, _queued: replayed = false, timestamp: at } = envelope;
+  if (!isEventType(type)) return undefined;
+  const data = parseData<unknown>(type, EVENTS[type], envelope.data);
+  return data instanceof MalformedFrameError ? data : ({ ...place, type, data, replayed, at } as ClientEvent);
+}
+
+/** As `parseEvent`, for frames without a place that the client hands on as they are. */
+export function parseUnplaced({ type, data: raw }: ServerEnvelope): UnplacedFrame | MalformedFrameError | undefined {
+  if (!Object.hasOwn(UNPLACED, type)) return undefined;
+  const known = type as keyof typeof UNPLACED;
+  const data = parseData<unknown>(known, UNPLACED[known], raw);
+  return data instanceof MalformedFrameError ? data : ({ type: known, data } as UnplacedFrame);
+}
+
+const UNPLACED = {
+  ...POSITIONED,
+  permissionRequest: EVENTS.permissionRequest,
+  conversationResult: ANSWERS.conversationResult,
+} as const satisfies Record<PositionedType | 'permissionRequest' | 'conversationResult', unknown>;
+
+interface Schema<T> {
+  safeParse(value: unknown): { success: true; data: T } | { success: false; error: ParseError };
+}
+
+interface ParseError {
+  issues: { path: PropertyKey[]; message: string }[];
+}
+
+export function parseData<T>(type: string, schema: Schema<T>, value: unknown): T | MalformedFrameError {
+  const parsed = schema.safeParse(value);
+  return parsed.success ? parsed.data : new MalformedFrameError(type, problemOf(parsed.error));
+}
+
+const isEventType = (type: string): type is EventType => Object.hasOwn(EVENTS, type);
+const isKnown = (type: string) => [EVENTS, ANSWERS, POSITIONED].some((table) => Object.hasOwn(table, type));
+
+const malformed = (type: string | undefined, problem: string): ServerFrame => ({
+  kind: 'malformed',
+  error: new MalformedFrameError(type, problem),
+});
+
+function problemOf({ issues: [issue] }: ParseError): string {
+  if (!issue) return 'it is not valid';
+  return issue.path.length > 0 ? `${issue.path.join('.')}: ${issue.message}` : issue.message;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function typeOf(raw: unknown): string | undefined {
+  if (typeof raw !== 'object' || raw === null || !('type' in raw)) return undefined;
+  return typeof raw.type === 'string' ? raw.type : undefined;
+}
