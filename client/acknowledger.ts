@@ -23,8 +23,8 @@ export class Acknowledger {
   readonly #options: AcknowledgerOptions;
   readonly #waiting = new Map<string, { seq: number; events: number }>();
   readonly #saved = new Map<string, Cursor>();
-  /** Sessions that are not unsubscribed: an ack for another one would be refused. */
-  readonly #followed = new Set<string>();
+  /** The furthest that was passed in each session, saved or not. */
+  readonly #reached = new Map<string, Cursor>();
   readonly #saving = new Set<Promise<void>>();
   #epoch = '';
   #timer: NodeJS.Timeout | undefined;
@@ -36,7 +36,10 @@ export class Acknowledger {
 
   /** What the store held at the start. */
   loaded(cursors: ReadonlyMap<string, Cursor>): void {
-    for (const [sessionId, cursor] of cursors) this.#saved.set(sessionId, cursor);
+    for (const [sessionId, cursor] of cursors) {
+      this.#saved.set(sessionId, cursor);
+      this.#reached.set(sessionId, cursor);
+    }
   }
 
   /** What waited was for the last connection, and perhaps for another epoch. */
@@ -52,17 +55,27 @@ export class Acknowledger {
 
   /** This much is done with: saved first, then acknowledged. */
   passed(sessionId: string, cursor: Cursor): void {
-    if (this.#closed) return;
-    this.#followed.add(sessionId);
+    const reached = this.#reached.get(sessionId);
+    // Events that were asked for again, from an earlier cursor, take nothing back.
+    if (this.#closed || (reached?.epoch === cursor.epoch && reached.seq >= cursor.seq)) return;
+    this.#reached.set(sessionId, cursor);
     const saving: Promise<void> = this.#save(sessionId, cursor)
       .catch(this.#options.onError)
       .finally(() => this.#saving.delete(saving));
     this.#saving.add(saving);
   }
 
+  /** The session begins anew at this cursor, even when that is further back. */
+  reset(sessionId: string, cursor: Cursor): void {
+    this.#waiting.delete(sessionId);
+    this.#reached.delete(sessionId);
+    this.passed(sessionId, cursor);
+  }
+
   async #save(sessionId: string, cursor: Cursor): Promise<void> {
     await this.#options.store.save(sessionId, cursor);
-    if (!this.#followed.has(sessionId)) return;
+    // An ack for a session that was unsubscribed meanwhile would be refused.
+    if (!this.#reached.has(sessionId)) return;
     this.#saved.set(sessionId, cursor);
     this.acknowledge(sessionId, cursor);
   }
@@ -81,7 +94,7 @@ export class Acknowledger {
   forget(sessionId: string): void {
     this.#waiting.delete(sessionId);
     this.#saved.delete(sessionId);
-    this.#followed.delete(sessionId);
+    this.#reached.delete(sessionId);
     this.#options.store.remove?.(sessionId).catch(this.#options.onError);
   }
 
@@ -94,7 +107,7 @@ export class Acknowledger {
   }
 
   #flushAll(): void {
-    for (const sessionId of [...this.#waiting.keys()]) this.#flush(sessionId);
+    for (const sessionId of this.#waiting.keys()) this.#flush(sessionId);
     this.#drop();
   }
 

@@ -34,7 +34,11 @@ export function afterConnection({ end, attempt, openMs, backoff, random }: Ended
   const next = openMs >= HELD_MS ? 1 : attempt + 1;
   // A daemon that says "restarting" again and again must not be met with a busy loop.
   if (AT_ONCE.has(end.code) && next === 1) return { kind: 'retry', attempt: next, delayMs: 0 };
-  return { kind: 'retry', attempt: next, delayMs: backoffDelay({ attempt: next, ...backoff, ...(random && { random }) }) };
+  return {
+    kind: 'retry',
+    attempt: next,
+    delayMs: backoffDelay({ attempt: next, ...backoff, ...(random && { random }) }),
+  };
 }
 
 function refusalOf({ code, reason, httpStatus }: SocketEnd): ConnectionError | undefined {

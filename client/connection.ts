@@ -67,6 +67,7 @@ export class Connection {
 
   /** The daemon has said welcome: requests may go out. */
   welcomed(welcome: AnswerData<'welcome'>): void {
+    if (this.#state.kind !== 'connecting') return;
     this.#openedAt = performance.now();
     this.#liveness.watch(welcome.heartbeatMs);
     this.#setState({ kind: 'open', welcome });

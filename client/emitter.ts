@@ -29,9 +29,12 @@ export class Emitter<Events extends object> {
   }
 
   emit<K extends keyof Events>(name: K, value: Events[K]): void {
-    for (const { listener } of [...(this.#listeners.get(name) ?? [])]) {
+    const entries = this.#listeners.get(name);
+    // A copy: who attaches during the call gets the next value. Who detaches gets none any more.
+    for (const entry of Array.from(entries ?? [])) {
+      if (!entries?.has(entry)) continue;
       try {
-        (listener as Listener<Events[K]>)(value);
+        (entry.listener as Listener<Events[K]>)(value);
       } catch (error) {
         this.#options.onThrow(name, error);
       }

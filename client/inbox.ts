@@ -1,11 +1,5 @@
 import { CompanionError } from '../protocol/error-codes.js';
-import {
-  ANSWERS,
-  type AnswerData,
-  type AnswerType,
-  type ResumedSession,
-  type ServerEnvelope,
-} from '../protocol/server-frames.js';
+import { ANSWERS, type AnswerData, type AnswerType, type ServerEnvelope } from '../protocol/server-frames.js';
 import type { Acknowledger } from './acknowledger.js';
 import type { ClientFault } from './client-fault.js';
 import { MalformedFrameError } from './malformed-frame-error.js';
@@ -17,6 +11,7 @@ import {
   parseEvent,
   parseServerFrame,
   parseUnplaced,
+  type ServerFrame,
   type UnplacedFrame,
 } from './server-frame.js';
 import type { SessionCursors } from './session-cursors.js';
@@ -27,6 +22,8 @@ export interface InboxOptions {
   cursors: SessionCursors;
   subscription: Subscription;
   acknowledger: Acknowledger;
+  /** The daemon has said welcome. Nothing that comes before that means anything. */
+  isOpen: () => boolean;
   /** Whatever was handed over is acknowledged. */
   acknowledges: boolean;
   onEvent: (event: ClientEvent) => void;
@@ -50,25 +47,11 @@ export class Inbox {
   /** Never throws. */
   receive(text: string): void {
     const frame = parseServerFrame(text);
-    switch (frame.kind) {
-      case 'event':
-        return this.#event(frame.place, frame.envelope);
-      case 'answer':
-        return this.#answer(frame.requestId, frame.envelope);
-      case 'unplaced':
-        return this.#unplaced(frame.envelope);
-      case 'malformed':
-        return this.#malformed(frame.error);
-      case 'unknown':
-        return;
-    }
-  }
-
-  /** Compares where the daemon begins sessions with where this client stands. Returns those that differ. */
-  compare(sessions: readonly ResumedSession[]): string[] {
-    const { cursors, subscription } = this.#options;
-    const { whole } = subscription;
-    return sessions.filter((session) => !cursors.agrees(session, whole)).map(({ sessionId }) => sessionId);
+    if (!this.#options.isOpen() && !isWelcome(frame)) return;
+    if (frame.kind === 'event') this.#event(frame.place, frame.envelope);
+    if (frame.kind === 'answer') this.#answer(frame.requestId, frame.envelope);
+    if (frame.kind === 'unplaced') this.#unplaced(frame.envelope);
+    if (frame.kind === 'malformed') this.#malformed(frame.error);
   }
 
   #event(place: EventPlace, envelope: ServerEnvelope): void {
@@ -90,18 +73,11 @@ export class Inbox {
   }
 
   #unplaced(envelope: ServerEnvelope): void {
-    switch (envelope.type) {
-      case 'welcome':
-        return this.#with('welcome', envelope, this.#options.onWelcome);
-      case 'reset':
-        return this.#with('reset', envelope, (reset) => this.#reset(reset));
-      case 'caughtUp':
-        return this.#with('caughtUp', envelope, (caughtUp) => this.#caughtUp(caughtUp));
-      case 'error':
-        return this.#serverError(envelope);
-      default:
-        return this.#handOn(parseUnplaced(envelope));
-    }
+    if (envelope.type === 'welcome') this.#with('welcome', envelope, this.#options.onWelcome);
+    else if (envelope.type === 'reset') this.#with('reset', envelope, (reset) => this.#reset(reset));
+    else if (envelope.type === 'caughtUp') this.#with('caughtUp', envelope, (caughtUp) => this.#caughtUp(caughtUp));
+    else if (envelope.type === 'error') this.#serverError(envelope);
+    else this.#handOn(parseUnplaced(envelope));
   }
 
   #handOn(frame: UnplacedFrame | MalformedFrameError | undefined): void {
@@ -110,13 +86,12 @@ export class Inbox {
   }
 
   #reset(reset: AnswerData<'reset'>): void {
-    const { cursors, onReset } = this.#options;
+    const { cursors, acknowledges, acknowledger, onReset } = this.#options;
     const { sessionId, epoch, head } = reset;
     if (cursors.judgeReset(sessionId) === 'pass') return;
-    const place = { sessionId, epoch, seq: head };
-    cursors.reset(place);
+    cursors.reset({ sessionId, epoch, seq: head });
     onReset(reset);
-    this.#passed(place);
+    if (acknowledges) acknowledger.reset(sessionId, { epoch, seq: head });
   }
 
   #caughtUp(caughtUp: AnswerData<'caughtUp'>): void {
@@ -159,3 +134,6 @@ export class Inbox {
     this.#options.onFault({ kind: 'malformed', error });
   }
 }
+
+const isWelcome = (frame: ServerFrame) =>
+  frame.kind === 'malformed' || (frame.kind === 'unplaced' && frame.envelope.type === 'welcome');

@@ -24,7 +24,7 @@ export function openNodeSocket({ url, socketPath, token, listener }: NodeSocketO
   let httpStatus: number | undefined;
   let problem = '';
   socket.on('message', (data, isBinary) => {
-    if (!isBinary) listener.onText(String(data));
+    if (!isBinary) listener.onText((data as Buffer).toString());
   });
   socket.on('ping', () => listener.onPing());
   socket.on('unexpected-response', (_request, response) => {

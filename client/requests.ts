@@ -90,12 +90,12 @@ export class Requests {
 
   /** There is a connection: everything that waits goes out. */
   opened(): void {
-    for (const pending of [...this.#pending.values()]) if (!pending.sent) this.#transmit(pending);
+    for (const pending of this.#pending.values()) if (!pending.sent) this.#transmit(pending);
   }
 
   /** The connection is gone: what cannot be repeated fails, the rest waits for the next one. */
   lost(error: ConnectionError): void {
-    for (const pending of [...this.#pending.values()]) {
+    for (const pending of this.#pending.values()) {
       if (pending.sent && !pending.repeatable) pending.fail(error);
       else pending.sent = false;
     }
@@ -103,7 +103,7 @@ export class Requests {
 
   /** No connection will follow: everything fails. */
   close(error: ConnectionError): void {
-    for (const pending of [...this.#pending.values()]) pending.fail(error);
+    for (const pending of this.#pending.values()) pending.fail(error);
   }
 
   #transmit(pending: Pending): void {

@@ -27,7 +27,8 @@ export class SessionCursors {
   readonly #places = new Map<string, SessionPlace>();
   #epoch = '';
 
-  constructor(known: ReadonlyMap<string, Cursor>) {
+  /** Where this client stood when it was last at work. */
+  loaded(known: ReadonlyMap<string, Cursor>): void {
     for (const [sessionId, cursor] of known) this.#place(sessionId).handed = cursor;
   }
 

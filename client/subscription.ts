@@ -44,22 +44,20 @@ export class Subscription {
     this.#underWay.delete(requestId);
   }
 
-  /** `streamed`: the sessions that the answer names. */
-  answered(requestId: string, { events, sessionIds }: SubscribeInput, streamed: readonly string[]): void {
+  answered(requestId: string, { events, sessionIds }: SubscribeInput): void {
     this.#underWay.delete(requestId);
     this.#events = events;
     if (sessionIds === undefined) this.#all = true;
-    for (const sessionId of streamed) this.#sessionIds.add(sessionId);
   }
 
-  /** A session that the daemon streams to this device since it was used. */
+  /** The daemon streams the session to this device: by subscription, or since the device has used it. */
   joined(sessionId: string): void {
     this.#sessionIds.add(sessionId);
   }
 
-  unsubscribed(sessionIds: readonly string[]): void {
+  /** Leaving any session ends the wish for all of them. */
+  unsubscribed(): void {
     this.#all = false;
-    for (const sessionId of sessionIds) this.#sessionIds.delete(sessionId);
   }
 
   forget(sessionId: string): void {

@@ -97,6 +97,10 @@ export class HeldChild implements ClaudeChild {
     return this.#reader.openBlocks();
   }
 
+  drain(): Promise<void> {
+    return this.#takeTheRest();
+  }
+
   async end(): Promise<void> {
     const { identity, sessionId } = this.#options;
     if (this.#input && isAlive(identity)) {

@@ -134,6 +134,8 @@ export interface ClaudeChild {
   setPermissionMode(mode: string): Promise<void>;
   interrupt(): Promise<void>;
   openBlocks(): OpenBlock[];
+  /** Resolves when all that it has written up to now has been taken. */
+  drain(): Promise<void>;
   /** Ends the child and all that it started: asks, then insists. Resolves when nothing of it is left. */
   end(): Promise<void>;
   /** Lets go of the child and leaves it running. */

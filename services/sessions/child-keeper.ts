@@ -7,6 +7,7 @@ import {
   onChildStarted,
   onStartCancelled,
   onStartFailed,
+  onTornChildRead,
   onTranscriptChecked,
 } from './decide-child.js';
 import { decideLines, nameTools } from './decide-fact.js';
@@ -85,6 +86,9 @@ export class ChildKeeper {
     const { inputTorn } = adopted;
     await this.#options.step((state, now) => onChildAdopted(state, { inputTorn }, now));
     ready();
+    if (!inputTorn) return;
+    await adopted.drain();
+    await this.#options.step(onTornChildRead);
   }
 
   release(): void {
@@ -100,8 +104,7 @@ export class ChildKeeper {
     try {
       const child = await launcher.start(startOptions(record(), listener));
       this.child = child;
-      const { childId, inputTorn } = child;
-      await step((state, now) => onChildStarted(state, { childId, inputTorn }, now));
+      await step((state, now) => onChildStarted(state, child.childId, now));
       ready();
     } catch (error) {
       await this.child?.end();

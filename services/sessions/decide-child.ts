@@ -11,25 +11,28 @@ import { completeTurn } from './turns.js';
 /** After so many children in a row that died before a turn of theirs ended, no more are started by themselves. */
 const MAX_FAILURES = 5;
 
-export interface StartedChild {
-  childId: string;
-  inputTorn: boolean;
-}
-
 /** A child runs: it gets the next prompt at once, before it says that it is ready. */
-export function onChildStarted(state: SessionState, { childId, inputTorn }: StartedChild, now: number): Step {
+export function onChildStarted(state: SessionState, childId: string, now: number): Step {
   const draft = new Draft(state, now);
   draft.updateRecord({ child: { childId, processed: 0, resume: 0, costBase: 0 } });
-  draft.update({ child: { phase: 'live', ready: false, inputTorn } });
+  draft.update({ child: { phase: 'live', ready: false, input: 'open' } });
   settle(draft);
   return draft.finish();
 }
 
 /** The child of an earlier daemon is ours again; what it was given, it has. */
-export function onChildAdopted(state: SessionState, { inputTorn }: Pick<StartedChild, 'inputTorn'>, now: number): Step {
+export function onChildAdopted(state: SessionState, { inputTorn }: { inputTorn: boolean }, now: number): Step {
   const draft = new Draft(state, now);
-  draft.update({ child: { phase: 'live', ready: true, inputTorn } });
+  draft.update({ child: { phase: 'live', ready: true, input: inputTorn ? 'unsure' : 'open' } });
   if (!inputTorn) for (const prompt of givenPrompts(draft.state)) resend(draft, prompt);
+  settle(draft);
+  return draft.finish();
+}
+
+/** All that a child with a torn input wrote has been read: now it is known whether a turn of it runs. */
+export function onTornChildRead(state: SessionState, now: number): Step {
+  const draft = new Draft(state, now);
+  if (state.child.phase === 'live') draft.update({ child: { ...state.child, input: 'torn' } });
   settle(draft);
   return draft.finish();
 }
@@ -98,7 +101,8 @@ function endTurn(draft: Draft): void {
   const began = givenPrompts(draft.state).filter(({ state }) => state === 'processing');
   const unsure = givenPrompts(draft.state).some(({ state }) => state === 'dispatching');
   const durationMs = Math.max(0, draft.now - turn.startedAt);
-  if (began.length > 0 || !unsure) completeTurn(draft, began, { ...EXITED, durationMs });
+  const subtype = turn.interrupted ? 'interrupted' : EXITED.subtype;
+  if (began.length > 0 || !unsure) completeTurn(draft, began, { ...EXITED, subtype, durationMs });
   draft.update({ turn: null });
 }
 

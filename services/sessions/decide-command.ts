@@ -17,7 +17,7 @@ export function positionOf(state: SessionState, mode: PromptRecord['mode']): num
 }
 
 const canSteer = ({ turn, child }: SessionState): boolean =>
-  turn !== null && !turn.interrupted && child.phase === 'live' && !child.inputTorn;
+  turn !== null && !turn.interrupted && child.phase === 'live' && child.input === 'open';
 
 /** A new prompt: queued, and dispatched at once when nothing is ahead of it or it steers the running turn. */
 export function acceptPrompt(state: SessionState, prompt: PromptRecord, now: number): Step {
@@ -72,11 +72,12 @@ export function interrupt(state: SessionState, clearQueue: boolean, now: number)
 
 /** A prompt that only waits for its child to start is interrupted as well: to the person it is the running one. */
 function interruptTurn(draft: Draft): void {
-  const { turn } = draft.state;
+  const { turn, child } = draft.state;
   const [next] = queuedPrompts(draft.state);
   if (turn) {
     draft.update({ turn: { ...turn, interrupted: true } });
-    draft.effect({ kind: 'interrupt' });
+    if (child.phase === 'live' && child.input !== 'open') endChild(draft, { restart: true });
+    else draft.effect({ kind: 'interrupt' });
   } else if (next) {
     completeTurn(draft, [next], INTERRUPTED);
   }

@@ -4,7 +4,7 @@ import { decodedLength } from '../../protocol/scalars.js';
 import type { UserMessage } from '../ports/claude.js';
 import type { PromptRecord } from '../ports/records.js';
 import type { Draft } from './draft.js';
-import { givenPrompts, queuedPrompts } from './session-state.js';
+import { givenPrompts, queuedPrompts, type SessionState } from './session-state.js';
 import { newTurn } from './turns.js';
 
 const MAX_BACKOFF_MS = 60_000;
@@ -20,12 +20,19 @@ export function settle(draft: Draft): void {
     if (child.phase === 'live') endChild(draft, { restart: false });
     return;
   }
+  if (child.phase === 'live' && child.input !== 'open') {
+    if (child.input === 'torn' && !canFinish(draft.state)) endChild(draft, { restart: true });
+    return;
+  }
   const next = queuedPrompts(draft.state)[0];
   if (!next || turn || givenPrompts(draft.state).length > 0) return;
   if (child.phase === 'none') startChild(draft);
-  else if (child.phase === 'live' && child.inputTorn) endChild(draft, { restart: true });
   else if (child.phase === 'live') dispatch(draft, next);
 }
+
+/** A child that cannot be written to may still finish its turn, unless it waits for an answer. */
+const canFinish = ({ prompts, permissions }: SessionState): boolean =>
+  permissions.length === 0 && prompts.some(({ state }) => state === 'processing');
 
 export function startChild(draft: Draft): void {
   draft.update({ child: { phase: 'starting' } });

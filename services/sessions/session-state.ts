@@ -3,12 +3,18 @@ import type { SessionStatus } from '../../protocol/scalars.js';
 import type { BackgroundTask } from '../ports/claude.js';
 import type { PermissionRecord, PromptRecord, SessionRecord } from '../ports/records.js';
 
+/**
+ * Whether the child can be written to. `torn`: an earlier daemon died in the middle of a line, so nothing may follow it.
+ * `unsure`: torn, and what the child wrote up to now has not all been read.
+ */
+export type ChildInput = 'open' | 'unsure' | 'torn';
+
 /** The child as the session sees it. `adopting`: an earlier daemon's is being taken up. `checking`: it died, and the transcript is asked what it had begun. */
 export type ChildPhase =
   | { phase: 'none' }
   | { phase: 'starting' }
   | { phase: 'adopting' }
-  | { phase: 'live'; ready: boolean; inputTorn: boolean }
+  | { phase: 'live'; ready: boolean; input: ChildInput }
   | { phase: 'ending'; restart: boolean }
   | { phase: 'checking' };
 

@@ -181,7 +181,7 @@ export class Session {
     conversation: command.Conversation | undefined,
   ) {
     const { child } = this.#keeper;
-    if (!child || conversation) return;
+    if (!child || child.inputTorn || conversation) return;
     if (modelChoice !== undefined && modelChoice !== this.#state.record.modelChoice) await child.setModel(modelChoice);
     if (permissionMode === undefined || permissionMode === this.#state.record.permissionMode) return;
     this.#state = { ...this.#state, requestedMode: permissionMode };

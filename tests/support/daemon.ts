@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpath
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setImmediate } from 'node:timers/promises';
 
 export const TOKEN = 'test-token-0123456789-0123456789-0123456789';
 
@@ -21,7 +22,10 @@ export interface Daemon {
   readonly home: string;
   /** The only allowed root. */
   readonly root: string;
+  /** What the daemon that runs, or the last one, has said there. */
   readonly stderr: () => string;
+  /** What the daemon finds in its environment. */
+  readonly environment: Readonly<Record<string, string>>;
   /** A new project folder below the root. */
   project(name?: string): string;
   /** `fetch` with the owner's credential. */
@@ -31,34 +35,54 @@ export interface Daemon {
   /** Ends the daemon as a signal would, and waits until it is gone. */
   kill(signal: NodeJS.Signals): Promise<number | null>;
   start(): Promise<void>;
+  /** Pids of live processes that carry the marker of a session. */
+  sessionProcesses(sessionId: string): number[];
+  /** Resolves when the condition holds; looked at again and again, for at most 20 s. */
+  until(condition: () => boolean): Promise<void>;
   /** Ends the daemon and every child, and removes the folders. Rejects when something of it is left. */
   stop(): Promise<void>;
 }
 
-const MAIN = join(import.meta.dirname, '../../dist/server/main.js');
+export const MAIN = join(import.meta.dirname, '../../dist/server/main.js');
 
-export async function startDaemon({ apiUrl, environment = {} }: DaemonOptions): Promise<Daemon> {
+export interface DaemonFolders {
+  /** Holds everything else; short, for the paths of sockets. */
+  base: string;
+  home: string;
+  root: string;
+}
+
+/** The folders of a daemon of its own. */
+export function makeFolders(): DaemonFolders {
   const base = realpathSync(mkdtempSync(join(tmpdir(), 'companion-test-')));
-  const home = join(base, 'companion');
   const root = join(base, 'projects');
   mkdirSync(root);
   mkdirSync(join(base, 'home'));
+  return { base, home: join(base, 'companion'), root };
+}
+
+/** An environment in which the daemon and its CLI touch nothing but these folders and this API. */
+export const environmentIn = ({ base, home, root }: DaemonFolders, apiUrl: string): Record<string, string> => ({
+  PATH: process.env.PATH ?? '',
+  HOME: join(base, 'home'),
+  TMPDIR: base,
+  COMPANION_HOME: home,
+  PORT: '0',
+  PROJECT_ROOTS: root,
+  AUTH_TOKEN: TOKEN,
+  ANTHROPIC_BASE_URL: apiUrl,
+  ANTHROPIC_API_KEY: 'sk-ant-test',
+  CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
+  CLAUDE_CODE_MAX_RETRIES: '1',
+});
+
+export async function startDaemon({ apiUrl, environment = {} }: DaemonOptions): Promise<Daemon> {
+  const folders = makeFolders();
+  const { base, home, root } = folders;
+  const env = { ...environmentIn(folders, apiUrl), ...environment };
   let running: Running | undefined;
+  let stderr: string[] = [];
   let projects = 0;
-  const env = {
-    PATH: process.env.PATH ?? '',
-    HOME: join(base, 'home'),
-    TMPDIR: base,
-    COMPANION_HOME: home,
-    PORT: '0',
-    PROJECT_ROOTS: root,
-    AUTH_TOKEN: TOKEN,
-    ANTHROPIC_BASE_URL: apiUrl,
-    ANTHROPIC_API_KEY: 'sk-ant-test',
-    CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
-    CLAUDE_CODE_MAX_RETRIES: '1',
-    ...environment,
-  };
   const current = () => {
     if (!running) throw new Error('the daemon is not running');
     return running;
@@ -72,7 +96,8 @@ export async function startDaemon({ apiUrl, environment = {} }: DaemonOptions): 
     },
     home,
     root,
-    stderr: () => current().stderr.join(''),
+    stderr: () => stderr.join(''),
+    environment: env,
     project: (name) => {
       projects += 1;
       const path = join(root, name ?? `project-${projects}`);
@@ -82,6 +107,7 @@ export async function startDaemon({ apiUrl, environment = {} }: DaemonOptions): 
     fetch: (path, init) => fetch(`${daemon.url}${path}`, { ...init, headers: withToken(init?.headers) }),
     start: async () => {
       running = await run(env);
+      stderr = running.stderr;
     },
     kill: async (signal) => {
       const { process: child } = current();
@@ -94,6 +120,13 @@ export async function startDaemon({ apiUrl, environment = {} }: DaemonOptions): 
     restart: async (signal) => {
       await daemon.kill(signal);
       await daemon.start();
+    },
+    sessionProcesses: (sessionId) => processesWith([`CLAUDE_COMPANION_SESSION=${sessionId}\0`]),
+    until: async (condition) => {
+      for (const end = performance.now() + 20_000; performance.now() < end; await setImmediate()) {
+        if (condition()) return;
+      }
+      throw new Error(`it never came true: ${condition.toString()}`);
     },
     stop: async () => {
       if (running) await daemon.kill('SIGKILL');
@@ -137,7 +170,10 @@ async function run(env: Record<string, string>): Promise<Running> {
 export function childrenOf(home: string): number[] {
   const run = join(home, 'run');
   const sessions = existsSync(run) ? readdirSync(run) : [];
-  const markers = sessions.map((session) => `CLAUDE_COMPANION_SESSION=${session}\0`);
+  return processesWith(sessions.map((session) => `CLAUDE_COMPANION_SESSION=${session}\0`));
+}
+
+function processesWith(markers: string[]): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .filter((pid) => markers.some((marker) => environmentOf(pid).includes(marker)))
@@ -153,7 +189,7 @@ function environmentOf(pid: string): string {
 }
 
 /** Children outlive the daemon by design; tests end those that they started. Returns those that could not be ended. */
-function endChildrenOf(home: string): number[] {
+export function endChildrenOf(home: string): number[] {
   for (let round = 0; round < 200; round += 1) {
     const left = childrenOf(home);
     if (left.length === 0) return [];

@@ -29,6 +29,8 @@ export interface Step {
 export interface ScriptedApi extends MessagesApi {
   /** Requests of turns that carried a scenario, oldest first. */
   readonly requests: ApiRequest[];
+  /** How often a turn was begun by a prompt with this text in it. */
+  runs(mark: string): number;
   /** Lets the steps waiting at this gate, now or later, go on. */
   release(gate: string): void;
   /** Resolves once a step waits at the gate. */
@@ -54,6 +56,7 @@ export async function startScriptedApi(): Promise<ScriptedApi> {
   const gates = new Map<string, Gate>();
   const failures = new Map<string, number>();
   const requests: ApiRequest[] = [];
+  const begun: string[] = [];
   const gate = (name: string): Gate => {
     const known = gates.get(name);
     if (known) return known;
@@ -70,6 +73,7 @@ export async function startScriptedApi(): Promise<ScriptedApi> {
     const found = findScenario(request.messages);
     if (!found) return { kind: 'message', blocks: [{ kind: 'text', text: 'Nothing was scripted.' }] };
     requests.push(request);
+    if (found.index === 0) begun.push(found.text);
     const step = found.steps[found.index] ?? { text: 'The script has ended.' };
     const key = `${found.key}/${found.index}`;
     const failed = failures.get(key) ?? 0;
@@ -84,6 +88,7 @@ export async function startScriptedApi(): Promise<ScriptedApi> {
     url: api.url,
     close: api.close,
     requests,
+    runs: (mark) => begun.filter((text) => text.includes(mark)).length,
     release: (name) => gate(name).open(),
     reached: (name) => gate(name).reached,
   };
@@ -126,7 +131,7 @@ function messageOf(step: Step, pass: (gate: string) => Promise<void>): Reply {
   };
 }
 
-function findScenario(messages: ApiMessage[]): { steps: Step[]; index: number; key: string } | undefined {
+function findScenario(messages: ApiMessage[]): { steps: Step[]; index: number; key: string; text: string } | undefined {
   for (let at = messages.length - 1; at >= 0; at -= 1) {
     const message = messages[at];
     if (message?.role !== 'user') continue;
@@ -135,7 +140,7 @@ function findScenario(messages: ApiMessage[]): { steps: Step[]; index: number; k
     const marked = text.slice(text.indexOf('@@[') + 2, text.lastIndexOf(']@@') + 1);
     const index = messages.slice(at + 1).filter((later) => later.role === 'assistant').length;
     const key = createHash('sha256').update(text).digest('hex');
-    return { steps: JSON.parse(marked) as Step[], index, key };
+    return { steps: JSON.parse(marked) as Step[], index, key, text };
   }
   return undefined;
 }

@@ -53,12 +53,15 @@ let requests = 0;
 export interface ConnectOptions {
   deviceId?: string;
   headers?: Record<string, string>;
+  /** PEM of the only certificate to be trusted, for a `https` URL. */
+  ca?: string;
 }
 
 export async function connect(daemon: Pick<Daemon, 'url'>, options: ConnectOptions = {}): Promise<WireClient> {
   const query = options.deviceId === undefined ? '' : `?deviceId=${options.deviceId}`;
   const socket = new WebSocket(`${daemon.url.replace('http', 'ws')}/ws${query}`, {
     headers: { authorization: `Bearer ${TOKEN}`, ...options.headers },
+    ...(options.ca !== undefined && { ca: options.ca }),
   });
   const client = attach(socket);
   await once(socket, 'open');

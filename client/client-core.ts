@@ -1,0 +1,257 @@
+import type { ClientInput } from '../protocol/client-frames.js';
+import { CompanionError, invalid } from '../protocol/error-codes.js';
+import type { AnswerData } from '../protocol/server-frames.js';
+import { Acknowledger } from './acknowledger.js';
+import type { ClientFault } from './client-fault.js';
+import {
+  type CompanionClientOptions,
+  type Credentials,
+  DEFAULT_RECONNECT,
+  DEFAULT_TIMEOUT_MS,
+  openDaemonSocket,
+} from './companion-client-options.js';
+import { Connection, type ConnectionState } from './connection.js';
+import { ConnectionError } from './connection-error.js';
+import { createMemoryCursorStore } from './cursor-store.js';
+import { Emitter } from './emitter.js';
+import { Inbox } from './inbox.js';
+import { type AnswerFrame, type AnswerTo, type RequestType, waitsForTurn } from './request-rules.js';
+import { type RequestHooks, Requests } from './requests.js';
+import type { ClientEvent, UnplacedFrame } from './server-frame.js';
+import { SessionCursors } from './session-cursors.js';
+import { SessionFollower } from './session-follower.js';
+import { Subscription } from './subscription.js';
+
+/** What can be listened to. */
+export interface CompanionClientEvents {
+  /** A durable event: each one once, in the order of its session. */
+  event: ClientEvent;
+  /** What has no place in the journal: text as it is written, and the like. */
+  frame: UnplacedFrame;
+  /** What was missed is no longer whole: the snapshot takes the place of all that was known of the session. */
+  reset: AnswerData<'reset'>;
+  /** Everything missed has been handed over; what follows is live. */
+  caughtUp: AnswerData<'caughtUp'>;
+  state: ConnectionState;
+  error: ClientFault;
+}
+
+export interface RequestOptions {
+  /** Milliseconds until the request is given up, 0 for never; otherwise the client's own bound. */
+  timeoutMs?: number;
+  /** The same id for the same prompt makes the daemon accept it once, whoever repeats it; 1 to 128 characters. */
+  requestId?: string;
+}
+
+interface CoreRequest<T extends RequestType> extends RequestOptions {
+  type: T;
+  data: ClientInput<T>;
+  /** See `NewRequest`. */
+  repeat?: boolean;
+}
+
+/** Puts the parts of the client together and lets them know of each other. */
+export class ClientCore {
+  readonly #options: CompanionClientOptions;
+  readonly #credentials: Credentials;
+  readonly #emitter = new Emitter<CompanionClientEvents>({
+    onThrow: (name, error) => this.#listenerThrew(name, error),
+  });
+  readonly #cursors = new SessionCursors();
+  readonly #subscription = new Subscription();
+  readonly #requests = new Requests((text) => this.#connection.send(text));
+  readonly #store;
+  readonly #acknowledger: Acknowledger;
+  readonly #follower: SessionFollower;
+  readonly #inbox: Inbox;
+  readonly #connection: Connection;
+  #workingDirectory: string | undefined;
+  #started = false;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: CompanionClientOptions) {
+    this.#options = options;
+    this.#credentials = { token: options.token, deviceId: options.deviceId };
+    this.#store = options.cursorStore ?? createMemoryCursorStore();
+    this.#acknowledger = new Acknowledger({
+      store: this.#store,
+      send: (sessionId, seq) => this.#sendAck(sessionId, seq),
+      onError: (error) => this.#fault({ kind: 'store', error }),
+    });
+    this.#follower = new SessionFollower({
+      cursors: this.#cursors,
+      subscription: this.#subscription,
+      acknowledger: this.#acknowledger,
+      subscribe: (data) => this.request({ type: 'subscribe', data, repeat: false }),
+      onError: (error) => this.#fault({ kind: 'server', error }),
+    });
+    this.#inbox = this.#createInbox();
+    this.#connection = this.#createConnection();
+  }
+
+  get state(): ConnectionState {
+    return this.#connection.state;
+  }
+
+  get deviceId(): string | undefined {
+    return this.#credentials.deviceId;
+  }
+
+  on<K extends keyof CompanionClientEvents>(name: K, listener: (value: CompanionClientEvents[K]) => void): () => void {
+    return this.#emitter.on(name, listener);
+  }
+
+  /** Reads the stored cursors, then connects. */
+  async start(): Promise<void> {
+    try {
+      const known = await this.#store.load();
+      this.#cursors.loaded(known);
+      this.#acknowledger.loaded(known);
+    } catch (error) {
+      this.#fault({ kind: 'store', error });
+    }
+    this.#started = true;
+    this.connect();
+  }
+
+  /** Nothing happens before the cursors are read, after `close` and while connected. */
+  connect(): void {
+    if (this.#started && !this.#closing) this.#connection.connect();
+  }
+
+  request<T extends RequestType>(request: CoreRequest<T>): Promise<AnswerFrame<T>> {
+    if (this.#closing) return Promise.reject(closedError());
+    const { state } = this.#connection;
+    if (state.kind === 'closed') return Promise.reject(state.error);
+    const { type, data, requestId = newRequestId(), repeat = true } = request;
+    const usualMs = waitsForTurn(type) ? 0 : (this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+    const hooks = this.#hooksOf(type, data);
+    return this.#requests.request({ type, data, requestId, repeat, hooks, timeoutMs: request.timeoutMs ?? usualMs });
+  }
+
+  acknowledge(sessionId: string, seq: number): void {
+    const handed = this.#cursors.handed(sessionId);
+    if (!handed) throw invalid('sessionId', 'must be a session of which something was handed over');
+    if (seq > handed.seq) throw invalid('seq', `must be at most ${handed.seq}, the last that was handed over`);
+    this.#acknowledger.passed(sessionId, { epoch: handed.epoch, seq });
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#shutDown();
+    return this.#closing;
+  }
+
+  async #shutDown(): Promise<void> {
+    this.#requests.close(closedError());
+    // Without a connection there is nobody to acknowledge to, and no reason to wait with the end of the tries.
+    if (this.#connection.state.kind !== 'open') void this.#connection.close();
+    // A listener may be at work that has called this: its event is passed when it returns.
+    await Promise.resolve();
+    await this.#acknowledger.close();
+    await this.#connection.close();
+  }
+
+  #createInbox(): Inbox {
+    return new Inbox({
+      requests: this.#requests,
+      cursors: this.#cursors,
+      subscription: this.#subscription,
+      acknowledger: this.#acknowledger,
+      acknowledges: this.#options.acknowledge !== 'manual',
+      isOpen: () => this.#connection.state.kind === 'open',
+      onEvent: (event) => this.#emitter.emit('event', event),
+      onFrame: (frame) => this.#emitter.emit('frame', frame),
+      onReset: (reset) => this.#emitter.emit('reset', reset),
+      onCaughtUp: (caughtUp) => this.#emitter.emit('caughtUp', caughtUp),
+      onFault: (fault) => this.#fault(fault),
+      onWelcome: (welcome) => this.#connection.welcomed(welcome),
+      resync: (sessionId) => this.#follower.resync(sessionId),
+    });
+  }
+
+  #createConnection(): Connection {
+    return new Connection({
+      openSocket: (listener) => openDaemonSocket({ options: this.#options, credentials: this.#credentials, listener }),
+      backoff: this.#options.reconnect ?? DEFAULT_RECONNECT,
+      welcomeTimeoutMs: this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+      onState: (state) => this.#changed(state),
+      onText: (text) => {
+        if (!this.#closing) this.#inbox.receive(text);
+      },
+      onSilent: () => void this.request({ type: 'ping', data: {}, repeat: false }).catch(() => undefined),
+    });
+  }
+
+  #changed(state: ConnectionState): void {
+    if (state.kind === 'open') this.#resume(state.welcome);
+    if (state.kind === 'waiting') this.#requests.lost(new ConnectionError('lost', state.because));
+    if (state.kind === 'closed') this.#requests.close(state.error);
+    this.#emitter.emit('state', state);
+  }
+
+  /** What the daemon must know comes before anything else that is asked of it on this connection. */
+  #resume(welcome: AnswerData<'welcome'>): void {
+    this.#credentials.deviceId = welcome.deviceId;
+    const workingDirectory = this.#workingDirectory;
+    if (workingDirectory !== undefined) {
+      const request = this.request({ type: 'setWorkingDirectory', data: { workingDirectory }, repeat: false });
+      request.catch((error: unknown) => this.#failed(error));
+    }
+    this.#follower.resume(welcome);
+    this.#requests.opened();
+  }
+
+  #hooksOf<T extends RequestType>(type: T, data: ClientInput<T>): RequestHooks<T> {
+    const hooks: { [K in RequestType]?: (input: never) => RequestHooks<never> } = {
+      subscribe: (input: ClientInput<'subscribe'>) => this.#follower.hooksOf(input),
+      unsubscribe: () => ({ onAnswer: ({ sessionIds }: AnswerTo<'unsubscribe'>) => this.#unsubscribed(sessionIds) }),
+      streamStart: () => ({
+        onAnswer: ({ sessionId }: AnswerTo<'streamStart'>) => this.#subscription.joined(sessionId),
+      }),
+      setWorkingDirectory: () => ({
+        onAnswer: ({ workingDirectory }: AnswerTo<'setWorkingDirectory'>) => {
+          this.#workingDirectory = workingDirectory;
+        },
+      }),
+      reauthenticate: ({ token }: ClientInput<'reauthenticate'>) => ({
+        onAnswer: () => {
+          this.#credentials.token = token;
+        },
+      }),
+    };
+    return (hooks[type]?.(data as never) ?? {}) as RequestHooks<T>;
+  }
+
+  #unsubscribed(sessionIds: readonly string[]): void {
+    this.#subscription.unsubscribed();
+    for (const sessionId of sessionIds) this.#follower.forget(sessionId);
+  }
+
+  #sendAck(sessionId: string, seq: number): void {
+    const frame = { type: 'ack', requestId: null, timestamp: new Date().toISOString(), data: { sessionId, seq } };
+    this.#connection.send(JSON.stringify(frame));
+  }
+
+  #failed(error: unknown): void {
+    if (error instanceof CompanionError) this.#fault({ kind: 'server', error });
+  }
+
+  #fault(fault: ClientFault): void {
+    this.#emitter.emit('error', fault);
+  }
+
+  /** A bug of the listener's owner. Where nobody listens for faults it surfaces as an uncaught error does. */
+  #listenerThrew(listener: keyof CompanionClientEvents, error: unknown): void {
+    if (listener !== 'error' && this.#emitter.has('error')) this.#fault({ kind: 'listener', listener, error });
+    else
+      queueMicrotask(() => {
+        throw error;
+      });
+  }
+}
+
+const closedError = () => new ConnectionError('closed', 'The client was closed.');
+
+/** 128 random bits. `crypto.randomUUID` would want a secure context, which a console in a home network is not. */
+const newRequestId = () =>
+  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');

@@ -1,0 +1,111 @@
+import type { ClientInput } from '../protocol/client-frames.js';
+import { CompanionError } from '../protocol/error-codes.js';
+import type { AnswerData, ResumedSession } from '../protocol/server-frames.js';
+import type { Acknowledger } from './acknowledger.js';
+import type { RequestHooks } from './requests.js';
+import { planResume } from './resume-plan.js';
+import type { SessionCursors } from './session-cursors.js';
+import type { Subscription } from './subscription.js';
+
+type SubscribeInput = ClientInput<'subscribe'>;
+
+export interface SessionFollowerOptions {
+  cursors: SessionCursors;
+  subscription: Subscription;
+  acknowledger: Acknowledger;
+  /** Asks for a subscription on this connection alone: the next one makes its own. */
+  subscribe: (data: SubscribeInput) => Promise<unknown>;
+  onError: (error: CompanionError) => void;
+}
+
+/** Sees to it that the daemon streams each session from where this client stands. */
+export class SessionFollower {
+  readonly #options: SessionFollowerOptions;
+
+  constructor(options: SessionFollowerOptions) {
+    this.#options = options;
+  }
+
+  /** A new connection: what the daemon resumes by itself is compared, and set right where it differs. */
+  resume({ epoch, resumed }: AnswerData<'welcome'>): void {
+    const { cursors, subscription, acknowledger } = this.#options;
+    cursors.connected(epoch);
+    subscription.connected();
+    acknowledger.connected(epoch);
+    const astray = this.#compare(resumed);
+    const plan = planResume({
+      events: subscription.events ?? ['*'],
+      all: subscription.all,
+      wanted: subscription.sessionIds,
+      resumed: new Set(resumed.map(({ sessionId }) => sessionId)),
+      astray,
+      cursorOf: (sessionId) => cursors.handed(sessionId),
+    });
+    for (const session of resumed) this.#acknowledgeAgain(session);
+    for (const data of plan) this.#subscribe(data);
+  }
+
+  /** Something is missing in the session: it is streamed again from the cursor. */
+  resync(sessionId: string): void {
+    const { cursors, subscription } = this.#options;
+    const cursor = cursors.handed(sessionId);
+    const events = [...(subscription.events ?? ['*'])];
+    if (cursor) this.#subscribe({ events, sessionIds: [sessionId], cursors: { [sessionId]: cursor } });
+  }
+
+  /** What a subscription means for the sessions that it names, whoever asked for it. */
+  hooksOf(data: SubscribeInput): RequestHooks<'subscribe'> {
+    const { cursors, subscription } = this.#options;
+    const moved = Object.keys(data.cursors ?? {});
+    return {
+      onSent: (requestId) => {
+        subscription.requested(requestId, data);
+        for (const sessionId of moved) cursors.moveRequested(sessionId, requestId);
+      },
+      onAnswer: ({ sessions }, requestId) => {
+        for (const session of sessions) if (moved.includes(session.sessionId)) cursors.moved(session, requestId);
+        for (const sessionId of moved) cursors.moveFailed(sessionId, requestId);
+        // Up to this answer the filter of before was in force.
+        const astray = this.#compare(sessions.filter(({ sessionId }) => !moved.includes(sessionId)));
+        subscription.answered(requestId, data);
+        for (const sessionId of astray) this.resync(sessionId);
+      },
+      onFailure: (requestId) => {
+        subscription.failed(requestId);
+        for (const sessionId of moved) cursors.moveFailed(sessionId, requestId);
+      },
+    };
+  }
+
+  forget(sessionId: string): void {
+    const { cursors, subscription, acknowledger } = this.#options;
+    cursors.forget(sessionId);
+    subscription.forget(sessionId);
+    acknowledger.forget(sessionId);
+  }
+
+  /** Returns the sessions that the daemon begins elsewhere than this client stands. */
+  #compare(sessions: readonly ResumedSession[]): string[] {
+    const { cursors, subscription } = this.#options;
+    const { whole } = subscription;
+    for (const { sessionId } of sessions) subscription.joined(sessionId);
+    return sessions.filter((session) => !cursors.agrees(session, whole)).map(({ sessionId }) => sessionId);
+  }
+
+  /** The last connection may have broken before its acks arrived. */
+  #acknowledgeAgain({ sessionId, from, head }: ResumedSession): void {
+    const { acknowledger } = this.#options;
+    const saved = acknowledger.saved(sessionId);
+    if (saved && saved.seq > from && saved.seq <= head) acknowledger.acknowledge(sessionId, saved);
+  }
+
+  #subscribe(data: SubscribeInput): void {
+    this.#options.subscribe(data).catch((error: unknown) => {
+      const [sessionId] = data.sessionIds?.length === 1 ? data.sessionIds : [];
+      const isGone = error instanceof CompanionError && error.code === 'SESSION_NOT_FOUND';
+      if (isGone && sessionId !== undefined) this.forget(sessionId);
+      // A lost connection leads to the next welcome, and a malformed answer has been told of.
+      else if (error instanceof CompanionError) this.#options.onError(error);
+    });
+  }
+}

@@ -1,0 +1,60 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { afterConnection } from '../../client/after-connection.js';
+import { backoffDelay } from '../../client/backoff.js';
+
+const backoff = { minMs: 250, maxMs: 30_000 };
+const almostOne = 0.999_999;
+
+describe('the delay before the next try', () => {
+  test('doubles its bound with each attempt, up to the greatest', () => {
+    const bounds = [1, 2, 3, 7, 8, 100].map((attempt) => backoffDelay({ attempt, ...backoff, random: () => almostOne }));
+    expect(bounds).toEqual([249, 499, 999, 15_999, 29_999, 29_999]);
+  });
+
+  test('can be anything from nothing up to its bound', () => {
+    const attempt = fc.integer({ min: 1, max: 10_000 });
+    const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
+    fc.assert(
+      fc.property(attempt, random, (nth, drawn) => {
+        const delay = backoffDelay({ attempt: nth, ...backoff, random: () => drawn });
+        expect(delay).toBeGreaterThanOrEqual(0);
+        expect(delay).toBeLessThan(backoff.maxMs);
+      }),
+    );
+  });
+});
+
+describe('what follows the end of a connection', () => {
+  const after = (code: number, facts: { attempt?: number; openMs?: number; httpStatus?: number } = {}) => {
+    const { attempt = 0, openMs = 60_000, httpStatus } = facts;
+    const end = { code, reason: '', ...(httpStatus !== undefined && { httpStatus }) };
+    return afterConnection({ end, attempt, openMs, backoff, random: () => almostOne });
+  };
+
+  test.each([1001, 1012])('close code %d is followed by a try at once', (code) => {
+    expect(after(code)).toEqual({ kind: 'retry', attempt: 1, delayMs: 0 });
+  });
+
+  test('a daemon that says again and again that it restarts is not met with a busy loop', () => {
+    expect(after(1012, { attempt: 3, openMs: 10 })).toEqual({ kind: 'retry', attempt: 4, delayMs: 1999 });
+  });
+
+  test('a connection that held begins the counting anew', () => {
+    expect(after(1006, { attempt: 9 })).toEqual({ kind: 'retry', attempt: 1, delayMs: 249 });
+    expect(after(1006, { attempt: 9, openMs: 10 })).toMatchObject({ attempt: 10 });
+  });
+
+  test.each([
+    [4409, {}, 'replaced'],
+    [1008, {}, 'revoked'],
+    [1006, { httpStatus: 401 }, 'unauthorized'],
+    [1006, { httpStatus: 403 }, 'forbidden'],
+  ])('close code %d with %j is no reason to try again', (code, facts, reason) => {
+    expect(after(code, facts)).toMatchObject({ kind: 'stop', error: { reason } });
+  });
+
+  test.each([1006, 1009, 1011, 1013, 4408, 4413, 4429, 4999])('close code %d is followed by another try', (code) => {
+    expect(after(code)).toMatchObject({ kind: 'retry' });
+  });
+});

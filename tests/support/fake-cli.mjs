@@ -1,0 +1,66 @@
+#!/usr/bin/env node
+import { writeSync } from 'node:fs';
+/**
+ * Stands in for the CLI only where the real one cannot be made to misbehave: it writes what the prompt says.
+ * The prompt is JSON: a list of acts `{raw: base64} | {line: object} | {bigResult: length} | {exit: code} | {stderr: text} | {result: text}`.
+ */
+import { createInterface } from 'node:readline';
+
+if (process.argv.includes('--version')) {
+  console.log('9.9.9 (Fake)');
+  process.exit(0);
+}
+if (process.argv[2] === 'auth') {
+  console.log('{"loggedIn": true}');
+  process.exit(0);
+}
+
+const write = (bytes) => {
+  for (let at = 0; at < bytes.length; ) {
+    try {
+      at += writeSync(1, bytes, at);
+    } catch (error) {
+      if (error.code !== 'EAGAIN') throw error;
+    }
+  }
+};
+const say = (line) => write(Buffer.from(`${JSON.stringify(line)}\n`));
+const session_id = '11111111-1111-4111-8111-111111111111';
+
+const RESULT = { type: 'result', subtype: 'success', is_error: false, duration_ms: 1, num_turns: 1, session_id };
+
+function bigResult(length) {
+  const content = [{ type: 'tool_result', tool_use_id: 't1', content: 'B'.repeat(length), is_error: false }];
+  return { type: 'user', message: { role: 'user', content }, parent_tool_use_id: null };
+}
+
+function act(one, uuid) {
+  if (one.raw !== undefined) write(Buffer.from(one.raw, 'base64'));
+  if (one.line !== undefined) say(one.line);
+  if (one.bigResult !== undefined) say(bigResult(one.bigResult));
+  if (one.stderr !== undefined) process.stderr.write(`${one.stderr}\n`);
+  if (one.result !== undefined)
+    say({ ...RESULT, result: one.result, usage: {}, total_cost_usd: 0, user_message_uuids: [uuid] });
+  if (one.exit !== undefined) process.exit(one.exit);
+}
+
+for await (const text of createInterface({ input: process.stdin })) {
+  const line = JSON.parse(text);
+  if (line.type === 'control_request') {
+    if (line.request.subtype === 'end_session') process.exit(0);
+    say({ type: 'control_response', response: { subtype: 'success', request_id: line.request_id, response: {} } });
+  }
+  if (line.type !== 'user') continue;
+  say({
+    type: 'system',
+    subtype: 'init',
+    session_id,
+    cwd: process.cwd(),
+    tools: [],
+    mcp_servers: [],
+    model: 'fake',
+    permissionMode: 'default',
+  });
+  say({ ...line, isReplay: true });
+  for (const one of JSON.parse(line.message.content[0].text)) act(one, line.uuid);
+}

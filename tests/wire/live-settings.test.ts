@@ -1,0 +1,135 @@
+import { describe, expect, test } from '@jest/globals';
+import { scenario } from '../support/scripted-api.js';
+import type { Frame, WireClient } from '../support/wire-client.js';
+import { useWorld } from '../support/world.js';
+
+const world = useWorld();
+
+const view = async (sessionId: string): Promise<Record<string, unknown>> => {
+  const response = await world.daemon.fetch(`/api/sessions/${sessionId}`);
+  return (await response.json()) as Record<string, unknown>;
+};
+
+/** Runs one turn in the directory and gives its end. */
+async function turn(
+  client: WireClient,
+  workingDirectory: string,
+  options: Record<string, unknown> = {},
+): Promise<Frame> {
+  const started = await client.request('streamStart', {
+    prompt: scenario({ text: 'Done.' }),
+    workingDirectory,
+    options,
+  });
+  return client.waitFor(({ type, data }) => type === 'streamComplete' && data.promptId === started.data.promptId);
+}
+
+const idle = (client: WireClient): Promise<Frame> =>
+  client.waitFor(({ type, data }) => type === 'sessionStatus' && data.status === 'idle');
+
+describe('settings of a live child', () => {
+  test('model and permission mode change without another child, and the answer comes before the event', async () => {
+    const client = await world.connect();
+    const first = await turn(client, world.daemon.project());
+    const { sessionId } = first.data;
+    await idle(client);
+    const { pid } = await view(sessionId);
+    const model = await client.request('setModel', { sessionId, model: 'claude-haiku-4-5' });
+    expect(model).toMatchObject({ type: 'sessionStatus', data: { sessionId, model: 'claude-haiku-4-5' } });
+    expect(model.seq).toBeUndefined();
+    const event = await client.waitFor(({ seq, data }) => seq !== undefined && data.model === 'claude-haiku-4-5');
+    expect(client.frames.indexOf(model)).toBeLessThan(client.frames.indexOf(event));
+    const mode = await client.request('setPermissionMode', { sessionId, mode: 'acceptEdits' });
+    expect(mode).toMatchObject({ type: 'sessionStatus', data: { permissionMode: 'acceptEdits' } });
+    const said = await client.waitFor(({ seq, data }) => seq !== undefined && data.permissionMode === 'acceptEdits');
+    expect(client.frames.indexOf(mode)).toBeLessThan(client.frames.indexOf(said));
+    await client.request('streamSend', { sessionId, prompt: scenario({ text: 'With another model.' }) });
+    const init = await client.waitFor(({ type, data }) => type === 'systemInit' && data.model === 'claude-haiku-4-5');
+    expect(init.data.permissionMode).toBe('acceptEdits');
+    expect(await view(sessionId)).toMatchObject({ pid, model: 'claude-haiku-4-5', permissionMode: 'acceptEdits' });
+    expect(world.api.requests.at(-1)?.model).toContain('haiku');
+  });
+
+  test('a mode in which nobody is asked is refused unless the owner allowed it', async () => {
+    const client = await world.connect();
+    const { data } = await client.request('streamStart', { prompt: '', workingDirectory: world.daemon.project() });
+    const refused = await client.request('setPermissionMode', { sessionId: data.sessionId, mode: 'bypassPermissions' });
+    expect(refused.data).toMatchObject({ code: 'PERMISSION_DENIED', details: { field: 'mode' } });
+  });
+
+  test('a closed session keeps its record, refuses prompts and is opened again with its conversation', async () => {
+    const client = await world.connect();
+    const directory = world.daemon.project();
+    const { sessionId } = (await turn(client, directory)).data;
+    const conversation = (await view(sessionId)).claudeSessionId;
+    const closed = await client.request('streamClose', { sessionId, reason: 'enough' });
+    expect(closed).toMatchObject({ type: 'sessionStatus', data: { status: 'closed', reason: 'enough' } });
+    const refused = await client.request('streamSend', { sessionId, prompt: 'Anybody?' });
+    expect(refused.data).toMatchObject({ code: 'CONFLICT' });
+    const again = await turn(client, directory);
+    expect(again.data.sessionId).toBe(sessionId);
+    expect(await view(sessionId)).toMatchObject({ claudeSessionId: conversation, messageCount: 4 });
+    const sent = JSON.stringify(world.api.requests.at(-1)?.messages);
+    expect(sent.match(/scenario /g)?.length).toBeGreaterThan(1);
+  });
+
+  test('a conversation is resumed, forked and begun anew in the same session of the directory', async () => {
+    const client = await world.connect();
+    const directory = world.daemon.project();
+    const { sessionId } = (await turn(client, directory)).data;
+    const first = (await view(sessionId)).claudeSessionId as string;
+    const inits = () => client.events(sessionId).filter(({ type }) => type === 'systemInit');
+
+    await turn(client, directory, { preserveContext: false });
+    const second = (await view(sessionId)).claudeSessionId as string;
+    expect(second).not.toBe(first);
+    expect(JSON.stringify(world.api.requests.at(-1)?.messages).match(/scenario /g)).toHaveLength(1);
+
+    await turn(client, directory, { resume: first });
+    expect((await view(sessionId)).claudeSessionId).toBe(first);
+    expect(JSON.stringify(world.api.requests.at(-1)?.messages).match(/scenario /g)).toHaveLength(2);
+
+    await turn(client, directory, { fork: true });
+    const forked = (await view(sessionId)).claudeSessionId as string;
+    expect([first, second]).not.toContain(forked);
+    expect(JSON.stringify(world.api.requests.at(-1)?.messages).match(/scenario /g)).toHaveLength(3);
+    expect(inits().map(({ data }) => data.claudeSessionId)).toEqual([first, second, first, forked]);
+  });
+
+  test('the conversation cannot change while a turn runs, and an unknown one is refused', async () => {
+    const client = await world.connect();
+    const workingDirectory = world.daemon.project();
+    const prompt = scenario({ text: 'Busy.', gate: 'busy' });
+    await client.request('streamStart', { prompt, workingDirectory });
+    await world.api.reached('busy');
+    const busy = await client.request('streamStart', {
+      prompt: 'x',
+      workingDirectory,
+      options: { preserveContext: false },
+    });
+    expect(busy.data).toMatchObject({ code: 'CONFLICT', details: { field: 'options' } });
+    world.api.release('busy');
+    await client.waitFor('streamComplete');
+    const resume = '00000000-0000-4000-8000-000000000000';
+    const unknown = await client.request('streamStart', { prompt: 'x', workingDirectory, options: { resume } });
+    expect(unknown.data).toMatchObject({ code: 'INVALID_REQUEST', details: { field: 'options.resume' } });
+  });
+
+  test('the history has the messages in order, page by page', async () => {
+    const client = await world.connect();
+    const directory = world.daemon.project();
+    const { sessionId } = (await turn(client, directory)).data;
+    await turn(client, directory);
+    await turn(client, directory);
+    const all = await client.request('getMessageHistory', { sessionId });
+    expect(all.data).toMatchObject({ success: true, totalCount: 6, hasMore: false, offset: 0 });
+    const messages = all.data.messages as { id: string; type: string; seq: number }[];
+    expect(messages.map(({ type }) => type)).toEqual(['user', 'assistant', 'user', 'assistant', 'user', 'assistant']);
+    const page = await client.request('getMessageHistory', { sessionId, limit: 2, offset: 2 });
+    expect(page.data).toMatchObject({ messages: messages.slice(2, 4), hasMore: true });
+    const newest = await client.request('getMessageHistory', { sessionId, limit: 2, before: messages[5]?.seq ?? 0 });
+    expect(newest.data.messages).toEqual(messages.slice(3, 5));
+    const after = await client.request('getMessageHistory', { sessionId, after: messages[3]?.seq ?? 0 });
+    expect(after.data.messages).toEqual(messages.slice(4));
+  });
+});
