@@ -167,11 +167,11 @@ export class DeviceConnection {
 
   async #planSubscribed({ id, known, given }: { id: SessionId; known: Cursor | undefined; given: Cursor | undefined }) {
     const head = this.#options.source.head(this.device.userId, id) ?? 0;
+    if (!known) this.#writer.move(id, head);
     if (given) return this.#plan(id, given);
     const running = this.#streams.get(id);
     if (running) return { sessionId: id, resume: 'live' as const, from: running.sent, head };
     if (known) return this.#plan(id, known);
-    this.#writer.move(id, head);
     return { sessionId: id, resume: 'replay' as const, from: head, head };
   }
 

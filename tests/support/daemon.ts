@@ -61,6 +61,12 @@ export function makeFolders(): DaemonFolders {
   return { base, home: join(base, 'companion'), root };
 }
 
+/** `TEST_CLAUDE_PATH` runs the tests with another CLI than the bundled one. */
+function otherCli(): Record<string, string> {
+  const path = process.env.TEST_CLAUDE_PATH;
+  return path === undefined ? {} : { CLAUDE_PATH: path };
+}
+
 /** An environment in which the daemon and its CLI touch nothing but these folders and this API. */
 export const environmentIn = ({ base, home, root }: DaemonFolders, apiUrl: string): Record<string, string> => ({
   PATH: process.env.PATH ?? '',
@@ -79,7 +85,7 @@ export const environmentIn = ({ base, home, root }: DaemonFolders, apiUrl: strin
 export async function startDaemon({ apiUrl, environment = {} }: DaemonOptions): Promise<Daemon> {
   const folders = makeFolders();
   const { base, home, root } = folders;
-  const env = { ...environmentIn(folders, apiUrl), ...environment };
+  const env = { ...environmentIn(folders, apiUrl), ...otherCli(), ...environment };
   let running: Running | undefined;
   let stderr: string[] = [];
   let projects = 0;
@@ -188,10 +194,15 @@ function environmentOf(pid: string): string {
   }
 }
 
-/** Children outlive the daemon by design; tests end those that they started. Returns those that could not be ended. */
+/** With the person's home of these folders in their environment: children, their tools, a question to the CLI on its way. */
+const startedFrom = (home: string): number[] => [
+  ...new Set([...childrenOf(home), ...processesWith([`HOME=${join(home, '../home')}\0`])]),
+];
+
+/** Children outlive the daemon by design; tests end all that they started. Returns those that could not be ended. */
 export function endChildrenOf(home: string): number[] {
   for (let round = 0; round < 200; round += 1) {
-    const left = childrenOf(home);
+    const left = startedFrom(home);
     if (left.length === 0) return [];
     for (const pid of left) {
       try {
@@ -201,5 +212,5 @@ export function endChildrenOf(home: string): number[] {
       }
     }
   }
-  return childrenOf(home);
+  return startedFrom(home);
 }

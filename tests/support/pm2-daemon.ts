@@ -8,7 +8,8 @@ import { type DaemonFolders, endChildrenOf, environmentIn, makeFolders } from '.
 import { freePort } from './free-port.js';
 import { isAlive, waitUntil } from './wait-until.js';
 
-const PM2 = createRequire(import.meta.url).resolve('pm2/bin/pm2');
+const require = createRequire(import.meta.url);
+const PM2 = require.resolve('pm2/bin/pm2');
 const ECOSYSTEM = join(import.meta.dirname, '../../ecosystem.config.cjs');
 const APP = 'claude-companion';
 

@@ -46,6 +46,7 @@ describe('settings of a live child', () => {
     await client.request('streamSend', { sessionId, prompt: scenario({ text: 'With another model.' }) });
     const init = await client.waitFor(({ type, data }) => type === 'systemInit' && data.model === 'claude-haiku-4-5');
     expect(init.data.permissionMode).toBe('acceptEdits');
+    await client.waitFor(({ data }) => data.finalResult === 'With another model.');
     expect(await view(sessionId)).toMatchObject({ pid, model: 'claude-haiku-4-5', permissionMode: 'acceptEdits' });
     expect(world.api.requests.at(-1)?.model).toContain('haiku');
   });

@@ -100,6 +100,11 @@ export class RoughConnection {
     this.#socket.terminate();
   }
 
+  /** A heartbeat. */
+  pingSocket(): void {
+    this.#socket.ping();
+  }
+
   /** Takes nothing more from the network: what comes is not answered, a ping neither. */
   freeze(): void {
     this.#socket.pause();
@@ -123,13 +128,14 @@ export const idle = (sessionId: string) => ({
   queueDepth: 0,
 });
 
-export interface RoughServer extends AsyncDisposable {
+export interface RoughServer {
   url: string;
   connections: RoughConnection[];
   /** Upgrades are answered with this HTTP status from now on; 0 accepts them. */
   refuseWith(status: number): void;
   /** The nth connection, from 1, as soon as it is there. */
   connection(nth: number): Promise<RoughConnection>;
+  close(): Promise<void>;
 }
 
 export async function startRoughServer(listen: ListenOptions = { port: 0, host: '127.0.0.1' }): Promise<RoughServer> {
@@ -152,7 +158,7 @@ export async function startRoughServer(listen: ListenOptions = { port: 0, host: 
       await until(`connection ${nth} was there`, () => connections.length >= nth);
       return connections[nth - 1] as RoughConnection;
     },
-    [Symbol.asyncDispose]: async () => {
+    close: async () => {
       for (const connection of connections) connection.break();
       sockets.close();
       await new Promise((resolve) => http.close(resolve));
