@@ -127,7 +127,7 @@ export class SessionCursors {
   #judge({ sessionId, seq, epoch }: EventPlace, { whole, next }: { whole: boolean; next: 0 | 1 }): Verdict {
     const place = this.#place(sessionId);
     // A session that streams again without a word of where it begins: only the cursor can tell what is missing.
-    const isStrict = whole;
+    const isStrict = whole || !place.attached;
     place.attached = true;
     if (place.moving.size > 0) return 'pass';
     const { handed } = place;

@@ -4,6 +4,7 @@ import {
   attachmentsSchema,
   claudeSessionIdSchema,
   fieldSchema,
+  jsonObjectSchema,
   modelSchema,
   permissionIdSchema,
   permissionModeSchema,
@@ -12,6 +13,7 @@ import {
   requiredFieldSchema,
   seqSchema,
   sessionIdSchema,
+  textRecordSchema,
   toolRulesSchema,
 } from './scalars.js';
 
@@ -44,8 +46,8 @@ export const PERMISSION_ANSWERS = ['y', 'yes', 'allow', 'n', 'no', 'deny', 'a', 
 export const permissionAnswerFields = {
   response: requiredFieldSchema,
   remember: z.boolean(),
-  updatedInput: z.record(z.string(), z.unknown()).optional(),
-  answers: z.record(fieldSchema, fieldSchema).optional(),
+  updatedInput: jsonObjectSchema.optional(),
+  answers: textRecordSchema.optional(),
   message: fieldSchema.optional(),
 };
 
@@ -55,7 +57,10 @@ export const CLIENT_FRAMES = {
   subscribe: z.object({
     events: z.array(requiredFieldSchema).max(MAX_LIST),
     sessionIds: sessionIds.optional(),
-    cursors: z.record(requiredFieldSchema, cursorSchema).optional(),
+    cursors: z
+      .record(requiredFieldSchema, cursorSchema)
+      .refine((cursors) => Object.keys(cursors).length <= MAX_LIST, { error: `must name at most ${MAX_LIST} sessions` })
+      .optional(),
   }),
   unsubscribe: z.object({ sessionIds }),
   ack: z.object({ sessionId: sessionIdSchema, seq: seqSchema }),
@@ -107,7 +112,7 @@ export const CLIENT_FRAMES = {
     environment: z.enum(['production', 'sandbox']).optional(),
     bundleId: fieldSchema.optional(),
     name: fieldSchema.optional(),
-    preferences: z.record(z.string(), z.unknown()).optional(),
+    preferences: jsonObjectSchema.optional(),
     encryptionKey: fieldSchema.optional(),
   }),
   clientBackgrounding: z.object({}),

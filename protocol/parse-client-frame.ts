@@ -46,12 +46,18 @@ function readRequestId(raw: unknown): string | null {
 
 /** The first problem of a failed parse as an error that names field and rule. `whole` names the value itself. */
 export function toCompanionError(error: z.ZodError, whole: string): CompanionError {
-  const issue = error.issues[0];
-  if (!issue) return invalid(whole, 'is not valid');
-  const field = issue.path.length > 0 ? issue.path.join('.') : whole;
+  const found = error.issues[0];
+  if (!found) return invalid(whole, 'is not valid');
+  const field = found.path.length > 0 ? shorten(found.path.join('.')) : whole;
+  const issue = (found.code === 'invalid_key' && found.issues[0]) || found;
   const rule = issue.message;
   const tooLarge = issue.code === 'custom' && issue.params?.tooLarge === true;
   return tooLarge
     ? new CompanionError('PAYLOAD_TOO_LARGE', `${field}: ${rule}`, { field, rule })
     : invalid(field, rule);
 }
+
+const MAX_FIELD_NAME = 200;
+
+/** A record's keys are a client's own and may be long; an error stays short. */
+const shorten = (name: string) => (name.length > MAX_FIELD_NAME ? `${name.slice(0, MAX_FIELD_NAME)}…` : name);

@@ -2,9 +2,7 @@
 import { z } from 'zod';
 import { streamOptionsSchema } from './client-frames.js';
 import { errorCodeSchema, errorDetailsSchema } from './error-codes.js';
-import { fieldSchema, requiredFieldSchema, sessionStatusSchema, timestampSchema } from './scalars.js';
-
-const metadataSchema = z.record(z.string(), z.unknown());
+import { fieldSchema, jsonObjectSchema, requiredFieldSchema, sessionStatusSchema, timestampSchema } from './scalars.js';
 
 /** `POST /api/sessions`: exactly one of the three says which directory. */
 export const createSessionSchema = streamOptionsSchema
@@ -13,7 +11,7 @@ export const createSessionSchema = streamOptionsSchema
     projectPath: requiredFieldSchema.optional(),
     folderName: requiredFieldSchema.optional(),
     context: fieldSchema.optional(),
-    metadata: metadataSchema.optional(),
+    metadata: jsonObjectSchema.optional(),
   })
   .refine((body) => [body.workingDirectory, body.projectPath, body.folderName].filter(Boolean).length === 1, {
     path: ['workingDirectory'],
@@ -27,7 +25,7 @@ export const patchSessionSchema = z
     model: streamOptionsSchema.shape.model,
     permissionMode: streamOptionsSchema.shape.permissionMode,
     context: fieldSchema.optional(),
-    metadata: metadataSchema.optional(),
+    metadata: jsonObjectSchema.optional(),
   })
   .refine((body) => Object.values(body).some((value) => value !== undefined), {
     error: 'at least one of sessionName, model, permissionMode, context and metadata must be given',
@@ -66,7 +64,7 @@ export const sessionViewSchema = z.object({
   updatedAt: timestampSchema,
   lastActivity: timestampSchema,
   context: z.string().optional(),
-  metadata: metadataSchema.optional(),
+  metadata: z.record(z.string(), z.unknown()).optional(),
   reused: z.boolean().optional(),
 });
 export type SessionView = z.infer<typeof sessionViewSchema>;

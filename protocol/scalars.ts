@@ -31,6 +31,31 @@ export const fieldSchema = boundedText(MAX_FIELD_BYTES);
 /** A text field that must say something. */
 export const requiredFieldSchema = fieldSchema.refine((text) => text.length > 0, { error: 'must not be empty' });
 
+/** The value as JSON text is no larger than a field. */
+const withinField = <Schema extends z.ZodType>(schema: Schema) =>
+  schema.refine((value) => fits(JSON.stringify(value), MAX_FIELD_BYTES), {
+    error: `must be at most ${MAX_FIELD_BYTES} bytes as JSON`,
+    params: TOO_LARGE,
+  });
+
+/** Deeper than a person means, and shallow enough for everything that walks it by recursion. */
+const MAX_JSON_DEPTH = 64;
+
+const isWithinDepth = (value: unknown, depth: number): boolean =>
+  typeof value !== 'object' ||
+  value === null ||
+  (depth > 0 && Object.values(value).every((part) => isWithinDepth(part, depth - 1)));
+
+/** An object whose inside is the client's own: up to 64 KiB as JSON. */
+export const jsonObjectSchema = withinField(
+  z.record(z.string(), z.unknown()).refine((value) => isWithinDepth(value, MAX_JSON_DEPTH), {
+    error: `must be nested at most ${MAX_JSON_DEPTH} deep`,
+    abort: true,
+  }),
+);
+/** Texts by name: up to 64 KiB together. */
+export const textRecordSchema = withinField(z.record(z.string(), z.string()));
+
 export const promptTextSchema = boundedText(MAX_PROMPT_BYTES);
 
 export const sessionIdSchema = requiredFieldSchema.brand<'SessionId'>();
@@ -81,7 +106,7 @@ export const attachmentsSchema = z
   });
 
 /** A tool as the CLI's `--allowedTools` takes it, for example `Bash(git *)`; a leading dash would be read as an option. */
-const toolRuleSchema = requiredFieldSchema.refine((text) => !text.startsWith('-') && !text.includes('\n'), {
+const toolRuleSchema = requiredFieldSchema.refine((text) => !text.startsWith('-') && !/[\n\r\0]/.test(text), {
   error: 'must be a tool rule: one line that does not begin with a dash',
 });
 export const toolRulesSchema = z.array(toolRuleSchema).max(500);

@@ -1,11 +1,10 @@
-import { randomUUID } from 'node:crypto';
 import express, { type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
 import { CompanionError } from '../../protocol/error-codes.js';
 import { httpCredential } from '../access/read-credential.js';
 import type { RouteServices } from '../route-services.js';
 import { createHealthRoutes } from './health-routes.js';
-import { createErrorHandler, requestIdOf } from './http-errors.js';
+import { createErrorHandler, readRequestId, requestIdOf } from './http-errors.js';
 import { createLocalRoutes } from './local-routes.js';
 import { authenticated, setPrincipal } from './principal.js';
 import { createSessionRoutes } from './session-routes.js';
@@ -40,9 +39,7 @@ export function createApp({ services, local }: AppOptions): Express {
 const identifyRequest =
   ({ log }: RouteServices): RequestHandler =>
   (request, response, next) => {
-    const given = request.get('x-request-id');
-    const requestId = given && /^[\w.-]{1,128}$/.test(given) ? given : randomUUID();
-    response.setHeader('X-Request-Id', requestId);
+    response.setHeader('X-Request-Id', readRequestId(request));
     const started = performance.now();
     response.once('finish', () => {
       const { method, path } = request;

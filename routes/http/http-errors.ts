@@ -1,7 +1,15 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import type { ErrorRequestHandler, Response } from 'express';
-import { CompanionError, ERROR_STATUS } from '../../protocol/error-codes.js';
+import { CompanionError, ERROR_STATUS, invalid } from '../../protocol/error-codes.js';
 import type { ErrorBody } from '../../protocol/rest.js';
 import type { Log } from '../../services/ports/log.js';
+
+/** The id that a request brings in `X-Request-Id`, or a new one. */
+export function readRequestId({ headers }: Pick<IncomingMessage, 'headers'>): string {
+  const given = headers['x-request-id'];
+  return typeof given === 'string' && /^[\w.-]{1,128}$/.test(given) ? given : randomUUID();
+}
 
 /** The id that a request got when it came in. */
 export const requestIdOf = (response: Response): string => String(response.getHeader('x-request-id') ?? '');
@@ -24,6 +32,7 @@ export function createErrorHandler(log: Log): ErrorRequestHandler {
 
 function toCompanionError(thrown: unknown): CompanionError {
   if (thrown instanceof CompanionError) return thrown;
+  if (thrown instanceof URIError) return invalid('path', 'must be percent-encoded UTF-8');
   const status = typeof thrown === 'object' && thrown !== null && 'status' in thrown ? thrown.status : undefined;
   if (status === 413) return new CompanionError('PAYLOAD_TOO_LARGE', 'The body is too large.', { field: 'body' });
   if (typeof status === 'number' && status >= 400 && status < 500) {

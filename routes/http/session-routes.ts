@@ -37,6 +37,7 @@ export function createSessionRoutes(services: RouteServices): Router {
   router.post('/', async (request, response) => {
     const body = parseInput(createSessionSchema, request.body, 'body');
     const { userId } = requirePrincipal(response);
+    starter.requireAllowedMode(body.permissionMode, 'permissionMode');
     const { session, answer } = await starter.start({
       device: { userId, deviceId: REST_DEVICE },
       requestId: null,

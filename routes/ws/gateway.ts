@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -9,7 +8,7 @@ import { MAX_CLIENT_FRAME_BYTES } from '../../protocol/limits.js';
 import { type DeviceId, deviceIdSchema } from '../../protocol/scalars.js';
 import type { Principal } from '../../services/identity/identity.js';
 import { queryOf, upgradeCredential } from '../access/read-credential.js';
-import { errorBody } from '../http/http-errors.js';
+import { errorBody, readRequestId } from '../http/http-errors.js';
 import type { RouteServices } from '../route-services.js';
 import { serveConnection } from './socket-connection.js';
 
@@ -41,7 +40,7 @@ export function createGateway(services: RouteServices, { local }: { local: boole
           serveConnection({ services, webSocket, socket: stream as Socket, principal, device });
         });
       } catch (error) {
-        refuse(stream, error);
+        refuse({ stream, requestId: readRequestId(request), thrown: error });
       }
     },
     close: (code, reason) => {
@@ -54,7 +53,7 @@ export function createGateway(services: RouteServices, { local }: { local: boole
 /** Who wants in. Nothing is allocated for anybody before this. */
 function admit({ identity, hostPolicy, queryToken }: RouteServices, request: IncomingMessage): Principal {
   if (!hostPolicy.allows(request)) throw new CompanionError('PERMISSION_DENIED', 'This host or origin is not allowed.');
-  if (new URL(request.url ?? '/', 'http://localhost').pathname !== '/ws') {
+  if (request.url?.split('?')[0] !== '/ws') {
     throw new CompanionError('NOT_FOUND', 'WebSockets are served at /ws.');
   }
   const token = upgradeCredential({ request, queryToken });
@@ -80,13 +79,18 @@ const STATUS_TEXT: Record<number, string> = {
   404: 'Not Found',
 };
 
-function refuse(stream: Duplex, thrown: unknown): void {
+interface Refusal {
+  stream: Duplex;
+  requestId: string;
+  thrown: unknown;
+}
+
+function refuse({ stream, requestId, thrown }: Refusal): void {
   const error =
     thrown instanceof CompanionError
       ? thrown
       : new CompanionError('INTERNAL_ERROR', 'The upgrade could not be served.');
   const status = ERROR_STATUS[error.code];
-  const requestId = randomUUID();
   const body = JSON.stringify(errorBody(error, requestId));
   const head = [
     `HTTP/1.1 ${status} ${STATUS_TEXT[status] ?? 'Error'}`,

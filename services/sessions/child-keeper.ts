@@ -88,7 +88,8 @@ export class ChildKeeper {
     ready();
     if (!inputTorn) return;
     await adopted.drain();
-    await this.#options.step(onTornChildRead);
+    const inMessage = adopted.openBlocks().some(({ parentToolUseId }) => parentToolUseId === undefined);
+    await this.#options.step((state, now) => onTornChildRead(state, inMessage, now));
   }
 
   release(): void {

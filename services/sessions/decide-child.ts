@@ -30,8 +30,9 @@ export function onChildAdopted(state: SessionState, { inputTorn }: { inputTorn: 
 }
 
 /** All that a child with a torn input wrote has been read: now it is known whether a turn of it runs. */
-export function onTornChildRead(state: SessionState, now: number): Step {
+export function onTornChildRead(state: SessionState, inMessage: boolean, now: number): Step {
   const draft = new Draft(state, now);
+  if (state.turn) draft.update({ turn: { ...state.turn, inMessage } });
   if (state.child.phase === 'live') draft.update({ child: { ...state.child, input: 'torn' } });
   settle(draft);
   return draft.finish();

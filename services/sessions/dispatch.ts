@@ -31,8 +31,8 @@ export function settle(draft: Draft): void {
 }
 
 /** A child that cannot be written to may still finish its turn, unless it waits for an answer. */
-const canFinish = ({ prompts, permissions }: SessionState): boolean =>
-  permissions.length === 0 && prompts.some(({ state }) => state === 'processing');
+const canFinish = ({ prompts, permissions, turn }: SessionState): boolean =>
+  permissions.length === 0 && (turn?.inMessage === true || prompts.some(({ state }) => state === 'processing'));
 
 export function startChild(draft: Draft): void {
   draft.update({ child: { phase: 'starting' } });

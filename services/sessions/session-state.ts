@@ -22,6 +22,8 @@ export type ChildPhase =
 export interface Turn {
   startedAt: number;
   interrupted: boolean;
+  /** The child was found in the middle of a message: the turn runs, whether or not it has told which prompt began it. */
+  inMessage: boolean;
   /** The CLI said that the API failed. */
   apiError: boolean;
 }

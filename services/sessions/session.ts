@@ -93,6 +93,7 @@ export class Session {
         return known;
       }
       await this.#apply(command.start(this.#state, request, this.#options.now()), () => reply?.(prompt));
+      this.#forgetRequestedMode();
       return prompt;
     });
   }
@@ -144,9 +145,10 @@ export class Session {
   /** Changes names and settings; model and mode go to the live child first. */
   async amend(changes: Partial<SessionRecord>, reply?: Reply<void>) {
     await this.#tellChild(changes, undefined);
-    return this.#mailbox.run(() =>
-      this.#apply(command.amend(this.#state, changes, this.#options.now()), () => reply?.()),
-    );
+    return this.#mailbox.run(async () => {
+      await this.#apply(command.amend(this.#state, changes, this.#options.now()), () => reply?.());
+      this.#forgetRequestedMode();
+    });
   }
 
   close(reason: string, reply?: Reply<void>) {
@@ -185,10 +187,15 @@ export class Session {
     if (modelChoice !== undefined && modelChoice !== this.#state.record.modelChoice) await child.setModel(modelChoice);
     if (permissionMode === undefined || permissionMode === this.#state.record.permissionMode) return;
     this.#state = { ...this.#state, requestedMode: permissionMode };
-    await child.setPermissionMode(permissionMode).finally(() => {
-      const { requestedMode: _, ...state } = this.#state;
-      this.#state = state;
+    await child.setPermissionMode(permissionMode).catch((error: unknown) => {
+      this.#forgetRequestedMode();
+      throw error;
     });
+  }
+
+  #forgetRequestedMode(): void {
+    const { requestedMode: _, ...state } = this.#state;
+    this.#state = state;
   }
 
   async #findRepeated({ device, requestId }: PromptRecord): Promise<PromptRecord | undefined> {

@@ -5,7 +5,12 @@ import type { PromptOutcome, PromptRecord } from '../ports/records.js';
 import type { Draft } from './draft.js';
 import { givenPrompts, type Turn } from './session-state.js';
 
-export const newTurn = (startedAt: number): Turn => ({ startedAt, interrupted: false, apiError: false });
+export const newTurn = (startedAt: number): Turn => ({
+  startedAt,
+  interrupted: false,
+  inMessage: false,
+  apiError: false,
+});
 
 /** The CLI is doing something: if we did not ask for it, it began a turn by itself. */
 export function ensureTurn(draft: Draft): void {

@@ -166,11 +166,11 @@ describe('a daemon that was killed', () => {
   test('with a long line on its way into the child: the turn ends by its output, then another child resumes', async () => {
     const before = await world.connect({ deviceId: 'phone-7' });
     const started = await before.request('streamStart', {
-      prompt: scenario({ text: 'Busy.', gate: 'long-line' }),
+      prompt: scenario({ text: 'Busy.', chunk: 2, gateAfter: { deltas: 2, gate: 'long-line' } }),
       workingDirectory: world.daemon.project(),
     });
     const { sessionId } = started.data;
-    await world.api.reached('long-line');
+    await before.waitFor(({ type, data }) => type === 'streamData' && data.offset + data.content.text.length >= 4);
     const { pid } = await view(sessionId);
     process.kill(pid, 'SIGSTOP');
     const image = { mediaType: 'image/png' as const, data: Buffer.alloc(750_000, 7).toString('base64') };
