@@ -51,15 +51,17 @@ export const answerSchemaOf = (type: RequestType) => ANSWER_SCHEMAS[ANSWER_OF[ty
 const AS_LONG_AS_A_TURN: ReadonlySet<RequestType> = new Set<RequestType>(['ask', 'claudeCommand']);
 export const waitsForTurn = (type: RequestType): boolean => AS_LONG_AS_A_TURN.has(type);
 
-/**
- * What must not be sent twice when its answer was lost: `ask` and `claudeCommand` would cost a second turn, a close
- * could end what was opened since, and a credential belongs to the connection that it was sent on.
- */
-const ONCE: ReadonlySet<RequestType> = new Set<RequestType>(['ask', 'claudeCommand', 'streamClose', 'reauthenticate']);
+/** A close could end what was opened since, and a credential belongs to the connection that it was sent on. */
+const ONCE: ReadonlySet<RequestType> = new Set<RequestType>(['streamClose', 'reauthenticate']);
 
-/** Whether a request may be sent again, with the same request id, when the connection broke before its answer. */
+/**
+ * Whether a request may be sent again, with the same request id, when the connection broke before its answer. Prompts
+ * may, whichever request carries them: the daemon takes each request id of a device once.
+ */
 export function isRepeatable<T extends RequestType>(type: T, data: ClientInput<T>): boolean {
   // Without its id it means the oldest open request, which may be another one by then.
   if (type === 'permission') return 'permissionId' in data && data.permissionId !== undefined;
+  // Without a directory it is no prompt of a session, but a run of its own.
+  if (type === 'ask') return 'workingDirectory' in data && data.workingDirectory !== undefined;
   return !ONCE.has(type);
 }

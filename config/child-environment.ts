@@ -1,4 +1,16 @@
 const SECRET_PREFIXES = ['APNS_', 'VAPID_', 'NTFY_', 'COMPANION_', 'LIMIT_', 'npm_'];
+/** What pm2 adds to the environment of what it runs (its `pm2_env`): with it a child's own `pm2` would act on ours. */
+const PM2_PREFIXES = ['pm_', 'PM2_', 'axm_'];
+const PM2_NAMES = new Set(
+  (
+    'name namespace status command version versioning unique_id username env args node_args node_version instances ' +
+    'instance_var exec_mode exec_interpreter watch autorestart autostart automation merge_logs vizion vizion_running ' +
+    'treekill windowsHide pmx km_link kill_timeout kill_retry_time listen_timeout wait_ready time created_at ' +
+    'restart_time restart_delay unstable_restarts prev_restart_delay exp_backoff_restart_delay max_memory_restart ' +
+    'max_restarts min_uptime started_inside filter_env cron_restart exit_code increment_var NODE_APP_INSTANCE'
+  ).split(' '),
+);
+
 /** A daemon that was started from inside a Claude session must not make its children believe that they are in it. */
 const OUTER_SESSION = ['CLAUDECODE', 'CLAUDE_CODE_ENTRYPOINT', 'CLAUDE_COMPANION_SESSION', 'CLAUDE_COMPANION_CHILD'];
 
@@ -10,10 +22,12 @@ export function childEnvironment(
   environment: NodeJS.ProcessEnv,
   settingNames: readonly string[],
 ): Readonly<Record<string, string>> {
-  const own = new Set([...settingNames, ...OUTER_SESSION]);
+  const underPm2 = environment.pm_id !== undefined;
+  const own = new Set([...settingNames, ...OUTER_SESSION, ...(underPm2 ? PM2_NAMES : [])]);
+  const prefixes = underPm2 ? [...SECRET_PREFIXES, ...PM2_PREFIXES] : SECRET_PREFIXES;
   const kept = Object.entries(environment).filter(
     (entry): entry is [string, string] =>
-      entry[1] !== undefined && !own.has(entry[0]) && !SECRET_PREFIXES.some((prefix) => entry[0].startsWith(prefix)),
+      entry[1] !== undefined && !own.has(entry[0]) && !prefixes.some((prefix) => entry[0].startsWith(prefix)),
   );
   return Object.freeze({ ...Object.fromEntries(kept), DISABLE_AUTOUPDATER: '1' });
 }

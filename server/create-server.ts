@@ -32,6 +32,7 @@ export async function createServer(options: ServicesOptions): Promise<CompanionS
     identity,
     probeClaude: () => status.probe(),
     close: async (code, reason) => {
+      status.close();
       const children = registry.release();
       for (const { gateway } of [local, remote]) gateway.close(code, reason);
       await Promise.all([local, remote].map(({ server }) => closeServer(server)));

@@ -17,6 +17,8 @@ async function main(): Promise<void> {
     _stopping ??= shutDown();
   };
   const server = await createServer({ config, paths, log, onStop: stop });
+  // Whoever read our output may be gone before we are; that is no reason to end.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
   watchForBugs(log);
@@ -50,7 +52,7 @@ function watchForBugs(log: Logger): void {
   });
   process.on('uncaughtException', (error) => {
     log.error('uncaught exception', { error: error.stack });
-    void log.close().then(() => process.exit(70));
+    void log.close().finally(() => process.exit(70));
   });
 }
 

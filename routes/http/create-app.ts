@@ -40,14 +40,20 @@ const identifyRequest =
   ({ log }: RouteServices): RequestHandler =>
   (request, response, next) => {
     response.setHeader('X-Request-Id', readRequestId(request));
+    const { method } = request;
+    const path = loggedPath(request.originalUrl);
     const started = performance.now();
     response.once('finish', () => {
-      const { method, path } = request;
       const ms = Math.round(performance.now() - started);
       log.info('http', { requestId: requestIdOf(response), method, path, status: response.statusCode, ms });
     });
     next();
   };
+
+const MAX_LOGGED_PATH = 200;
+
+/** Without the query, also one whose question mark came encoded: credentials may be in it. */
+const loggedPath = (url: string): string => (url.split(/\?|%3f/i)[0] ?? '').slice(0, MAX_LOGGED_PATH);
 
 const checkHost =
   ({ hostPolicy }: RouteServices): RequestHandler =>

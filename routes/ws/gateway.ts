@@ -13,6 +13,8 @@ import type { RouteServices } from '../route-services.js';
 import { serveConnection } from './socket-connection.js';
 
 const SUBPROTOCOL = 'companion.v1';
+/** A client that does not answer a close within this time is cut off. */
+const CLOSE_GRACE_MS = 400;
 
 export interface Gateway {
   /** Takes an HTTP upgrade; `local` comes from the socket that only the owner can open. */
@@ -46,6 +48,9 @@ export function createGateway(services: RouteServices, { local }: { local: boole
     close: (code, reason) => {
       for (const webSocket of server.clients) webSocket.close(code, reason);
       server.close();
+      setTimeout(() => {
+        for (const webSocket of server.clients) webSocket.terminate();
+      }, CLOSE_GRACE_MS).unref();
     },
   };
 }

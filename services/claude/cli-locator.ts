@@ -52,12 +52,14 @@ const PROBE_TIMEOUT_MS = 20_000;
 interface ProbeOptions {
   binary: string;
   environment: NodeJS.ProcessEnv;
+  /** Ends the probe. */
+  signal: AbortSignal;
 }
 
 /** `--version` of the CLI, for example `2.1.329`; undefined when it does not say. */
-export async function readVersion({ binary, environment }: ProbeOptions): Promise<string | undefined> {
+export async function readVersion({ binary, environment, signal }: ProbeOptions): Promise<string | undefined> {
   try {
-    const { stdout } = await run(binary, ['--version'], { env: environment, timeout: PROBE_TIMEOUT_MS });
+    const { stdout } = await run(binary, ['--version'], { env: environment, timeout: PROBE_TIMEOUT_MS, signal });
     return /^\d+\.\d+\.\d+\S*/.exec(stdout.trim())?.[0];
   } catch {
     return undefined;
@@ -68,8 +70,8 @@ export async function readVersion({ binary, environment }: ProbeOptions): Promis
  * Whether the CLI has credentials: `auth status --json` prints `loggedIn` and exits 1 without any (2.1.197, 2.1.329).
  * A CLI that answers anything else is taken to be logged in: its first turn will tell.
  */
-export async function readLoggedIn({ binary, environment }: ProbeOptions): Promise<boolean> {
-  const options = { env: environment, timeout: PROBE_TIMEOUT_MS };
+export async function readLoggedIn({ binary, environment, signal }: ProbeOptions): Promise<boolean> {
+  const options = { env: environment, timeout: PROBE_TIMEOUT_MS, signal };
   const stdout = await run(binary, ['auth', 'status', '--json'], options).then(
     (done) => done.stdout,
     (error: { stdout?: string }) => error.stdout ?? '',

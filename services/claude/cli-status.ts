@@ -14,6 +14,7 @@ const REMEDY_LOGIN =
 /** What is known of the CLI: where it is, its version and whether it has credentials. */
 export class CliStatus {
   readonly #options: CliStatusOptions;
+  readonly #closing = new AbortController();
   #found: string | undefined;
   #version: { of: string; read: Promise<string | undefined> } | undefined;
   #loggedIn: boolean | undefined;
@@ -28,7 +29,7 @@ export class CliStatus {
     const binary = this.#binary();
     if (binary === undefined) return undefined;
     if (this.#version?.of !== binary) {
-      this.#version = { of: binary, read: readVersion({ binary, environment: this.#options.environment }) };
+      this.#version = { of: binary, read: readVersion({ ...this.#probeOptions(), binary }) };
     }
     return this.#version.read;
   }
@@ -65,10 +66,19 @@ export class CliStatus {
     if (this.problem) throw this.#error();
   }
 
+  /** Ends what is being asked of the CLI. */
+  close(): void {
+    this.#closing.abort();
+  }
+
+  #probeOptions() {
+    return { environment: this.#options.environment, signal: this.#closing.signal };
+  }
+
   async #probe(): Promise<void> {
     const binary = this.#binary();
     if (binary === undefined) return;
-    this.#loggedIn = await readLoggedIn({ binary, environment: this.#options.environment });
+    this.#loggedIn = await readLoggedIn({ ...this.#probeOptions(), binary });
   }
 
   /** Looked for again only when the one found last is gone: the search is on the way of every prompt. */

@@ -14,6 +14,8 @@ export interface OutputTailOptions {
 const CHUNK_BYTES = 64 * 1024;
 /** Behind `fs.watch`, for file systems and moments where it says nothing. */
 const POLL_MS = 1000;
+/** Where the system has no watch left to give. */
+const FAST_POLL_MS = 50;
 /** The longest line kept; a longer one is passed over. */
 const MAX_LINE_BYTES = 64 * 1024 * 1024;
 
@@ -26,7 +28,7 @@ export class OutputTail {
   readonly #file: number;
   readonly #splitter: LineSplitter;
   readonly #chunk = Buffer.allocUnsafe(CHUNK_BYTES);
-  readonly #watcher: FSWatcher;
+  readonly #watcher: FSWatcher | undefined;
   readonly #poll: NodeJS.Timeout;
   #position: number;
   #reading: Promise<void> | undefined;
@@ -39,9 +41,8 @@ export class OutputTail {
     this.#splitter = new LineSplitter(options.offset, MAX_LINE_BYTES);
     this.#file = openSync(options.path, 'r');
     const wake = () => void this.#wake();
-    this.#watcher = watch(options.path, { persistent: false }, wake);
-    this.#watcher.on('error', wake);
-    this.#poll = setInterval(wake, POLL_MS);
+    this.#watcher = watchFile(options.path, wake);
+    this.#poll = setInterval(wake, this.#watcher ? POLL_MS : FAST_POLL_MS);
     this.#poll.unref();
     wake();
   }
@@ -55,7 +56,7 @@ export class OutputTail {
     if (this.#closed) return;
     this.#closed = true;
     clearInterval(this.#poll);
-    this.#watcher.close();
+    this.#watcher?.close();
     closeSync(this.#file);
   }
 
@@ -90,6 +91,14 @@ export class OutputTail {
       if (lines.length > 0) await this.#options.onLines(lines);
       if (bytes === CHUNK_BYTES) await yieldToLoop();
     }
+  }
+}
+
+function watchFile(path: string, wake: () => void): FSWatcher | undefined {
+  try {
+    return watch(path, { persistent: false }, wake).on('error', wake);
+  } catch {
+    return undefined;
   }
 }
 

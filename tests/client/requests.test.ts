@@ -135,9 +135,9 @@ describe('a request whose connection breaks', () => {
     await Promise.all(prompts);
   });
 
-  test.each(['streamClose', 'ask', 'claudeCommand'] as const)('%s is not sent twice', async (type) => {
+  test.each(['streamClose', 'ask', 'reauthenticate'] as const)('%s is not sent twice', async (type) => {
     const { client, server, first } = await connect();
-    const data = { sessionId: 's', reason: 'done', prompt: 'p', command: 'c', projectPath: '/' };
+    const data = { sessionId: 's', reason: 'done', prompt: 'p', token: 't' };
     const request = client.request(type, data);
     await first.take(type);
     first.break();

@@ -1,0 +1,80 @@
+import type { TextPiece } from '../client/text-assembler.js';
+import { plainText } from './plain-text.js';
+import { Spinner } from './spinner.js';
+import type { TerminalIo } from './terminal-io.js';
+
+const DEFAULT_WIDTH = 100;
+
+/** The answer goes to stdout, everything about it to stderr. Nothing that is shown can steer the terminal. */
+export class AskView {
+  readonly #io: TerminalIo;
+  readonly #spinner: Spinner;
+  readonly #quiet: boolean;
+  #atLineStart = true;
+  #shown = false;
+  /** The first half of a character whose second half has not come yet. */
+  #half = '';
+
+  /** `quiet`: the answer's text is not shown. */
+  constructor(io: TerminalIo, { quiet }: { quiet: boolean }) {
+    this.#io = io;
+    this.#quiet = quiet;
+    this.#spinner = new Spinner(io.stderr);
+  }
+
+  get width(): number {
+    return this.#io.stderr.columns ?? DEFAULT_WIDTH;
+  }
+
+  /** Whether any of the answer was shown. */
+  get shown(): boolean {
+    return this.#shown;
+  }
+
+  waiting(text: string): void {
+    if (this.#atLineStart) this.#spinner.show(text);
+  }
+
+  piece({ change, complete }: TextPiece): void {
+    this.text(addition(change));
+    if (complete) this.#endLine();
+  }
+
+  text(text: string): void {
+    if (this.#quiet || text === '') return;
+    const whole = this.#half + text;
+    this.#half = /[\ud800-\udbff]$/u.exec(whole)?.[0] ?? '';
+    const plain = plainText(whole.slice(0, whole.length - this.#half.length));
+    if (plain === '') return;
+    this.#spinner.hide();
+    this.#io.stdout.write(plain);
+    this.#shown = true;
+    this.#atLineStart = plain.endsWith('\n');
+  }
+
+  /** A line beside the answer. Its control characters are removed as well. */
+  line(text: string): void {
+    this.#spinner.hide();
+    this.#endLine();
+    this.#io.stderr.write(`${plainText(text)}\n`);
+  }
+
+  close(): void {
+    this.#spinner.hide();
+    this.#endLine();
+  }
+
+  #endLine(): void {
+    if (this.#atLineStart) return;
+    this.#io.stdout.write('\n');
+    this.#atLineStart = true;
+  }
+}
+
+/** What cannot be taken back from a terminal is followed by what takes its place. */
+function addition(change: TextPiece['change']): string {
+  if (change.kind === 'append') return change.text;
+  const { text, previous } = change;
+  if (text.startsWith(previous)) return text.slice(previous.length);
+  return previous.startsWith(text) ? '' : `\n${text}`;
+}

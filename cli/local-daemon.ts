@@ -1,0 +1,58 @@
+import { request as httpRequest } from 'node:http';
+import { CompanionError } from '../protocol/error-codes.js';
+import { errorBodySchema } from '../protocol/rest.js';
+import { NoDaemonError } from './no-daemon-error.js';
+
+export interface LocalRequest {
+  /** See `localSocketPath`. */
+  socketPath: string;
+  method: 'GET' | 'POST' | 'DELETE';
+  /** With its query. */
+  path: string;
+  /** Sent as JSON. */
+  body?: object;
+}
+
+const TIMEOUT_MS = 30_000;
+
+/**
+ * Asks the daemon over its local socket, which needs no credential, and resolves with the JSON of its answer. Rejects
+ * with `NoDaemonError` when nobody listens, and with the daemon's own error as `CompanionError`.
+ */
+export async function askDaemon(request: LocalRequest): Promise<unknown> {
+  const text = await exchange(request);
+  const answer = parseJson(text);
+  const failure = errorBodySchema.safeParse(answer);
+  if (!failure.success) return answer;
+  const { code, message, details } = failure.data.error;
+  throw new CompanionError(code, message, details);
+}
+
+function exchange({ socketPath, method, path, body }: LocalRequest): Promise<string> {
+  const text = body === undefined ? undefined : JSON.stringify(body);
+  const headers = { Host: 'localhost', ...(text !== undefined && { 'Content-Type': 'application/json' }) };
+  return new Promise((resolve, reject) => {
+    const request = httpRequest({ socketPath, method, path, headers, timeout: TIMEOUT_MS }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('error', reject);
+      response.on('end', () => resolve(Buffer.concat(chunks).toString()));
+    });
+    request.on('timeout', () => request.destroy(new CompanionError('TIMEOUT', 'The daemon does not answer.')));
+    request.on('error', (error: NodeJS.ErrnoException) => {
+      reject(isNobody(error) ? new NoDaemonError(socketPath) : error);
+    });
+    request.end(text);
+  });
+}
+
+/** There is no socket, or the daemon that made it is gone. */
+const isNobody = ({ code }: NodeJS.ErrnoException) => code === 'ENOENT' || code === 'ECONNREFUSED';
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new CompanionError('INTERNAL_ERROR', 'The daemon’s answer is not JSON.');
+  }
+}

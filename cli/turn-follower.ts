@@ -1,0 +1,174 @@
+import type { EventData } from '../protocol/events.js';
+import type { AnswerData, PositionedData } from '../protocol/server-frames.js';
+import type { ClientEvent, UnplacedFrame } from '../client/server-frame.js';
+import { TextAssembler, type TextPiece } from '../client/text-assembler.js';
+
+/** How a prompt ended. */
+export interface TurnEnd {
+  subtype: string;
+  isError: boolean;
+  result: string;
+  /** US dollars; null when it is not known. */
+  cost: number | null;
+  durationMs: number;
+}
+
+export interface TurnWatcher {
+  onStart: () => void;
+  onPiece: (piece: TextPiece) => void;
+  onThinking: () => void;
+  onToolUse: (data: EventData<'toolUse'>) => void;
+  onToolResult: (data: EventData<'toolResult'>) => void;
+  onPermission: (data: EventData<'permissionRequest'>) => void;
+  onResolved: (data: EventData<'permissionResolved'>) => void;
+  /** The session has trouble of its own, and may go on. */
+  onTrouble: (message: string) => void;
+  onEnd: (end: TurnEnd) => void;
+}
+
+type Item =
+  | { kind: 'event'; event: ClientEvent }
+  | { kind: 'frame'; frame: UnplacedFrame }
+  | { kind: 'reset'; reset: AnswerData<'reset'> };
+
+/** Picks the turn of one prompt out of what happens in its session. */
+export class TurnFollower {
+  readonly #watcher: TurnWatcher;
+  readonly #assembler: TextAssembler;
+  #prompt: { sessionId: string; promptId: string } | undefined;
+  #state: 'unknown' | 'queued' | 'running' | 'ended' = 'unknown';
+  /** What came before the daemon's answer was read. */
+  #early: Item[] = [];
+  #lastText = '';
+
+  constructor(watcher: TurnWatcher) {
+    this.#watcher = watcher;
+    this.#assembler = new TextAssembler((piece) => {
+      if (piece.streamType === 'assistant_message') watcher.onPiece(piece);
+    });
+  }
+
+  /** The prompt has begun and has not ended. */
+  get running(): boolean {
+    return this.#state === 'running';
+  }
+
+  follow(prompt: { sessionId: string; promptId: string }): void {
+    this.#prompt = prompt;
+    this.#state = 'queued';
+    const early = this.#early;
+    this.#early = [];
+    for (const item of early) this.take(item);
+  }
+
+  take(item: Item): void {
+    if (this.#state === 'unknown') {
+      this.#early.push(item);
+      return;
+    }
+    if (this.#state === 'ended' || sessionOf(item) !== this.#prompt?.sessionId) return;
+    if (item.kind === 'event') this.#event(item.event);
+    else if (item.kind === 'frame') this.#frame(item.frame);
+    else this.#reset(item.reset);
+  }
+
+  /** The prompt was cancelled before it began: no event tells. */
+  cancelled(): void {
+    this.#end({ subtype: 'cancelled', isError: true, result: '', cost: null, durationMs: 0 });
+  }
+
+  #event(event: ClientEvent): void {
+    if (this.#state === 'queued') this.#queuedEvent(event);
+    else this.#runningEvent(event);
+  }
+
+  #queuedEvent(event: ClientEvent): void {
+    if (event.type === 'humanMessage' && event.data.promptId === this.#prompt?.promptId) {
+      this.#state = 'running';
+      this.#watcher.onStart();
+    }
+    // A prompt of which the child never heard.
+    if (event.type === 'streamComplete') this.#completed(event.data);
+    if (event.type === 'sessionStatus') this.#statusWhileQueued(event.data);
+  }
+
+  #statusWhileQueued({ status, reason }: EventData<'sessionStatus'>): void {
+    if (status === 'closed') this.cancelled();
+    if (status === 'error') this.#end({ ...LOST, subtype: 'error', result: reason ?? '' });
+  }
+
+  #runningEvent(event: ClientEvent): void {
+    const watcher = this.#watcher;
+    switch (event.type) {
+      case 'assistantMessage':
+        return this.#message(event.data);
+      case 'toolUse':
+        return watcher.onToolUse(event.data);
+      case 'toolResult':
+        return watcher.onToolResult(event.data);
+      case 'permissionRequest':
+        return watcher.onPermission(event.data);
+      case 'permissionResolved':
+        return watcher.onResolved(event.data);
+      case 'streamComplete':
+        return this.#completed(event.data);
+      case 'error':
+        return watcher.onTrouble(event.data.message);
+      case 'humanMessage':
+      case 'systemInit':
+      case 'sessionStatus':
+        return undefined;
+    }
+  }
+
+  #frame(frame: UnplacedFrame): void {
+    if (this.#state !== 'running') return;
+    if (frame.type === 'streamData') this.#delta(frame.data);
+    if (frame.type === 'permissionRequest') this.#watcher.onPermission(frame.data);
+  }
+
+  #delta(data: PositionedData<'streamData'>): void {
+    if (data.parentToolUseId !== undefined) return;
+    if (data.streamType === 'thinking') this.#watcher.onThinking();
+    this.#assembler.delta(data);
+  }
+
+  /** What subagents say is theirs: their tools are shown, their words are not. */
+  #message(data: EventData<'assistantMessage'>): void {
+    if (data.parentToolUseId !== undefined) return;
+    this.#assembler.message(data);
+    if (data.content[0]?.type !== 'text') return;
+    this.#lastText = this.#assembler.text(data.messageId, data.blockIndex) ?? this.#lastText;
+  }
+
+  #completed({ promptId, steered, ...data }: EventData<'streamComplete'>): void {
+    const own = this.#prompt?.promptId;
+    if (own === undefined || (promptId !== own && !steered?.includes(own))) return;
+    const { subtype, isError, finalResult, cost = null, duration } = data;
+    // The event holds the last 8 KiB alone; the whole may be known from the message.
+    const isWhole = finalResult !== '' && this.#lastText.endsWith(finalResult);
+    const result = isWhole ? this.#lastText : finalResult;
+    this.#end({ subtype, isError, result, cost, durationMs: duration });
+  }
+
+  /** The end may be among what is lost. */
+  #reset({ snapshot }: AnswerData<'reset'>): void {
+    const { status, queueDepth } = snapshot.status;
+    if (queueDepth === 0 && ENDED.has(status)) this.#end({ ...LOST, subtype: 'lost' });
+    else for (const permission of snapshot.permissions) this.#frame({ type: 'permissionRequest', data: permission });
+  }
+
+  #end(end: TurnEnd): void {
+    if (this.#state === 'ended') return;
+    this.#state = 'ended';
+    this.#watcher.onEnd(end);
+  }
+}
+
+const ENDED: ReadonlySet<string> = new Set(['idle', 'hibernated', 'closed', 'error']);
+const LOST = { isError: true, result: '', cost: null, durationMs: 0 };
+
+function sessionOf(item: Item): string | undefined {
+  if (item.kind === 'event') return item.event.sessionId;
+  return item.kind === 'frame' ? item.frame.data.sessionId : item.reset.sessionId;
+}
