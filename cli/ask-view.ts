@@ -4,6 +4,8 @@ import { Spinner } from './spinner.js';
 import type { TerminalIo } from './terminal-io.js';
 
 const DEFAULT_WIDTH = 100;
+/** A terminal that says less does not know its width. */
+const MIN_WIDTH = 20;
 
 /** The answer goes to stdout, everything about it to stderr. Nothing that is shown can steer the terminal. */
 export class AskView {
@@ -23,7 +25,8 @@ export class AskView {
   }
 
   get width(): number {
-    return this.#io.stderr.columns ?? DEFAULT_WIDTH;
+    const columns = this.#io.stderr.columns ?? 0;
+    return columns >= MIN_WIDTH ? columns : DEFAULT_WIDTH;
   }
 
   /** Whether any of the answer was shown. */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ClientInput } from '../protocol/client-frames.js';
 import type { EventData } from '../protocol/events.js';
 import { tellingField } from './tool-line.js';
@@ -6,10 +6,7 @@ import { tellingField } from './tool-line.js';
 type Request = EventData<'permissionRequest'>;
 
 /** What a person, or what stands for one, says to a request. */
-export type PermissionReply = Pick<
-  ClientInput<'permission'>,
-  'response' | 'remember' | 'answers' | 'message'
->;
+export type PermissionReply = Pick<ClientInput<'permission'>, 'response' | 'remember' | 'answers' | 'message'>;
 
 export interface Question {
   text: string;
@@ -45,7 +42,8 @@ export function replyOf(request: Request, keys: readonly string[]): PermissionRe
   return answered(asked, (index) => Number(keys[index]) - 1);
 }
 
-const NOBODY = 'Nobody is at the terminal to be asked, so the answer is no. Run the command in a terminal, or with --yes.';
+const NOBODY =
+  'Nobody is at the terminal to be asked, so the answer is no. Run the command in a terminal, or with --yes.';
 
 /** The reply where nobody can be asked. A question is answered with its first option when everything is allowed. */
 export function standingReply(request: Request, { yes }: { yes: boolean }): PermissionReply {

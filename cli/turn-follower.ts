@@ -1,7 +1,7 @@
-import type { EventData } from '../protocol/events.js';
-import type { AnswerData, PositionedData } from '../protocol/server-frames.js';
 import type { ClientEvent, UnplacedFrame } from '../client/server-frame.js';
 import { TextAssembler, type TextPiece } from '../client/text-assembler.js';
+import type { EventData } from '../protocol/events.js';
+import type { AnswerData, PositionedData } from '../protocol/server-frames.js';
 
 /** How a prompt ended. */
 export interface TurnEnd {
@@ -99,26 +99,13 @@ export class TurnFollower {
 
   #runningEvent(event: ClientEvent): void {
     const watcher = this.#watcher;
-    switch (event.type) {
-      case 'assistantMessage':
-        return this.#message(event.data);
-      case 'toolUse':
-        return watcher.onToolUse(event.data);
-      case 'toolResult':
-        return watcher.onToolResult(event.data);
-      case 'permissionRequest':
-        return watcher.onPermission(event.data);
-      case 'permissionResolved':
-        return watcher.onResolved(event.data);
-      case 'streamComplete':
-        return this.#completed(event.data);
-      case 'error':
-        return watcher.onTrouble(event.data.message);
-      case 'humanMessage':
-      case 'systemInit':
-      case 'sessionStatus':
-        return undefined;
-    }
+    if (event.type === 'assistantMessage') this.#message(event.data);
+    else if (event.type === 'toolUse') watcher.onToolUse(event.data);
+    else if (event.type === 'toolResult') watcher.onToolResult(event.data);
+    else if (event.type === 'permissionRequest') watcher.onPermission(event.data);
+    else if (event.type === 'permissionResolved') watcher.onResolved(event.data);
+    else if (event.type === 'streamComplete') this.#completed(event.data);
+    else if (event.type === 'error') watcher.onTrouble(event.data.message);
   }
 
   #frame(frame: UnplacedFrame): void {

@@ -1,7 +1,7 @@
 /** The only reader of the environment and of `COMPANION_HOME/config.json`. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { childEnvironment } from './child-environment.js';
 import { homeSchema, type Settings, settingsSchema } from './settings.js';
 

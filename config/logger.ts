@@ -1,37 +1,79 @@
 import { join } from 'node:path';
-import winston from 'winston';
 import type { LOG_LEVELS } from './settings.js';
 
+type Level = (typeof LOG_LEVELS)[number];
+
 export interface LoggerOptions {
-  level: (typeof LOG_LEVELS)[number];
+  level: Level;
   /** `COMPANION_HOME/logs`. */
   folder: string;
 }
 
-export interface Logger {
-  info(message: string, fields?: Record<string, unknown>): void;
-  warn(message: string, fields?: Record<string, unknown>): void;
-  error(message: string, fields?: Record<string, unknown>): void;
-  debug(message: string, fields?: Record<string, unknown>): void;
+type Write = (message: string, fields?: Record<string, unknown>) => void;
+
+export interface Logger extends Readonly<Record<Level, Write>> {
+  /** Begins to write what was logged up to now and from now on. */
+  open(): Promise<void>;
   /** Resolves when all has been written. */
+  close(): Promise<void>;
+}
+
+interface Entry extends Record<string, unknown> {
+  level: Level;
+  message: string;
+  timestamp: string;
+}
+
+/** Field names whose values are never written, whoever passes them. */
+const SECRET = /token|secret|password|authorization|credential|prompt$|content$|cookie/i;
+
+const redacted = (fields: Record<string, unknown>): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, SECRET.test(key) ? '(not logged)' : value]));
+
+/**
+ * JSON lines in rotated files that only the owner may read; warnings and worse on stderr as well. The library behind it
+ * is loaded by `open`, after the daemon serves: what is logged before waits for it in memory.
+ */
+export function createLogger({ level, folder }: LoggerOptions): Logger {
+  const waiting: Entry[] = [];
+  let sink: Sink | undefined;
+  const write =
+    (severity: Level): Write =>
+    (message, fields = {}) => {
+      const entry = { ...redacted(fields), level: severity, message, timestamp: new Date().toISOString() };
+      if (sink) sink.log(entry);
+      else waiting.push(entry);
+    };
+  const open = async () => {
+    sink ??= await openSink({ level, folder });
+    for (const entry of waiting.splice(0)) sink.log(entry);
+  };
+  return {
+    error: write('error'),
+    warn: write('warn'),
+    info: write('info'),
+    debug: write('debug'),
+    open,
+    close: async () => {
+      await open();
+      await sink?.close();
+    },
+  };
+}
+
+interface Sink {
+  log(entry: Entry): void;
   close(): Promise<void>;
 }
 
 const FILE_BYTES = 10 * 1024 * 1024;
 const FILES = 5;
-/** Field names whose values are never written, whoever passes them. */
-const SECRET = /token|secret|password|authorization|credential|prompt$|content$|cookie/i;
 
-const redact = winston.format((entry) => {
-  for (const key of Object.keys(entry)) if (SECRET.test(key)) entry[key] = '(not logged)';
-  return entry;
-});
-
-/** JSON lines in rotated files that only the owner may read; warnings and worse on stderr as well. */
-export function createLogger({ level, folder }: LoggerOptions): Logger {
+async function openSink({ level, folder }: LoggerOptions): Promise<Sink> {
+  const { default: winston } = await import('winston');
   const logger = winston.createLogger({
     level,
-    format: winston.format.combine(redact(), winston.format.timestamp(), winston.format.json()),
+    format: winston.format.json(),
     transports: [
       new winston.transports.File({
         filename: join(folder, 'companion.log'),
@@ -43,14 +85,10 @@ export function createLogger({ level, folder }: LoggerOptions): Logger {
       new winston.transports.Console({ level: 'warn', stderrLevels: ['error', 'warn'] }),
     ],
   });
-  const log = (severity: string) => (message: string, fields?: Record<string, unknown>) => {
-    logger.log(severity, message, fields);
-  };
+  // A disk that is full must not end the daemon: what cannot be logged is lost.
+  logger.on('error', () => {});
   return {
-    info: log('info'),
-    warn: log('warn'),
-    error: log('error'),
-    debug: log('debug'),
+    log: (entry) => logger.log(entry),
     close: () =>
       new Promise((resolve) => {
         logger.once('finish', () => resolve());

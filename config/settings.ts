@@ -2,7 +2,7 @@
 import { isIP } from 'node:net';
 import { homedir, totalmem } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { modelSchema, permissionModeSchema } from '../protocol/scalars.js';
 
 const MIB = 1024 * 1024;

@@ -1,5 +1,5 @@
 /** What a client may send over the WebSocket: one schema for the `data` of each frame type. */
-import { z } from 'zod';
+import * as z from 'zod';
 import {
   attachmentsSchema,
   claudeSessionIdSchema,

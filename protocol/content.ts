@@ -1,5 +1,5 @@
 /** Content blocks as the wire carries them. */
-import { z } from 'zod';
+import * as z from 'zod';
 
 const textBlockSchema = z.object({ type: z.literal('text'), text: z.string() });
 const thinkingBlockSchema = z.object({ type: z.literal('thinking'), text: z.string() });

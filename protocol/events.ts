@@ -1,5 +1,5 @@
 /** The durable events: the schema of each one's `data`. Clients parse with these; the daemon uses their types. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { contentBlockSchema, usageSchema } from './content.js';
 import { errorCodeSchema, errorDetailsSchema } from './error-codes.js';
 import { sessionStatusSchema, timestampSchema } from './scalars.js';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { CLIENT_FRAMES, type ClientFrame, type ClientFrameType } from './client-frames.js';
 import { CompanionError, invalid } from './error-codes.js';
 

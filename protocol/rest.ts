@@ -1,5 +1,5 @@
 /** Bodies and queries of the REST interface. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { streamOptionsSchema } from './client-frames.js';
 import { errorCodeSchema, errorDetailsSchema } from './error-codes.js';
 import { fieldSchema, jsonObjectSchema, requiredFieldSchema, sessionStatusSchema, timestampSchema } from './scalars.js';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { MAX_ATTACHMENTS_BYTES, MAX_FIELD_BYTES, MAX_PROMPT_BYTES } from './limits.js';
 
 /** Bytes that a string takes as UTF-8, without encoding it. */

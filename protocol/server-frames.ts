@@ -1,5 +1,5 @@
 /** Answers and positioned frames: everything a server sends besides durable events. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { contentBlockSchema, usageSchema } from './content.js';
 import { errorCodeSchema, errorDetailsSchema } from './error-codes.js';
 import { EVENTS } from './events.js';

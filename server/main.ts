@@ -26,7 +26,7 @@ async function main(): Promise<void> {
   process.stdout.write(`${JSON.stringify({ event: 'ready', url: server.url, pid: process.pid })}\n`);
   process.send?.('ready');
   log.info('ready', { url: server.url, pid: process.pid });
-  await server.probeClaude();
+  await Promise.all([log.open(), server.probeClaude()]);
 
   async function shutDown(): Promise<void> {
     const children = await server.close(CLOSE.restarting, 'restarting');

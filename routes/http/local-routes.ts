@@ -1,5 +1,5 @@
 import { Router } from 'express';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { RouteServices } from '../route-services.js';
 import { parseInput } from './parse-input.js';
 

@@ -39,6 +39,7 @@ export const answerStatus = ({ connection, requestId }: RequestContext, data: Ev
 export function answerError(context: RequestContext, thrown: unknown): void {
   const { connection, requestId } = context;
   if (thrown instanceof CompanionError) {
+    connection.services.log.info('frame refused', { requestId, code: thrown.code, field: thrown.details?.field });
     answer(context, 'error', errorData(thrown));
     return;
   }

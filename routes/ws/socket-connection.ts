@@ -95,6 +95,9 @@ async function welcome(connection: ConnectionContext): Promise<void> {
   delivery.start();
 }
 
+/** Too many, and of too little news, for a log. */
+const QUIET: ReadonlySet<string> = new Set(['ack', 'ping']);
+
 /** Handles a frame; resolves when the next ordered one may be looked at. */
 function receive(connection: ConnectionContext, text: string, before: Promise<void>): Promise<void> {
   const parsed = parseClientFrame(text);
@@ -104,6 +107,9 @@ function receive(connection: ConnectionContext, text: string, before: Promise<vo
     return before;
   }
   const { frame } = parsed;
+  const { log } = connection.services;
+  const level = QUIET.has(frame.type) ? 'debug' : 'info';
+  log[level]('frame', { type: frame.type, requestId: frame.requestId, deviceId: connection.device.deviceId });
   const handled = before.then(() => handleFrame(context, frame)).catch((error: unknown) => answerError(context, error));
   return ORDERED.has(frame.type) ? handled : before;
 }

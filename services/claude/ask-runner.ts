@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { CompanionError } from '../../protocol/error-codes.js';
 import type { AnswerData } from '../../protocol/server-frames.js';
 import { settingsOf } from './cli-arguments.js';

@@ -2,7 +2,7 @@
  * The lines of the CLI's stream-json output that this daemon understands, as far as it needs them. Seen with
  * Claude Code 2.1.197 and 2.1.329; unknown types, subtypes and fields are passed over.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 
 const parent = z.string().nullish();
 const usage = z.record(z.string(), z.unknown());

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { type Adapter, Low } from 'lowdb';
-import { z } from 'zod';
+import * as z from 'zod';
 
 const pushRegistrationSchema = z.object({
   token: z.string(),

@@ -51,6 +51,7 @@ export class ChildKeeper {
         this.#attempt('end the child', async () => this.child?.end());
         return;
       case 'sendMessage':
+        this.#log('prompt given', { promptId: effect.promptId, requestId: effect.requestId });
         this.child?.sendMessage(effect.message);
         return;
       case 'answerPermission':
@@ -83,6 +84,7 @@ export class ChildKeeper {
       return;
     }
     this.child = adopted;
+    this.#log('child adopted', { pid: adopted.pid });
     const { inputTorn } = adopted;
     await this.#options.step((state, now) => onChildAdopted(state, { inputTorn }, now));
     ready();
@@ -105,6 +107,7 @@ export class ChildKeeper {
     try {
       const child = await launcher.start(startOptions(record(), listener));
       this.child = child;
+      this.#log('child started', { pid: child.pid });
       await step((state, now) => onChildStarted(state, child.childId, now));
       ready();
     } catch (error) {
@@ -137,6 +140,7 @@ export class ChildKeeper {
       onExit: (exit, cut) => {
         const told = known.then(() => {
           this.child = undefined;
+          this.#log('child ended', { code: exit.code, signal: exit.signal });
           return this.#options.step((state, now) => onChildExited(state, { exit, cut }, now));
         });
         told.catch((error: Error) =>
@@ -164,6 +168,10 @@ export class ChildKeeper {
       if (name !== undefined) names.set(fact.toolId, name);
     }
     return names;
+  }
+
+  #log(message: string, fields: Record<string, unknown>): void {
+    this.#options.log.info(message, { sessionId: this.#options.record().sessionId, ...fields });
   }
 
   #attempt(what: string, action: () => Promise<void> | undefined): void {

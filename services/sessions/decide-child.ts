@@ -2,7 +2,7 @@
 import type { ChildExit, CutBlock } from '../ports/claude.js';
 import type { PermissionRecord, PromptRecord } from '../ports/records.js';
 import { onBlockCut } from './decide-blocks.js';
-import { messageOf, settle, startChild } from './dispatch.js';
+import { give, settle, startChild } from './dispatch.js';
 import { Draft, type Step } from './draft.js';
 import { resolvePermission } from './permission-requests.js';
 import { givenPrompts, queuedPrompts, type SessionState } from './session-state.js';
@@ -40,7 +40,7 @@ export function onTornChildRead(state: SessionState, inMessage: boolean, now: nu
 
 /** A living child ignores a uuid that it knows, so a prompt that may not have reached it is simply given again. */
 function resend(draft: Draft, prompt: PromptRecord): void {
-  if (prompt.state === 'dispatching') draft.effect({ kind: 'sendMessage', message: messageOf(prompt) });
+  if (prompt.state === 'dispatching') give(draft, prompt);
 }
 
 export function onStartFailed(state: SessionState, message: string, now: number): Step {

@@ -49,7 +49,13 @@ export function dispatch(draft: Draft, prompt: PromptRecord): void {
   draft.putPrompt({ ...prompt, state: 'dispatching', announced: true });
   if (!draft.state.turn) draft.update({ turn: newTurn(draft.now) });
   if (!prompt.announced) announce(draft, prompt);
-  draft.effect({ kind: 'sendMessage', message: messageOf(prompt) });
+  give(draft, prompt);
+}
+
+/** Writes a prompt to the child: for the first time, or again to one that ignores what it has. */
+export function give(draft: Draft, prompt: PromptRecord): void {
+  const { promptId, requestId } = prompt;
+  draft.effect({ kind: 'sendMessage', message: messageOf(prompt), promptId, requestId });
 }
 
 function announce(draft: Draft, { uuid, promptId, device, text, attachments }: PromptRecord): void {
@@ -63,8 +69,7 @@ function announce(draft: Draft, { uuid, promptId, device, text, attachments }: P
   draft.updateRecord({ messageCount: draft.state.record.messageCount + 1 });
 }
 
-/** A prompt as the CLI is given it. */
-export function messageOf({ uuid, text, attachments }: PromptRecord): UserMessage {
+function messageOf({ uuid, text, attachments }: PromptRecord): UserMessage {
   const images = attachments.map(({ mediaType, data }) => ({ type: 'image' as const, mediaType, data }));
   return { uuid, content: text === '' ? images : [{ type: 'text', text }, ...images] };
 }

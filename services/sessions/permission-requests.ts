@@ -1,5 +1,5 @@
 /** Permission requests, questions and plans: how they are asked and what a person's answer means. */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ClientData } from '../../protocol/client-frames.js';
 import { CompanionError, invalid } from '../../protocol/error-codes.js';
 import type { EventData } from '../../protocol/events.js';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 const ruleSchema = z.object({ toolName: z.string(), ruleContent: z.string().optional() });
 const updateSchema = z.union([

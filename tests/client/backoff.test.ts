@@ -8,7 +8,9 @@ const almostOne = 0.999_999;
 
 describe('the delay before the next try', () => {
   test('doubles its bound with each attempt, up to the greatest', () => {
-    const bounds = [1, 2, 3, 7, 8, 100].map((attempt) => backoffDelay({ attempt, ...backoff, random: () => almostOne }));
+    const bounds = [1, 2, 3, 7, 8, 100].map((attempt) =>
+      backoffDelay({ attempt, ...backoff, random: () => almostOne }),
+    );
     expect(bounds).toEqual([249, 499, 999, 15_999, 29_999, 29_999]);
   });
 
@@ -26,23 +28,23 @@ describe('the delay before the next try', () => {
 });
 
 describe('what follows the end of a connection', () => {
-  const after = (code: number, facts: { attempt?: number; openMs?: number; httpStatus?: number } = {}) => {
+  const next = (code: number, facts: { attempt?: number; openMs?: number; httpStatus?: number } = {}) => {
     const { attempt = 0, openMs = 60_000, httpStatus } = facts;
     const end = { code, reason: '', ...(httpStatus !== undefined && { httpStatus }) };
     return afterConnection({ end, attempt, openMs, backoff, random: () => almostOne });
   };
 
   test.each([1001, 1012])('close code %d is followed by a try at once', (code) => {
-    expect(after(code)).toEqual({ kind: 'retry', attempt: 1, delayMs: 0 });
+    expect(next(code)).toEqual({ kind: 'retry', attempt: 1, delayMs: 0 });
   });
 
   test('a daemon that says again and again that it restarts is not met with a busy loop', () => {
-    expect(after(1012, { attempt: 3, openMs: 10 })).toEqual({ kind: 'retry', attempt: 4, delayMs: 1999 });
+    expect(next(1012, { attempt: 3, openMs: 10 })).toEqual({ kind: 'retry', attempt: 4, delayMs: 1999 });
   });
 
   test('a connection that held begins the counting anew', () => {
-    expect(after(1006, { attempt: 9 })).toEqual({ kind: 'retry', attempt: 1, delayMs: 249 });
-    expect(after(1006, { attempt: 9, openMs: 10 })).toMatchObject({ attempt: 10 });
+    expect(next(1006, { attempt: 9 })).toEqual({ kind: 'retry', attempt: 1, delayMs: 249 });
+    expect(next(1006, { attempt: 9, openMs: 10 })).toMatchObject({ attempt: 10 });
   });
 
   test.each([
@@ -51,10 +53,10 @@ describe('what follows the end of a connection', () => {
     [1006, { httpStatus: 401 }, 'unauthorized'],
     [1006, { httpStatus: 403 }, 'forbidden'],
   ])('close code %d with %j is no reason to try again', (code, facts, reason) => {
-    expect(after(code, facts)).toMatchObject({ kind: 'stop', error: { reason } });
+    expect(next(code, facts)).toMatchObject({ kind: 'stop', error: { reason } });
   });
 
   test.each([1006, 1009, 1011, 1013, 4408, 4413, 4429, 4999])('close code %d is followed by another try', (code) => {
-    expect(after(code)).toMatchObject({ kind: 'retry' });
+    expect(next(code)).toMatchObject({ kind: 'retry' });
   });
 });

@@ -209,8 +209,8 @@ function playDaemon(first: RoughConnection) {
     const index = current.received.findIndex(({ type }) => type === 'subscribe');
     const [request] = index < 0 ? [] : current.received.splice(index, 1);
     if (!request) return false;
-    const { cursors } = request.data as { cursors?: Record<string, { seq: number }> };
-    const from = cursors?.['s']?.seq ?? head;
+    const { cursors } = request.data as { cursors?: { s?: { seq: number } } };
+    const from = cursors?.s?.seq ?? head;
     current.subscribed(request as never, [replay(from, head)]);
     sendFrom(from);
     return true;

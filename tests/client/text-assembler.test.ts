@@ -31,7 +31,9 @@ function assemble() {
 /** Stretches of a text that together cover it from the start: each may begin anywhere in what came before it. */
 const cutText = fc.string({ unit: 'binary', maxLength: 200 }).chain((text) =>
   fc
-    .array(fc.record({ back: fc.double({ min: 0, max: 1, noNaN: true }), length: fc.nat({ max: 40 }), again: fc.nat(3) }))
+    .array(
+      fc.record({ back: fc.double({ min: 0, max: 1, noNaN: true }), length: fc.nat({ max: 40 }), again: fc.nat(3) }),
+    )
     .map((steps) => {
       const stretches: { offset: number; text: string }[] = [];
       let known = 0;

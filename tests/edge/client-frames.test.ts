@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from '@jest/globals';
-import { z } from 'zod';
+import * as z from 'zod';
 import { CLIENT_FRAMES, type ClientFrameType } from '../../protocol/client-frames.js';
 import type { SessionId } from '../../protocol/scalars.js';
 import { waitUntil } from '../support/wait-until.js';
@@ -70,8 +70,9 @@ function example(schema: Schema, name = ''): unknown {
       return true;
     case 'string':
     case undefined:
-      return exampleText(schema, name);
+      break;
   }
+  return exampleText(schema, name);
 }
 
 const exampleFields = (properties: Record<string, Schema>) =>

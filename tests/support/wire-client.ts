@@ -34,7 +34,8 @@ export interface WireClient {
   /** Resolves with the close code. */
   readonly closed: Promise<number>;
   send<T extends ClientFrameType>(type: T, data: ClientInput<T>, requestId?: string): string;
-  sendRaw(text: string | Buffer): void;
+  /** `binary: false` sends a buffer as text, `fin: false` leaves the frame open for more. */
+  sendRaw(text: string | Buffer, options?: { binary?: boolean; fin?: boolean }): void;
   /** Sends and waits for the one frame with its request id. */
   request<T extends ClientFrameType>(type: T, data: ClientInput<T>, requestId?: string): Promise<Frame>;
   /** The first frame that matches, among those that have come or will come, from `from` on. */
@@ -85,7 +86,7 @@ function attach(socket: WebSocket): WireClient {
       socket.send(JSON.stringify({ type, requestId, timestamp: new Date().toISOString(), data }));
       return requestId;
     },
-    sendRaw: (text) => socket.send(text),
+    sendRaw: (text, options = {}) => socket.send(text, options),
     request: (type, data, requestId) => {
       const from = frames.length;
       const id = client.send(type, data, requestId);

@@ -77,7 +77,10 @@ export class RoughConnection {
   }
 
   /** A durable event; `streamComplete` whose result is `result <seq>` unless told. */
-  event(seq: number, { sessionId = 's', epoch = 'e1', type = 'streamComplete', data, replayed }: EventParts = {}): void {
+  event(
+    seq: number,
+    { sessionId = 's', epoch = 'e1', type = 'streamComplete', data, replayed }: EventParts = {},
+  ): void {
     const marks = replayed ? { _queued: true, _queuedAt: now(), _originalTimestamp: now() } : {};
     this.frame(type, data ?? completion(sessionId, seq), { sessionId, seq, epoch, ...marks });
   }

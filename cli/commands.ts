@@ -1,0 +1,112 @@
+import { resolve } from 'node:path';
+import * as z from 'zod';
+import { healthSchema, type SessionView, sessionViewSchema } from '../protocol/rest.js';
+import { ask } from './ask.js';
+import { askDaemon, type LocalRequest } from './local-daemon.js';
+import { plainLine, plainText } from './plain-text.js';
+import type { TerminalIo } from './terminal-io.js';
+
+/** What a command has found out: the document for `--json`, what a person reads instead, and the exit code. */
+export interface Report {
+  json: unknown;
+  text: string;
+  exitCode: number;
+}
+
+export interface CommandContext {
+  socketPath: string;
+  io: TerminalIo;
+  /** A program reads the output. */
+  json: boolean;
+}
+
+const say = (json: unknown, text: string, exitCode = 0): Report => ({ json, text, exitCode });
+
+export interface AskFlags {
+  dir?: string;
+  model?: string;
+  new?: boolean;
+  yes?: boolean;
+}
+
+/** The answer itself goes to stdout while it comes. */
+export async function askCommand(context: CommandContext, prompt: string, flags: AskFlags): Promise<Report> {
+  const outcome = await ask({
+    prompt,
+    directory: resolve(flags.dir ?? '.'),
+    isNew: flags.new ?? false,
+    yes: flags.yes ?? false,
+    quiet: context.json,
+    socketPath: context.socketPath,
+    io: context.io,
+    ...(flags.model !== undefined && { model: flags.model }),
+  });
+  const { sessionId, promptId, subtype, isError, result, cost, durationMs } = outcome;
+  const json = { sessionId, promptId, subtype, isError, result, cost, durationMs };
+  return isError ? say(json, `The turn failed: ${plainLine(subtype, 60)}.`, 1) : say(json, '');
+}
+
+const sessionsSchema = z.object({ sessions: z.array(sessionViewSchema), total: z.int() });
+
+export async function sessionsCommand(context: CommandContext): Promise<Report> {
+  const answer = await get(context, '/api/sessions?limit=1000');
+  const { sessions } = sessionsSchema.parse(answer);
+  return say(answer, sessions.length === 0 ? 'No sessions.' : sessions.map(sessionLine).join('\n'));
+}
+
+const sessionLine = ({ sessionId, status, queueDepth, openPermissions, sessionName, workingDirectory }: SessionView) =>
+  [
+    plainLine(sessionId, 40),
+    status.padEnd(10),
+    plainText(workingDirectory),
+    ...(sessionName === undefined ? [] : [`"${plainLine(sessionName, 60)}"`]),
+    ...(queueDepth > 0 ? [`${queueDepth} queued`] : []),
+    ...(openPermissions > 0 ? [`${openPermissions} to be answered`] : []),
+  ].join('  ');
+
+export async function statusCommand(context: CommandContext): Promise<Report> {
+  const answer = await get(context, '/health');
+  const {
+    status,
+    version,
+    uptime_seconds: uptime,
+    active_sessions: active,
+    checks,
+    remedies = [],
+  } = healthSchema.parse(answer);
+  const lines = [
+    `${status}, version ${version}, up ${Math.round(uptime)} s, ${active} active sessions`,
+    ...Object.entries(checks).map(([name, state]) => `  ${name}: ${plainLine(state, 200)}`),
+    ...remedies.map((remedy) => `  ${plainText(remedy)}`),
+  ];
+  return say(answer, lines.join('\n'), status === 'unhealthy' ? 1 : 0);
+}
+
+export async function closeCommand(context: CommandContext, sessionId: string): Promise<Report> {
+  const path = `/api/sessions/${encodeURIComponent(sessionId)}`;
+  const answer = await askDaemon({ socketPath: context.socketPath, method: 'DELETE', path });
+  return say(answer, `Closed ${plainLine(sessionId, 100)}.`);
+}
+
+export async function tokenCommand(context: CommandContext): Promise<Report> {
+  const { token } = z.object({ token: z.string() }).parse(await post(context, { path: '/local/token' }));
+  if (!context.json) context.io.stderr.write('A new access token; the one before is void. It is not shown again:\n');
+  return say({ token }, token);
+}
+
+export async function stopCommand(context: CommandContext, { all }: { all: boolean }): Promise<Report> {
+  const answer = await post(context, { path: '/local/stop', body: { all } });
+  const { children } = z.object({ children: z.int() }).parse(answer);
+  return say(answer, `The daemon stops. ${whatOfChildren(children, all)}`);
+}
+
+function whatOfChildren(children: number, all: boolean): string {
+  if (children === 0) return 'No Claude session was running.';
+  const sessions = children === 1 ? '1 Claude session' : `${children} Claude sessions`;
+  return all ? `${sessions} ended with it.` : `${sessions} will be taken up by its next start.`;
+}
+
+const get = ({ socketPath }: CommandContext, path: string) => askDaemon({ socketPath, method: 'GET', path });
+
+const post = ({ socketPath }: CommandContext, { path, body = {} }: Pick<LocalRequest, 'path' | 'body'>) =>
+  askDaemon({ socketPath, method: 'POST', path, body });

@@ -1,0 +1,111 @@
+import { Command } from 'commander';
+import { loadHome } from '../config/load-config.js';
+import { localSocketPath } from '../config/local-socket-path.js';
+import { VERSION } from '../config/version.js';
+import { CompanionError } from '../protocol/error-codes.js';
+import { InterruptedError } from './ask-run.js';
+import {
+  type AskFlags,
+  askCommand,
+  type CommandContext,
+  closeCommand,
+  type Report,
+  sessionsCommand,
+  statusCommand,
+  stopCommand,
+  tokenCommand,
+} from './commands.js';
+import { NoDaemonError } from './no-daemon-error.js';
+import { plainText } from './plain-text.js';
+import type { TerminalIo } from './terminal-io.js';
+
+interface RunCliOptions {
+  /** Without the names of the interpreter and the program. */
+  args: readonly string[];
+  io: TerminalIo;
+  /** `COMPANION_HOME`, unless told. */
+  home?: string;
+}
+
+/**
+ * Runs one command. Resolves with the exit code: 0 for success, 1 when the command or its turn failed, 2 when no daemon
+ * answers, 130 when the person left. With `--json` stdout gets exactly one JSON document, also for a failure.
+ */
+export async function runCli({ args, io, home }: RunCliOptions): Promise<number> {
+  let exitCode = 0;
+  const program = createProgram(async (run, { json = false }) => {
+    const socketPath = localSocketPath(home ?? loadHome());
+    const report = await run({ socketPath, io, json }).catch(failureOf);
+    exitCode = report.exitCode;
+    show(report, { io, json });
+  });
+  program.configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: (text) => io.stderr.write(text) });
+  program.exitOverride();
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+  } catch (error) {
+    // Commander has said what was wrong with the arguments, or has shown the help that was asked for.
+    return (error as { exitCode?: number }).exitCode ?? 1;
+  }
+  return exitCode;
+}
+
+type Execute = (run: (context: CommandContext) => Promise<Report>, flags: { json?: boolean }) => Promise<void>;
+
+const JSON_FLAG = ['--json', 'print one JSON document on stdout'] as const;
+
+function createProgram(execute: Execute): Command {
+  const program = new Command('claude-companion').description('Speaks to the daemon on this machine.').version(VERSION);
+  addAsk(program, execute);
+  const add = (usage: string, description: string) =>
+    program
+      .command(usage)
+      .description(description)
+      .option(...JSON_FLAG);
+  add('sessions', 'list the sessions').action((flags) => execute(sessionsCommand, flags));
+  add('status', 'say how the daemon is').action((flags) => execute(statusCommand, flags));
+  add('close <sessionId>', 'end the child of a session and keep its record').action((sessionId: string, flags) =>
+    execute((context) => closeCommand(context, sessionId), flags),
+  );
+  add('token', 'make a new access token; the one before is void').action((flags) => execute(tokenCommand, flags));
+  add('stop', 'stop the daemon; running Claude sessions go on')
+    .option('--all', 'end the Claude sessions as well')
+    .action((flags: { json?: boolean; all?: boolean }) =>
+      execute((context) => stopCommand(context, { all: flags.all ?? false }), flags),
+    );
+  return program;
+}
+
+function addAsk(program: Command, execute: Execute): void {
+  program
+    .command('ask <prompt>')
+    .description('ask Claude in the session of a directory, and show the answer as it comes')
+    .option('--dir <directory>', 'the working directory (default: this one)')
+    .option('--model <model>', 'the model to use')
+    .option('--new', 'begin a new conversation')
+    .option('--yes', 'allow everything that Claude asks to do')
+    .option(...JSON_FLAG)
+    .action((prompt: string, flags: AskFlags & { json?: boolean }) =>
+      execute((context) => askCommand(context, prompt, flags), flags),
+    );
+}
+
+function show({ json, text, exitCode }: Report, { io, json: wantsJson }: { io: TerminalIo; json: boolean }): void {
+  if (wantsJson) io.stdout.write(`${JSON.stringify(json)}\n`);
+  else if (text !== '') (exitCode > 0 ? io.stderr : io.stdout).write(`${text}\n`);
+}
+
+function failureOf(error: unknown): Report {
+  const message = error instanceof Error ? error.message : String(error);
+  const { code, exitCode } = classify(error);
+  const details = error instanceof CompanionError ? error.details : undefined;
+  const advice = details?.suggestion === undefined ? '' : `\n${details.suggestion}`;
+  const json = { error: { code, message, ...(details && { details }) } };
+  return { json, text: plainText(`${message}${advice}`), exitCode };
+}
+
+function classify(error: unknown): { code: string; exitCode: number } {
+  if (error instanceof NoDaemonError) return { code: 'NO_DAEMON', exitCode: 2 };
+  if (error instanceof InterruptedError) return { code: 'INTERRUPTED', exitCode: 130 };
+  return { code: error instanceof CompanionError ? error.code : 'INTERNAL_ERROR', exitCode: 1 };
+}
