@@ -73,6 +73,5 @@ export const settingsSchema = z.object({
   LOG_LEVEL: z.enum(LOG_LEVELS, { error: `must be one of ${LOG_LEVELS.join(', ')}` }).default('info'),
 });
 export type Settings = z.infer<typeof settingsSchema>;
-export type SettingName = keyof Settings;
 
 export const homeSchema = absolutePath.default(() => join(homedir(), '.claude-companion'));

@@ -40,10 +40,8 @@ const nonEmptyPrompt = promptTextSchema.refine((text) => text.trim().length > 0,
 const promptOrAttachment = <T extends { prompt: string; attachments?: unknown[] | undefined }>(data: T) =>
   data.prompt.trim().length > 0 || (data.attachments?.length ?? 0) > 0;
 
-/** How a person answers a permission request, a question or a plan; a question's option label is allowed as well. */
-export const PERMISSION_ANSWERS = ['y', 'yes', 'allow', 'n', 'no', 'deny', 'a', 'always'] as const;
-
-export const permissionAnswerFields = {
+/** How a person answers a permission request, a question or a plan. */
+const permissionAnswerFields = {
   response: requiredFieldSchema,
   remember: z.boolean(),
   updatedInput: jsonObjectSchema.optional(),

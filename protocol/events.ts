@@ -112,6 +112,3 @@ export const EVENTS = {
 
 export type EventType = keyof typeof EVENTS;
 export type EventData<T extends EventType> = z.infer<(typeof EVENTS)[T]>;
-
-/** A durable event before it has a place in the journal; switch on `type` to know its `data`. */
-export type SessionEvent = { [T in EventType]: { type: T; data: EventData<T> } }[EventType];

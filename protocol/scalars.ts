@@ -19,11 +19,11 @@ export function utf8Length(text: string): number {
 const isLowSurrogate = (unit: number) => unit >= 0xdc00 && unit <= 0xdfff;
 
 /** Marks a rule about size, so that breaking it is `PAYLOAD_TOO_LARGE`. */
-export const TOO_LARGE = { tooLarge: true } as const;
+const TOO_LARGE = { tooLarge: true } as const;
 
 const fits = (text: string, max: number) => text.length * 3 <= max || utf8Length(text) <= max;
 
-export const boundedText = (max: number) =>
+const boundedText = (max: number) =>
   z.string().refine((text) => fits(text, max), { error: `must be at most ${max} bytes`, params: TOO_LARGE });
 
 /** Any text field: up to 64 KiB. */
@@ -76,11 +76,11 @@ export type ClaudeSessionId = z.infer<typeof claudeSessionIdSchema>;
 export const seqSchema = z.int().nonnegative();
 export const timestampSchema = z.iso.datetime({ precision: 3 });
 
-export const PERMISSION_MODES = ['default', 'acceptEdits', 'plan', 'auto', 'dontAsk', 'bypassPermissions'] as const;
+const PERMISSION_MODES = ['default', 'acceptEdits', 'plan', 'auto', 'dontAsk', 'bypassPermissions'] as const;
 export const permissionModeSchema = z.enum(PERMISSION_MODES);
 export type PermissionMode = z.infer<typeof permissionModeSchema>;
 
-export const SESSION_STATUSES = ['starting', 'idle', 'working', 'waiting', 'hibernated', 'closed', 'error'] as const;
+const SESSION_STATUSES = ['starting', 'idle', 'working', 'waiting', 'hibernated', 'closed', 'error'] as const;
 export const sessionStatusSchema = z.enum(SESSION_STATUSES);
 export type SessionStatus = z.infer<typeof sessionStatusSchema>;
 

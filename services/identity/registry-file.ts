@@ -26,7 +26,6 @@ const userSchema = z.object({
   /** SHA-256 of the owner's token, in hexadecimal. */
   tokenDigest: z.string().optional(),
 });
-export type UserEntry = z.infer<typeof userSchema>;
 
 const registrySchema = z.object({
   users: z.array(userSchema),

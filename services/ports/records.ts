@@ -1,5 +1,4 @@
 /** What the journal keeps about sessions, prompts and permission requests. Times are epoch milliseconds. */
-import type { StreamOptions } from '../../protocol/client-frames.js';
 import type { ContentBlock, Usage } from '../../protocol/content.js';
 import type { EventType } from '../../protocol/events.js';
 import type {
@@ -7,7 +6,6 @@ import type {
   ClaudeSessionId,
   DeviceId,
   PermissionId,
-  PermissionMode,
   PromptId,
   SessionId,
 } from '../../protocol/scalars.js';
@@ -158,5 +156,3 @@ export interface MessageRecord {
   model?: string;
   usage?: Usage;
 }
-
-export type { ClaudeSessionId, PermissionMode, StreamOptions };

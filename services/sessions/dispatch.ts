@@ -10,7 +10,7 @@ import { newTurn } from './turns.js';
 const MAX_BACKOFF_MS = 60_000;
 
 /** Waiting time before a child is started again after this many failures in a row, in milliseconds. */
-export const backoffMs = (failures: number): number =>
+const backoffMs = (failures: number): number =>
   failures === 0 ? 0 : Math.min(1000 * 2 ** (failures - 1), MAX_BACKOFF_MS);
 
 /** Does what can be done next: ends the child of a closed session, starts one that is needed, dispatches a prompt. */

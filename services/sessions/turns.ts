@@ -42,7 +42,7 @@ export function completeTurn(draft: Draft, prompts: PromptRecord[], outcome: Pro
 const byMode = (a: PromptRecord, b: PromptRecord) => Number(a.mode === 'steer') - Number(b.mode === 'steer');
 
 /** The end of a text, cut at a character, in bytes of UTF-8. */
-export function lastBytes(text: string, max: number): string {
+function lastBytes(text: string, max: number): string {
   const bytes = Buffer.from(text);
   if (bytes.length <= max) return text;
   let from = bytes.length - max;

@@ -1,5 +1,5 @@
 /** A server that says exactly what a test tells it to, however wrong that is. */
-import { createServer, type IncomingMessage } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
 import type { AddressInfo, ListenOptions } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { ClientFrameType, ClientInput } from '../../../protocol/client-frames.js';
@@ -141,8 +141,12 @@ export interface RoughServer {
   close(): Promise<void>;
 }
 
-export async function startRoughServer(listen: ListenOptions = { port: 0, host: '127.0.0.1' }): Promise<RoughServer> {
-  const http = createServer();
+/** `onRequest` answers what is not a WebSocket. */
+export async function startRoughServer(
+  listen: ListenOptions = { port: 0, host: '127.0.0.1' },
+  onRequest?: RequestListener,
+): Promise<RoughServer> {
+  const http = createServer(onRequest);
   const connections: RoughConnection[] = [];
   let refusal = 0;
   const sockets = new WebSocketServer({
