@@ -33,16 +33,14 @@ interface RunCliOptions {
  */
 export async function runCli({ args, io, home }: RunCliOptions): Promise<number> {
   let exitCode = 0;
-  const program = createProgram(async (run, { json = false }) => {
+  const execute: Execute = async (run, { json = false }) => {
     const socketPath = localSocketPath(home ?? loadHome());
     const report = await run({ socketPath, io, json }).catch(failureOf);
     exitCode = report.exitCode;
     show(report, { io, json });
-  });
-  program.configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: (text) => io.stderr.write(text) });
-  program.exitOverride();
+  };
   try {
-    await program.parseAsync([...args], { from: 'user' });
+    await createProgram(execute, io).parseAsync([...args], { from: 'user' });
   } catch (error) {
     // Commander has said what was wrong with the arguments, or has shown the help that was asked for.
     return (error as { exitCode?: number }).exitCode ?? 1;
@@ -54,8 +52,11 @@ type Execute = (run: (context: CommandContext) => Promise<Report>, flags: { json
 
 const JSON_FLAG = ['--json', 'print one JSON document on stdout'] as const;
 
-function createProgram(execute: Execute): Command {
+function createProgram(execute: Execute, { stdout, stderr }: TerminalIo): Command {
   const program = new Command('claude-companion').description('Speaks to the daemon on this machine.').version(VERSION);
+  // Commands take these over when they are added.
+  program.exitOverride();
+  program.configureOutput({ writeOut: (text) => stdout.write(text), writeErr: (text) => stderr.write(text) });
   addAsk(program, execute);
   const add = (usage: string, description: string) =>
     program

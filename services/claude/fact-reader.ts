@@ -122,7 +122,7 @@ function resultFact(message: CliResult): CliFact {
 }
 
 function requestFacts({ request_id: requestId, request }: CliControlRequest): CliFact[] {
-  if (!isCanUseTool(request)) return [];
+  if (!isCanUseTool(request)) return [{ kind: 'unknownRequest', requestId, subtype: request.subtype }];
   const { permission_suggestions: suggestions, description } = request;
   const ask: PermissionAsk = {
     requestId,

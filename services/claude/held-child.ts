@@ -81,6 +81,13 @@ export class HeldChild implements ClaudeChild {
     });
   }
 
+  refuseRequest(requestId: string, reason: string): void {
+    this.#input?.write({
+      type: 'control_response',
+      response: { subtype: 'error', request_id: requestId, error: reason },
+    });
+  }
+
   setModel(model: string): Promise<void> {
     return this.#control.request({ subtype: 'set_model', model });
   }

@@ -62,6 +62,7 @@ export type CliFact =
   | { kind: 'permissionAsked'; ask: PermissionAsk }
   | { kind: 'permissionWithdrawn'; requestId: string }
   | { kind: 'permissionRead'; requestId: string }
+  | { kind: 'unknownRequest'; requestId: string; subtype: string }
   | { kind: 'initialized'; pendingRequestIds: string[]; loggedIn: boolean; version?: string }
   | { kind: 'result'; result: TurnResult }
   | { kind: 'modeChanged'; permissionMode: string }
@@ -129,6 +130,8 @@ export interface ClaudeChild {
   readonly inputTorn: boolean;
   sendMessage(message: UserMessage): void;
   answerPermission(requestId: string, answer: Record<string, unknown>): void;
+  /** Tells the CLI that nobody here can do what it asks. */
+  refuseRequest(requestId: string, reason: string): void;
   /** Resolves with the answer of the CLI. */
   setModel(model: string): Promise<void>;
   setPermissionMode(mode: string): Promise<void>;

@@ -36,6 +36,7 @@ export class ChildKeeper {
   readonly #options: ChildKeeperOptions;
   readonly #timers = new Set<NodeJS.Timeout>();
   #released = false;
+  #stopping = false;
   child: ClaudeChild | undefined;
 
   constructor(options: ChildKeeperOptions) {
@@ -45,7 +46,7 @@ export class ChildKeeper {
   run(effect: ChildEffect): void {
     switch (effect.kind) {
       case 'startChild':
-        this.#later(effect.delayMs, () => this.#start());
+        if (!this.#stopping) this.#later(effect.delayMs, () => this.#start());
         return;
       case 'endChild':
         this.#attempt('end the child', async () => this.child?.end());
@@ -56,6 +57,9 @@ export class ChildKeeper {
         return;
       case 'answerPermission':
         this.child?.answerPermission(effect.requestId, effect.answer);
+        return;
+      case 'refuseRequest':
+        this.child?.refuseRequest(effect.requestId, effect.reason);
         return;
       case 'interrupt':
         this.#attempt('interrupt', async () => this.child?.interrupt());
@@ -92,6 +96,11 @@ export class ChildKeeper {
     await adopted.drain();
     const inMessage = adopted.openBlocks().some(({ parentToolUseId }) => parentToolUseId === undefined);
     await this.#options.step((state, now) => onTornChildRead(state, inMessage, now));
+  }
+
+  /** What is asked for from here on is left to the next daemon. */
+  startNoMore(): void {
+    this.#stopping = true;
   }
 
   release(): void {

@@ -2,7 +2,8 @@
 import type { ChildExit, CutBlock } from '../ports/claude.js';
 import type { PermissionRecord, PromptRecord } from '../ports/records.js';
 import { onBlockCut } from './decide-blocks.js';
-import { give, settle, startChild } from './dispatch.js';
+import { PURGED } from './decide-command.js';
+import { endChild, give, settle, startChild } from './dispatch.js';
 import { Draft, type Step } from './draft.js';
 import { resolvePermission } from './permission-requests.js';
 import { givenPrompts, queuedPrompts, type SessionState } from './session-state.js';
@@ -25,6 +26,7 @@ export function onChildAdopted(state: SessionState, { inputTorn }: { inputTorn: 
   const draft = new Draft(state, now);
   draft.update({ child: { phase: 'live', ready: true, input: inputTorn ? 'unsure' : 'open' } });
   if (!inputTorn) for (const prompt of givenPrompts(draft.state)) resend(draft, prompt);
+  if (state.record.child?.outdated) endChild(draft, { restart: true });
   settle(draft);
   return draft.finish();
 }
@@ -128,7 +130,7 @@ function giveUp(draft: Draft, reason: string): void {
 
 function goOn(draft: Draft): Step {
   const { record, child } = draft.state;
-  if (child.phase === 'none' && record.closed?.reason === 'purged') draft.effect({ kind: 'forget' });
+  if (child.phase === 'none' && record.closed?.reason === PURGED) draft.effect({ kind: 'forget' });
   settle(draft);
   return draft.finish();
 }

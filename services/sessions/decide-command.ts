@@ -10,6 +10,8 @@ import { isBusy, openPermissions, queuedPrompts, type SessionState } from './ses
 import { completeTurn } from './turns.js';
 
 const MAX_QUEUED = 1000;
+/** Why a session was closed whose record is to go with its child. */
+export const PURGED = 'purged';
 
 /** How many prompts of the session are ahead of one that would be accepted now, the running one included. */
 export function positionOf(state: SessionState, mode: PromptRecord['mode']): number {
@@ -121,9 +123,17 @@ export function close(state: SessionState, reason: string, now: number): Step {
   return draft.finish();
 }
 
+/** Ends the child; the session stays. */
+export function rest(state: SessionState, now: number): Step {
+  const draft = new Draft(state, now);
+  if (state.child.phase === 'live') endChild(draft, { restart: false });
+  return draft.finish();
+}
+
 /** The record is to go too, as soon as the child has. */
 export function purge(state: SessionState, now: number): Step {
-  const step = close(state, 'purged', now);
+  const { closed: _, ...record } = state.record;
+  const step = close({ ...state, record }, PURGED, now);
   return step.state.child.phase === 'none' ? { ...step, effects: [...step.effects, { kind: 'forget' }] } : step;
 }
 
@@ -169,5 +179,7 @@ function changeConversation(draft: Draft, conversation: Conversation): void {
     const { claudeSessionId, fork } = conversation;
     draft.updateRecord({ claudeSessionId, ...(fork && { fork }) });
   }
+  const { child } = draft.state.record;
+  if (child) draft.updateRecord({ child: { ...child, outdated: true } });
   if (draft.state.child.phase === 'live') endChild(draft, { restart: true });
 }

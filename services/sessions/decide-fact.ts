@@ -58,6 +58,7 @@ const HANDLERS: Handlers = {
   permissionAsked: onPermissionAsked,
   permissionWithdrawn: onPermissionWithdrawn,
   permissionRead: onPermissionRead,
+  unknownRequest: onUnknownRequest,
   initialized: onInitialized,
   result: (draft, { result }) => onResult(draft, result),
   modeChanged: onModeChanged,
@@ -138,6 +139,11 @@ function onPermissionRead(draft: Draft, { requestId }: Fact<'permissionRead'>): 
   if (permission?.decision === undefined) return;
   const { answer: _, ...read } = permission;
   draft.putPermission(read);
+}
+
+/** Without an answer the CLI would wait for ever. */
+function onUnknownRequest(draft: Draft, { requestId, subtype }: Fact<'unknownRequest'>): void {
+  draft.effect({ kind: 'refuseRequest', requestId, reason: `${subtype} is not supported here` });
 }
 
 /** The CLI's answer to our `initialize`: it lists the requests for which it has not read an answer. */

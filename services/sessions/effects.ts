@@ -7,6 +7,7 @@ export type Effect =
   | { kind: 'endChild' }
   | { kind: 'sendMessage'; message: UserMessage; promptId: PromptId; requestId: string | null }
   | { kind: 'answerPermission'; requestId: string; answer: Record<string, unknown> }
+  | { kind: 'refuseRequest'; requestId: string; reason: string }
   | { kind: 'interrupt' }
   | { kind: 'checkTranscript'; uuids: string[] }
   | { kind: 'forget' };

@@ -93,7 +93,7 @@ export class Session {
         return known;
       }
       await this.#apply(command.start(this.#state, request, this.#options.now()), () => reply?.(prompt));
-      this.#forgetRequestedMode();
+      this.#requestMode(undefined);
       return prompt;
     });
   }
@@ -147,7 +147,7 @@ export class Session {
     await this.#tellChild(changes, undefined);
     return this.#mailbox.run(async () => {
       await this.#apply(command.amend(this.#state, changes, this.#options.now()), () => reply?.());
-      this.#forgetRequestedMode();
+      this.#requestMode(undefined);
     });
   }
 
@@ -173,9 +173,12 @@ export class Session {
     this.#keeper.release();
   }
 
-  /** Ends the child and all that it started. */
+  /** Ends the child and all that it started, and starts no other: the daemon is about to stop. */
   async endChild(): Promise<void> {
-    await this.#keeper.child?.end();
+    const { child } = this.#keeper;
+    this.#keeper.startNoMore();
+    await this.#run(command.rest);
+    await child?.end();
   }
 
   async #tellChild(
@@ -186,16 +189,19 @@ export class Session {
     if (!child || child.inputTorn || conversation) return;
     if (modelChoice !== undefined && modelChoice !== this.#state.record.modelChoice) await child.setModel(modelChoice);
     if (permissionMode === undefined || permissionMode === this.#state.record.permissionMode) return;
-    this.#state = { ...this.#state, requestedMode: permissionMode };
-    await child.setPermissionMode(permissionMode).catch((error: unknown) => {
-      this.#forgetRequestedMode();
+    await this.#mailbox.run(async () => this.#requestMode(permissionMode));
+    try {
+      await child.setPermissionMode(permissionMode);
+    } catch (error) {
+      await this.#mailbox.run(async () => this.#requestMode(undefined));
       throw error;
-    });
+    }
   }
 
-  #forgetRequestedMode(): void {
+  /** Which mode the child is being asked for; called in the mailbox alone, like everything that changes the state. */
+  #requestMode(mode: string | undefined): void {
     const { requestedMode: _, ...state } = this.#state;
-    this.#state = state;
+    this.#state = mode === undefined ? state : { ...state, requestedMode: mode };
   }
 
   async #findRepeated({ device, requestId }: PromptRecord): Promise<PromptRecord | undefined> {

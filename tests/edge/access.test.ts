@@ -3,12 +3,12 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { type IncomingHttpHeaders, type IncomingMessage, type RequestOptions, request } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { beforeAll, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import WebSocket from 'ws';
 import { localSocketPath } from '../../config/local-socket-path.js';
 import { CLOSE } from '../../protocol/error-codes.js';
 import { type ErrorBody, errorBodySchema, healthSchema } from '../../protocol/rest.js';
-import { type SessionId, sessionIdSchema } from '../../protocol/scalars.js';
+import type { SessionId } from '../../protocol/scalars.js';
 import { type Daemon, startDaemon, TOKEN } from '../support/daemon.js';
 import { scenario } from '../support/scripted-api.js';
 import { connect } from '../support/wire-client.js';
@@ -30,16 +30,15 @@ interface Reply {
   body: string;
 }
 
-interface Asked {
-  path: string;
-  method?: string;
+interface Asked extends RequestOptions {
   headers?: Record<string, string>;
   body?: string;
 }
 
 /** One request as it is written here, for `fetch` sets `Host` and `Origin` by itself. */
-async function ask({ path, body, ...options }: Asked & RequestOptions): Promise<Reply> {
-  const sent = request(options.socketPath ? { path, ...options } : `${world.daemon.url}${path}`, options);
+async function ask({ body, ...options }: Asked): Promise<Reply> {
+  const { hostname, port } = new URL(world.daemon.url);
+  const sent = request(options.socketPath ? options : { hostname, port, ...options });
   sent.end(body);
   const answer = await new Promise<IncomingMessage>((resolve, reject) => {
     sent.once('response', resolve).once('error', reject);
@@ -59,7 +58,7 @@ const HANDSHAKE = {
   'sec-websocket-key': Buffer.alloc(16, 7).toString('base64'),
 };
 
-const upgrade = ({ headers, ...asked }: Partial<Asked> = {}): Promise<Reply> =>
+const upgrade = ({ headers, ...asked }: Asked = {}): Promise<Reply> =>
   ask({ path: '/ws', ...asked, headers: { ...HANDSHAKE, ...headers } });
 
 /** The error of a refused request, whole, and with the request id of its header. */
@@ -73,7 +72,7 @@ function errorOf({ status, headers, body }: Reply): ErrorBody['error'] {
 const almost = `${TOKEN.slice(0, -1)}x`;
 
 describe('a WebSocket without a valid credential', () => {
-  test.each<[string, Partial<Asked>]>([
+  test.each<[string, Asked]>([
     ['with none', {}],
     ['with an empty Authorization', { headers: { authorization: '' } }],
     ['with an empty bearer', { headers: { authorization: 'Bearer ' } }],
@@ -91,7 +90,10 @@ describe('a WebSocket without a valid credential', () => {
     ['with another ?token=', { path: `/ws?token=${almost}` }],
     ['with a huge ?token=', { path: `/ws?token=${'x'.repeat(15_000)}` }],
     ['with a ?ticket= that nobody gave', { path: '/ws?ticket=ticket' }],
-    ['with a wrong header before the right ?token=', { path: `/ws?token=${TOKEN}`, headers: { authorization: 'Bearer x' } }],
+    [
+      'with a wrong header before the right ?token=',
+      { path: `/ws?token=${TOKEN}`, headers: { authorization: 'Bearer x' } },
+    ],
     ['with a wrong subprotocol before the right ?token=', { path: `/ws?token=${TOKEN}`, headers: bearerProtocol('x') }],
   ])('S1: %s is answered 401 in JSON', async (_what, asked) => {
     const reply = await upgrade(asked);
@@ -102,7 +104,7 @@ describe('a WebSocket without a valid credential', () => {
 });
 
 describe('a WebSocket with the token', () => {
-  test.each<[string, Partial<Asked>]>([
+  test.each<[string, Asked]>([
     ['in Authorization', { headers: BEARER }],
     ['in Authorization, in small letters', { headers: { authorization: `bearer ${TOKEN}` } }],
     ['in a subprotocol', { headers: bearerProtocol(TOKEN) }],
@@ -131,10 +133,10 @@ describe('a WebSocket with the token', () => {
     const strict = await startDaemon({ apiUrl: world.api.url, environment: { WS_QUERY_TOKEN: 'deny' } });
     try {
       const { port } = new URL(strict.url);
-      const query = await upgrade({ path: `/ws?token=${TOKEN}`, ...{ port } });
+      const query = await upgrade({ path: `/ws?token=${TOKEN}`, port });
       expect(errorOf(query).code).toBe('UNAUTHORIZED');
       for (const headers of [BEARER, bearerProtocol(TOKEN)]) {
-        expect(await upgrade({ headers, ...{ port } })).toMatchObject({ status: 101 });
+        expect(await upgrade({ headers, port })).toMatchObject({ status: 101 });
       }
     } finally {
       await strict.stop();
@@ -173,7 +175,6 @@ describe('a page or a name of somebody else', () => {
     ['a host that begins like ours', { host: 'localhost.evil.example' }],
     ['a host that ends like ours', { host: 'evil-localhost' }],
     ['another address', { host: '10.0.0.1' }],
-    ['an empty host', { host: '' }],
     ['a host that is none', { host: 'a b' }],
   ];
 
@@ -293,4 +294,190 @@ describe('over HTTP', () => {
       expect(errorOf(await upgrade({ headers })).requestId).not.toBe(id);
     },
   );
+});
+
+async function welcomed(query: string, headers: Record<string, string> = {}): Promise<string> {
+  const socket = new WebSocket(`${world.daemon.url.replace('http', 'ws')}/ws${query}`, {
+    headers: { ...BEARER, ...headers },
+  });
+  const [frame] = (await once(socket, 'message')) as [Buffer];
+  socket.terminate();
+  return (JSON.parse(frame.toString()) as { data: { deviceId: string } }).data.deviceId;
+}
+
+describe('a device', () => {
+  test.each([['a'], ['A-Z.a_z-0-9'], ['.'], ['d'.repeat(64)]])('named %s is welcomed by that name', async (id) => {
+    expect(await welcomed(`?deviceId=${id}`)).toBe(id);
+    expect(await welcomed('', { 'x-device-id': id })).toBe(id);
+  });
+
+  test('without a name gets a new one each time', async () => {
+    const ids = [await welcomed(''), await welcomed('')];
+    expect(new Set(ids).size).toBe(2);
+    for (const id of ids) expect(id).toMatch(/^[\w.-]{1,64}$/);
+  });
+
+  test.each([
+    ['nothing', ''],
+    ['65 letters', 'd'.repeat(65)],
+    ['10,000 letters', 'd'.repeat(10_000)],
+    ['a blank', 'a%20b'],
+    ['a slash', '../a'],
+    ['an umlaut', '%C3%A4'],
+    ['a new line at its end', 'a%0A'],
+    ['a NUL', 'a%00'],
+    ['half of an escape', '%E0%A4'],
+  ])('O1: named with %s is refused by that field', async (_what, id) => {
+    const reply = await upgrade({ path: `/ws?deviceId=${id}`, headers: BEARER });
+    expect(errorOf(reply)).toMatchObject({ status: 400, code: 'INVALID_REQUEST', details: { field: 'deviceId' } });
+  });
+
+  test.each([['a b'], ['d'.repeat(65)], ['a/b'], ['a,b']])(
+    'O1: named %j in X-Device-Id is refused by that field',
+    async (id) => {
+      const reply = await upgrade({ headers: { ...BEARER, 'x-device-id': id } });
+      expect(errorOf(reply)).toMatchObject({ status: 400, details: { field: 'deviceId' } });
+    },
+  );
+
+  test('has one connection: the newest wins, and the older one closes with 4409', async () => {
+    const other = await world.connect({ deviceId: 'other' });
+    const first = await world.connect({ deviceId: 'phone' });
+    const second = await world.connect({ headers: { 'x-device-id': 'phone' } });
+    expect(await first.closed).toBe(CLOSE.replaced);
+    const third = await world.connect({ deviceId: 'phone' });
+    expect(await second.closed).toBe(CLOSE.replaced);
+    for (const client of [third, other]) expect((await client.request('ping', {})).type).toBe('pong');
+  });
+
+  test('is not pushed aside by one that may not come in', async () => {
+    const client = await world.connect({ deviceId: 'tablet' });
+    expect(await upgrade({ path: '/ws?deviceId=tablet' })).toMatchObject({ status: 401 });
+    expect(await upgrade({ path: '/ws?deviceId=tablet', headers: { ...BEARER, origin: 'null' } })).toMatchObject({
+      status: 403,
+    });
+    expect((await client.request('ping', {})).type).toBe('pong');
+  });
+});
+
+/** Files, folders, sockets and pipes, with the rights that they give to others than their owner. */
+function everythingIn(folder: string): { name: string; isFile: boolean; mode: number }[] {
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((name) => join(folder, name));
+  return [folder, ...names].map((name) => {
+    const found = statSync(name);
+    return { name, isFile: found.isFile(), mode: found.mode & 0o777 };
+  });
+}
+
+const contains = (file: string, secret: string) => readFileSync(file).includes(secret);
+
+const environOf = (pid: number) => readFileSync(`/proc/${pid}/environ`, 'utf8');
+
+/** Uses the token in every way, right and wrong, in a daemon that has a session and says all it can to its log. */
+async function useToken(daemon: Daemon, token: string): Promise<void> {
+  const { port } = new URL(daemon.url);
+  const headers = { authorization: `Bearer ${token}` };
+  for (const path of ['/ws', `/ws?token=${token}`, `/ws?token=${token}x`]) {
+    for (const some of [headers, bearerProtocol(token), {}]) await upgrade({ port, path, headers: some });
+    for (const some of [headers, { 'x-api-key': token }, { cookie: `token=${token}` }, {}]) {
+      await ask({ port, path: path.replace(/^\/ws/, '/api/sessions'), headers: some });
+    }
+  }
+  const client = await connect(daemon, { headers });
+  await client.request('reauthenticate', { token });
+  await client.request('reauthenticate', { token: `${token}x` });
+  client.sendRaw(`{"type":"reauthenticate","data":{"token":"${token}"`);
+  client.sendRaw(JSON.stringify({ type: token, data: { token } }));
+  await client.request('ping', {});
+  await client.close();
+}
+
+describe('the token', () => {
+  test('S1: is in no file of the daemon, on no stderr and in no child, however it was used', async () => {
+    const daemon = await startDaemon({ apiUrl: world.api.url, environment: { LOG_LEVEL: 'debug' } });
+    try {
+      const made = await ask({ socketPath: localSocketPath(daemon.home), path: '/local/token', method: 'POST' });
+      const { token } = JSON.parse(made.body) as { token: string };
+      const client = await connect(daemon);
+      const started = await client.request('streamStart', {
+        prompt: scenario({ text: 'Nothing to hide.' }),
+        workingDirectory: daemon.project(),
+      });
+      await client.waitFor('streamComplete');
+      for (const secret of [TOKEN, token]) await useToken(daemon, secret);
+      const children = daemon.sessionProcesses(started.data.sessionId);
+      expect(children.length).toBeGreaterThan(0);
+      for (const pid of children) expect(environOf(pid)).not.toContain(TOKEN);
+      client.terminate();
+      expect(await daemon.kill('SIGTERM')).toBe(0);
+
+      const files = everythingIn(daemon.home).filter(({ isFile }) => isFile);
+      const log = files.find(({ name }) => name.endsWith('.log') && contains(name, '/api/sessions'));
+      expect(log).toBeDefined();
+      for (const secret of [TOKEN, base64url(TOKEN), token, base64url(token)]) {
+        expect(files.filter(({ name }) => contains(name, secret))).toEqual([]);
+        expect(daemon.stderr()).not.toContain(secret);
+      }
+    } finally {
+      await daemon.stop();
+    }
+  });
+});
+
+describe('the home of the daemon', () => {
+  test("S1: is its owner's alone, with everything in it", async () => {
+    const client = await world.connect();
+    await client.request('streamStart', { prompt: '', workingDirectory: world.daemon.project() });
+    const { home } = world.daemon;
+    const found = everythingIn(home);
+    expect(statSync(home).mode & 0o777).toBe(0o700);
+    for (const name of ['registry.json', 'journal.db', 'journal.db-wal', 'daemon.sock', 'logs/companion.log']) {
+      expect(found).toContainEqual(expect.objectContaining({ name: join(home, name), mode: 0o600 }));
+    }
+    expect(found.filter(({ mode }) => (mode & 0o077) !== 0)).toEqual([]);
+  });
+});
+
+describe('the sessions of another daemon', () => {
+  test('S1: are as if they were not there', async () => {
+    const theirs = await startDaemon({ apiUrl: world.api.url });
+    try {
+      const stranger = await connect(theirs);
+      const { data } = await stranger.request('streamStart', { prompt: '', workingDirectory: theirs.project() });
+      const sessionId = data.sessionId as SessionId;
+      const client = await world.connect();
+      const answers = [
+        await client.request('streamSend', { sessionId, prompt: 'Hello?' }),
+        await client.request('subscribe', { events: ['*'], sessionIds: [sessionId] }),
+        await client.request('subscribe', { events: ['*'], cursors: { [sessionId]: { epoch: 'e', seq: 0 as never } } }),
+        await client.request('unsubscribe', { sessionIds: [sessionId] }),
+        await client.request('ack', { sessionId, seq: 1 }),
+        await client.request('interrupt', { sessionId }),
+        await client.request('streamClose', { sessionId, reason: 'not mine' }),
+        await client.request('setModel', { sessionId, model: 'haiku' }),
+        await client.request('setPermissionMode', { sessionId, mode: 'plan' }),
+        await client.request('getMessageHistory', { sessionId }),
+        await client.request('permission', { sessionId, response: 'y', remember: false }),
+        await client.request('claudeCommand', { command: 'Hello?', projectPath: '.', sessionId }),
+      ];
+      for (const answer of answers)
+        expect(answer).toMatchObject({ type: 'error', data: { code: 'SESSION_NOT_FOUND' } });
+      for (const [method, path] of [
+        ['GET', ''],
+        ['PATCH', ''],
+        ['DELETE', ''],
+        ['DELETE', '?purge=true'],
+        ['GET', '/events/1'],
+      ]) {
+        const body = method === 'PATCH' ? '{"sessionName":"mine"}' : undefined;
+        const headers = { ...BEARER, 'content-type': 'application/json' };
+        const reply = await ask({ path: `/api/sessions/${sessionId}${path}`, method, headers, ...(body && { body }) });
+        expect(errorOf(reply)).toMatchObject({ status: 404, code: 'SESSION_NOT_FOUND' });
+      }
+      expect(theirs.sessionProcesses(sessionId).length).toBeGreaterThan(0);
+      stranger.terminate();
+    } finally {
+      await theirs.stop();
+    }
+  });
 });

@@ -2,7 +2,7 @@
 import { writeSync } from 'node:fs';
 /**
  * Stands in for the CLI only where the real one cannot be made to misbehave: it writes what the prompt says.
- * The prompt is JSON: a list of acts `{raw: base64} | {line: object} | {bigResult: length} | {exit: code} | {stderr: text} | {result: text}`.
+ * The prompt is JSON: a list of acts `{raw: base64} | {line: object} | {bigResult: length} | {exit: code} | {stderr: text} | {result: text} | {waitForAnswer: id}`.
  */
 import { createInterface } from 'node:readline';
 
@@ -41,8 +41,12 @@ function act(one, uuid) {
   if (one.stderr !== undefined) process.stderr.write(`${one.stderr}\n`);
   if (one.result !== undefined)
     say({ ...RESULT, result: one.result, usage: {}, total_cost_usd: 0, user_message_uuids: [uuid] });
+  if (one.waitForAnswer !== undefined) wanted.add(one.waitForAnswer);
   if (one.exit !== undefined) process.exit(one.exit);
 }
+
+let turn = '';
+const wanted = new Set();
 
 for await (const text of createInterface({ input: process.stdin })) {
   const line = JSON.parse(text);
@@ -50,7 +54,11 @@ for await (const text of createInterface({ input: process.stdin })) {
     if (line.request.subtype === 'end_session') process.exit(0);
     say({ type: 'control_response', response: { subtype: 'success', request_id: line.request_id, response: {} } });
   }
+  if (line.type === 'control_response' && wanted.has(line.response.request_id)) {
+    say({ ...RESULT, result: line.response.error, usage: {}, total_cost_usd: 0, user_message_uuids: [turn] });
+  }
   if (line.type !== 'user') continue;
+  turn = line.uuid;
   say({
     type: 'system',
     subtype: 'init',

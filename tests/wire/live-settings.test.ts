@@ -97,6 +97,23 @@ describe('settings of a live child', () => {
     expect(inits().map(({ data }) => data.claudeSessionId)).toEqual([first, second, first, forked]);
   });
 
+  test('a conversation that changed right before the daemon was killed stays changed', async () => {
+    const client = await world.connect();
+    const directory = world.daemon.project();
+    const { sessionId } = (await turn(client, directory)).data;
+    const first = (await view(sessionId)).claudeSessionId;
+    await idle(client);
+    await client.request('streamStart', {
+      prompt: '',
+      workingDirectory: directory,
+      options: { preserveContext: false },
+    });
+    await world.daemon.restart('SIGKILL');
+    const back = await world.connect();
+    await turn(back, directory);
+    expect((await view(sessionId)).claudeSessionId).not.toBe(first);
+  });
+
   test('the conversation cannot change while a turn runs, and an unknown one is refused', async () => {
     const client = await world.connect();
     const workingDirectory = world.daemon.project();

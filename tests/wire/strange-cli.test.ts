@@ -12,7 +12,8 @@ type Act =
   | { exit: number }
   | { stderr: string }
   | { result: string }
-  | { bigResult: number };
+  | { bigResult: number }
+  | { waitForAnswer: string };
 
 const raw = (bytes: string | Buffer): Act => ({ raw: Buffer.from(bytes).toString('base64') });
 
@@ -102,6 +103,13 @@ describe('a CLI that misbehaves', () => {
       expect(client.events().filter(({ type }) => type === 'streamComplete')).toHaveLength(1);
     },
   );
+
+  test('a request of the CLI that nobody here can answer is refused, not left waiting', async () => {
+    const client = await world.connect();
+    const ask = { type: 'control_request', request_id: 'r1', request: { subtype: 'invent_something' } };
+    const end = await run(client, { line: ask }, { waitForAnswer: 'r1' });
+    expect(end.data.finalResult).toContain('invent_something is not supported here');
+  });
 
   test('a session whose children keep dying is given up, told so, and tries again when a person asks', async () => {
     const client = await world.connect();
