@@ -83,6 +83,7 @@ export function onTranscriptChecked(state: SessionState, found: ReadonlySet<stri
   draft.update({ child: { phase: 'none' } });
   for (const prompt of givenPrompts(state)) {
     if (found.has(prompt.uuid)) completeTurn(draft, [prompt], EXITED);
+    else if (state.record.closed) completeTurn(draft, [prompt], { ...EXITED, subtype: 'interrupted' });
     else draft.putPrompt({ ...prompt, state: 'queued', mode: 'queue' });
   }
   return goOn(draft);
