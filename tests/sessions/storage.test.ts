@@ -1,0 +1,121 @@
+/** A disk that is full for a while. The journal is the real one, made to fail on demand; the child is a stand-in. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { CompanionError } from '../../protocol/error-codes.js';
+import type { DeviceId, SessionId } from '../../protocol/scalars.js';
+import { openDatabase, type SqliteDatabase } from '../../services/journal/sqlite-database.js';
+import { createSqliteJournal } from '../../services/journal/sqlite-journal.js';
+import type { ChildListener, ClaudeChild, ClaudeLauncher, CliFact } from '../../services/ports/claude.js';
+import type { Journal } from '../../services/ports/journal.js';
+import type { Publication } from '../../services/ports/publication.js';
+import type { UserId } from '../../services/ports/records.js';
+import { newPrompt } from '../../services/sessions/new-prompt.js';
+import { Session } from '../../services/sessions/session.js';
+
+const device = { userId: 'user' as UserId, deviceId: 'phone' as DeviceId };
+const sessionId = 'session' as SessionId;
+
+let folder: string;
+let database: SqliteDatabase;
+let journal: Journal;
+let full: boolean;
+let listener: ChildListener;
+let sent: string[];
+let published: Publication[];
+let session: Session;
+
+const child: ClaudeChild = {
+  childId: 'child',
+  pid: 1,
+  inputTorn: false,
+  sendMessage: ({ uuid }) => void sent.push(uuid),
+  answerPermission: () => {},
+  refuseRequest: () => {},
+  setModel: async () => {},
+  setPermissionMode: async () => {},
+  interrupt: async () => {},
+  openBlocks: () => [],
+  drain: async () => {},
+  end: async () => {},
+  release: () => {},
+};
+
+const launcher = {
+  start: async (options) => {
+    listener = options.listener;
+    return child;
+  },
+  checkAvailable: async () => {},
+} as Pick<ClaudeLauncher, 'start' | 'checkAvailable'> as ClaudeLauncher;
+
+const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'companion-storage-'));
+  database = openDatabase(join(folder, 'journal.db'));
+  journal = createSqliteJournal(database);
+  full = false;
+  sent = [];
+  published = [];
+  const failing: Journal = {
+    ...journal,
+    commit: async (change) => {
+      if (full) throw new CompanionError('STORAGE_FULL', 'The disk is full.');
+      return journal.commit(change);
+    },
+  };
+  const record = { sessionId, owner: device.userId, directory: folder, directoryKey: '1:1' };
+  const counts = { messageCount: 0, totalCost: 0, createdAt: 0, updatedAt: 0, lastActivity: 0 };
+  session = new Session({
+    stored: { record: { ...record, ...counts }, head: 0, prompts: [], permissions: [] },
+    journal: failing,
+    publisher: { publish: (_, items) => void published.push(...items), opened: () => {}, forgotten: () => {} },
+    launcher,
+    log: silent,
+    now: () => 1,
+    onForget: () => {},
+  });
+  await session.create();
+});
+
+afterEach(() => {
+  session.release();
+  database.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const prompt = (requestId: string) => newPrompt({ sessionId, device, requestId, text: 'hello', now: 1 });
+
+const line = (offset: number, ...facts: CliFact[]) => [{ offset, end: offset + 10, resume: offset + 10, facts }];
+
+describe('a disk that is full', () => {
+  test('D1: a prompt that cannot be recorded is refused, and nothing of it has happened', async () => {
+    full = true;
+    await expect(session.start({ changes: {}, prompt: prompt('one') })).rejects.toMatchObject({ code: 'STORAGE_FULL' });
+    expect(session.state.prompts).toEqual([]);
+    expect(published).toEqual([]);
+    expect(sent).toEqual([]);
+    full = false;
+    await session.start({ changes: {}, prompt: prompt('one') });
+    const [stored] = await journal.readEvents({ sessionId, after: 0, limit: 1 });
+    expect(published[0]).toMatchObject({ kind: 'event', event: { seq: 1, data: stored?.data } });
+  });
+
+  test('D1: what the CLI says while nothing can be recorded is not shown, and is taken when it comes again', async () => {
+    await session.start({ changes: {}, prompt: prompt('one') });
+    const block = { messageId: 'm', blockIndex: 0 };
+    const details = { aborted: false, streamType: 'assistant_message' as const };
+    const said: CliFact = { kind: 'block', place: block, content: { type: 'text', text: 'Said.' }, details };
+    const isSaid = (item: Publication) => item.kind === 'event' && item.event.type === 'assistantMessage';
+    full = true;
+    await expect(listener.onLines(line(0, said))).rejects.toMatchObject({ code: 'STORAGE_FULL' });
+    expect(published.filter(isSaid)).toEqual([]);
+    full = false;
+    await listener.onLines(line(0, said));
+    expect(published.filter(isSaid)).toHaveLength(1);
+    const stored = await journal.loadSessions();
+    expect(stored[0]?.record.child).toMatchObject({ processed: 10 });
+  });
+});
