@@ -41,7 +41,11 @@ async function main(): Promise<void> {
 
 /** The first start makes the owner's token. It is shown once, and only to a person. */
 async function introduceToken({ identity }: CompanionServer): Promise<void> {
-  if (identity.hasCredential || !process.stderr.isTTY) return;
+  if (identity.hasCredential) return;
+  if (!process.stderr.isTTY) {
+    process.stderr.write('There is no access token yet. To make one: npm run companion -- token\n');
+    return;
+  }
   const token = await identity.makeToken();
   process.stderr.write(`\nYour access token, shown this once: ${token}\nA new one: npm run companion -- token\n\n`);
 }
