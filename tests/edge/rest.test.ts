@@ -25,6 +25,12 @@ interface Reply {
   requestId: string | null;
 }
 
+/** A session that is not closed: of an earlier test, or a new one. */
+async function anyOpen(): Promise<SessionView> {
+  const { sessions } = await list();
+  return sessions.find(({ status }) => status !== 'closed') ?? (await opened());
+}
+
 async function ask(path: string, method = 'GET', body?: unknown): Promise<Reply> {
   const text = typeof body === 'string' ? body : JSON.stringify(body);
   const response = await world.daemon.fetch(path, {
@@ -38,8 +44,8 @@ async function ask(path: string, method = 'GET', body?: unknown): Promise<Reply>
 const BASE = '/api/sessions';
 const create = (body: unknown, base = BASE) => ask(base, 'POST', body);
 
-const viewOf = ({ body }: Reply): SessionView => {
-  // A child that is just ending has no memory to show.
+/** Of a child that is just ending the memory is not looked at. */
+const viewOf = ({ body }: Pick<Reply, 'body'>): SessionView => {
   const view = sessionViewSchema.strict().parse({ ...body, memoryBytes: body.memoryBytes ?? undefined });
   expect(view.sessionId).toBe(view.id);
   expect(view.projectPath).toBe(view.workingDirectory);
@@ -243,8 +249,7 @@ async function list(query = ''): Promise<Page> {
   const { status, body } = await ask(`${BASE}${query}`);
   expect(status).toBe(200);
   const page = body as unknown as Page;
-  for (const session of page.sessions) sessionViewSchema.strict().parse(session);
-  return page;
+  return { ...page, sessions: page.sessions.map((session) => viewOf({ body: { ...session } })) };
 }
 
 const idsOf = ({ sessions }: Page) => sessions.map(({ id }) => id);
@@ -329,12 +334,12 @@ describe('PATCH /api/sessions/:id', () => {
     ['a text for metadata', { metadata: 'x' }, 'metadata'],
     ['metadata nested too deep', { metadata: JSON.parse(nested(100)) }, 'metadata'],
   ])('O1: with %s is refused by that field, and changes nothing', async (_what, body, field) => {
-    const { id } = (await list()).sessions[0] ?? (await opened());
+    const { id } = await anyOpen();
     await expectRefused(() => ask(`${BASE}/${id}`, 'PATCH', body), refusedBy(field));
   });
 
   test('O1: bypassPermissions is refused by its field', async () => {
-    const { id } = await opened();
+    const { id } = await anyOpen();
     const denied = { status: 403, code: 'PERMISSION_DENIED', details: { field: 'permissionMode' } } as const;
     await expectRefused(() => ask(`${BASE}/${id}`, 'PATCH', { permissionMode: 'bypassPermissions' }), denied);
   });
@@ -357,7 +362,9 @@ describe('DELETE /api/sessions/:id', () => {
     expect(world.daemon.sessionProcesses(id).length).toBeGreaterThan(0);
     const { status, body } = await ask(`${BASE}/${id}`, 'DELETE');
     expect(status).toBe(200);
-    expect(sessionViewSchema.parse(body)).toMatchObject({ id, status: 'closed' });
+    const { success, ...closed } = body;
+    expect(success).toBe(true);
+    expect(viewOf({ body: closed })).toMatchObject({ id, status: 'closed' });
     await waitUntil('its child is gone', () => world.daemon.sessionProcesses(id).length === 0);
     expect(await view(id)).toMatchObject({ status: 'closed', sessionName: 'kept' });
     expect((await ask(`${BASE}/${id}`, 'DELETE')).status).toBe(200);
@@ -390,7 +397,7 @@ describe('DELETE /api/sessions/:id', () => {
   test.each([['purge=yes'], ['purge='], ['purge=true&purge=true'], ['purge=TRUE']])(
     'O1: with %s is refused by that field, and closes nothing',
     async (query) => {
-      const { id } = await opened();
+      const { id } = await anyOpen();
       await expectRefused(() => ask(`${BASE}/${id}?${query}`, 'DELETE'), refusedBy('purge'));
       expect((await view(id)).status).not.toBe('closed');
     },
@@ -432,7 +439,7 @@ describe('GET /api/sessions/:id/events/:seq', () => {
     ['9007199254740992', 400, 'INVALID_REQUEST'],
     ['%00', 400, 'INVALID_REQUEST'],
   ])('O1: of event %s answers %i and names seq', async (seq, status, code) => {
-    const { id } = (await list()).sessions[0] ?? (await opened());
+    const { id } = await anyOpen();
     const error = errorOf(await ask(`${BASE}/${id}/events/${seq}`));
     expect(error).toMatchObject({ status, code, details: { field: 'seq' } });
   });

@@ -1,0 +1,249 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import { LOG_LEVELS, settingsSchema } from '../../config/settings.js';
+import { permissionModeSchema } from '../../protocol/scalars.js';
+import { type DaemonFolders, environmentIn, makeFolders, TOKEN } from '../support/daemon.js';
+import { freePort } from '../support/free-port.js';
+import { type DaemonRun, endRun, runDaemon } from '../support/run-daemon.js';
+
+/** Nobody serves there: these daemons ask Claude nothing. */
+const NO_API = 'http://127.0.0.1:9';
+
+interface Started extends DaemonRun {
+  folders: DaemonFolders;
+}
+
+interface Setup {
+  /** Instead of what tests usually set; undefined leaves a setting out. */
+  environment?: Record<string, string | undefined>;
+  /** `COMPANION_HOME/config.json`. */
+  file?: unknown;
+  /** Before the start. */
+  prepare?: (folders: DaemonFolders) => Record<string, string>;
+  uid?: number;
+}
+
+/** Starts a daemon, waits until it serves or ends, looks at it and ends it. */
+async function withDaemon(
+  { environment, file, prepare, uid }: Setup,
+  look: (daemon: Started) => Promise<void>,
+): Promise<void> {
+  const folders = makeFolders();
+  if (file !== undefined) {
+    mkdirSync(folders.home);
+    writeFileSync(join(folders.home, 'config.json'), typeof file === 'string' ? file : JSON.stringify(file));
+  }
+  const given = { ...environmentIn(folders, NO_API), ...environment, ...prepare?.(folders) };
+  const set = Object.entries(given).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  const run = runDaemon({ environment: Object.fromEntries(set), ...(uid !== undefined && { uid }) });
+  await run.ready;
+  try {
+    await look({ ...run, folders });
+  } finally {
+    await endRun(run, folders);
+  }
+}
+
+/** It must say this and end with 1, without a word on stdout. */
+async function expectRefusal(setup: Setup, ...said: (string | RegExp)[]): Promise<string> {
+  let stderr = '';
+  await withDaemon(setup, async (daemon) => {
+    expect(await daemon.exited).toBe(1);
+    stderr = daemon.stderr();
+    for (const part of said) expect(stderr).toMatch(part);
+    expect(stderr).not.toMatch(/^\s+at /m);
+    expect(daemon.stdout).toEqual([]);
+  });
+  return stderr;
+}
+
+const served = async (setup: Setup, look: (daemon: Started, url: string) => Promise<void> = async () => {}) =>
+  withDaemon(setup, async (daemon) => {
+    const url = await daemon.ready;
+    expect(daemon.stderr()).toBe('');
+    if (url === undefined) throw new Error('it did not serve');
+    await look(daemon, url);
+  });
+
+const statusOf = async (url: string, token: string): Promise<number> =>
+  (await fetch(`${url}/api/sessions`, { headers: { authorization: `Bearer ${token}` } })).status;
+
+const ALLOWED: Record<string, { wrong: string[]; allowed: RegExp }> = {
+  PORT: { wrong: ['70000', '-1', '1.5', 'http', '3001 '.repeat(2)], allowed: /whole number from 0 to 65535/ },
+  HOST: { wrong: ['a b', 'http://localhost', '-x', '*'], allowed: /host name or an IP address/ },
+  PUBLIC_URL: { wrong: ['companion.example', 'ftp://companion.example', '/'], allowed: /http or https URL/ },
+  ALLOWED_ORIGINS: {
+    wrong: ['companion.example', 'https://a.example/path', 'null'],
+    allowed: /https:\/\/example\.org/,
+  },
+  TRUST_PROXY: { wrong: ['yes', '1', 'TRUE'], allowed: /true or false/ },
+  ALLOW_BYPASS: { wrong: ['1'], allowed: /true or false/ },
+  PROJECT_ROOTS: { wrong: [':', ' : '], allowed: /at least one folder/ },
+  WS_QUERY_TOKEN: { wrong: ['no', 'Allow'], allowed: /allow or deny/ },
+  CLAUDE_PATH: { wrong: ['claude', './claude'], allowed: /absolute path/ },
+  CLAUDE_MODEL: { wrong: ['--help', 'a b'], allowed: /model name or alias/ },
+  CLAUDE_PERMISSION_MODE: { wrong: ['yolo'], allowed: new RegExp(permissionModeSchema.options.join('.*')) },
+  MAX_PROCESSES: { wrong: ['0', 'many', '-1', '2.5'], allowed: /whole number of at least 1/ },
+  LOG_LEVEL: { wrong: ['loud', 'INFO'], allowed: new RegExp(LOG_LEVELS.join('.*')) },
+};
+
+/** Anything is a value of these, or they have tests of their own. */
+const WITHOUT_RULE = ['ALLOWED_HOSTS', 'CLAUDE_ALLOWED_TOOLS', 'CLAUDE_DISALLOWED_TOOLS', 'AUTH_TOKEN'];
+
+const WRONG = Object.entries(ALLOWED).flatMap(([name, { wrong, allowed }]) =>
+  wrong.map((value) => ({ name, value, allowed })),
+);
+
+const quoted = (value: string) => JSON.stringify(value).replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
+
+describe('a wrong value', () => {
+  test('is tried below for every setting that has a rule', () => {
+    const names = Object.keys(settingsSchema.shape).filter((name) => !WITHOUT_RULE.includes(name));
+    expect(Object.keys(ALLOWED).sort()).toEqual(names.sort());
+  });
+
+  test.each(WRONG)('O1: $name=$value stops the start, and says name, value and what is allowed', async (row) => {
+    const { name, value, allowed } = row;
+    await expectRefusal({ environment: { [name]: value } }, new RegExp(`\\b${name} is ${quoted(value)}`), allowed);
+  });
+
+  test('S1: of AUTH_TOKEN is not repeated, wherever it stands', async () => {
+    const secret = 'only-31-characters-are-too-few.';
+    for (const setup of [
+      { environment: { AUTH_TOKEN: secret } },
+      { environment: { AUTH_TOKEN: undefined }, file: { AUTH_TOKEN: secret } },
+      { environment: { AUTH_TOKEN: undefined }, file: `{"AUTH_TOKEN": "${secret}",}` },
+      { environment: { AUTH_TOKEN: undefined }, file: { AUTH_TOKEN: [secret] } },
+    ]) {
+      expect(await expectRefusal(setup)).not.toContain(secret);
+    }
+    await expectRefusal({ environment: { AUTH_TOKEN: secret } }, 'AUTH_TOKEN', 'at least 32 characters');
+  });
+
+  test('O1: changes nothing: a home is not even made', async () => {
+    await withDaemon({ environment: { PORT: 'x' } }, async ({ folders, exited }) => {
+      expect(await exited).toBe(1);
+      expect(existsSync(folders.home)).toBe(false);
+    });
+  });
+
+  test('an empty value is none: the default holds', async () => {
+    const empty = Object.fromEntries(Object.keys(ALLOWED).map((name) => [name, '']));
+    const port = '0';
+    await served({ environment: { ...empty, PORT: port } }, async (_daemon, url) => {
+      expect(await statusOf(url, TOKEN)).toBe(200);
+    });
+  });
+});
+
+describe('COMPANION_HOME', () => {
+  test.each([['companion'], ['./companion'], ['../companion']])('O1: %s, a relative path, is refused', async (home) => {
+    await expectRefusal({ environment: { COMPANION_HOME: home } }, 'COMPANION_HOME', 'must be an absolute path');
+  });
+
+  test('O1: below a file is refused, naming the path', async () => {
+    let home = '';
+    await expectRefusal(
+      {
+        prepare: ({ base }) => {
+          writeFileSync(join(base, 'file'), '');
+          home = join(base, 'file/home');
+          return { COMPANION_HOME: home };
+        },
+      },
+      /file\/home/,
+    );
+    expect(home).not.toBe('');
+  });
+
+  test('O1: that cannot be written ends the daemon with 1, naming the path', async () => {
+    const root = process.getuid?.() === 0;
+    const setup: Setup = {
+      prepare: ({ base }) => {
+        const locked = join(base, 'locked');
+        mkdirSync(locked);
+        chmodSync(locked, 0o555);
+        chmodSync(base, 0o755);
+        return { COMPANION_HOME: join(locked, 'home') };
+      },
+      ...(root && { uid: 65_534 }),
+    };
+    await withDaemon(setup, async (daemon) => {
+      expect(await daemon.exited).toBe(1);
+      expect(daemon.stderr()).toContain('locked/home');
+      expect(daemon.stdout).toEqual([]);
+    });
+  });
+
+  test("is one daemon's: a second one says who holds it and ends with 1", async () => {
+    await served({}, async ({ folders, stdout }) => {
+      const { pid } = JSON.parse(stdout[0] ?? '') as { pid: number };
+      const second = runDaemon({ environment: environmentIn(folders, NO_API) });
+      expect(await second.exited).toBe(1);
+      expect(second.stderr()).toContain(folders.home);
+      expect(second.stderr()).toContain(String(pid));
+      expect(second.stdout).toEqual([]);
+    });
+  });
+});
+
+describe('config.json', () => {
+  const FILE_TOKEN = 'a-token-from-the-file-0123456789-0123456789';
+
+  test('sets what the environment leaves out, as texts, numbers and booleans', async () => {
+    const port = await freePort();
+    const file = { PORT: port, AUTH_TOKEN: FILE_TOKEN, TRUST_PROXY: false, WS_QUERY_TOKEN: 'deny', MAX_PROCESSES: 3 };
+    await served({ environment: { PORT: undefined, AUTH_TOKEN: undefined }, file }, async (_daemon, url) => {
+      expect(new URL(url).port).toBe(String(port));
+      expect(await statusOf(url, FILE_TOKEN)).toBe(200);
+      expect(await statusOf(url, TOKEN)).toBe(401);
+    });
+  });
+
+  test('gives way to the environment, and its own value is then not even looked at', async () => {
+    const file = { PORT: 70_000, AUTH_TOKEN: FILE_TOKEN };
+    await served({ file }, async (_daemon, url) => {
+      expect(await statusOf(url, TOKEN)).toBe(200);
+      expect(await statusOf(url, FILE_TOKEN)).toBe(401);
+    });
+  });
+
+  test.each<[string, unknown, RegExp]>([
+    ['a wrong value', { LOG_LEVEL: 'loud' }, /LOG_LEVEL is "loud".*error/],
+    ['a wrong number', { MAX_PROCESSES: 0 }, /MAX_PROCESSES is "0".*at least 1/],
+    ['a misspelt name', { LOG_LEVLE: 'debug' }, /config\.json: LOG_LEVLE is not the name of a setting/],
+    ['a name in small letters', { log_level: 'debug' }, /log_level is not the name/],
+    ['the home itself', { COMPANION_HOME: '/tmp' }, /COMPANION_HOME is not the name/],
+    ['what every object has', '{"__proto__": "x", "toString": "x"}', /config\.json/],
+    ['null', { LOG_LEVEL: null }, /config\.json/],
+    ['an object', { PORT: { number: 1 } }, /config\.json/],
+    ['a list of roots', { PROJECT_ROOTS: ['/'] }, /config\.json/],
+    ['a list', [], /config\.json/],
+    ['half of an object', '{"PORT":', /config\.json/],
+    ['nothing', '', /config\.json/],
+  ])('O1: with %s stops the start and says so', async (_what, file, said) => {
+    await expectRefusal({ file }, said);
+  });
+
+  test('O1: that is a folder stops the start and says so', async () => {
+    const prepare = ({ home }: DaemonFolders) => {
+      mkdirSync(join(home, 'config.json'), { recursive: true });
+      return {};
+    };
+    await expectRefusal({ prepare }, /config\.json cannot be read/);
+  });
+});
+
+describe('a start', () => {
+  test('prints one line on stdout, with its URL and its own pid', async () => {
+    await served({}, async ({ stdout, folders }, url) => {
+      expect(stdout).toHaveLength(1);
+      expect(JSON.parse(stdout[0] ?? '')).toEqual({ event: 'ready', url, pid: expect.any(Number) });
+      expect(readFileSync(join(folders.home, 'daemon.pid'), 'utf8')).toBe(
+        String((JSON.parse(stdout[0] ?? '') as { pid: number }).pid),
+      );
+      expect(url).toMatch(/^http:\/\/127\.0\.0\.1:[1-9]\d+$/);
+    });
+  });
+});
