@@ -14,10 +14,7 @@ const PM2_NAMES = new Set(
 /** A daemon that was started from inside a Claude session must not make its children believe that they are in it. */
 const OUTER_SESSION = ['CLAUDECODE', 'CLAUDE_CODE_ENTRYPOINT', 'CLAUDE_COMPANION_SESSION', 'CLAUDE_COMPANION_CHILD'];
 
-/**
- * The environment of a CLI child: the daemon's own without the daemon's settings. The CLI is asked to say when its
- * state changes, and not to replace itself while it runs.
- */
+/** The environment of a CLI child: the daemon's own without its settings. The CLI may not replace itself while it runs. */
 export function childEnvironment(
   environment: NodeJS.ProcessEnv,
   settingNames: readonly string[],

@@ -32,5 +32,5 @@ export interface RouteServices {
   health: () => Promise<Health>;
   memoryOf: (pid: number) => number | undefined;
   /** What local commands may do to the daemon itself. */
-  control: { stop: (options: { all: boolean }) => Promise<{ children: number }> };
+  control: { revokeToken: () => void; stop: (options: { all: boolean }) => Promise<{ children: number }> };
 }

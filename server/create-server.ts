@@ -21,12 +21,16 @@ export interface CompanionServer {
 /** Puts the parts together and serves. */
 export async function createServer(options: ServicesOptions): Promise<CompanionServer> {
   const { config, paths, log } = options;
-  const { services, status, database } = await createServices(options);
+  const { services, status, database } = await createServices(options, () => remote.gateway.revokeToken());
   const { registry, identity } = services;
   await registry.recover();
   const socketPath = localSocketPath(paths.home);
   const local = await serve({ services, local: true, listen: (server) => listenOnSocket(server, socketPath) });
-  const remote = await serve({ services, local: false, listen: (server) => server.listen(config.PORT, config.HOST) });
+  const remote: Served = await serve({
+    services,
+    local: false,
+    listen: (server) => server.listen(config.PORT, config.HOST),
+  });
   return {
     url: urlOf(remote.server, config.HOST),
     identity,
@@ -50,7 +54,12 @@ interface ServeOptions {
   listen: (server: Server) => void;
 }
 
-async function serve({ services, local, listen }: ServeOptions): Promise<{ server: Server; gateway: Gateway }> {
+interface Served {
+  server: Server;
+  gateway: Gateway;
+}
+
+async function serve({ services, local, listen }: ServeOptions): Promise<Served> {
   const server = createHttpServer(createApp({ services, local }));
   const gateway = createGateway(services, { local });
   server.on('upgrade', gateway.upgrade);

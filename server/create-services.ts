@@ -30,7 +30,7 @@ export interface ServicesOptions {
 }
 
 /** The parts of the daemon, put together. */
-export async function createServices({ config, paths, log, onStop }: ServicesOptions) {
+export async function createServices({ config, paths, log, onStop }: ServicesOptions, onTokenRevoked: () => void) {
   const database = openDatabase(paths.journal);
   const journal = createSqliteJournal(database);
   const status = new CliStatus({
@@ -51,24 +51,26 @@ export async function createServices({ config, paths, log, onStop }: ServicesOpt
   const identity = await openIdentity(config, paths);
   const services: RouteServices = {
     registry,
-    starter: new SessionStarter({ registry, workspace, launcher, allowBypass: config.ALLOW_BYPASS, now }),
+    starter: new SessionStarter({ registry, workspace, launcher, journal, allowBypass: config.ALLOW_BYPASS, now }),
     delivery,
     identity,
     journal,
     workspace,
-    askRunner: new AskRunner({ status, environment: config.childEnvironment, home: paths.home }),
+    askRunner: new AskRunner({ status, environment: config.childEnvironment, home: paths.home, ...askModel(config) }),
     log,
     now,
     claudeCodeVersion: () => status.version(),
     health: () => readHealth({ version: VERSION, home: paths.home, status, journal, registry }),
     memoryOf: residentBytes,
-    control: { stop: (options) => stop({ registry, onStop, ...options }) },
+    control: { revokeToken: onTokenRevoked, stop: (options) => stop({ registry, onStop, ...options }) },
     ...routeSettings(config, paths),
   };
   return { services, status, database };
 }
 
 const now = () => Date.now();
+
+const askModel = ({ CLAUDE_MODEL: model }: Config) => (model === undefined ? {} : { model });
 
 async function openIdentity(config: Config, paths: HomePaths): Promise<Identity> {
   const registry = await openRegistryFile(paths.registry);

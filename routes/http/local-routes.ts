@@ -9,7 +9,9 @@ const stopSchema = z.object({ all: z.boolean().default(false) });
 export function createLocalRoutes({ identity, control }: RouteServices): Router {
   const router = Router();
   router.post('/token', async (_request, response) => {
-    response.json({ token: await identity.makeToken() });
+    const token = await identity.makeToken();
+    control.revokeToken();
+    response.json({ token });
   });
   router.post('/stop', async (request, response) => {
     response.json(await control.stop(parseInput(stopSchema, request.body, 'body')));

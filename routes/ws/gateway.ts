@@ -2,8 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { nanoid } from 'nanoid';
-import { WebSocketServer } from 'ws';
-import { CompanionError, ERROR_STATUS, invalid } from '../../protocol/error-codes.js';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { CLOSE, CompanionError, ERROR_STATUS, invalid } from '../../protocol/error-codes.js';
 import { MAX_CLIENT_FRAME_BYTES } from '../../protocol/limits.js';
 import { type DeviceId, deviceIdSchema } from '../../protocol/scalars.js';
 import type { Principal } from '../../services/identity/identity.js';
@@ -21,6 +21,8 @@ export interface Gateway {
   upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void;
   /** Closes every connection with this code. */
   close(code: number, reason: string): void;
+  /** Closes the connections that were let in by a token which is void now. */
+  revokeToken(): void;
 }
 
 export function createGateway(services: RouteServices, { local }: { local: boolean }): Gateway {
@@ -31,6 +33,7 @@ export function createGateway(services: RouteServices, { local }: { local: boole
     clientTracking: true,
     handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
   });
+  const byToken = new WeakSet<WebSocket>();
   return {
     upgrade: (request, stream, head) => {
       stream.on('error', () => stream.destroy());
@@ -38,11 +41,17 @@ export function createGateway(services: RouteServices, { local }: { local: boole
         const principal = local ? services.identity.owner : admit(services, request);
         const deviceId = readDeviceId(request);
         server.handleUpgrade(request, stream, head, (webSocket) => {
+          if (principal.credential === 'token') byToken.add(webSocket);
           const device = { userId: principal.userId, deviceId };
           serveConnection({ services, webSocket, socket: stream as Socket, principal, device });
         });
       } catch (error) {
         refuse({ stream, requestId: readRequestId(request), thrown: error });
+      }
+    },
+    revokeToken: () => {
+      for (const webSocket of server.clients) {
+        if (byToken.has(webSocket)) webSocket.close(CLOSE.credentialRevoked, 'the token is void');
       }
     },
     close: (code, reason) => {

@@ -16,6 +16,7 @@ export interface AskRunnerOptions {
   environment: NodeJS.ProcessEnv;
   /** The daemon's home; questions run in an empty folder below it. */
   home: string;
+  model?: string;
 }
 
 export interface Question {
@@ -61,8 +62,9 @@ export class AskRunner {
   }
 
   #run({ id, folder, prompt, timeoutMs }: Question & { id: string; folder: string }): Promise<string> {
-    const { status, environment, home } = this.#options;
+    const { status, environment, home, model } = this.#options;
     const args = ['--print', '--output-format=json', `--settings=${JSON.stringify(settingsOf({ home }))}`];
+    if (model !== undefined) args.push(`--model=${model}`);
     return new Promise((resolve, reject) => {
       const child = spawn(status.requireBinary(), args, {
         cwd: folder,

@@ -6,6 +6,8 @@ import type { DeviceEntry, RegistryFile } from './registry-file.js';
 /** Who is there: a person, proven by a credential. */
 export interface Principal {
   userId: UserId;
+  /** By what: the local socket, `AUTH_TOKEN`, or the token in the registry. */
+  credential: 'local' | 'setting' | 'token';
 }
 
 export interface IdentityOptions {
@@ -26,10 +28,11 @@ export class Identity {
     this.#authToken = authToken === undefined ? undefined : digest(authToken);
   }
 
+  /** The owner, for who has opened the local socket. */
   get owner(): Principal {
     const owner = this.#registry.data.users.find(({ role }) => role === 'owner');
     if (!owner) throw new Error('the registry has no owner');
-    return { userId: owner.userId as UserId };
+    return { userId: owner.userId as UserId, credential: 'local' };
   }
 
   /** Whether there is a credential with which somebody could connect. */
@@ -56,11 +59,12 @@ export class Identity {
   /** Whose credential this is. Compares digests, in constant time. */
   authenticate(token: string): Principal | undefined {
     const given = digest(token);
-    if (this.#authToken && timingSafeEqual(given, this.#authToken)) return this.owner;
+    if (this.#authToken && timingSafeEqual(given, this.#authToken)) return { ...this.owner, credential: 'setting' };
     for (const { userId, tokenDigest } of this.#registry.data.users) {
       if (tokenDigest === undefined) continue;
       const known = Buffer.from(tokenDigest, 'hex');
-      if (known.length === given.length && timingSafeEqual(given, known)) return { userId: userId as UserId };
+      if (known.length === given.length && timingSafeEqual(given, known))
+        return { userId: userId as UserId, credential: 'token' };
     }
     return undefined;
   }

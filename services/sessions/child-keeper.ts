@@ -127,12 +127,19 @@ export class ChildKeeper {
   }
 
   async #checkTranscript(uuids: string[]): Promise<void> {
-    const { launcher, step, record } = this.#options;
+    const found = await this.#findBegun(uuids).catch((error: Error) => {
+      // Rather a prompt that the person has to send again than one that runs twice.
+      this.#options.log.warn('could not read the transcript', { error: error.message });
+      return new Set(uuids);
+    });
+    await this.#options.step((state, now) => onTranscriptChecked(state, found, now));
+  }
+
+  async #findBegun(uuids: string[]): Promise<Set<string>> {
+    const { launcher, record } = this.#options;
     const { directory: workingDirectory, claudeSessionId } = record();
-    const found = claudeSessionId
-      ? await launcher.findInTranscript({ workingDirectory, claudeSessionId, uuids })
-      : new Set<string>();
-    await step((state, now) => onTranscriptChecked(state, found, now));
+    if (!claudeSessionId) return new Set();
+    return launcher.findInTranscript({ workingDirectory, claudeSessionId, uuids });
   }
 
   /** Lines wait until the session knows of the child. */

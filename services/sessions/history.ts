@@ -27,6 +27,7 @@ export async function readHistory({ session, journal, range }: HistoryRequest): 
     ...(after !== undefined && { after }),
   };
   const { total } = await journal.readMessages({ ...bounds, limit: 0, offset: 0 });
+  const { messages: oldest } = await journal.readMessages({ sessionId: session.id, limit: 1, offset: 0 });
   const backwards = before !== undefined && after === undefined;
   const from = backwards ? Math.max(0, total - offset - limit) : offset;
   const count = backwards ? Math.min(limit, Math.max(0, total - offset)) : limit;
@@ -43,7 +44,7 @@ export async function readHistory({ session, journal, range }: HistoryRequest): 
     hasMore: offset + page.length < total,
     sessionMetadata: {
       workingDirectory: record.directory,
-      conversationStarted: messages[0]?.at ?? record.createdAt,
+      conversationStarted: oldest[0]?.at ?? record.createdAt,
       createdAt: record.createdAt,
       lastActivity: record.lastActivity,
     },

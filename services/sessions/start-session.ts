@@ -3,6 +3,7 @@ import { CompanionError, invalid } from '../../protocol/error-codes.js';
 import type { Attachment, PermissionMode } from '../../protocol/scalars.js';
 import type { AnswerData } from '../../protocol/server-frames.js';
 import type { ClaudeLauncher } from '../ports/claude.js';
+import type { Journal } from '../ports/journal.js';
 import type { DeviceRef, PromptRecord, SessionRecord } from '../ports/records.js';
 import type { Workspace } from '../ports/workspace.js';
 import type { Conversation } from './decide-command.js';
@@ -30,6 +31,7 @@ export interface SessionStarterOptions {
   registry: SessionRegistry;
   workspace: Workspace;
   launcher: ClaudeLauncher;
+  journal: Journal;
   allowBypass: boolean;
   now: () => number;
 }
@@ -47,6 +49,11 @@ export class SessionStarter {
     const { workspace, registry, launcher } = this.#options;
     const { directory, device, options } = request;
     this.requireAllowedMode(options.permissionMode, 'options.permissionMode');
+    const repeated = await this.#findRepeated(request);
+    if (repeated) {
+      reply?.(repeated);
+      return repeated;
+    }
     const conversation = conversationOf(options);
     const place = await workspace.resolveDirectory(directory.path, directory);
     await launcher.checkAvailable();
@@ -73,6 +80,13 @@ export class SessionStarter {
       field,
       rule: 'bypassPermissions needs ALLOW_BYPASS=true',
     });
+  }
+
+  /** A request that was accepted before, wherever its directory pointed then: it opens and runs nothing. */
+  async #findRepeated({ device, requestId }: StartSessionRequest): Promise<StartedSession | undefined> {
+    const prompt = requestId === null ? undefined : await this.#options.journal.findRequest(device, requestId);
+    const session = prompt && this.#options.registry.find(prompt.sessionId);
+    return session && started(session, prompt, false);
   }
 
   async #requireConversation(
