@@ -26,10 +26,18 @@ export function openBrowserSocket({ url, token, webSocket, listener }: BrowserSo
   socket.onmessage = ({ data }: { data: unknown }) => {
     if (typeof data === 'string') listener.onText(data);
   };
-  socket.onclose = ({ code, reason }: { code: number; reason: string }) => listener.onEnd({ code, reason });
+  const onClose = ({ code, reason }: { code: number; reason: string }) => listener.onEnd({ code, reason });
+  socket.onclose = onClose;
   // What went wrong is not told to scripts; a close always follows.
   socket.onerror = () => undefined;
-  return { send: (text) => socket.send(text), close: () => socket.close(1000), drop: () => socket.close() };
+  // Scripts cannot end a connection at once: it is left to end by itself, unheard.
+  const drop = () => {
+    socket.onmessage = null;
+    socket.onclose = null;
+    socket.close();
+    onClose({ code: 1006, reason: '' });
+  };
+  return { send: (text) => socket.send(text), close: () => socket.close(1000), drop };
 }
 
 /** base64url without padding of the UTF-8 bytes; without `Buffer`, which browsers lack. */

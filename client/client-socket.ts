@@ -5,7 +5,7 @@ export interface ClientSocket {
   send(text: string): void;
   /** Says goodbye; `onEnd` follows. */
   close(): void;
-  /** Lets go at once. `onEnd` may still follow. */
+  /** Lets go without a goodbye; `onEnd` follows at once. */
   drop(): void;
 }
 

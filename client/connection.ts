@@ -99,7 +99,7 @@ export class Connection {
     const isCurrent = () => this.#socket === socket;
     const socket = this.#options.openSocket({
       onText: (text) => {
-        if (!isCurrent() || this.#goodbye) return;
+        if (!isCurrent()) return;
         this.#liveness.heard();
         this.#options.onText(text);
       },
@@ -113,10 +113,7 @@ export class Connection {
 
   #sayGoodbye(socket: ClientSocket): void {
     clearTimeout(this.#retry);
-    this.#retry = setTimeout(() => {
-      socket.drop();
-      this.#ended({ code: 1006, reason: '' });
-    }, GOODBYE_MS);
+    this.#retry = setTimeout(() => socket.drop(), GOODBYE_MS);
     socket.close();
   }
 

@@ -41,13 +41,12 @@ export class SessionCursors {
     return this.#places.get(sessionId)?.handed;
   }
 
-  /** A new connection: whatever was under way on the last one is not. */
+  /** A new connection. Subscriptions that were under way have failed, or are sent again. */
   connected(epoch: string): void {
     this.#epoch = epoch;
     for (const place of this.#places.values()) {
       place.attached = false;
       place.missedAt = undefined;
-      place.moving.clear();
     }
   }
 

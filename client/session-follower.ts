@@ -30,7 +30,6 @@ export class SessionFollower {
   resume({ epoch, resumed }: AnswerData<'welcome'>): void {
     const { cursors, subscription, acknowledger } = this.#options;
     cursors.connected(epoch);
-    subscription.connected();
     acknowledger.connected(epoch);
     const astray = this.#compare(resumed);
     const plan = planResume({

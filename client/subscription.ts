@@ -31,11 +31,6 @@ export class Subscription {
     return this.#events !== undefined && isWhole(this.#events) && [...this.#underWay.values()].every(isWhole);
   }
 
-  /** A new connection. The filter stays in force, the daemon keeps it; requests under way are sent again. */
-  connected(): void {
-    this.#underWay.clear();
-  }
-
   requested(requestId: string, { events }: SubscribeInput): void {
     this.#underWay.set(requestId, events);
   }

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { isIP } from 'node:net';
 
 export interface HostPolicyOptions {
   /** Names by which this daemon may be called, without ports. */
@@ -12,20 +13,26 @@ export interface HostPolicy {
   allows(request: IncomingMessage): boolean;
 }
 
-const LOOPBACK = ['localhost', '127.0.0.1', '::1', '[::1]'];
+const LOOPBACK = ['localhost', '127.0.0.1', '::1'];
 
 /**
  * A page on another site can make a browser connect to a loopback port, also under a name of its own that resolves to
  * it (DNS rebinding). So the name that was called must be ours, and so must the page that calls.
  */
 export function createHostPolicy({ hosts, origins }: HostPolicyOptions): HostPolicy {
-  const names = new Set([...LOOPBACK, ...hosts].map((name) => name.toLowerCase()));
+  const names = new Set([...LOOPBACK, ...hosts].map(asInUrl));
   const allowedOrigins = new Set(origins);
-  const isOurs = (url: string) => URL.canParse(url) && names.has(new URL(url).hostname.toLowerCase());
+  const isOurs = (url: string) => URL.canParse(url) && names.has(new URL(url).hostname);
   return {
     allows: ({ headers: { host, origin } }) => {
       if (host === undefined || !isOurs(`http://${host}`)) return false;
       return origin === undefined || allowedOrigins.has(origin) || isOurs(origin);
     },
   };
+}
+
+/** A name as URLs carry it: in small letters, an IPv6 address in brackets and at its shortest. */
+function asInUrl(name: string): string {
+  const url = `http://${isIP(name) === 6 ? `[${name}]` : name}`;
+  return URL.canParse(url) ? new URL(url).hostname : name;
 }

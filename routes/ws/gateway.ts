@@ -113,5 +113,7 @@ function refuse({ stream, requestId, thrown }: Refusal): void {
     `X-Request-Id: ${requestId}`,
     'Connection: close',
   ];
+  // Whoever keeps its own half open would keep the socket.
+  stream.once('finish', () => stream.destroy());
   stream.end(`${head.join('\r\n')}\r\n\r\n${body}`);
 }

@@ -265,6 +265,18 @@ describe('Ctrl-C', () => {
     expect(run.stderr()).toContain('The turn failed: cancelled.');
   });
 
+  test('that comes as the turn ends changes nothing', async () => {
+    const { run, turn } = await ask();
+    turn.delta(0, 'I am fine.');
+    await until('the words are shown', () => run.stdout() !== '');
+    run.interrupt();
+    const request = await turn.connection.take('cancelPrompt');
+    turn.connection.answer(request, 'error', { code: 'CONFLICT', message: 'The prompt has ended already.' });
+    turn.complete();
+    await turn.end();
+    expect(await run.exitCode).toBe(0);
+  });
+
   test('pressed twice leaves at once', async () => {
     const { run, turn } = await ask();
     turn.delta(0, 'I am');

@@ -5,15 +5,6 @@ import { until } from './support/until.js';
 
 const stage = createRoughStage();
 
-async function connect(options: Parameters<typeof stage.client>[1] = {}) {
-  const server = await stage.server();
-  const staged = stage.client(server, options);
-  const first = await server.connection(1);
-  first.welcome();
-  await until('the client is open', () => staged.client.state.kind === 'open');
-  return { server, first, ...staged };
-}
-
 const welcomed = async (server: RoughServer, nth: number) => {
   const connection = await server.connection(nth);
   connection.welcome();
@@ -24,7 +15,7 @@ const accepted = { promptId: 'p', sessionId: 's', position: 0, duplicate: false 
 
 describe('a request', () => {
   test('gets the answer that carries its id, whatever the order', async () => {
-    const { client, first } = await connect();
+    const { client, first } = await stage.connect();
     const one = client.request('setModel', { sessionId: 'one', model: 'opus' });
     const two = client.setPermissionMode({ sessionId: 'two', mode: 'plan' });
     const asked = await first.take('setModel');
@@ -44,7 +35,7 @@ describe('a request', () => {
   });
 
   test('is rejected with the error that carries its id', async () => {
-    const { client, first } = await connect();
+    const { client, first } = await stage.connect();
     const request = client.interrupt({ sessionId: 'gone' });
     const details = { field: 'sessionId' };
     first.answer(await first.take('interrupt'), 'error', { code: 'SESSION_NOT_FOUND', message: 'No such.', details });
@@ -52,7 +43,7 @@ describe('a request', () => {
   });
 
   test('is rejected when no answer comes in time, and a late one is nobody’s', async () => {
-    const { client, first, told } = await connect();
+    const { client, first, told } = await stage.connect();
     const request = client.request('ping', {}, { timeoutMs: 10 });
     const ping = await first.take('ping');
     await expect(request).rejects.toMatchObject({ code: 'TIMEOUT' });
@@ -63,7 +54,7 @@ describe('a request', () => {
   });
 
   test('is rejected when its answer makes no sense', async () => {
-    const { client, first, told } = await connect();
+    const { client, first, told } = await stage.connect();
     const bad = client.cancelPrompt({ promptId: 'p' });
     first.answer(await first.take('cancelPrompt'), 'promptCancelled', { promptId: 7 });
     await expect(bad).rejects.toMatchObject({ name: 'MalformedFrameError', frameType: 'promptCancelled' });
@@ -74,7 +65,7 @@ describe('a request', () => {
   });
 
   test('is rejected before it is sent when it is too large for a frame', async () => {
-    const { client, first } = await connect();
+    const { client, first } = await stage.connect();
     const data = 'A'.repeat(13 * 1024 * 1024);
     const request = client.streamSend({ sessionId: 's', prompt: '', attachments: [{ mediaType: 'image/png', data }] });
     await expect(request).rejects.toMatchObject({ code: 'PAYLOAD_TOO_LARGE' });
@@ -82,7 +73,7 @@ describe('a request', () => {
   });
 
   test('must not take the id of one that waits', async () => {
-    const { client, first } = await connect();
+    const { client, first } = await stage.connect();
     const one = client.streamSend({ sessionId: 's', prompt: 'a' }, { requestId: 'same' });
     await expect(client.request('ping', {}, { requestId: 'same' })).rejects.toMatchObject({ code: 'INVALID_REQUEST' });
     first.answer(await first.take('streamSend'), 'promptAccepted', accepted);
@@ -92,7 +83,7 @@ describe('a request', () => {
 
 describe('a request whose connection breaks', () => {
   test('I1: a prompt is sent again with the same request id, until it is answered', async () => {
-    const { client, server, first } = await connect();
+    const { client, server, first } = await stage.connect();
     const request = client.streamSend({ sessionId: 's', prompt: 'once' });
     const sent = [await first.take('streamSend')];
     first.break();
@@ -108,7 +99,7 @@ describe('a request whose connection breaks', () => {
   });
 
   test('I2: an answer to a permission is sent again only when it names the permission', async () => {
-    const { client, server, first } = await connect();
+    const { client, server, first } = await stage.connect();
     const answer = { sessionId: 's', response: 'allow', remember: false };
     const named = client.answerPermission({ ...answer, permissionId: 'one' });
     const unnamed = client.answerPermission(answer);
@@ -124,7 +115,7 @@ describe('a request whose connection breaks', () => {
   });
 
   test('requests are sent again in their order', async () => {
-    const { client, server, first } = await connect();
+    const { client, server, first } = await stage.connect();
     const prompts = ['a', 'b', 'c'].map((prompt) => client.streamSend({ sessionId: 's', prompt }));
     await until('all were sent', () => first.received.length === 3);
     first.break();
@@ -136,7 +127,7 @@ describe('a request whose connection breaks', () => {
   });
 
   test.each(['streamClose', 'ask', 'reauthenticate'] as const)('%s is not sent twice', async (type) => {
-    const { client, server, first } = await connect();
+    const { client, server, first } = await stage.connect();
     const data = { sessionId: 's', reason: 'done', prompt: 'p', token: 't' };
     const request = client.request(type, data);
     await first.take(type);
@@ -148,7 +139,7 @@ describe('a request whose connection breaks', () => {
   });
 
   test('what was never sent waits, whatever it is', async () => {
-    const { client, server, first } = await connect();
+    const { client, server, first } = await stage.connect();
     first.break();
     await until('the client has noticed', () => client.state.kind !== 'open');
     const request = client.streamClose({ sessionId: 's', reason: 'done' });
@@ -158,7 +149,7 @@ describe('a request whose connection breaks', () => {
   });
 
   test('relative paths mean the same folder on the next connection', async () => {
-    const { client, server, first } = await connect();
+    const { client, server, first } = await stage.connect();
     const set = client.request('setWorkingDirectory', { workingDirectory: 'work' });
     first.answer(await first.take('setWorkingDirectory'), 'workingDirectorySet', {
       workingDirectory: '/home/me/work',
@@ -184,7 +175,7 @@ describe('a request whose connection breaks', () => {
   });
 
   test('a new credential is used for the next connection', async () => {
-    const { client, server, first } = await connect({ token: 'old' });
+    const { client, server, first } = await stage.connect({ token: 'old' });
     const request = client.request('reauthenticate', { token: 'new' });
     first.answer(await first.take('reauthenticate'), 'reauthenticated', { expiresAt: '2030-01-01T00:00:00.000Z' });
     await request;

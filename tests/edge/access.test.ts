@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { type IncomingHttpHeaders, type IncomingMessage, type RequestOptions, request } from 'node:http';
+import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, expect, test } from '@jest/globals';
@@ -11,11 +12,16 @@ import { type ErrorBody, errorBodySchema, healthSchema } from '../../protocol/re
 import type { SessionId } from '../../protocol/scalars.js';
 import { type Daemon, startDaemon, TOKEN } from '../support/daemon.js';
 import { scenario } from '../support/scripted-api.js';
+import { waitUntil } from '../support/wait-until.js';
 import { connect } from '../support/wire-client.js';
 import { useWorld } from '../support/world.js';
 
 const world = useWorld({
-  environment: { ALLOWED_HOSTS: 'companion.example', ALLOWED_ORIGINS: 'https://app.example', LOG_LEVEL: 'debug' },
+  environment: {
+    ALLOWED_HOSTS: 'companion.example, fd00:0::1',
+    ALLOWED_ORIGINS: 'https://app.example',
+    LOG_LEVEL: 'debug',
+  },
 });
 
 const BEARER = { authorization: `Bearer ${TOKEN}` };
@@ -101,6 +107,23 @@ describe('a WebSocket without a valid credential', () => {
     expect(errorOf(reply).code).toBe('UNAUTHORIZED');
     expect(reply.headers['sec-websocket-accept']).toBeUndefined();
   });
+});
+
+test('S1: whoever is refused holds no socket of the daemon, even when it never closes its own end', async () => {
+  const held = () => readdirSync(`/proc/${world.daemon.pid}/fd`).length;
+  const before = held();
+  const { hostname, port } = new URL(world.daemon.url);
+  const lines = ['GET /ws HTTP/1.1', 'Host: localhost', 'Connection: Upgrade', 'Upgrade: websocket', '', ''];
+  const sockets = Array.from({ length: 30 }, () => {
+    const socket = createConnection({ host: hostname, port: Number(port), allowHalfOpen: true });
+    socket.write(lines.join('\r\n'));
+    return socket;
+  });
+  const replies = sockets.map((socket) => Promise.all([once(socket, 'data'), once(socket, 'end')]));
+  for (const [[answer]] of await Promise.all(replies)) expect(String(answer)).toMatch(/^HTTP\/1\.1 401 /);
+  expect(sockets.every((socket) => socket.writable)).toBe(true);
+  await waitUntil('the daemon has let go of them', () => held() < before + sockets.length / 2);
+  for (const socket of sockets) socket.destroy();
 });
 
 describe('a WebSocket with the token', () => {
@@ -199,6 +222,7 @@ describe('a page or a name of somebody else', () => {
     ['the host LOCALHOST', () => ({ host: 'LOCALHOST:3001' })],
     ['the host [::1]', () => ({ host: '[::1]:3001' })],
     ['an allowed host', () => ({ host: 'companion.example' })],
+    ['an allowed address', () => ({ host: '[fd00::1]:3001', origin: 'http://[fd00::1]:3001' })],
     ['the origin of an allowed host', () => ({ host: 'companion.example', origin: 'https://companion.example' })],
   ])('S1: by %s it is reached', async (_what, headers) => {
     expect(await upgrade({ headers: { ...BEARER, ...headers() } })).toMatchObject({ status: 101 });

@@ -369,7 +369,7 @@ describe('DELETE /api/sessions/:id', () => {
     expect(await view(id)).toMatchObject({ status: 'closed', sessionName: 'kept' });
     expect((await ask(`${BASE}/${id}`, 'DELETE')).status).toBe(200);
     expect(viewOf(await create({ workingDirectory }))).toMatchObject({ id, reused: true, sessionName: 'kept' });
-    await untilIdle(id);
+    expect((await view(id)).status).not.toBe('closed');
   });
 
   test('H3: with ?purge=true forgets the session: its child, its rows and its folder', async () => {
@@ -392,6 +392,15 @@ describe('DELETE /api/sessions/:id', () => {
     const anew = await create({ workingDirectory });
     expect(anew.status).toBe(201);
     expect(anew.body.id).not.toBe(id);
+  });
+
+  test('H3: with ?purge=true forgets also a session that was just closed, whose child is still ending', async () => {
+    const { id } = await opened();
+    await untilIdle(id);
+    await ask(`${BASE}/${id}`, 'DELETE');
+    expect((await ask(`${BASE}/${id}?purge=true`, 'DELETE')).status).toBe(200);
+    await waitUntil('it is forgotten', async () => (await ask(`${BASE}/${id}`)).status === 404);
+    await waitUntil('no row is left', () => Object.values(rowsOf(id)).every((count) => count === 0));
   });
 
   test.each([['purge=yes'], ['purge='], ['purge=true&purge=true'], ['purge=TRUE']])(

@@ -129,16 +129,10 @@ async function withDemo(environment: Record<string, string>, look: (demo: Demo) 
 /** Sends a prompt and returns what came up to the end of its turn. */
 async function talk(socket: WebSocket, prompt: string): Promise<ServerEnvelope[]> {
   const frames: ServerEnvelope[] = [];
-  const ended = new Promise<void>((resolve) => {
-    socket.on('message', (bytes: Buffer) => {
-      const frame = JSON.parse(bytes.toString()) as ServerEnvelope;
-      frames.push(frame);
-      if (frame.type === 'streamComplete' || frame.type === 'error') resolve();
-    });
-  });
+  socket.on('message', (bytes: Buffer) => frames.push(JSON.parse(bytes.toString()) as ServerEnvelope));
   await once(socket, 'open');
   socket.send(JSON.stringify({ type: 'streamStart', requestId: 'demo', data: { prompt } }));
-  await ended;
+  await waitUntil('the turn ends', () => ['streamComplete', 'error'].some((type) => ofType(frames, type)));
   socket.terminate();
   return frames;
 }

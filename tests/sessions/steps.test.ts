@@ -8,6 +8,7 @@ import * as child from '../../services/sessions/decide-child.js';
 import * as command from '../../services/sessions/decide-command.js';
 import { decideLines } from '../../services/sessions/decide-fact.js';
 import type { Step } from '../../services/sessions/draft.js';
+import type { Effect } from '../../services/sessions/effects.js';
 import { type SessionState, statusOf } from '../../services/sessions/session-state.js';
 
 const device = { userId: 'user' as UserId, deviceId: 'device' as DeviceId };
@@ -83,16 +84,21 @@ class Simulation {
   take(step: Step): void {
     this.state = step.state;
     for (const item of step.publications) if (item.kind === 'event') this.events.push(item.event);
-    for (const effect of step.effects) {
-      if (effect.kind === 'startChild') this.#pending.push(() => this.#start());
-      if (effect.kind === 'endChild') this.#pending.push(() => this.die());
-      if (effect.kind === 'sendMessage' && this.#alive) this.#given.push(effect.message.uuid);
-      if (effect.kind === 'interrupt' && this.#alive) this.#interrupted = true;
-      if (effect.kind === 'checkTranscript') {
-        const found = new Set(effect.uuids.filter((uuid) => this.#transcript.has(uuid)));
-        this.#pending.push(() => this.take(child.onTranscriptChecked(this.state, found, 1)));
-      }
-    }
+    for (const effect of step.effects) this.#perform(effect);
+  }
+
+  #perform(effect: Effect): void {
+    if (effect.kind === 'startChild') this.#pending.push(() => this.#start());
+    if (effect.kind === 'endChild') this.#pending.push(() => this.die());
+    if (effect.kind === 'checkTranscript') this.#pending.push(() => this.#check(effect.uuids));
+    if (!this.#alive) return;
+    if (effect.kind === 'sendMessage') this.#given.push(effect.message.uuid);
+    if (effect.kind === 'interrupt') this.#interrupted = true;
+  }
+
+  #check(uuids: string[]): void {
+    const found = new Set(uuids.filter((uuid) => this.#transcript.has(uuid)));
+    this.take(child.onTranscriptChecked(this.state, found, 1));
   }
 
   readonly #pending: (() => void)[] = [];
@@ -174,7 +180,10 @@ class Simulation {
   }
 
   #start(): void {
-    if (this.state.record.closed) return this.take(child.onStartCancelled(this.state, 1));
+    if (this.state.record.closed) {
+      this.take(child.onStartCancelled(this.state, 1));
+      return;
+    }
     this.#alive = true;
     this.#children += 1;
     this.take(child.onChildStarted(this.state, `child${this.#children}`, 1));

@@ -138,6 +138,8 @@ export interface RoughServer {
   refuseWith(status: number): void;
   /** The nth connection, from 1, as soon as it is there. */
   connection(nth: number): Promise<RoughConnection>;
+  /** Sockets that are open at the server's end. */
+  sockets(): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -165,6 +167,8 @@ export async function startRoughServer(
       await until(`connection ${nth} was there`, () => connections.length >= nth);
       return connections[nth - 1] as RoughConnection;
     },
+    sockets: () =>
+      new Promise((resolve, reject) => http.getConnections((error, count) => (error ? reject(error) : resolve(count)))),
     close: async () => {
       for (const connection of connections) connection.break();
       sockets.close();

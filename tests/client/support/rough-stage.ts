@@ -2,7 +2,9 @@ import { afterEach } from '@jest/globals';
 import type { ClientFault, CompanionClient, CompanionClientOptions, ConnectionState } from '../../../client/index.js';
 import { createCompanionClient } from '../../../client/index.js';
 import type { ClientEvent, UnplacedFrame } from '../../../client/server-frame.js';
-import { type RoughServer, startRoughServer } from './rough-server.js';
+import type { ResumedSession } from '../../../protocol/server-frames.js';
+import { type RoughConnection, type RoughServer, startRoughServer } from './rough-server.js';
+import { until } from './until.js';
 
 /** What a client has told its listeners, oldest first. */
 export interface Told {
@@ -19,6 +21,8 @@ export interface StagedClient {
   told: Told;
   /** The seqs of the events that were handed over. */
   seqs: () => number[];
+  /** Resolves once so many events were handed over. */
+  handed(count: number): Promise<void>;
 }
 
 type Options = Partial<Omit<CompanionClientOptions, 'socketPath'>>;
@@ -39,7 +43,24 @@ export function createRoughStage() {
     open.push(created);
     return listenTo(created);
   };
-  return { server, client, keep: (one: { close(): Promise<void> }) => open.push(one) };
+  /** A client that is open. */
+  const connect = async (options: Options = {}) => {
+    const started = await server();
+    const staged = client(started, options);
+    const first = await started.connection(1);
+    first.welcome();
+    await until('the client is open', () => staged.client.state.kind === 'open');
+    return { server: started, first, ...staged };
+  };
+  /** A client that is subscribed to session `s`, from its empty beginning. */
+  const subscribe = async (options: Options = {}, events = ['*']) => {
+    const staged = await connect(options);
+    const request = staged.client.subscribe({ events, sessionIds: ['s'] });
+    staged.first.subscribed(await staged.first.take('subscribe'), [replay(0)]);
+    await request;
+    return staged;
+  };
+  return { server, client, connect, subscribe, keep: (one: { close(): Promise<void> }) => open.push(one) };
 }
 
 export function listenTo(client: CompanionClient): StagedClient {
@@ -50,5 +71,20 @@ export function listenTo(client: CompanionClient): StagedClient {
   client.on('caughtUp', (caughtUp) => told.caughtUp.push(caughtUp));
   client.on('state', (state) => told.states.push(state));
   client.on('error', (fault) => told.faults.push(fault));
-  return { client, told, seqs: () => told.events.map(({ seq }) => seq) };
+  return {
+    client,
+    told,
+    seqs: () => told.events.map(({ seq }) => seq),
+    handed: (count) => until(`${count} events were handed over`, () => told.events.length >= count),
+  };
+}
+
+/** The session `s` goes on from here. */
+export const replay = (from: number, head = from): ResumedSession => ({ sessionId: 's', resume: 'replay', from, head });
+
+/** Resolves when everything that was sent before has been received. */
+export async function settled({ client }: { client: CompanionClient }, connection: RoughConnection): Promise<void> {
+  const ping = client.ping();
+  connection.answer(await connection.take('ping'), 'pong', { serverTime: '2025-01-01T00:00:00.000Z' });
+  await ping;
 }

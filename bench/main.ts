@@ -1,0 +1,52 @@
+/** Runs the benchmarks that are named, or all of them, and prints one table. A full run is kept in results/latest.md. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { deltaLatency } from './delta-latency.js';
+import { firstPrompt } from './first-prompt.js';
+import { memory } from './memory.js';
+import { socketWrite } from './socket-write.js';
+import { start } from './start.js';
+import type { Bench } from './support/bench.js';
+import { describeMachine } from './support/machine.js';
+import { closeStages } from './support/stage.js';
+import { formatTable, type Row } from './support/table.js';
+import { warmPrompt } from './warm-prompt.js';
+
+const BENCHES: Bench[] = [start, warmPrompt, firstPrompt, deltaLatency, socketWrite, memory];
+const RESULTS = join(import.meta.dirname, 'results');
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => void closeStages().finally(() => process.exit(1)));
+}
+
+const given = process.argv.slice(2);
+const quick = given.includes('--quick');
+const names = given.filter((word) => word !== '--quick');
+const unknown = names.filter((name) => !BENCHES.some((bench) => bench.name === name));
+if (unknown.length > 0) {
+  process.stderr.write(
+    `no such benchmark: ${unknown.join(', ')}; there are ${BENCHES.map(({ name }) => name).join(', ')}\n`,
+  );
+  process.exit(2);
+}
+
+const machine = await describeMachine();
+const rows: Row[] = [];
+let failed = false;
+for (const bench of BENCHES.filter(({ name }) => names.length === 0 || names.includes(name))) {
+  process.stderr.write(`${bench.name} …\n`);
+  try {
+    rows.push(...(await bench.run({ quick })));
+  } catch (error) {
+    failed = true;
+    process.stderr.write(`${bench.name} failed: ${error instanceof Error ? error.stack : String(error)}\n`);
+  }
+}
+
+const report = `${machine}\n\n${formatTable(rows)}\n`;
+process.stdout.write(`\n${report}`);
+if (!failed && !quick && names.length === 0) {
+  mkdirSync(RESULTS, { recursive: true });
+  writeFileSync(join(RESULTS, 'latest.md'), `# Benchmarks, last full run\n\n${report}`);
+}
+process.exitCode = failed ? 1 : 0;

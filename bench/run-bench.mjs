@@ -1,0 +1,46 @@
+/**
+ * Bundles the benchmarks into a temporary folder and runs them there, since Node 20 does not read TypeScript:
+ * `npm run bench -- [--quick] [name…]`. `import.meta` keeps its meaning of each source file.
+ */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { build } from 'esbuild';
+
+const keepImportMeta = {
+  name: 'keep-import-meta',
+  setup({ onLoad }) {
+    onLoad({ filter: /\.ts$/ }, ({ path }) => ({
+      loader: 'ts',
+      contents: readFileSync(path, 'utf8')
+        .replaceAll('import.meta.dirname', JSON.stringify(dirname(path)))
+        .replaceAll('import.meta.url', JSON.stringify(pathToFileURL(path).href)),
+    }));
+  },
+};
+
+const folder = mkdtempSync(join(tmpdir(), 'companion-bench-'));
+const bundle = join(folder, 'bench.mjs');
+await build({
+  entryPoints: [join(import.meta.dirname, 'main.ts')],
+  outfile: bundle,
+  bundle: true,
+  platform: 'node',
+  target: 'node20',
+  format: 'esm',
+  plugins: [keepImportMeta],
+  banner: {
+    js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);",
+  },
+  logLevel: 'warning',
+});
+const bench = spawn(process.execPath, [bundle, ...process.argv.slice(2)], { stdio: 'inherit' });
+// A terminal sends Ctrl-C to both: the bench cleans up, and this process goes after it.
+process.on('SIGINT', () => {});
+process.on('SIGTERM', () => bench.kill('SIGTERM'));
+bench.on('exit', (code) => {
+  rmSync(folder, { recursive: true, force: true });
+  process.exitCode = code ?? 1;
+});
