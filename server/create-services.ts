@@ -10,6 +10,7 @@ import { residentBytes } from '../services/claude/process-identity.js';
 import { Delivery } from '../services/delivery/delivery.js';
 import { Identity } from '../services/identity/identity.js';
 import { openRegistryFile } from '../services/identity/registry-file.js';
+import { readBootId } from '../services/journal/epoch.js';
 import { createSqliteCursors } from '../services/journal/sqlite-cursors.js';
 import { openDatabase } from '../services/journal/sqlite-database.js';
 import { createSqliteJournal } from '../services/journal/sqlite-journal.js';
@@ -32,7 +33,7 @@ export interface ServicesOptions {
 /** The parts of the daemon, put together. */
 export async function createServices({ config, paths, log, onStop }: ServicesOptions, onTokenRevoked: () => void) {
   const database = openDatabase(paths.journal);
-  const journal = createSqliteJournal(database);
+  const journal = createSqliteJournal({ database, bootId: readBootId() });
   const status = new CliStatus({
     environment: config.childEnvironment,
     ...(config.CLAUDE_PATH !== undefined && { configuredPath: config.CLAUDE_PATH }),
@@ -65,7 +66,7 @@ export async function createServices({ config, paths, log, onStop }: ServicesOpt
     control: { revokeToken: onTokenRevoked, stop: (options) => stop({ registry, onStop, ...options }) },
     ...routeSettings(config, paths),
   };
-  return { services, status, database };
+  return { services, status, journal };
 }
 
 const now = () => Date.now();

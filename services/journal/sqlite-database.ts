@@ -10,13 +10,13 @@ export class DatabaseHeldError extends Error {}
 
 /**
  * Opens (or makes) the journal's file, readable by its owner alone, and brings its schema up to date.
- * `synchronous=FULL` with WAL: a committed transaction survives the loss of power (sqlite.org/wal.html).
+ * WAL with `synchronous=NORMAL`: a committed transaction survives this process; see `WalSync` for the loss of power.
  */
 export function openDatabase(path: string): SqliteDatabase {
   const database = new Sqlite(path);
   chmodSync(path, 0o600);
   database.pragma('journal_mode = WAL');
-  database.pragma('synchronous = FULL');
+  database.pragma('synchronous = NORMAL');
   database.pragma('foreign_keys = ON');
   database.pragma('cache_size = -2048');
   migrate(database);

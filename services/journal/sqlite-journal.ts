@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto';
 import type { SessionId } from '../../protocol/scalars.js';
 import type { EventRange, Journal } from '../ports/journal.js';
 import type { DeviceRef, SessionChange, SessionRecord, StoredSession } from '../ports/records.js';
+import { beginEpoch, endEpoch } from './epoch.js';
 import { createMessageReader } from './message-reader.js';
 import {
   type EventRow,
@@ -14,13 +14,29 @@ import {
   promptRow,
 } from './rows.js';
 import { type SqliteDatabase, storageError } from './sqlite-database.js';
+import { WalSync } from './wal-sync.js';
 
-/** The journal on SQLite. Its caller closes the database. */
-export function createSqliteJournal(database: SqliteDatabase): Journal {
+export interface SqliteJournalOptions {
+  database: SqliteDatabase;
+  /** Names this run of the operating system. */
+  bootId: string;
+}
+
+/** The journal on SQLite. Closing it closes the database. */
+export function createSqliteJournal({ database, bootId }: SqliteJournalOptions): Journal & { close(): Promise<void> } {
   const commit = prepareCommit(database);
   const reads = prepareReads(database);
+  const epoch = beginEpoch(database, bootId);
+  const log = new WalSync(`${database.name}-wal`);
   return {
-    epoch: readEpoch(database),
+    epoch,
+    sync: () => log.sync(),
+    close: async () => {
+      await log.sync();
+      await log.close();
+      endEpoch(database);
+      database.close();
+    },
     loadSessions: async () => loadSessions(database),
     commit: async (change) => guarded(() => commit(change)),
     readMessages: createMessageReader(database),
@@ -36,11 +52,6 @@ function guarded<T>(write: () => T): T {
   } catch (error) {
     throw storageError(error);
   }
-}
-
-function readEpoch(database: SqliteDatabase): string {
-  database.prepare(`INSERT INTO meta VALUES ('epoch', ?) ON CONFLICT DO NOTHING`).run(randomUUID());
-  return database.prepare(`SELECT value FROM meta WHERE key = 'epoch'`).pluck().get() as string;
 }
 
 function prepareCommit(database: SqliteDatabase): (change: SessionChange) => void {

@@ -30,8 +30,10 @@ export interface Journal {
   /** Made with the journal; another one means that older positions are void. */
   readonly epoch: string;
   loadSessions(): Promise<StoredSession[]>;
-  /** Writes all of the change, synced to disk, or nothing of it. */
+  /** Writes all of the change or nothing of it. What is written survives this process, however it ends. */
   commit(change: SessionChange): Promise<void>;
+  /** Resolves when all that was committed before survives the machine as well. */
+  sync(): Promise<void>;
   readEvents(range: EventRange): Promise<EventRecord[]>;
   /** The smallest seq still kept, or head + 1 when none is. */
   firstSeq(sessionId: SessionId): Promise<number>;

@@ -14,6 +14,19 @@ export interface Step {
   effects: Effect[];
 }
 
+/** Two changes, one after the other, as one: the later says how records are. */
+export function mergeChanges(earlier: SessionChange | undefined, later: SessionChange): SessionChange {
+  if (!earlier) return later;
+  const prompts = new Map([...earlier.prompts, ...later.prompts].map((prompt) => [prompt.promptId, prompt]));
+  const permissions = [...earlier.permissions, ...later.permissions].map((one) => [one.permissionId, one] as const);
+  return {
+    record: later.record,
+    events: [...earlier.events, ...later.events],
+    prompts: [...prompts.values()],
+    permissions: [...new Map(permissions).values()],
+  };
+}
+
 /** Collects what one step of a session changes. The state that it began with is left as it is. */
 export class Draft {
   state: SessionState;

@@ -4,10 +4,17 @@ import type { PromptId, SessionId } from '../../protocol/scalars.js';
 import type { OpenBlock } from '../ports/claude.js';
 import type { Journal } from '../ports/journal.js';
 import type { Publisher } from '../ports/publication.js';
-import type { PermissionRecord, PromptRecord, SessionRecord, StoredSession, UserId } from '../ports/records.js';
+import type {
+  PermissionRecord,
+  PromptRecord,
+  SessionChange,
+  SessionRecord,
+  StoredSession,
+  UserId,
+} from '../ports/records.js';
 import { ChildKeeper, type ChildKeeperOptions } from './child-keeper.js';
 import * as command from './decide-command.js';
-import type { Step } from './draft.js';
+import { mergeChanges, type Step } from './draft.js';
 import { Mailbox } from './mailbox.js';
 import { openPermissions, type SessionState, statusOf } from './session-state.js';
 import { newTurn } from './turns.js';
@@ -37,6 +44,8 @@ export class Session {
   readonly #waiting = new Map<PromptId, ((prompt: PromptRecord) => void)[]>();
   #state: SessionState;
   #publishedHead: number;
+  /** Changes that are in the state and not yet in the journal. */
+  #postponed: SessionChange | undefined;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -92,7 +101,7 @@ export class Session {
         reply?.(known);
         return known;
       }
-      await this.#apply(command.start(this.#state, request, this.#options.now()), () => reply?.(prompt));
+      await this.#applyCommand(command.start(this.#state, request, this.#options.now()), () => reply?.(prompt));
       this.#requestMode(undefined);
       return prompt;
     });
@@ -109,7 +118,7 @@ export class Session {
       const position = command.positionOf(this.#state, prompt.mode);
       const accepted = { ...prompt, answer: { ...prompt.answer, position } };
       const step = command.acceptPrompt(this.#state, accepted, this.#options.now());
-      await this.#apply(step, () => reply?.({ prompt: accepted, duplicate: false }));
+      await this.#applyCommand(step, () => reply?.({ prompt: accepted, duplicate: false }));
     });
   }
 
@@ -123,14 +132,16 @@ export class Session {
   cancelPrompt(promptId: PromptId, reply?: Reply<{ was: string }>) {
     return this.#mailbox.run(async () => {
       const was = this.#state.prompts.find((prompt) => prompt.promptId === promptId)?.state ?? 'ended';
-      await this.#apply(command.cancelPrompt(this.#state, promptId, this.#options.now()), () => reply?.({ was }));
+      await this.#applyCommand(command.cancelPrompt(this.#state, promptId, this.#options.now()), () =>
+        reply?.({ was }),
+      );
     });
   }
 
   interrupt(clearQueue: boolean, reply?: Reply<{ was: ReturnType<typeof statusOf> }>) {
     return this.#mailbox.run(async () => {
       const was = statusOf(this.#state);
-      await this.#apply(command.interrupt(this.#state, clearQueue, this.#options.now()), () => reply?.({ was }));
+      await this.#applyCommand(command.interrupt(this.#state, clearQueue, this.#options.now()), () => reply?.({ was }));
     });
   }
 
@@ -138,7 +149,7 @@ export class Session {
     return this.#mailbox.run(async () => {
       await this.#refuseLateAnswer(answer.answer);
       const { step, decided } = command.answerPermission(this.#state, answer, this.#options.now());
-      await this.#apply(step, () => reply?.(decided));
+      await this.#applyCommand(step, () => reply?.(decided));
     });
   }
 
@@ -146,20 +157,20 @@ export class Session {
   async amend(changes: Partial<SessionRecord>, reply?: Reply<void>) {
     await this.#tellChild(changes, undefined);
     return this.#mailbox.run(async () => {
-      await this.#apply(command.amend(this.#state, changes, this.#options.now()), () => reply?.());
+      await this.#applyCommand(command.amend(this.#state, changes, this.#options.now()), () => reply?.());
       this.#requestMode(undefined);
     });
   }
 
   close(reason: string, reply?: Reply<void>) {
     return this.#mailbox.run(() =>
-      this.#apply(command.close(this.#state, reason, this.#options.now()), () => reply?.()),
+      this.#applyCommand(command.close(this.#state, reason, this.#options.now()), () => reply?.()),
     );
   }
 
   /** Closes, and forgets the record when the child has gone. */
   purge() {
-    return this.#mailbox.run(() => this.#apply(command.purge(this.#state, this.#options.now())));
+    return this.#mailbox.run(() => this.#applyCommand(command.purge(this.#state, this.#options.now())));
   }
 
   /** Writes a new session's record before anything is done with it. */
@@ -218,21 +229,51 @@ export class Session {
   }
 
   #run(decide: (state: SessionState, now: number) => Step): Promise<void> {
-    return this.#mailbox.run(() => this.#apply(decide(this.#state, this.#options.now())));
+    return this.#mailbox.run(() => this.#applyOutput(decide(this.#state, this.#options.now())));
   }
 
-  async #apply(step: Step, reply?: () => void): Promise<void> {
-    const { journal, publisher } = this.#options;
-    if (step.change) await journal.commit(step.change);
-    this.#state = step.state;
+  /** A person's command: it is answered when the disk itself has it, while the child is at work on it already. */
+  async #applyCommand(step: Step, reply?: () => void): Promise<void> {
+    await this.#record(step);
+    this.#act(step);
+    if (step.change) await this.#options.journal.sync();
     reply?.();
-    for (const prompt of step.change?.prompts ?? []) this.#tellWaiting(prompt);
-    this.#publishedHead = step.state.head;
-    publisher.publish({ sessionId: this.id, owner: this.owner }, step.publications);
-    for (const effect of step.effects) {
+    this.#publish(step);
+  }
+
+  /** What the child does. A line that is no event is recorded with the next that is: until then it can be read again. */
+  async #applyOutput(step: Step): Promise<void> {
+    const isNews = step.effects.length > 0 || step.publications.some(({ kind }) => kind === 'event');
+    if (isNews) await this.#record(step);
+    else this.#postpone(step);
+    this.#act(step);
+    this.#publish(step);
+  }
+
+  async #record(step: Step): Promise<void> {
+    if (step.change) {
+      await this.#options.journal.commit(mergeChanges(this.#postponed, step.change));
+      this.#postponed = undefined;
+    }
+    this.#state = step.state;
+  }
+
+  #postpone(step: Step): void {
+    if (step.change) this.#postponed = mergeChanges(this.#postponed, step.change);
+    this.#state = step.state;
+  }
+
+  #act({ effects }: Step): void {
+    for (const effect of effects) {
       if (effect.kind === 'forget') this.#options.onForget(this);
       else this.#keeper.run(effect);
     }
+  }
+
+  #publish({ state, change, publications }: Step): void {
+    for (const prompt of change?.prompts ?? []) this.#tellWaiting(prompt);
+    this.#publishedHead = state.head;
+    this.#options.publisher.publish({ sessionId: this.id, owner: this.owner }, publications);
   }
 
   #tellWaiting(prompt: PromptRecord): void {

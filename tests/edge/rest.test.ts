@@ -1,6 +1,7 @@
 import { existsSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
 import { MAX_EVENT_FRAME_BYTES } from '../../protocol/limits.js';
 import {
   type ErrorBody,
@@ -236,6 +237,50 @@ describe('any body', () => {
     expect(response.status).toBe(400);
     expect(await response.json()).toMatchObject({ error: { details: { field: 'workingDirectory' } } });
   });
+});
+
+/** Near the truth, and no directory that exists: nothing of it may start a CLI. */
+const anyBody = fc.oneof(
+  fc.jsonValue(),
+  fc.record(
+    {
+      workingDirectory: fc.oneof(fc.constantFrom('missing', '..', '/', 7), fc.string({ unit: 'binary', minLength: 3 })),
+      sessionName: fc.oneof(fc.string({ unit: 'binary' }), fc.jsonValue()),
+      model: fc.oneof(fc.constant('haiku'), fc.jsonValue()),
+      permissionMode: fc.oneof(fc.constantFrom('plan', 'bypassPermissions'), fc.jsonValue()),
+      allowedTools: fc.oneof(fc.array(fc.string({ unit: 'binary' })), fc.jsonValue()),
+      resume: fc.oneof(fc.uuid(), fc.jsonValue()),
+      fork: fc.oneof(fc.boolean(), fc.jsonValue()),
+      metadata: fc.oneof(fc.dictionary(fc.string(), fc.jsonValue()), fc.jsonValue()),
+    },
+    { requiredKeys: [] },
+  ),
+);
+
+test('O1: any body and any query gets an answer in its envelope, and no request fails by itself', async () => {
+  const { id } = await anyOpen();
+  const requests = fc.oneof(
+    fc.tuple(fc.constant('POST'), fc.constant(BASE), anyBody),
+    fc.tuple(fc.constant('PATCH'), fc.constant(`${BASE}/${id}/events`), anyBody),
+    fc.tuple(fc.constant('PATCH'), fc.constant(`${BASE}/unknown`), anyBody),
+    fc.tuple(
+      fc.constant('GET'),
+      fc.webQueryParameters().map((query) => `${BASE}?limit=1&${query}`),
+      fc.constant(undefined),
+    ),
+    fc.tuple(
+      fc.constant('GET'),
+      fc.webPath().map((path) => `${BASE}/${id}/events${path}`),
+      fc.constant(undefined),
+    ),
+  );
+  await fc.assert(
+    fc.asyncProperty(requests, async ([method, path, body]) => {
+      const reply = await ask(path, method, body);
+      if (reply.status !== 200) expect([400, 403, 404]).toContain(errorOf(reply).status);
+    }),
+    { numRuns: 1000 },
+  );
 });
 
 interface Page {

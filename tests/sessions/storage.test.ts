@@ -19,7 +19,7 @@ const sessionId = 'session' as SessionId;
 
 let folder: string;
 let database: SqliteDatabase;
-let journal: Journal;
+let journal: Journal & { close(): Promise<void> };
 let full: boolean;
 let listener: ChildListener;
 let sent: string[];
@@ -55,7 +55,7 @@ const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'companion-storage-'));
   database = openDatabase(join(folder, 'journal.db'));
-  journal = createSqliteJournal(database);
+  journal = createSqliteJournal({ database, bootId: 'boot' });
   full = false;
   sent = [];
   published = [];
@@ -80,9 +80,9 @@ beforeEach(async () => {
   await session.create();
 });
 
-afterEach(() => {
+afterEach(async () => {
   session.release();
-  database.close();
+  await journal.close();
   rmSync(folder, { recursive: true, force: true });
 });
 
