@@ -20,9 +20,8 @@ const list = (separator: RegExp) =>
   );
 
 const hostName = /^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/;
-const host = z
-  .string()
-  .refine((text) => isIP(text) > 0 || hostName.test(text), { error: 'must be a host name or an IP address' });
+const isHost = (text: string) => isIP(text) > 0 || hostName.test(text);
+const host = z.string().refine(isHost, { error: 'must be a host name or an IP address' });
 
 const flag = z.enum(['true', 'false'], { error: 'must be true or false' }).transform((text) => text === 'true');
 
@@ -36,16 +35,16 @@ function isOrigin(text: string): boolean {
 
 const publicUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' });
 
-const port = z.coerce
-  .number({ error: 'must be a whole number from 0 to 65535' })
-  .int({ error: 'must be a whole number from 0 to 65535' })
-  .min(0, { error: 'must be a whole number from 0 to 65535' })
-  .max(65_535, { error: 'must be a whole number from 0 to 65535' });
+const MAX_PORT = 65_535;
+const wholeNumber = (rule: string, { min, max = Number.MAX_SAFE_INTEGER }: { min: number; max?: number }) =>
+  z
+    .string()
+    .refine((text) => /^\d+$/.test(text) && Number(text) >= min && Number(text) <= max, { error: rule })
+    .transform(Number);
 
-const processes = z.coerce
-  .number({ error: 'must be a whole number of at least 1' })
-  .int({ error: 'must be a whole number of at least 1' })
-  .min(1, { error: 'must be a whole number of at least 1' });
+const port = wholeNumber('must be a whole number from 0 to 65535', { min: 0, max: MAX_PORT });
+
+const processes = wholeNumber('must be a whole number of at least 1', { min: 1 });
 
 export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
 
@@ -54,10 +53,15 @@ export const settingsSchema = z.object({
   PORT: port.default(3001),
   HOST: host.default('127.0.0.1'),
   PUBLIC_URL: publicUrl.optional(),
-  ALLOWED_HOSTS: list(/[\s,]+/).default([]),
+  ALLOWED_HOSTS: list(/[\s,]+/)
+    .refine((all) => all.every(isHost), { error: 'must be host names or IP addresses, separated by commas' })
+    .default([]),
   ALLOWED_ORIGINS: origins.default([]),
   TRUST_PROXY: flag.default(false),
   PROJECT_ROOTS: list(/:/)
+    .refine((roots) => roots.every((root) => isAbsolute(expand(root))), {
+      error: 'must be absolute paths, separated by :',
+    })
     .transform((roots) => roots.map((root) => resolve(expand(root))))
     .refine((roots) => roots.length > 0, { error: 'must name at least one folder' })
     .default(() => [homedir()]),

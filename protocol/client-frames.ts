@@ -15,6 +15,7 @@ import {
   sessionIdSchema,
   textRecordSchema,
   toolRulesSchema,
+  withinField,
 } from './scalars.js';
 
 const MAX_LIST = 1000;
@@ -53,7 +54,7 @@ const ASK_TIMEOUT_MAX_MS = 3_600_000;
 
 export const CLIENT_FRAMES = {
   subscribe: z.object({
-    events: z.array(requiredFieldSchema).max(MAX_LIST),
+    events: withinField(z.array(requiredFieldSchema).max(MAX_LIST)),
     sessionIds: sessionIds.optional(),
     cursors: z
       .record(requiredFieldSchema, cursorSchema)

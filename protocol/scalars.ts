@@ -32,7 +32,7 @@ export const fieldSchema = boundedText(MAX_FIELD_BYTES);
 export const requiredFieldSchema = fieldSchema.refine((text) => text.length > 0, { error: 'must not be empty' });
 
 /** The value as JSON text is no larger than a field. */
-const withinField = <Schema extends z.ZodType>(schema: Schema) =>
+export const withinField = <Schema extends z.ZodType>(schema: Schema) =>
   schema.refine((value) => fits(JSON.stringify(value), MAX_FIELD_BYTES), {
     error: `must be at most ${MAX_FIELD_BYTES} bytes as JSON`,
     params: TOO_LARGE,

@@ -48,6 +48,13 @@ export async function createServer(options: ServicesOptions): Promise<CompanionS
   };
 }
 
+/** The address of the settings cannot be served. */
+export class ListenError extends Error {
+  constructor(reason: string) {
+    super(`HOST and PORT name an address that cannot be served: ${reason}`);
+  }
+}
+
 interface ServeOptions {
   services: RouteServices;
   local: boolean;
@@ -64,7 +71,7 @@ async function serve({ services, local, listen }: ServeOptions): Promise<Served>
   const gateway = createGateway(services, { local });
   server.on('upgrade', gateway.upgrade);
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    server.once('error', (error) => reject(local ? error : new ListenError(error.message)));
     server.once('listening', resolve);
     listen(server);
   });

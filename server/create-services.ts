@@ -44,11 +44,13 @@ export async function createServices({ config, paths, log, onStop }: ServicesOpt
     defaults: cliDefaults(config),
     runFolder: paths.run,
   });
+  const workspace = createWorkspace({ roots: config.PROJECT_ROOTS, home: paths.home });
   const publisher = lateBound(() => delivery);
-  const registry = new SessionRegistry({ journal, launcher, publisher, log, now, maxProcesses: config.MAX_PROCESSES });
+  const { identify } = workspace;
+  const maxProcesses = config.MAX_PROCESSES;
+  const registry = new SessionRegistry({ journal, launcher, publisher, log, now, maxProcesses, identify });
   const source = createSessionSource(registry, journal);
   const delivery: Delivery = new Delivery({ journal, cursors: createSqliteCursors(database), source });
-  const workspace = createWorkspace({ roots: config.PROJECT_ROOTS, home: paths.home });
   const identity = await openIdentity(config, paths);
   const services: RouteServices = {
     registry,

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { acquireLock, DatabaseHeldError } from '../services/journal/sqlite-database.js';
 
@@ -13,11 +13,25 @@ export interface HomePaths {
   pid: string;
 }
 
-/** Makes the daemon's home, for its owner alone. */
+/** The home cannot be made or written. */
+export class HomeUnusableError extends Error {}
+
+/** Makes the daemon's home, for its owner alone. Throws `HomeUnusableError`. */
 export function prepareHome(home: string): HomePaths {
+  try {
+    return makeHome(home);
+  } catch (error) {
+    throw new HomeUnusableError(`COMPANION_HOME cannot be used: ${(error as Error).message}`);
+  }
+}
+
+function makeHome(home: string): HomePaths {
   const logs = join(home, 'logs');
   const run = join(home, 'run');
-  for (const folder of [home, logs, run]) mkdirSync(folder, { recursive: true, mode: 0o700 });
+  for (const folder of [home, logs, run]) {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    chmodSync(folder, 0o700);
+  }
   return {
     home,
     logs,

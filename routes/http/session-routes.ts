@@ -37,13 +37,13 @@ export function createSessionRoutes(services: RouteServices): Router {
   router.post('/', async (request, response) => {
     const body = parseInput(createSessionSchema, request.body, 'body');
     const { userId } = requirePrincipal(response);
-    starter.requireAllowedMode(body.permissionMode, 'permissionMode');
     const { session, answer } = await starter.start({
       device: { userId, deviceId: REST_DEVICE },
       requestId: null,
       directory: directoryOf(body, services.firstRoot),
       prompt: '',
       options: body,
+      optionsField: '',
     });
     response.status(answer.reused ? 200 : 201).json({ ...view(session), reused: answer.reused });
   });

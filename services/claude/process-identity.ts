@@ -25,8 +25,10 @@ export const isAlive = ({ pid, startTime }: ProcessIdentity): boolean => identif
 /** Resident memory in bytes; undefined when it cannot be told. */
 export function residentBytes(pid: number): number | undefined {
   try {
-    if (isLinux) return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
-    return Number(ps(['-o', 'rss=', '-p', String(pid)])) * 1024;
+    const kibibytes = isLinux
+      ? /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
+      : ps(['-o', 'rss=', '-p', String(pid)]);
+    return kibibytes ? Number(kibibytes) * 1024 : undefined;
   } catch {
     return undefined;
   }

@@ -13,4 +13,6 @@ export interface Workspace {
    * naming `field`.
    */
   resolveDirectory(path: string, options: { base?: string; field: string }): Promise<Place>;
+  /** The identity of the directory that a path leads to now; undefined when there is none. */
+  identify(path: string): Promise<string | undefined>;
 }

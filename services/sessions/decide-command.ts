@@ -57,7 +57,7 @@ export function cancelPrompt(state: SessionState, promptId: PromptId, now: numbe
   if (!prompt) throw new CompanionError('CONFLICT', 'The prompt has ended already.', { field: 'promptId' });
   const draft = new Draft(state, now);
   if (prompt.state === 'queued') {
-    draft.putPrompt({ ...prompt, state: 'cancelled' });
+    drop(draft, prompt);
     settle(draft);
   } else {
     interruptTurn(draft);
@@ -67,7 +67,7 @@ export function cancelPrompt(state: SessionState, promptId: PromptId, now: numbe
 
 export function interrupt(state: SessionState, clearQueue: boolean, now: number): Step {
   const draft = new Draft(state, now);
-  if (clearQueue) for (const prompt of queuedPrompts(state)) draft.putPrompt({ ...prompt, state: 'cancelled' });
+  if (clearQueue) for (const prompt of queuedPrompts(state)) drop(draft, prompt);
   interruptTurn(draft);
   return draft.finish();
 }
@@ -83,6 +83,12 @@ function interruptTurn(draft: Draft): void {
   } else if (next) {
     completeTurn(draft, [next], INTERRUPTED);
   }
+}
+
+/** One that was announced, and waits again since its child died, has to end before everybody's eyes. */
+function drop(draft: Draft, prompt: PromptRecord): void {
+  if (prompt.announced) completeTurn(draft, [prompt], INTERRUPTED);
+  else draft.putPrompt({ ...prompt, state: 'cancelled' });
 }
 
 const INTERRUPTED = { subtype: 'interrupted', isError: true, finalResult: '', durationMs: 0, numTurns: 0 };
@@ -117,7 +123,7 @@ export function close(state: SessionState, reason: string, now: number): Step {
   const draft = new Draft(state, now);
   if (state.record.closed) return draft.finish();
   draft.updateRecord({ closed: { reason }, updatedAt: now });
-  for (const prompt of queuedPrompts(state)) draft.putPrompt({ ...prompt, state: 'cancelled' });
+  for (const prompt of queuedPrompts(state)) drop(draft, prompt);
   if (state.turn) draft.update({ turn: { ...state.turn, interrupted: true } });
   settle(draft);
   return draft.finish();
@@ -157,7 +163,9 @@ export function start(state: SessionState, { conversation, changes, prompt }: St
   forgive(draft);
   if (Object.keys(changes).length > 0) draft.updateRecord({ ...changes, updatedAt: now });
   if (conversation && !isCurrent(state, conversation)) changeConversation(draft, conversation);
-  if (draft.state.child.phase === 'none') startChild(draft);
+  const { child } = draft.state;
+  if (child.phase === 'none') startChild(draft);
+  if (child.phase === 'ending') draft.update({ child: { phase: 'ending', restart: true } });
   if (prompt) takePrompt(draft, prompt);
   return draft.finish();
 }

@@ -18,6 +18,8 @@ export interface SessionRegistryOptions {
   now: () => number;
   /** How many children may live at a time. */
   maxProcesses: number;
+  /** The identity of the directory that a path leads to now; undefined when there is none. */
+  identify: (path: string) => Promise<string | undefined>;
 }
 
 /** All sessions: at most one for each directory. */
@@ -67,7 +69,7 @@ export class SessionRegistry {
   /** The session of a directory, made when there is none. Concurrent callers get the same one. */
   at(place: Place, owner: UserId): Promise<{ session: Session; created: boolean }> {
     return this.#opening.run(async () => {
-      const known = this.#findAt(place);
+      const known = await this.#findAt(place);
       if (known && known.owner !== owner) {
         throw new CompanionError('CONFLICT', 'The directory is in use by another person.', {
           field: 'workingDirectory',
@@ -105,8 +107,15 @@ export class SessionRegistry {
     });
   }
 
-  #findAt({ path, key }: Place): Session | undefined {
-    return this.all().find(({ state: { record } }) => record.directoryKey === key || record.directory === path);
+  /**
+   * By its path, else by its identity under another one. A system uses the identity of a directory that is gone again,
+   * so it counts only where the session's own path still leads to it.
+   */
+  async #findAt({ path, key }: Place): Promise<Session | undefined> {
+    const samePath = this.all().find(({ state }) => state.record.directory === path);
+    if (samePath) return samePath;
+    const sameKey = this.all().find(({ state }) => state.record.directoryKey === key);
+    return sameKey && (await this.#options.identify(sameKey.state.record.directory)) === key ? sameKey : undefined;
   }
 
   #add(stored: StoredSession): Session {

@@ -16,6 +16,8 @@ export interface StartSessionRequest {
   requestId: string | null;
   /** As the client wrote it, and the field it came in. */
   directory: { path: string; base?: string; field: string };
+  /** What stands before the names of the options in the client's request. */
+  optionsField?: string;
   prompt: string;
   attachments?: Attachment[] | undefined;
   options: StreamOptions & { context?: string | undefined; metadata?: Record<string, unknown> | undefined };
@@ -47,8 +49,8 @@ export class SessionStarter {
   /** `reply` is called when session and prompt are recorded, before any client sees an event of them. */
   async start(request: StartSessionRequest, reply?: Reply<StartedSession>): Promise<StartedSession> {
     const { workspace, registry, launcher } = this.#options;
-    const { directory, device, options } = request;
-    this.requireAllowedMode(options.permissionMode, 'options.permissionMode');
+    const { directory, device, options, optionsField = 'options.' } = request;
+    this.requireAllowedMode(options.permissionMode, `${optionsField}permissionMode`);
     const repeated = await this.#findRepeated(request);
     if (repeated) {
       reply?.(repeated);
@@ -57,10 +59,11 @@ export class SessionStarter {
     const conversation = conversationOf(options);
     const place = await workspace.resolveDirectory(directory.path, directory);
     await launcher.checkAvailable();
-    if (conversation?.kind === 'resume') await this.#requireConversation(place.path, conversation);
+    if (conversation?.kind === 'resume')
+      await this.#requireConversation(place.path, conversation, `${optionsField}resume`);
     const { session, created } = await registry.at(place, device.userId);
     const prompt = promptOf({ request, session, created, now: this.#options.now() });
-    const changes = changesOf(options);
+    const changes = { ...changesOf(options), directoryKey: place.key };
     const accepted = await session.start(
       { changes, ...(conversation && { conversation }), ...(prompt && { prompt }) },
       (known) => reply?.(started(session, known, created)),
@@ -92,9 +95,10 @@ export class SessionStarter {
   async #requireConversation(
     path: string,
     { claudeSessionId }: Extract<Conversation, { kind: 'resume' }>,
+    field: string,
   ): Promise<void> {
     if (await this.#options.launcher.hasConversation(path, claudeSessionId)) return;
-    throw invalid('options.resume', 'must be a conversation of this directory');
+    throw invalid(field, 'must be a conversation of this directory');
   }
 }
 

@@ -1,5 +1,5 @@
 import { realpath, stat } from 'node:fs/promises';
-import { isAbsolute, relative, resolve, sep } from 'node:path';
+import { dirname, isAbsolute, relative, resolve, sep } from 'node:path';
 import { CompanionError, invalid } from '../../protocol/error-codes.js';
 import type { Place, Workspace } from '../ports/workspace.js';
 
@@ -11,8 +11,16 @@ export interface WorkspaceOptions {
 }
 
 export function createWorkspace(options: WorkspaceOptions): Workspace {
-  return { resolveDirectory: (path, { base, field }) => resolveDirectory({ ...options, path, base, field }) };
+  return {
+    resolveDirectory: (path, { base, field }) => resolveDirectory({ ...options, path, base, field }),
+    identify: async (path) => {
+      const found = await stat(path, { bigint: true }).catch(() => undefined);
+      return found && keyOf(found);
+    },
+  };
 }
+
+const keyOf = ({ dev, ino }: { dev: bigint; ino: bigint }): string => `${dev}:${ino}`;
 
 interface Resolution extends WorkspaceOptions {
   path: string;
@@ -27,12 +35,19 @@ async function resolveDirectory({ roots, home, path, base, field }: Resolution):
   const canonical = await realpath(wanted).catch(() => undefined);
   const allowed = await Promise.all(roots.map((root) => realpath(root).catch(() => root)));
   const daemonHome = await realpath(home).catch(() => home);
-  const judged = canonical ?? wanted;
+  const judged = canonical ?? (await nearestExisting(wanted));
   if (!allowed.some((root) => isWithin(root, judged)) || isWithin(daemonHome, judged)) throw outside(field);
   if (canonical === undefined) throw missing(field, 'must be a directory that exists');
   const found = await stat(canonical, { bigint: true });
   if (!found.isDirectory()) throw missing(field, 'must be a directory');
-  return { path: canonical, key: `${found.dev}:${found.ino}` };
+  return { path: canonical, key: keyOf(found) };
+}
+
+/** Where the existing part of a path leads: what a link shows of the outside is not told by another error. */
+async function nearestExisting(path: string): Promise<string> {
+  const parent = dirname(path);
+  if (parent === path) return path;
+  return realpath(parent).catch(() => nearestExisting(parent));
 }
 
 const outside = (field: string) =>
