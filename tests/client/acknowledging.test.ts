@@ -28,6 +28,12 @@ describe('acknowledging', () => {
     expect(acked).toEqual([...acked].sort((one, other) => one - other));
   });
 
+  test('D2: what the filter left out is acknowledged with caughtUp', async () => {
+    const { first } = await stage.subscribe({}, ['streamComplete']);
+    first.caughtUp(12);
+    expect((await first.take('ack')).data).toEqual({ sessionId: 's', seq: 12 });
+  });
+
   test('D2: what could not be saved is not acknowledged', async () => {
     const store: CursorStore = { load: async () => new Map(), save: () => Promise.reject(new Error('disk full')) };
     const { client, first, told } = await stage.subscribe({ cursorStore: store });

@@ -159,6 +159,8 @@ describe('permissions', () => {
     const { run, turn } = await ask([], { isTTY: true });
     turn.permission({ options: ['allow', 'deny', 'always'] });
     await until('the key is read', run.isRaw);
+    // Typed before the question could be read.
+    run.press('n');
     const answer = pressUntil(run, 'a', () => turn.permissionAnswer());
     expect(await answer).toEqual({ sessionId: 's', permissionId: 'perm', response: 'always', remember: true });
     expect(run.isRaw()).toBe(false);
@@ -272,6 +274,8 @@ describe('Ctrl-C', () => {
     run.interrupt();
     const request = await turn.connection.take('cancelPrompt');
     turn.connection.answer(request, 'error', { code: 'CONFLICT', message: 'The prompt has ended already.' });
+    turn.delta(10, ' And you?');
+    await until('the last words are shown', () => run.stdout().includes('And you?'));
     turn.complete();
     await turn.end();
     expect(await run.exitCode).toBe(0);

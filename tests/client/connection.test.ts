@@ -138,6 +138,15 @@ describe('reconnecting', () => {
     await server.connection(2);
   });
 
+  test('stays with a daemon that answers when it is asked for a sign of life', async () => {
+    const server = await stage.server();
+    const { told } = stage.client(server);
+    const first = await server.connection(1);
+    first.welcome({ heartbeatMs: 100 });
+    for (let nth = 0; nth < 3; nth += 1) first.answer(await first.take('ping'), 'pong', pong);
+    expect(told.states.map(({ kind }) => kind)).toEqual(['connecting', 'open']);
+  });
+
   test('gives up a connection that brings no welcome', async () => {
     const server = await stage.server();
     stage.client(server, { timeoutMs: 20 });
@@ -196,7 +205,9 @@ describe('closing', () => {
     const { server, nothingIsLeft, client } = await ready();
     (await server.connection(1)).break();
     await until('the client waits', () => client.state.kind === 'waiting');
-    await client.close();
+    const closed = client.close();
+    expect(client.state.kind).toBe('closed');
+    await closed;
     await nothingIsLeft();
   });
 
