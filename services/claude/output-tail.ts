@@ -89,7 +89,9 @@ export class OutputTail {
       this.#position += bytes;
       const lines = this.#splitter.push(this.#chunk.subarray(0, bytes));
       if (lines.length > 0) await this.#options.onLines(lines);
-      if (bytes === CHUNK_BYTES) await yieldToLoop();
+      // A read that was not filled has reached the end: what is written from now on wakes us again.
+      if (bytes < CHUNK_BYTES) return;
+      await yieldToLoop();
     }
   }
 }

@@ -99,10 +99,18 @@ export class SessionStream {
       return true;
     }
     if (item.event.seq <= this.#sent) return true;
+    if (item.event.seq > this.#sent + 1) return this.#readUp();
     this.#sent = item.event.seq;
     if (filter().wants(item.event.type)) sink.send(text());
     this.#sendResult(item.event);
     return true;
+  }
+
+  /** Something before it was not offered: the journal has it. */
+  #readUp(): false {
+    this.#mode = 'catchingUp';
+    void this.#pump();
+    return false;
   }
 
   async #pump(): Promise<void> {

@@ -1,5 +1,6 @@
 import { close, fdatasync, open } from 'node:fs';
 import { promisify } from 'node:util';
+import { CompanionError } from '../../protocol/error-codes.js';
 
 const openFile = promisify(open);
 const syncFile = promisify(fdatasync);
@@ -22,7 +23,7 @@ export class WalSync {
     this.#path = path;
   }
 
-  /** Resolves when all that was committed before this call is on the disk. */
+  /** Resolves when all that was committed before this call is on the disk. Rejects with `STORAGE_FULL`. */
   sync(): Promise<void> {
     if (!this.#running) return this.#begin();
     this.#next ??= this.#running
@@ -49,7 +50,11 @@ export class WalSync {
   }
 
   async #sync(): Promise<void> {
-    this.#file ??= openFile(this.#path, 'r');
-    await syncFile(await this.#file);
+    try {
+      this.#file ??= openFile(this.#path, 'r');
+      await syncFile(await this.#file);
+    } catch (error) {
+      throw new CompanionError('STORAGE_FULL', `The journal cannot be synced: ${(error as Error).message}`);
+    }
   }
 }

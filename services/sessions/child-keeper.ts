@@ -174,6 +174,7 @@ export class ChildKeeper {
 
   async #missingToolNames(lines: CliLine[]): Promise<Map<string, string>> {
     const facts = lines.flatMap((line) => line.facts);
+    if (!facts.some(({ kind }) => kind === 'toolResult')) return new Map();
     const used = new Set(
       facts.flatMap((fact) => (fact.kind === 'block' && 'id' in fact.content ? fact.content.id : [])),
     );

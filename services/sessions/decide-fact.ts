@@ -35,12 +35,12 @@ export const nameTools = (state: SessionState, names: ReadonlyMap<string, string
 /** Offsets ride along with what is written anyway: deltas alone are no reason to write. */
 function withOffsets(step: Step, { end: processed, resume }: CliLine): Step {
   const { record } = step.state;
-  if (!record.child) return step;
+  if (!record.child || !step.change) return step;
   const moved = { ...record, child: { ...record.child, processed, resume } };
   return {
     ...step,
     state: { ...step.state, record: moved },
-    change: step.change && { ...step.change, record: moved },
+    change: { ...step.change, record: moved },
   };
 }
 

@@ -31,6 +31,7 @@ export function mergeChanges(earlier: SessionChange | undefined, later: SessionC
 export class Draft {
   state: SessionState;
   readonly now: number;
+  readonly #initial: SessionState;
   readonly #publications: Publication[] = [];
   readonly #effects: Effect[] = [];
   readonly #prompts = new Map<string, PromptRecord>();
@@ -39,6 +40,7 @@ export class Draft {
   #dirty = false;
 
   constructor(state: SessionState, now: number) {
+    this.#initial = state;
     this.state = state;
     this.now = now;
   }
@@ -128,12 +130,7 @@ export class Draft {
 
   /** Ends the step: a status that differs from the one told last is told. */
   finish(): Step {
-    const key = statusKey(this.state);
-    if (key !== this.state.record.lastStatus) {
-      this.#line = undefined;
-      this.updateRecord({ lastStatus: key });
-      this.event('sessionStatus', sessionStatusOf(this.state));
-    }
+    if (this.state !== this.#initial || this.state.record.lastStatus === undefined) this.#sayStatus();
     const events = this.#publications.flatMap((item) => (item.kind === 'event' ? [item.event] : []));
     const durable = this.#dirty || events.length > 0 || this.#prompts.size > 0 || this.#permissions.size > 0;
     const change: SessionChange = {
@@ -144,6 +141,14 @@ export class Draft {
     };
     const { state } = this;
     return { state, change: durable ? change : undefined, publications: this.#publications, effects: this.#effects };
+  }
+
+  #sayStatus(): void {
+    const key = statusKey(this.state);
+    if (key === this.state.record.lastStatus) return;
+    this.#line = undefined;
+    this.updateRecord({ lastStatus: key });
+    this.event('sessionStatus', sessionStatusOf(this.state));
   }
 
   #touch(): void {

@@ -236,9 +236,12 @@ export class Session {
   async #applyCommand(step: Step, reply?: () => void): Promise<void> {
     await this.#record(step);
     this.#act(step);
-    if (step.change) await this.#options.journal.sync();
-    reply?.();
-    this.#publish(step);
+    try {
+      if (step.change) await this.#options.journal.sync();
+      reply?.();
+    } finally {
+      this.#publish(step);
+    }
   }
 
   /** What the child does. A line that is no event is recorded with the next that is: until then it can be read again. */

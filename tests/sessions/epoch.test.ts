@@ -1,0 +1,54 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { openDatabase } from '../../services/journal/sqlite-database.js';
+import { createSqliteJournal } from '../../services/journal/sqlite-journal.js';
+
+let folder: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'companion-epoch-'));
+});
+
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const open = (bootId: string) => createSqliteJournal({ database: openDatabase(join(folder, 'journal.db')), bootId });
+
+/** The journal as a daemon leaves it that was killed: committed, not closed. */
+function crash(bootId: string): string {
+  const database = openDatabase(join(folder, 'journal.db'));
+  const { epoch } = createSqliteJournal({ database, bootId });
+  database.close();
+  return epoch;
+}
+
+test('D3: an epoch outlives restarts and the daemon’s death, as long as the machine runs', async () => {
+  const first = open('boot 1');
+  await first.close();
+  expect(crash('boot 1')).toBe(first.epoch);
+  expect(crash('boot 1')).toBe(first.epoch);
+  const later = open('boot 1');
+  expect(later.epoch).toBe(first.epoch);
+  await later.close();
+  const afterCleanEnd = open('boot 2');
+  expect(afterCleanEnd.epoch).toBe(first.epoch);
+  await afterCleanEnd.close();
+});
+
+test('D3: a machine that went down while the journal was open begins a new epoch, once', async () => {
+  const epoch = crash('boot 1');
+  const next = open('boot 2');
+  expect(next.epoch).not.toBe(epoch);
+  await next.close();
+  const again = open('boot 3');
+  expect(again.epoch).toBe(next.epoch);
+  await again.close();
+});
+
+test('a journal can be synced as often and as concurrently as anybody likes', async () => {
+  const journal = open('boot');
+  await Promise.all(Array.from({ length: 50 }, () => journal.sync()));
+  await journal.sync();
+  await journal.close();
+});
