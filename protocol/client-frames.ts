@@ -1,5 +1,6 @@
 /** What a client may send over the WebSocket: one schema for the `data` of each frame type. */
 import * as z from 'zod';
+import { MAX_FIELD_BYTES } from './limits.js';
 import {
   attachmentsSchema,
   claudeSessionIdSchema,
@@ -15,7 +16,7 @@ import {
   sessionIdSchema,
   textRecordSchema,
   toolRulesSchema,
-  withinField,
+  withinBytes,
 } from './scalars.js';
 
 const MAX_LIST = 1000;
@@ -54,7 +55,7 @@ const ASK_TIMEOUT_MAX_MS = 3_600_000;
 
 export const CLIENT_FRAMES = {
   subscribe: z.object({
-    events: withinField(z.array(requiredFieldSchema).max(MAX_LIST)),
+    events: withinBytes(z.array(requiredFieldSchema).max(MAX_LIST), 2 * MAX_FIELD_BYTES),
     sessionIds: sessionIds.optional(),
     cursors: z
       .record(requiredFieldSchema, cursorSchema)

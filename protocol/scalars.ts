@@ -31,10 +31,10 @@ export const fieldSchema = boundedText(MAX_FIELD_BYTES);
 /** A text field that must say something. */
 export const requiredFieldSchema = fieldSchema.refine((text) => text.length > 0, { error: 'must not be empty' });
 
-/** The value as JSON text is no larger than a field. */
-export const withinField = <Schema extends z.ZodType>(schema: Schema) =>
-  schema.refine((value) => fits(JSON.stringify(value), MAX_FIELD_BYTES), {
-    error: `must be at most ${MAX_FIELD_BYTES} bytes as JSON`,
+/** The value as JSON text is no larger than this, by default than a field. */
+export const withinBytes = <Schema extends z.ZodType>(schema: Schema, max = MAX_FIELD_BYTES) =>
+  schema.refine((value) => fits(JSON.stringify(value), max), {
+    error: `must be at most ${max} bytes as JSON`,
     params: TOO_LARGE,
   });
 
@@ -47,14 +47,14 @@ const isWithinDepth = (value: unknown, depth: number): boolean =>
   (depth > 0 && Object.values(value).every((part) => isWithinDepth(part, depth - 1)));
 
 /** An object whose inside is the client's own: up to 64 KiB as JSON. */
-export const jsonObjectSchema = withinField(
+export const jsonObjectSchema = withinBytes(
   z.record(z.string(), z.unknown()).refine((value) => isWithinDepth(value, MAX_JSON_DEPTH), {
     error: `must be nested at most ${MAX_JSON_DEPTH} deep`,
     abort: true,
   }),
 );
 /** Texts by name: up to 64 KiB together. */
-export const textRecordSchema = withinField(z.record(z.string(), z.string()));
+export const textRecordSchema = withinBytes(z.record(z.string(), z.string()));
 
 export const promptTextSchema = boundedText(MAX_PROMPT_BYTES);
 
