@@ -25,8 +25,9 @@ export async function streamStart(context: RequestContext, data: ClientData<'str
   const { prompt, workingDirectory = '.', options = {}, attachments } = data;
   const directory = directoryOf(connection, workingDirectory, 'workingDirectory');
   await services.starter.start({ device, requestId, directory, prompt, attachments, options }, (started) => {
-    answer(context, 'streamStarted', started.answer);
+    // Recorded before it is answered: a daemon that dies now must find the device subscribed. Frames come later.
     delivery.join(started.session.id);
+    answer(context, 'streamStarted', started.answer);
   });
 }
 

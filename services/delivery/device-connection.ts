@@ -86,10 +86,11 @@ export class DeviceConnection {
     const plans = await Promise.all(
       wanted.map((id) => this.#planSubscribed({ id, known: known.get(id), given: cursors[id] })),
     );
+    this.#writer.flush();
     return { sessions: plans.filter((plan) => plan !== undefined), begin: () => this.#beginAll(plans) };
   }
 
-  /** A session that this device has just used: it is streamed from here on, if it was not. */
+  /** A session that this device has just used: it is streamed from here on, if it was not, and that is recorded at once. */
   join(sessionId: SessionId): void {
     if (this.#streams.has(sessionId) || this.#closed) return;
     const head = this.#options.source.head(this.device.userId, sessionId) ?? 0;
@@ -97,6 +98,7 @@ export class DeviceConnection {
       this.#store({ ...this.#subscription, events: ['*'] }).catch(this.#options.onError);
     }
     this.#writer.move(sessionId, head);
+    this.#writer.flush();
     this.#begin({ sessionId, resume: 'replay', from: head, head });
   }
 

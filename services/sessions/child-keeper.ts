@@ -46,7 +46,7 @@ export class ChildKeeper {
   run(effect: ChildEffect): void {
     switch (effect.kind) {
       case 'startChild':
-        if (!this.#stopping) this.#later(effect.delayMs, () => this.#start());
+        if (!this.#stopping) this.#later(effect.delayMs, () => this.#start(effect.afterFailure));
         return;
       case 'endChild':
         this.#attempt('end the child', async () => this.child?.end());
@@ -94,8 +94,8 @@ export class ChildKeeper {
     ready();
     if (!inputTorn) return;
     await adopted.drain();
-    const inMessage = adopted.openBlocks().some(({ parentToolUseId }) => parentToolUseId === undefined);
-    await this.#options.step((state, now) => onTornChildRead(state, inMessage, now));
+    const answering = adopted.openBlocks().some(({ parentToolUseId }) => parentToolUseId === undefined);
+    await this.#options.step((state, now) => onTornChildRead(state, answering, now));
   }
 
   /** What is asked for from here on is left to the next daemon. */
@@ -109,12 +109,13 @@ export class ChildKeeper {
     this.child?.release();
   }
 
-  async #start(): Promise<void> {
+  async #start(afterFailure: boolean): Promise<void> {
     const { launcher, step, record } = this.#options;
     if (record().closed) return step((state, now) => onStartCancelled(state, now));
     const { listener, ready } = this.#newListener();
     try {
-      const child = await launcher.start(startOptions(record(), listener));
+      const options = startOptions(record(), listener);
+      const child = await launcher.start(afterFailure ? await this.#withConversation(options) : options);
       this.child = child;
       this.#log('child started', { pid: child.pid });
       await step((state, now) => onChildStarted(state, child.childId, now));
@@ -124,6 +125,14 @@ export class ChildKeeper {
       this.child = undefined;
       await step((state, now) => onStartFailed(state, (error as Error).message, now));
     }
+  }
+
+  /** A child that died early may have left no transcript: its conversation cannot be resumed, only begun again. */
+  async #withConversation({ resume, ...options }: StartOptions): Promise<StartOptions> {
+    if (!resume) return options;
+    const { launcher } = this.#options;
+    const exists = await launcher.hasConversation(options.workingDirectory, resume.claudeSessionId).catch(() => true);
+    return exists ? { ...options, resume } : options;
   }
 
   async #checkTranscript(uuids: string[]): Promise<void> {

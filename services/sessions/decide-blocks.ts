@@ -9,7 +9,10 @@ type Fact<Kind extends CliFact['kind']> = Extract<CliFact, { kind: Kind }>;
 
 /** Subagents may work on in the background; only the main conversation's output means that a turn runs. */
 function ensureTurnOfMain(draft: Draft, place: { parentToolUseId?: string }): void {
-  if (place.parentToolUseId === undefined) ensureTurn(draft);
+  if (place.parentToolUseId !== undefined) return;
+  ensureTurn(draft);
+  const { turn } = draft.state;
+  if (turn && !turn.answering) draft.update({ turn: { ...turn, answering: true } });
 }
 
 export function onBlockStarted(draft: Draft, { block }: Fact<'blockStarted'>): void {

@@ -32,9 +32,9 @@ export function onChildAdopted(state: SessionState, { inputTorn }: { inputTorn: 
 }
 
 /** All that a child with a torn input wrote has been read: now it is known whether a turn of it runs. */
-export function onTornChildRead(state: SessionState, inMessage: boolean, now: number): Step {
+export function onTornChildRead(state: SessionState, answering: boolean, now: number): Step {
   const draft = new Draft(state, now);
-  if (state.turn) draft.update({ turn: { ...state.turn, inMessage } });
+  if (state.turn) draft.update({ turn: { ...state.turn, answering } });
   if (state.child.phase === 'live') draft.update({ child: { ...state.child, input: 'torn' } });
   settle(draft);
   return draft.finish();
@@ -65,7 +65,7 @@ export function onChildExited(state: SessionState, { exit, cut }: Exited, now: n
   for (const permission of state.permissions) expire(draft, permission);
   draft.clearRecord('child');
   draft.update({ child: { phase: 'none' }, background: [], tools: new Map() });
-  endTurn(draft);
+  endTurn(draft, cut);
   if (!ending) sayCrash(draft, exit);
   const unsure = givenPrompts(draft.state);
   if (unsure.length > 0) {
@@ -99,11 +99,18 @@ function expire(draft: Draft, permission: PermissionRecord): void {
   }
 }
 
-function endTurn(draft: Draft): void {
+/**
+ * The turn ends for the prompts that began it. Where an answer was seen and none was acknowledged, the oldest began it:
+ * the transcript may not hold it yet, and it must not be run again.
+ */
+function endTurn(draft: Draft, cut: CutBlock[]): void {
   const { turn } = draft.state;
   if (!turn) return;
-  const began = givenPrompts(draft.state).filter(({ state }) => state === 'processing');
-  const unsure = givenPrompts(draft.state).some(({ state }) => state === 'dispatching');
+  const given = givenPrompts(draft.state);
+  const acknowledged = given.filter(({ state }) => state === 'processing');
+  const answered = turn.answering || cut.some(({ block }) => block.parentToolUseId === undefined);
+  const began = acknowledged.length === 0 && answered ? given.slice(0, 1) : acknowledged;
+  const unsure = given.length > began.length;
   const durationMs = Math.max(0, draft.now - turn.startedAt);
   const subtype = turn.interrupted ? 'interrupted' : EXITED.subtype;
   if (began.length > 0 || !unsure) completeTurn(draft, began, { ...EXITED, subtype, durationMs });

@@ -32,11 +32,12 @@ export function settle(draft: Draft): void {
 
 /** A child that cannot be written to may still finish its turn, unless it waits for an answer. */
 const canFinish = ({ prompts, permissions, turn }: SessionState): boolean =>
-  permissions.length === 0 && (turn?.inMessage === true || prompts.some(({ state }) => state === 'processing'));
+  permissions.length === 0 && (turn?.answering === true || prompts.some(({ state }) => state === 'processing'));
 
 export function startChild(draft: Draft): void {
   draft.update({ child: { phase: 'starting' } });
-  draft.effect({ kind: 'startChild', delayMs: backoffMs(draft.state.failures) });
+  const { failures } = draft.state;
+  draft.effect({ kind: 'startChild', delayMs: backoffMs(failures), afterFailure: failures > 0 });
 }
 
 export function endChild(draft: Draft, { restart }: { restart: boolean }): void {

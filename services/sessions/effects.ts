@@ -3,7 +3,7 @@ import type { UserMessage } from '../ports/claude.js';
 
 /** What a step wants done to the world, after it is in the journal. */
 export type Effect =
-  | { kind: 'startChild'; delayMs: number }
+  | { kind: 'startChild'; delayMs: number; afterFailure: boolean }
   | { kind: 'endChild' }
   | { kind: 'sendMessage'; message: UserMessage; promptId: PromptId; requestId: string | null }
   | { kind: 'answerPermission'; requestId: string; answer: Record<string, unknown> }

@@ -22,8 +22,8 @@ export type ChildPhase =
 export interface Turn {
   startedAt: number;
   interrupted: boolean;
-  /** The child was found in the middle of a message: the turn runs, whether or not it has told which prompt began it. */
-  inMessage: boolean;
+  /** Something of its answer was seen, whether or not the child has told which prompt began it (2.1.197 tells late). */
+  answering: boolean;
   /** The CLI said that the API failed. */
   apiError: boolean;
 }

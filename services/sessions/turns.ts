@@ -8,7 +8,7 @@ import { givenPrompts, type Turn } from './session-state.js';
 export const newTurn = (startedAt: number): Turn => ({
   startedAt,
   interrupted: false,
-  inMessage: false,
+  answering: false,
   apiError: false,
 });
 
