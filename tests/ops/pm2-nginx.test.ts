@@ -168,7 +168,7 @@ function deployed(path: string): void {
     expect(nginx.logs()).toContain('"path":"/ws"');
     expect(nginx.logs()).not.toContain(TOKEN);
     expect(nginx.logs()).not.toContain('?');
-    expect(daemon.logs()).toContain('"path":"/page"');
+    await waitUntil('the daemon has logged it', () => daemon.logs().includes('"path":"/page"'));
     expect(daemon.logs()).not.toContain(TOKEN);
     expect(daemon.logs()).not.toContain('token=');
   });
