@@ -17,7 +17,7 @@ export async function describeMachine(): Promise<string> {
   return [
     `${new Date().toISOString().slice(0, 10)}: ${processors.length} × ${model}, ${memory} GiB, ${platform()} ${release()} ${arch()},`,
     `Node ${process.version}, Claude CLI ${cli}; processors ${busy} % busy with other work when it began.`,
-    'Times are p50 / p99 (count). Ratios are of medians within this run, times of other machines say nothing about it.',
+    'Times are p50 / p99 (count). Ratios are within this run, of medians where no other quantile is named.',
   ].join('\n');
 }
 
