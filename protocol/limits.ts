@@ -20,3 +20,5 @@ export const MAX_HISTORY_PAGE_BYTES = 256 * KIB;
 export const PROTOCOL_VERSION = 1;
 export const HEARTBEAT_MS = 25_000;
 export const PONG_TIMEOUT_MS = 10_000;
+/** A connection that takes nothing of what waits for it for this long is closed with 4413. */
+export const STALL_TIMEOUT_MS = 30_000;

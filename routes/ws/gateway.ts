@@ -10,7 +10,9 @@ import type { Principal } from '../../services/identity/identity.js';
 import { queryOf, upgradeCredential } from '../access/read-credential.js';
 import { errorBody, readRequestId } from '../http/http-errors.js';
 import type { RouteServices } from '../route-services.js';
+import { Heartbeats } from './heartbeats.js';
 import { serveConnection } from './socket-connection.js';
+import { TickWriter } from './tick-writer.js';
 
 const SUBPROTOCOL = 'companion.v1';
 /** A client that does not answer a close within this time is cut off. */
@@ -34,6 +36,7 @@ export function createGateway(services: RouteServices, { local }: { local: boole
     handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
   });
   const byToken = new WeakSet<WebSocket>();
+  const shared = { services, writer: new TickWriter(), heartbeats: new Heartbeats() };
   return {
     upgrade: (request, stream, head) => {
       stream.on('error', () => stream.destroy());
@@ -43,7 +46,7 @@ export function createGateway(services: RouteServices, { local }: { local: boole
         server.handleUpgrade(request, stream, head, (webSocket) => {
           if (principal.credential === 'token') byToken.add(webSocket);
           const device = { userId: principal.userId, deviceId };
-          serveConnection({ services, webSocket, socket: stream as Socket, principal, device });
+          serveConnection({ ...shared, webSocket, socket: stream as Socket, principal, device });
         });
       } catch (error) {
         refuse({ stream, requestId: readRequestId(request), thrown: error });

@@ -5,13 +5,15 @@ import { CLOSE } from '../../protocol/error-codes.js';
 import { HEARTBEAT_MS, PROTOCOL_VERSION } from '../../protocol/limits.js';
 import { parseClientFrame } from '../../protocol/parse-client-frame.js';
 import type { DeviceConnection } from '../../services/delivery/device-connection.js';
+import { Frame } from '../../services/delivery/frame.js';
 import type { Principal } from '../../services/identity/identity.js';
 import type { DeviceRef } from '../../services/ports/records.js';
 import type { RouteServices } from '../route-services.js';
 import { handleFrame, ORDERED } from './frame-handlers.js';
-import { Heartbeat } from './heartbeat.js';
+import type { Heartbeats } from './heartbeats.js';
 import { answer, answerError, type ConnectionContext } from './request-context.js';
 import { SocketSink } from './socket-sink.js';
+import type { TickWriter } from './tick-writer.js';
 
 export interface SocketConnectionOptions {
   services: RouteServices;
@@ -20,25 +22,30 @@ export interface SocketConnectionOptions {
   socket: Socket;
   principal: Principal;
   device: DeviceRef;
+  writer: TickWriter;
+  heartbeats: Heartbeats;
 }
 
 const CAPABILITIES = ['replay', 'steer', 'attachments', 'permissions', 'questions', 'plans', 'resume', 'fork', 'ask'];
 
+/** A reader that has stalled may still take what it was sent, and the reason for the close, for this long. */
+const SLOW_CLOSE_MS = 5000;
+
 /** Serves one WebSocket until it closes. */
 export function serveConnection(options: SocketConnectionOptions): void {
-  const { services, webSocket, socket, principal, device } = options;
-  const sink = new SocketSink({
-    webSocket,
-    socket,
-    onTooSlow: () => webSocket.close(CLOSE.tooSlow, 'too slow a reader'),
-  });
+  const { services, webSocket, socket, principal, device, writer } = options;
+  const onTooSlow = () => {
+    sink.close(CLOSE.tooSlow, 'too slow a reader');
+    delivery.close();
+  };
+  const sink = new SocketSink({ webSocket, socket, writer, onTooSlow });
   const delivery = services.delivery.connect({
     device,
     sink,
-    onReplaced: () => webSocket.close(CLOSE.replaced, 'replaced by a newer connection of this device'),
+    onReplaced: () => sink.close(CLOSE.replaced, 'replaced by a newer connection of this device'),
     onError: (error) => {
       services.log.error('a connection failed', { deviceId: device.deviceId, error: String(error) });
-      webSocket.close(CLOSE.internal, 'internal error');
+      sink.close(CLOSE.internal, 'internal error');
     },
   });
   const context: ConnectionContext = {
@@ -47,9 +54,9 @@ export function serveConnection(options: SocketConnectionOptions): void {
     device,
     delivery,
     workingDirectory: undefined,
-    send: (frame) => sink.send(frame),
+    send: (frame) => sink.send(new Frame(() => frame)),
   };
-  keepAlive(webSocket, delivery);
+  keepAlive(options, { sink, delivery, onTooSlow });
   socket.on('drain', () => delivery.drained());
   webSocket.on('close', () => delivery.close());
   webSocket.on('error', () => {});
@@ -59,22 +66,39 @@ export function serveConnection(options: SocketConnectionOptions): void {
   });
 }
 
-function keepAlive(webSocket: WebSocket, delivery: DeviceConnection): void {
-  const heartbeat = new Heartbeat({
-    ping: () => {
-      delivery.pinged();
-      webSocket.ping();
+interface Kept {
+  sink: SocketSink;
+  delivery: DeviceConnection;
+  onTooSlow: () => void;
+}
+
+function keepAlive({ webSocket, socket, heartbeats }: SocketConnectionOptions, { sink, delivery, onTooSlow }: Kept) {
+  const beat = heartbeats.watch({
+    ping: () => delivery.ping(),
+    get unsent() {
+      return sink.unsent;
     },
-    onDead: () => {
-      webSocket.close(CLOSE.noPong, 'no pong');
+    get progress() {
+      return sink.progress;
+    },
+    get received() {
+      return socket.bytesRead;
+    },
+    onSilent: () => {
+      sink.close(CLOSE.noPong, 'no pong');
       webSocket.terminate();
     },
+    onStalled: () => {
+      beat.close();
+      onTooSlow();
+      setTimeout(() => webSocket.terminate(), SLOW_CLOSE_MS).unref();
+    },
   });
-  webSocket.on('pong', () => {
-    delivery.ponged();
-    heartbeat.ponged();
+  webSocket.on('pong', (id: Buffer) => {
+    delivery.received(Number(id));
+    beat.ponged();
   });
-  webSocket.on('close', () => heartbeat.close());
+  webSocket.on('close', () => beat.close());
 }
 
 async function welcome(connection: ConnectionContext): Promise<void> {

@@ -1,48 +1,93 @@
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
+import type { Frame } from '../../services/delivery/frame.js';
 import type { FrameSink } from '../../services/delivery/frame-sink.js';
+import { encodeTextFrame } from './encode-text-frame.js';
+import { type Collector, joinParts, type TickWriter } from './tick-writer.js';
 
 export interface SocketSinkOptions {
   webSocket: WebSocket;
+  /** The stream below the WebSocket. */
   socket: Socket;
+  writer: TickWriter;
   /** The reader has left so much unread that the connection is not worth its memory. */
   onTooSlow: () => void;
 }
 
 const MAX_UNSENT_BYTES = 1024 * 1024;
 
-/** Sends frames; those of one tick leave in one write of the socket. */
-export class SocketSink implements FrameSink {
+/** What libuv still has to write, which `Socket` does not show: it falls while one large write makes its way. */
+interface WithWriteQueue {
+  _handle?: { writeQueueSize?: number } | null;
+}
+
+/**
+ * Sends frames; those of one tick leave in one write of the socket. They are written below `ws`, whose own frames
+ * (ping, pong, close) go into the same socket in whole: there is no compression and no fragment that could be cut.
+ */
+export class SocketSink implements FrameSink, Collector {
   readonly #options: SocketSinkOptions;
-  #corked = false;
+  #collected: Uint8Array[] = [];
+  #collectedBytes = 0;
+  /** Size of the largest frame among those that are unsent. */
+  #largest = 0;
+  #written = 0;
 
   constructor(options: SocketSinkOptions) {
     this.#options = options;
   }
 
   get unsent(): number {
-    return this.#options.webSocket.bufferedAmount;
+    return this.#options.socket.writableLength + this.#collectedBytes;
   }
 
-  send(frame: string): void {
-    const { webSocket, onTooSlow } = this.#options;
+  get lagging(): boolean {
+    return this.#options.socket.writableLength > 0;
+  }
+
+  /** A value that changes as long as the other side takes what it is sent. */
+  get progress(): string {
+    const { socket } = this.#options;
+    const queued = (socket as unknown as WithWriteQueue)._handle?.writeQueueSize ?? 0;
+    return `${this.#written - socket.writableLength}/${queued}`;
+  }
+
+  send(frame: Frame): void {
+    const { webSocket, writer, onTooSlow } = this.#options;
     if (webSocket.readyState !== webSocket.OPEN) return;
-    if (this.unsent > MAX_UNSENT_BYTES) {
+    const bytes = frame.encoded(encodeTextFrame);
+    if (this.unsent === 0) this.#largest = 0;
+    this.#largest = Math.max(this.#largest, bytes.length);
+    // The largest frame on its way does not count: nobody is cut off for what one frame weighs.
+    if (this.unsent + bytes.length - this.#largest > MAX_UNSENT_BYTES) {
       onTooSlow();
       return;
     }
-    this.#cork();
-    webSocket.send(frame);
+    this.#collected.push(bytes);
+    this.#collectedBytes += bytes.length;
+    if (this.#collected.length === 1) writer.schedule(this);
   }
 
-  #cork(): void {
-    if (this.#corked) return;
-    this.#corked = true;
-    const { socket } = this.#options;
-    socket.cork();
-    process.nextTick(() => {
-      this.#corked = false;
-      socket.uncork();
-    });
+  /** The pong to this ping comes when all before it was received. */
+  confirm(id: number): void {
+    const { webSocket } = this.#options;
+    this.flush();
+    if (webSocket.readyState === webSocket.OPEN) webSocket.ping(String(id));
+  }
+
+  flush(join: (parts: Uint8Array[]) => Uint8Array = joinParts): void {
+    if (this.#collected.length === 0) return;
+    const { webSocket, socket } = this.#options;
+    const parts = this.#collected;
+    this.#collected = [];
+    this.#written += this.#collectedBytes;
+    this.#collectedBytes = 0;
+    if (webSocket.readyState === webSocket.OPEN) socket.write(join(parts));
+  }
+
+  /** Sends what was collected, then the close frame. */
+  close(code: number, reason: string): void {
+    this.flush();
+    this.#options.webSocket.close(code, reason);
   }
 }

@@ -4,9 +4,11 @@ import type { Publication, PublishedSession, Publisher } from '../ports/publicat
 import type { DeviceRef, UserId } from '../ports/records.js';
 import type { SessionSource } from '../ports/session-source.js';
 import { DeviceConnection } from './device-connection.js';
+import { Frame } from './frame.js';
+import { FrameCache } from './frame-cache.js';
 import type { FrameSink } from './frame-sink.js';
-import { eventFrame, positionedFrame } from './frames.js';
-import type { SharedFrame } from './session-stream.js';
+import { positionedFrame } from './frames.js';
+import { StreamIndex } from './stream-index.js';
 
 export interface DeliveryOptions {
   journal: Journal;
@@ -27,9 +29,12 @@ export interface ConnectOptions {
 export class Delivery implements Publisher {
   readonly #options: DeliveryOptions;
   readonly #connections = new Map<string, { connection: DeviceConnection; onReplaced: () => void }>();
+  readonly #frames: FrameCache;
+  readonly #index = new StreamIndex();
 
   constructor(options: DeliveryOptions) {
     this.#options = options;
+    this.#frames = new FrameCache(options.journal.epoch);
   }
 
   get connectionCount(): number {
@@ -42,6 +47,8 @@ export class Delivery implements Publisher {
     const older = this.#connections.get(key);
     const connection = new DeviceConnection({
       ...this.#options,
+      frames: this.#frames,
+      index: this.#index,
       device,
       sink,
       onError,
@@ -55,10 +62,10 @@ export class Delivery implements Publisher {
     return connection;
   }
 
-  publish(session: PublishedSession, items: readonly Publication[]): void {
+  publish({ sessionId }: PublishedSession, items: readonly Publication[]): void {
     if (items.length === 0) return;
-    const shared = items.map((item) => share({ session, item, epoch: this.#options.journal.epoch }));
-    for (const connection of this.#of(session.owner)) connection.stream(session.sessionId)?.offer(shared);
+    const shared = items.map((item) => ({ item, frame: this.#frameOf(sessionId, item) }));
+    for (const stream of this.#index.of(sessionId)) stream.offer(shared);
   }
 
   opened({ sessionId, owner }: PublishedSession): void {
@@ -69,30 +76,14 @@ export class Delivery implements Publisher {
     for (const { connection } of this.#connections.values()) connection.forget(sessionId);
   }
 
+  #frameOf(sessionId: SessionId, item: Publication): Frame {
+    if (item.kind === 'event') return this.#frames.get(sessionId, item.event, 'live');
+    return new Frame(() => positionedFrame(item.frame));
+  }
+
   *#of(owner: UserId): Generator<DeviceConnection> {
     for (const { connection } of this.#connections.values()) if (connection.device.userId === owner) yield connection;
   }
 }
 
 const keyOf = ({ userId, deviceId }: DeviceRef) => `${userId}/${deviceId}`;
-
-interface ShareOptions {
-  session: PublishedSession;
-  item: Publication;
-  epoch: string;
-}
-
-function share({ session: { sessionId }, item, epoch }: ShareOptions): SharedFrame {
-  let text: string | undefined;
-  const build = () =>
-    item.kind === 'event'
-      ? eventFrame({ sessionId, epoch, event: item.event, replayed: false })
-      : positionedFrame(item.frame);
-  return {
-    item,
-    text: () => {
-      text ??= build();
-      return text;
-    },
-  };
-}

@@ -7,14 +7,19 @@ import type { DeviceRef } from '../ports/records.js';
 import type { SessionSource } from '../ports/session-source.js';
 import { CursorWriter } from './cursor-writer.js';
 import { createEventFilter, type EventFilter } from './event-filter.js';
+import type { FrameCache } from './frame-cache.js';
 import type { FrameSink } from './frame-sink.js';
+import { Receipts } from './receipts.js';
 import { SessionStream } from './session-stream.js';
+import type { StreamIndex } from './stream-index.js';
 
 export interface DeviceConnectionOptions {
   device: DeviceRef;
   journal: Journal;
   cursors: CursorStore;
   source: SessionSource;
+  frames: FrameCache;
+  index: StreamIndex;
   sink: FrameSink;
   onError: (error: unknown) => void;
   onClose: () => void;
@@ -39,20 +44,22 @@ export class DeviceConnection {
   readonly #options: DeviceConnectionOptions;
   readonly #streams = new Map<SessionId, SessionStream>();
   readonly #writer: CursorWriter;
+  readonly #receipts: Receipts;
   #subscription = NOTHING;
   #filter: EventFilter = createEventFilter([]);
   #planned: Plan[] = [];
-  #unconfirmed = new Map<SessionId, number>();
   #closed = false;
 
   constructor(options: DeviceConnectionOptions) {
     this.#options = options;
     this.device = options.device;
     this.#writer = new CursorWriter({ ...options, epoch: options.journal.epoch });
-  }
-
-  stream(sessionId: SessionId): SessionStream | undefined {
-    return this.#streams.get(sessionId);
+    this.#receipts = new Receipts({
+      ask: (id) => options.sink.confirm(id),
+      streams: this.#streams,
+      acknowledges: () => this.#subscription.acknowledges,
+      onReceived: (sessionId, seq) => this.#writer.move(sessionId, seq),
+    });
   }
 
   /** What the device was subscribed to before; `start` then streams it. */
@@ -120,16 +127,14 @@ export class DeviceConnection {
     this.#writer.move(sessionId, seq);
   }
 
-  /** A ping goes out: what was sent before it is received when the pong comes. */
-  pinged(): void {
-    this.#unconfirmed = new Map([...this.#streams].map(([sessionId, stream]) => [sessionId, stream.sent]));
+  /** Asks the device for a sign of life, which is a receipt as well: see `received`. */
+  ping(): void {
+    this.#receipts.ask();
   }
 
-  /** A device that never acknowledges by itself does so by delivery. */
-  ponged(): void {
-    if (this.#subscription.acknowledges) return;
-    for (const [sessionId, sent] of this.#unconfirmed) this.#writer.move(sessionId, sent);
-    this.#unconfirmed.clear();
+  /** What was sent before `sink.confirm(id)` has arrived: a device that never acknowledges by itself does so by that. */
+  received(id: number): void {
+    this.#receipts.confirmed(id);
   }
 
   drained(): void {
@@ -144,15 +149,17 @@ export class DeviceConnection {
   }
 
   forget(sessionId: SessionId): void {
-    this.#streams.get(sessionId)?.close();
+    const stream = this.#streams.get(sessionId);
+    if (!stream) return;
+    stream.close();
     this.#streams.delete(sessionId);
-    this.#unconfirmed.delete(sessionId);
+    this.#options.index.remove(sessionId, stream);
   }
 
   close(): void {
     this.#closed = true;
-    for (const stream of this.#streams.values()) stream.close();
-    this.#streams.clear();
+    for (const sessionId of this.#streams.keys()) this.forget(sessionId);
+    this.#receipts.close();
     this.#writer.flush();
     this.#options.onClose();
   }
@@ -207,21 +214,23 @@ export class DeviceConnection {
 
   #begin({ sessionId, from, head, reset }: Plan): void {
     if (this.#closed) return;
-    const { journal, source, sink, onError } = this.#options;
-    if (reset) this.#writer.move(sessionId, head);
+    const { journal, source, frames, sink, onError } = this.#options;
     const stream = new SessionStream({
       sessionId,
       journal,
       source,
+      frames,
       sink,
       filter: () => this.#filter,
       from,
       head,
       published: source.head(this.device.userId, sessionId) ?? head,
       onError,
+      onToConfirm: (urgency) => this.#receipts.wish(urgency),
       ...(reset && { reset }),
     });
     this.#streams.set(sessionId, stream);
+    this.#options.index.add(sessionId, stream);
     stream.start();
   }
 

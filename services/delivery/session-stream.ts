@@ -1,25 +1,28 @@
 import type { EventData } from '../../protocol/events.js';
 import type { SessionId } from '../../protocol/scalars.js';
-import type { ResumeReason } from '../../protocol/server-frames.js';
-import type { OpenBlock } from '../ports/claude.js';
+import type { PositionedData, ResumeReason } from '../../protocol/server-frames.js';
 import type { Journal } from '../ports/journal.js';
 import type { Publication } from '../ports/publication.js';
 import type { EventRecord } from '../ports/records.js';
 import type { SessionSource } from '../ports/session-source.js';
+import { DeltaCoalescer } from './delta-coalescer.js';
 import type { EventFilter } from './event-filter.js';
+import { Frame } from './frame.js';
+import type { FrameCache } from './frame-cache.js';
 import type { FrameSink } from './frame-sink.js';
-import { answerFrame, copyFrame, eventFrame, positionedFrame } from './frames.js';
+import { answerFrame, copyFrame, positionedFrame, soFarFrame } from './frames.js';
 
-/** An item of a publication with its frame, built when the first stream wants it and shared by the others. */
+/** An item of a publication with its frame, which all streams share. */
 export interface SharedFrame {
   item: Publication;
-  text: () => string;
+  frame: Frame;
 }
 
 export interface SessionStreamOptions {
   sessionId: SessionId;
   journal: Pick<Journal, 'readEvents' | 'epoch'>;
   source: SessionSource;
+  frames: FrameCache;
   sink: FrameSink;
   filter: () => EventFilter;
   /** seq of the last event that the device has. */
@@ -30,6 +33,8 @@ export interface SessionStreamOptions {
   published: number;
   /** Not everything missed is there: a snapshot takes its place. */
   reset?: ResumeReason;
+  /** Something went out that the device should be asked for. */
+  onToConfirm: (urgency: 'now' | 'soon') => void;
   onError: (error: unknown) => void;
 }
 
@@ -44,10 +49,13 @@ const PAGE_EVENTS = 100;
  */
 export class SessionStream {
   readonly #options: SessionStreamOptions;
+  readonly #deltas = new DeltaCoalescer((pieces) => this.#sendPieces(pieces));
   #mode: 'catchingUp' | 'live' | 'paused' | 'closed' = 'catchingUp';
   #sent: number;
+  #head: number;
   #published: number;
-  #greeted = false;
+  #reset: ResumeReason | undefined;
+  #resetTo = 0;
   #announcedCaughtUp = false;
   #pumping = false;
   /** Permission requests that were among the missed events. */
@@ -56,12 +64,19 @@ export class SessionStream {
   constructor(options: SessionStreamOptions) {
     this.#options = options;
     this.#sent = options.from;
+    this.#head = options.head;
     this.#published = options.published;
+    this.#reset = options.reset;
   }
 
   /** seq of the last event that went out or that the filter passed over. */
   get sent(): number {
     return this.#sent;
+  }
+
+  /** Where the last `reset` that went out has put this device; 0 without one. */
+  get resetTo(): number {
+    return this.#resetTo;
   }
 
   start(): void {
@@ -70,6 +85,7 @@ export class SessionStream {
 
   close(): void {
     this.#mode = 'closed';
+    this.#deltas.drop();
   }
 
   /** Something was published. Never blocks. */
@@ -88,22 +104,40 @@ export class SessionStream {
     void this.#pump();
   }
 
-  #offerLive({ item, text }: SharedFrame): boolean {
-    const { sink, filter } = this.#options;
-    if (sink.unsent > PAUSE_BYTES) {
-      this.#mode = 'paused';
-      return false;
-    }
+  #offerLive({ item, frame }: SharedFrame): boolean {
+    if (this.#options.sink.unsent > PAUSE_BYTES) return this.#pause();
     if (item.kind === 'frame') {
-      if (filter().wants(item.frame.type)) sink.send(text());
+      this.#offerFrame(item.frame, frame);
       return true;
     }
     if (item.event.seq <= this.#sent) return true;
     if (item.event.seq > this.#sent + 1) return this.#readUp();
-    this.#sent = item.event.seq;
-    if (filter().wants(item.event.type)) sink.send(text());
-    this.#sendResult(item.event);
+    this.#deltas.flush();
+    this.#sendEvent(item.event, () => frame);
     return true;
+  }
+
+  #offerFrame(positioned: Extract<Publication, { kind: 'frame' }>['frame'], frame: Frame): void {
+    const { sink, filter } = this.#options;
+    if (!filter().wants(positioned.type)) return;
+    if (positioned.type === 'streamData' && (sink.lagging || this.#deltas.isHolding)) {
+      this.#deltas.hold(positioned.data);
+      return;
+    }
+    this.#deltas.flush();
+    sink.send(frame);
+  }
+
+  #sendPieces(pieces: PositionedData<'streamData'>[]): void {
+    if (this.#mode !== 'live') return;
+    for (const data of pieces) this.#options.sink.send(new Frame(() => positionedFrame({ type: 'streamData', data })));
+  }
+
+  /** Text that was held back is told from its beginning when the reader is there again. */
+  #pause(): false {
+    this.#mode = 'paused';
+    this.#deltas.drop();
+    return false;
   }
 
   /** Something before it was not offered: the journal has it. */
@@ -117,8 +151,10 @@ export class SessionStream {
     if (this.#pumping) return;
     this.#pumping = true;
     try {
-      await this.#greet();
-      while (this.#mode === 'catchingUp') await this.#sendPage();
+      while (this.#mode === 'catchingUp') {
+        if (this.#reset) await this.#sendReset(this.#reset);
+        else await this.#sendPage();
+      }
     } catch (error) {
       this.#options.onError(error);
     } finally {
@@ -126,16 +162,18 @@ export class SessionStream {
     }
   }
 
-  async #greet(): Promise<void> {
-    const { reset, head, sessionId, source, sink, journal } = this.#options;
-    if (this.#greeted) return;
-    this.#greeted = true;
-    if (!reset) return;
+  async #sendReset(reason: ResumeReason): Promise<void> {
+    const { sessionId, source, sink, journal, onToConfirm } = this.#options;
+    const head = this.#head;
     const snapshot = await source.snapshot(sessionId);
     if (this.#mode === 'closed') return;
-    const data = { sessionId, epoch: journal.epoch, head, reason: reset, snapshot };
-    sink.send(answerFrame({ type: 'reset', requestId: null, data }));
+    const data = { sessionId, epoch: journal.epoch, head, reason, snapshot };
+    sink.send(new Frame(() => answerFrame({ type: 'reset', requestId: null, data })));
     this.#sent = head;
+    this.#resetTo = head;
+    this.#reset = undefined;
+    this.#announcedCaughtUp = false;
+    onToConfirm('now');
   }
 
   async #sendPage(): Promise<void> {
@@ -144,36 +182,58 @@ export class SessionStream {
     if (this.#mode !== 'catchingUp') return;
     for (const event of events) {
       if (event.seq > this.#published) break;
-      if (sink.unsent > PAUSE_BYTES) {
-        this.#mode = 'paused';
+      if (event.seq > this.#sent + 1) {
+        this.#startAnew();
         return;
       }
-      this.#sendEvent(event);
+      if (sink.unsent > PAUSE_BYTES) {
+        this.#pause();
+        return;
+      }
+      this.#sendMissed(event);
     }
-    if (events.length === 0 || this.#sent >= this.#published) this.#goLive();
+    if (this.#sent >= this.#published) this.#goLive();
+    else if (events.length === 0) this.#startAnew();
+    else await turnOfOthers();
   }
 
-  #sendEvent(event: EventRecord): void {
-    const { sessionId, journal, sink, filter, head } = this.#options;
-    this.#sent = event.seq;
-    const replayed = event.seq <= head;
-    if (filter().wants(event.type)) sink.send(eventFrame({ sessionId, epoch: journal.epoch, event, replayed }));
-    this.#sendResult(event);
+  /** What comes next has been removed while this reader was on its way. */
+  #startAnew(): void {
+    this.#reset = 'retention';
+    this.#head = this.#published;
+  }
+
+  #sendMissed(event: EventRecord): void {
+    const { sessionId, frames } = this.#options;
+    this.#sendEvent(event, () => frames.get(sessionId, event, event.seq <= this.#head ? 'replayed' : 'live'));
     if (event.type === 'permissionRequest' && !this.#announcedCaughtUp) {
       this.#asked.add((JSON.parse(event.data) as EventData<'permissionRequest'>).permissionId);
     }
   }
 
+  /** `conversationResult` goes to those who asked for it by name. */
+  #sendEvent(event: EventRecord, frame: () => Frame): void {
+    const { filter, sink, sessionId, frames, onToConfirm } = this.#options;
+    this.#sent = event.seq;
+    if (filter().wants(event.type)) sink.send(frame());
+    if (event.type === 'streamComplete' && filter().names('conversationResult')) {
+      sink.send(frames.get(sessionId, event, 'result'));
+    }
+    onToConfirm('soon');
+  }
+
   /** Runs without a pause up to the mode change, so that nothing can be published in between. */
   #goLive(): void {
-    const { source, sessionId, sink, filter } = this.#options;
+    const { source, sessionId, sink, filter, onToConfirm } = this.#options;
     if (!this.#announcedCaughtUp) this.#sendOpenPermissions();
     if (filter().wants('streamData')) {
-      for (const block of source.openBlocks(sessionId)) sink.send(soFarFrame(sessionId, block));
+      for (const block of source.openBlocks(sessionId)) sink.send(new Frame(() => soFarFrame(sessionId, block)));
     }
     if (!this.#announcedCaughtUp) {
       this.#announcedCaughtUp = true;
-      sink.send(answerFrame({ type: 'caughtUp', requestId: null, data: { sessionId, seq: this.#sent } }));
+      const data = { sessionId, seq: this.#sent };
+      sink.send(new Frame(() => answerFrame({ type: 'caughtUp', requestId: null, data })));
+      onToConfirm('soon');
     }
     this.#mode = 'live';
   }
@@ -184,43 +244,10 @@ export class SessionStream {
     if (!filter().wants('permissionRequest')) return;
     for (const data of source.openPermissions(sessionId)) {
       if (this.#asked.has(data.permissionId)) continue;
-      sink.send(copyFrame({ type: 'permissionRequest', requestId: null, data }));
+      sink.send(new Frame(() => copyFrame({ type: 'permissionRequest', requestId: null, data })));
     }
   }
-
-  /** `conversationResult` goes to those who asked for it by name. */
-  #sendResult(event: EventRecord): void {
-    const { filter, sink, sessionId } = this.#options;
-    if (event.type !== 'streamComplete' || !filter().names('conversationResult')) return;
-    const { finalResult, isError, duration, cost, usage } = JSON.parse(event.data) as EventData<'streamComplete'>;
-    const data = {
-      type: 'result' as const,
-      success: !isError,
-      result: finalResult,
-      sessionId,
-      duration,
-      ...(cost !== undefined && { cost }),
-      ...(usage && { usage }),
-      timestamp: new Date(event.at).toISOString(),
-    };
-    sink.send(answerFrame({ type: 'conversationResult', requestId: null, data }));
-  }
 }
 
-/** A message that is being written, from its beginning. */
-function soFarFrame(sessionId: SessionId, block: OpenBlock): string {
-  const { streamType, messageId, blockIndex, text, parentToolUseId } = block;
-  return positionedFrame({
-    type: 'streamData',
-    data: {
-      sessionId,
-      streamType,
-      content: { type: 'text', text },
-      messageId,
-      blockIndex,
-      offset: 0,
-      isComplete: false,
-      ...(parentToolUseId !== undefined && { parentToolUseId }),
-    },
-  });
-}
+/** Between two pages other connections have their turn. */
+const turnOfOthers = () => new Promise<void>((resolve) => setImmediate(resolve));

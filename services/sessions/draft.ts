@@ -1,5 +1,6 @@
 import type { EventData, EventType } from '../../protocol/events.js';
-import type { PositionedData, PositionedFrame } from '../../protocol/server-frames.js';
+import type { PositionedFrame } from '../../protocol/server-frames.js';
+import { continuesText, joinText } from '../../protocol/stream-data.js';
 import type { Publication } from '../ports/publication.js';
 import type { PermissionRecord, PromptRecord, SessionChange, SessionRecord } from '../ports/records.js';
 import type { Effect } from './effects.js';
@@ -94,10 +95,8 @@ export class Draft {
   frame(frame: PositionedFrame): void {
     const last = this.#publications.at(-1);
     if (last?.kind === 'frame' && last.frame.type === 'streamData' && frame.type === 'streamData') {
-      if (continues(last.frame.data, frame.data)) {
-        last.frame.data.content.text += frame.data.content.text;
-        last.frame.data.isComplete = frame.data.isComplete;
-        if (frame.data.aborted) last.frame.data.aborted = true;
+      if (continuesText(last.frame.data, frame.data)) {
+        last.frame = { type: 'streamData', data: joinText(last.frame.data, frame.data) };
         return;
       }
     }
@@ -155,11 +154,3 @@ export class Draft {
     this.updateRecord({ lastActivity: this.now, updatedAt: this.now });
   }
 }
-
-type StreamData = PositionedData<'streamData'>;
-
-const continues = (last: StreamData, next: StreamData): boolean =>
-  last.messageId === next.messageId &&
-  last.blockIndex === next.blockIndex &&
-  !last.isComplete &&
-  last.offset + last.content.text.length === next.offset;
