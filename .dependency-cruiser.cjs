@@ -68,6 +68,7 @@ module.exports = {
     importersOf('lowdb', 'services/identity/registry-file.ts'),
     importersOf('node-pty', 'services/claude/pty-terminal.ts'),
     importersOf('@parse/node-apn', 'services/push/apns-sender.ts'),
+    importersOf('prom-client', 'services/telemetry/'),
     importersOf('web-push', 'services/push/web-push-sender.ts'),
 
     forbid('no-cycles', 'modules that need each other are one module, or hide a third', {}, { circular: true }),

@@ -44,7 +44,7 @@ const wholeNumber = (rule: string, { min, max = Number.MAX_SAFE_INTEGER }: { min
 
 const port = wholeNumber('must be a whole number from 0 to 65535', { min: 0, max: MAX_PORT });
 
-const processes = wholeNumber('must be a whole number of at least 1', { min: 1 });
+const atLeastOne = wholeNumber('must be a whole number of at least 1', { min: 1 });
 
 export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
 
@@ -73,7 +73,10 @@ export const settingsSchema = z.object({
   CLAUDE_ALLOWED_TOOLS: list(/,(?![^(]*\))/).default([]),
   CLAUDE_DISALLOWED_TOOLS: list(/,(?![^(]*\))/).default([]),
   ALLOW_BYPASS: flag.default(false),
-  MAX_PROCESSES: processes.default(() => Math.max(2, Math.floor(totalmem() / CHILD_BYTES))),
+  MAX_PROCESSES: atLeastOne.default(() => Math.max(2, Math.floor(totalmem() / CHILD_BYTES))),
+  RETENTION_DAYS: atLeastOne.default(30),
+  RETENTION_EVENTS: atLeastOne.default(10_000),
+  RETENTION_BYTES: atLeastOne.default(64 * MIB),
   LOG_LEVEL: z.enum(LOG_LEVELS, { error: `must be one of ${LOG_LEVELS.join(', ')}` }).default('info'),
 });
 export type Settings = z.infer<typeof settingsSchema>;

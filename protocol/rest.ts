@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { streamOptionsSchema } from './client-frames.js';
 import { errorCodeSchema, errorDetailsSchema } from './error-codes.js';
 import { fieldSchema, jsonObjectSchema, requiredFieldSchema, sessionStatusSchema, timestampSchema } from './scalars.js';
+import { resumeReasonSchema } from './server-frames.js';
 
 /** `POST /api/sessions`: exactly one of the three says which directory. */
 export const createSessionSchema = streamOptionsSchema
@@ -68,6 +69,24 @@ export const sessionViewSchema = z.object({
   reused: z.boolean().optional(),
 });
 export type SessionView = z.infer<typeof sessionViewSchema>;
+
+/** One session of `GET /api/devices/:id/queue`: the events that the device has not acknowledged. */
+const queuedSessionSchema = z.object({
+  sessionId: z.string(),
+  depth: z.int(),
+  /** When the first and the last of them were written; null for none. */
+  oldest: timestampSchema.nullable(),
+  newest: timestampSchema.nullable(),
+  /** What the device is told when it connects: as in `welcome.resumed`. */
+  resume: z.enum(['replay', 'reset']),
+  reason: resumeReasonSchema.optional(),
+  from: z.int(),
+  head: z.int(),
+});
+export type QueuedSession = z.infer<typeof queuedSessionSchema>;
+
+export const deviceQueueSchema = z.object({ sessions: z.array(queuedSessionSchema) });
+export type DeviceQueue = z.infer<typeof deviceQueueSchema>;
 
 const checkSchema = z.string();
 export const healthSchema = z.object({

@@ -7,6 +7,7 @@ import type { Log } from '../services/ports/log.js';
 import type { Workspace } from '../services/ports/workspace.js';
 import type { SessionRegistry } from '../services/sessions/session-registry.js';
 import type { SessionStarter } from '../services/sessions/start-session.js';
+import type { Metrics } from '../services/telemetry/metrics.js';
 import type { HostPolicy } from './access/host-policy.js';
 
 /** What the routes are given to work with. */
@@ -30,6 +31,7 @@ export interface RouteServices {
   now: () => number;
   claudeCodeVersion: () => Promise<string | undefined>;
   health: () => Promise<Health>;
+  metrics: Metrics;
   memoryOf: (pid: number) => number | undefined;
   /** What local commands may do to the daemon itself. */
   control: { revokeToken: () => void; stop: (options: { all: boolean }) => Promise<{ children: number }> };

@@ -21,7 +21,7 @@ export interface CompanionServer {
 /** Puts the parts together and serves. */
 export async function createServer(options: ServicesOptions): Promise<CompanionServer> {
   const { config, paths, log } = options;
-  const { services, status, journal } = await createServices(options, () => remote.gateway.revokeToken());
+  const { services, status, closeRecord } = await createServices(options, () => remote.gateway.revokeToken());
   const { registry, identity } = services;
   await registry.recover();
   const socketPath = localSocketPath(paths.home);
@@ -41,7 +41,7 @@ export async function createServer(options: ServicesOptions): Promise<CompanionS
       for (const { gateway } of [local, remote]) gateway.close(code, reason);
       await Promise.all([local, remote].map(({ server }) => closeServer(server)));
       rmSync(socketPath, { force: true });
-      await journal.close();
+      await closeRecord();
       log.info('closed', { children });
       return children;
     },

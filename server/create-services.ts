@@ -10,17 +10,15 @@ import { residentBytes } from '../services/claude/process-identity.js';
 import { Delivery } from '../services/delivery/delivery.js';
 import { Identity } from '../services/identity/identity.js';
 import { openRegistryFile } from '../services/identity/registry-file.js';
-import { readBootId } from '../services/journal/epoch.js';
-import { createSqliteCursors } from '../services/journal/sqlite-cursors.js';
-import { openDatabase } from '../services/journal/sqlite-database.js';
-import { createSqliteJournal } from '../services/journal/sqlite-journal.js';
 import type { Publisher } from '../services/ports/publication.js';
 import { SessionRegistry } from '../services/sessions/session-registry.js';
 import { createSessionSource } from '../services/sessions/session-source.js';
 import { SessionStarter } from '../services/sessions/start-session.js';
+import { Metrics } from '../services/telemetry/metrics.js';
 import { createWorkspace } from '../services/workspace/allowed-roots.js';
 import type { HomePaths } from './daemon-home.js';
 import { readHealth } from './health.js';
+import { openRecord } from './open-record.js';
 
 export interface ServicesOptions {
   config: Config;
@@ -32,8 +30,12 @@ export interface ServicesOptions {
 
 /** The parts of the daemon, put together. */
 export async function createServices({ config, paths, log, onStop }: ServicesOptions, onTokenRevoked: () => void) {
-  const database = openDatabase(paths.journal);
-  const journal = createSqliteJournal({ database, bootId: readBootId() });
+  const metrics = new Metrics({
+    version: VERSION,
+    connections: () => delivery.connectionCount,
+    sessions: () => registry.all().length,
+  });
+  const { journal, cursors, close } = openRecord({ config, path: paths.journal, metrics, now, log });
   const status = new CliStatus({
     environment: config.childEnvironment,
     ...(config.CLAUDE_PATH !== undefined && { configuredPath: config.CLAUDE_PATH }),
@@ -50,7 +52,8 @@ export async function createServices({ config, paths, log, onStop }: ServicesOpt
   const maxProcesses = config.MAX_PROCESSES;
   const registry = new SessionRegistry({ journal, launcher, publisher, log, now, maxProcesses, identify });
   const source = createSessionSource(registry, journal);
-  const delivery: Delivery = new Delivery({ journal, cursors: createSqliteCursors(database), source });
+  const onReset = (reason: string) => metrics.reset(reason);
+  const delivery: Delivery = new Delivery({ journal, cursors, source, onReset });
   const identity = await openIdentity(config, paths);
   const services: RouteServices = {
     registry,
@@ -64,11 +67,12 @@ export async function createServices({ config, paths, log, onStop }: ServicesOpt
     now,
     claudeCodeVersion: () => status.version(),
     health: () => readHealth({ version: VERSION, home: paths.home, status, journal, registry }),
+    metrics,
     memoryOf: residentBytes,
     control: { revokeToken: onTokenRevoked, stop: (options) => stop({ registry, onStop, ...options }) },
     ...routeSettings(config, paths),
   };
-  return { services, status, journal };
+  return { services, status, closeRecord: close };
 }
 
 const now = () => Date.now();

@@ -3,9 +3,11 @@ import helmet from 'helmet';
 import { CompanionError } from '../../protocol/error-codes.js';
 import { httpCredential } from '../access/read-credential.js';
 import type { RouteServices } from '../route-services.js';
+import { createDeviceRoutes } from './device-routes.js';
 import { createHealthRoutes } from './health-routes.js';
 import { createErrorHandler, readRequestId, requestIdOf } from './http-errors.js';
 import { createLocalRoutes } from './local-routes.js';
+import { createMetricsRoutes } from './metrics-routes.js';
 import { authenticated, setPrincipal } from './principal.js';
 import { createSessionRoutes } from './session-routes.js';
 
@@ -30,6 +32,8 @@ export function createApp({ services, local }: AppOptions): Express {
   app.use(authenticated);
   app.use(express.json({ limit: BODY_LIMIT }));
   app.use(['/api/sessions', '/api/claude-code/sessions'], createSessionRoutes(services));
+  app.use('/api/devices', createDeviceRoutes(services));
+  app.use(createMetricsRoutes(services));
   if (local) app.use('/local', createLocalRoutes(services));
   app.use((_request, _response, next) => next(new CompanionError('NOT_FOUND', 'There is nothing at this address.')));
   app.use(createErrorHandler(services.log));

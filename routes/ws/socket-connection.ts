@@ -58,7 +58,10 @@ export function serveConnection(options: SocketConnectionOptions): void {
   };
   keepAlive(options, { sink, delivery, onTooSlow });
   socket.on('drain', () => delivery.drained());
-  webSocket.on('close', () => delivery.close());
+  webSocket.on('close', (code) => {
+    delivery.close();
+    services.metrics.connectionClosed(code);
+  });
   webSocket.on('error', () => {});
   let turn = welcome(context).catch((error: unknown) => answerError({ connection: context, requestId: null }, error));
   webSocket.on('message', (bytes: Buffer, isBinary) => {

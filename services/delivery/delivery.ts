@@ -1,9 +1,12 @@
+import type { QueuedSession } from '../../protocol/rest.js';
 import type { SessionId } from '../../protocol/scalars.js';
+import type { ResumeReason } from '../../protocol/server-frames.js';
 import type { CursorStore, Journal } from '../ports/journal.js';
 import type { Publication, PublishedSession, Publisher } from '../ports/publication.js';
 import type { DeviceRef, UserId } from '../ports/records.js';
 import type { SessionSource } from '../ports/session-source.js';
 import { DeviceConnection } from './device-connection.js';
+import { readDeviceQueue } from './device-queue.js';
 import { Frame } from './frame.js';
 import { FrameCache } from './frame-cache.js';
 import type { FrameSink } from './frame-sink.js';
@@ -14,6 +17,8 @@ export interface DeliveryOptions {
   journal: Journal;
   cursors: CursorStore;
   source: SessionSource;
+  /** A device got a snapshot because events were missing. */
+  onReset: (reason: ResumeReason) => void;
 }
 
 export interface ConnectOptions {
@@ -60,6 +65,11 @@ export class Delivery implements Publisher {
     older?.connection.close();
     older?.onReplaced();
     return connection;
+  }
+
+  /** What lies ready for a device; undefined for one that never subscribed. */
+  queueOf(device: DeviceRef): Promise<QueuedSession[] | undefined> {
+    return readDeviceQueue(this.#options, device);
   }
 
   publish({ sessionId }: PublishedSession, items: readonly Publication[]): void {

@@ -10,6 +10,7 @@ import { createEventFilter, type EventFilter } from './event-filter.js';
 import type { FrameCache } from './frame-cache.js';
 import type { FrameSink } from './frame-sink.js';
 import { Receipts } from './receipts.js';
+import { resetReason } from './resume-verdict.js';
 import { SessionStream } from './session-stream.js';
 import type { StreamIndex } from './stream-index.js';
 
@@ -21,6 +22,7 @@ export interface DeviceConnectionOptions {
   frames: FrameCache;
   index: StreamIndex;
   sink: FrameSink;
+  onReset: (reason: ResumeReason) => void;
   onError: (error: unknown) => void;
   onClose: () => void;
 }
@@ -31,10 +33,7 @@ export interface SubscribeRequest {
   cursors?: Readonly<Record<string, Cursor>>;
 }
 
-interface Plan extends ResumedSession {
-  sessionId: SessionId;
-  reset?: ResumeReason;
-}
+type Plan = ResumedSession & { sessionId: SessionId };
 
 const NOTHING: StoredSubscription = { events: [], all: false, acknowledges: false };
 
@@ -197,24 +196,15 @@ export class DeviceConnection {
     const { source, journal } = this.#options;
     const head = source.head(this.device.userId, sessionId);
     if (head === undefined) return undefined;
-    const reset = (reason: ResumeReason): Plan => ({
-      sessionId,
-      resume: 'reset',
-      reason,
-      reset: reason,
-      from: head,
-      head,
-    });
-    if (cursor.epoch !== journal.epoch) return reset('epoch');
-    if (cursor.seq > head) return reset('ahead');
     const first = await journal.firstSeq(sessionId);
-    if (cursor.seq + 1 < first) return reset('retention');
+    const reason = resetReason({ cursor, epoch: journal.epoch, first, head });
+    if (reason) return { sessionId, resume: 'reset', reason, from: head, head };
     return { sessionId, resume: 'replay', from: cursor.seq, head };
   }
 
-  #begin({ sessionId, from, head, reset }: Plan): void {
+  #begin({ sessionId, from, head, reason }: Plan): void {
     if (this.#closed) return;
-    const { journal, source, frames, sink, onError } = this.#options;
+    const { journal, source, frames, sink, onReset, onError } = this.#options;
     const stream = new SessionStream({
       sessionId,
       journal,
@@ -225,9 +215,10 @@ export class DeviceConnection {
       from,
       head,
       published: source.head(this.device.userId, sessionId) ?? head,
+      onReset,
       onError,
       onToConfirm: (urgency) => this.#receipts.wish(urgency),
-      ...(reset && { reset }),
+      ...(reason && { reset: reason }),
     });
     this.#streams.set(sessionId, stream);
     this.#options.index.add(sessionId, stream);

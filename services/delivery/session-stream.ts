@@ -34,6 +34,7 @@ export interface SessionStreamOptions {
   /** Not everything missed is there: a snapshot takes its place. */
   reset?: ResumeReason;
   /** Something went out that the device should be asked for. */
+  onReset: (reason: ResumeReason) => void;
   onToConfirm: (urgency: 'now' | 'soon') => void;
   onError: (error: unknown) => void;
 }
@@ -163,7 +164,7 @@ export class SessionStream {
   }
 
   async #sendReset(reason: ResumeReason): Promise<void> {
-    const { sessionId, source, sink, journal, onToConfirm } = this.#options;
+    const { sessionId, source, sink, journal, onReset, onToConfirm } = this.#options;
     const head = this.#head;
     const snapshot = await source.snapshot(sessionId);
     if (this.#mode === 'closed') return;
@@ -173,6 +174,7 @@ export class SessionStream {
     this.#resetTo = head;
     this.#reset = undefined;
     this.#announcedCaughtUp = false;
+    onReset(reason);
     onToConfirm('now');
   }
 

@@ -69,6 +69,11 @@ export class Identity {
     return undefined;
   }
 
+  /** Whether the device was registered. */
+  knows({ userId, deviceId }: DeviceRef): boolean {
+    return this.#registry.data.devices.some((device) => device.userId === userId && device.deviceId === deviceId);
+  }
+
   /** Records where and how a device wants to be reached. */
   async registerDevice(device: DeviceRef, registration: ClientData<'registerDevice'>): Promise<void> {
     const { name, preferences, ...push } = registration;

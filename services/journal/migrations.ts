@@ -70,4 +70,14 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (user_id, device_id, session_id)
   ) WITHOUT ROWID;
   `,
+  `
+  ALTER TABLE sessions ADD COLUMN first INTEGER NOT NULL DEFAULT 1;
+  ALTER TABLE events ADD COLUMN bytes_before INTEGER NOT NULL DEFAULT 0;
+  UPDATE events SET bytes_before = sums.before FROM (
+    SELECT rowid AS id, SUM(OCTET_LENGTH(data)) OVER (PARTITION BY session_id ORDER BY seq) - OCTET_LENGTH(data) AS before
+    FROM events
+  ) AS sums WHERE sums.id = events.rowid;
+  CREATE INDEX prompts_ended ON prompts (session_id, ended_at) WHERE ended_at IS NOT NULL;
+  CREATE INDEX permissions_done ON permissions (session_id, created_at) WHERE decision IS NOT NULL AND answer IS NULL;
+  `,
 ];

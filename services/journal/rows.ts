@@ -62,6 +62,9 @@ export const promptOf = (row: PromptRow): PromptRecord => ({
 });
 
 /** Attachments are needed until the prompt has ended, and not longer. */
+/** Of a prompt that has ended so much of the text is kept; the whole is in its `humanMessage`. */
+const ENDED_TEXT_UNITS = 1000;
+
 export const promptRow = (prompt: PromptRecord): PromptRow => ({
   prompt_id: prompt.promptId,
   session_id: prompt.sessionId,
@@ -72,7 +75,7 @@ export const promptRow = (prompt: PromptRecord): PromptRow => ({
   state: prompt.state,
   mode: prompt.mode,
   announced: Number(prompt.announced),
-  text: prompt.text,
+  text: prompt.endedAt === undefined ? prompt.text : prompt.text.slice(0, ENDED_TEXT_UNITS),
   attachments:
     prompt.attachments.length === 0 || prompt.endedAt !== undefined ? null : JSON.stringify(prompt.attachments),
   answer: JSON.stringify(prompt.answer),
@@ -103,11 +106,15 @@ export const permissionOf = (row: PermissionRow): PermissionRecord => ({
   ...(row.answer !== null && { answer: JSON.parse(row.answer) as Record<string, unknown> }),
 });
 
+/** What was asked is not kept when it is decided and the CLI has read that: it is in the request's event. */
+const keptAsk = ({ ask, decision, answer }: PermissionRecord): PermissionAsk =>
+  decision === undefined || answer !== undefined ? ask : { ...ask, input: {} };
+
 export const permissionRow = (permission: PermissionRecord): PermissionRow => ({
   session_id: permission.sessionId,
   permission_id: permission.permissionId,
   child_id: permission.childId,
-  ask: JSON.stringify(permission.ask),
+  ask: JSON.stringify(keptAsk(permission)),
   decision: permission.decision ?? null,
   by_device_id: permission.byDeviceId ?? null,
   answer: permission.answer === undefined ? null : JSON.stringify(permission.answer),

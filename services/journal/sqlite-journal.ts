@@ -2,7 +2,9 @@ import type { SessionId } from '../../protocol/scalars.js';
 import type { EventRange, Journal } from '../ports/journal.js';
 import type { DeviceRef, SessionChange, SessionRecord, StoredSession } from '../ports/records.js';
 import { beginEpoch, endEpoch } from './epoch.js';
+import { type Extent, Extents } from './extents.js';
 import { createMessageReader } from './message-reader.js';
+import { prepareOrphanRemoval } from './retention.js';
 import {
   type EventRow,
   eventOf,
@@ -20,11 +22,16 @@ export interface SqliteJournalOptions {
   database: SqliteDatabase;
   /** Names this run of the operating system. */
   bootId: string;
+  /** How much of each session is kept; without it, all. */
+  extents?: Extents;
+  /** A session has grown to this. */
+  onGrown?: (sessionId: SessionId, extent: Extent) => void;
 }
 
 /** The journal on SQLite. Closing it closes the database. */
-export function createSqliteJournal({ database, bootId }: SqliteJournalOptions): Journal & { close(): Promise<void> } {
-  const commit = prepareCommit(database);
+export function createSqliteJournal(options: SqliteJournalOptions): Journal & { close(): Promise<void> } {
+  const { database, bootId, extents = new Extents(database), onGrown } = options;
+  const write = prepareCommit(database, extents);
   const reads = prepareReads(database);
   const epoch = beginEpoch(database, bootId);
   const log = new WalSync(`${database.name}-wal`);
@@ -38,10 +45,21 @@ export function createSqliteJournal({ database, bootId }: SqliteJournalOptions):
       database.close();
     },
     loadSessions: async () => loadSessions(database),
-    commit: async (change) => guarded(() => commit(change)),
+    commit: async (change) => {
+      const { sessionId } = change.record;
+      const extent = guarded(() => write(change));
+      extents.set(sessionId, extent);
+      if (change.events.length > 0) onGrown?.(sessionId, extent);
+    },
+    firstSeq: async (sessionId) => extents.of(sessionId).first,
     readMessages: createMessageReader(database),
     probe: async () => void database.prepare('SELECT 1 FROM meta').get(),
-    forget: async (sessionId) => guarded(() => forget(database, sessionId)),
+    forget: async (sessionId) => {
+      guarded(() => forget(database, sessionId));
+      extents.forget(sessionId);
+      const removeBatch = prepareOrphanRemoval(database);
+      while (guarded(() => removeBatch(sessionId))) await turnOfOthers();
+    },
     ...reads,
   };
 }
@@ -54,14 +72,14 @@ function guarded<T>(write: () => T): T {
   }
 }
 
-function prepareCommit(database: SqliteDatabase): (change: SessionChange) => void {
+function prepareCommit(database: SqliteDatabase, extents: Extents): (change: SessionChange) => Extent {
   const session = database.prepare(
     `INSERT INTO sessions (session_id, head, record) VALUES (@sessionId, @head, @record)
      ON CONFLICT DO UPDATE SET head = MAX(head, excluded.head), record = excluded.record`,
   );
   const event = database.prepare(
-    `INSERT INTO events (session_id, seq, type, at, data, message_id, child_id, line_offset, line_part)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO events (session_id, seq, type, at, data, message_id, child_id, line_offset, line_part, bytes_before)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const prompt = database.prepare(
     `INSERT INTO prompts (prompt_id, session_id, user_id, device_id, request_id, uuid, state, mode, announced, text, attachments,
@@ -69,23 +87,27 @@ function prepareCommit(database: SqliteDatabase): (change: SessionChange) => voi
      VALUES (@prompt_id, @session_id, @user_id, @device_id, @request_id, @uuid, @state, @mode, @announced, @text, @attachments,
        @answer, @outcome, @created_at, @ended_at)
      ON CONFLICT (prompt_id) DO UPDATE SET state = excluded.state, mode = excluded.mode,
-       announced = excluded.announced,       attachments = excluded.attachments, outcome = excluded.outcome, ended_at = excluded.ended_at`,
+       announced = excluded.announced, text = excluded.text, attachments = excluded.attachments, outcome = excluded.outcome, ended_at = excluded.ended_at`,
   );
   const permission = database.prepare(
     `INSERT INTO permissions (session_id, permission_id, child_id, ask, decision, by_device_id, answer, created_at)
      VALUES (@session_id, @permission_id, @child_id, @ask, @decision, @by_device_id, @answer, @created_at)
-     ON CONFLICT DO UPDATE SET decision = excluded.decision, by_device_id = excluded.by_device_id,
+     ON CONFLICT DO UPDATE SET ask = excluded.ask, decision = excluded.decision, by_device_id = excluded.by_device_id,
        answer = excluded.answer`,
   );
   return database.transaction(({ record, events, prompts, permissions }: SessionChange) => {
     const { sessionId } = record;
+    const extent = { ...extents.of(sessionId) };
     session.run({ sessionId, head: events.at(-1)?.seq ?? 0, record: JSON.stringify(record) });
     for (const { seq, type, at, data, messageId, line } of events) {
       const source = [line?.childId ?? null, line?.offset ?? null, line?.part ?? null];
-      event.run(sessionId, seq, type, at, data, messageId ?? null, ...source);
+      event.run(sessionId, seq, type, at, data, messageId ?? null, ...source, extent.total);
+      extent.total += Buffer.byteLength(data);
+      extent.head = seq;
     }
     for (const row of prompts) prompt.run(promptRow(row));
     for (const row of permissions) permission.run(permissionRow(row));
+    return extent;
   });
 }
 
@@ -93,12 +115,6 @@ function prepareReads(database: SqliteDatabase) {
   const events = database.prepare<[string, number, number], EventRow>(
     `SELECT seq, type, at, data, message_id FROM events WHERE session_id = ? AND seq > ? ORDER BY seq LIMIT ?`,
   );
-  const first = database
-    .prepare<[string], number>(
-      `SELECT COALESCE((SELECT MIN(seq) FROM events WHERE session_id = s.session_id), s.head + 1)
-       FROM sessions s WHERE s.session_id = ?`,
-    )
-    .pluck();
   const request = database.prepare<[string, string, string], PromptRow>(
     `SELECT * FROM prompts WHERE user_id = ? AND device_id = ? AND request_id = ?`,
   );
@@ -115,7 +131,6 @@ function prepareReads(database: SqliteDatabase) {
   const map = <Row, Value>(row: Row | undefined, convert: (row: Row) => Value) => row && convert(row);
   return {
     readEvents: async ({ sessionId, after, limit }: EventRange) => events.all(sessionId, after, limit).map(eventOf),
-    firstSeq: async (sessionId: SessionId) => first.get(sessionId) ?? 1,
     findRequest: async ({ userId, deviceId }: DeviceRef, requestId: string) =>
       map(request.get(userId, deviceId, requestId), promptOf),
     findPrompt: async (promptId: string) => map(prompt.get(promptId), promptOf),
@@ -141,8 +156,9 @@ function loadSessions(database: SqliteDatabase): StoredSession[] {
   }));
 }
 
-const TABLES_OF_A_SESSION = ['events', 'prompts', 'permissions', 'cursors', 'sessions'];
+const TABLES_OF_A_SESSION = ['prompts', 'permissions', 'cursors', 'sessions'];
 
+/** Its events go in batches afterwards; those that are left when the process ends in between go with the next round of retention. */
 function forget(database: SqliteDatabase, sessionId: SessionId): void {
   database.transaction(() => {
     for (const table of TABLES_OF_A_SESSION) {
@@ -150,3 +166,5 @@ function forget(database: SqliteDatabase, sessionId: SessionId): void {
     }
   })();
 }
+
+const turnOfOthers = () => new Promise<void>((resolve) => setImmediate(resolve));

@@ -1,0 +1,62 @@
+import type { SessionId } from '../../protocol/scalars.js';
+import type { Log } from '../ports/log.js';
+import type { Extent, Extents } from './extents.js';
+import { createTrim, type Expiry, isOverfull, type RetentionLimits } from './retention.js';
+import { RetentionRunner } from './retention-runner.js';
+import type { SqliteDatabase } from './sqlite-database.js';
+import { SteadyClock } from './steady-clock.js';
+
+export interface RetentionOptions {
+  database: SqliteDatabase;
+  extents: Extents;
+  limits: RetentionLimits;
+  /** Wall clock in epoch milliseconds. */
+  now: () => number;
+  onExpired: (expiry: Expiry, events: number) => void;
+  log: Log;
+}
+
+export interface Retention {
+  /** To be told when a session has grown. */
+  onGrown(sessionId: SessionId, extent: Extent): void;
+  close(): Promise<void>;
+}
+
+const CLOCK = 'retention_clock';
+
+/** Those in the index of events, found by jumping from one to the next: also those whose session was forgotten. */
+const ALL_SESSIONS = `WITH RECURSIVE ids (id) AS (
+  SELECT MIN(session_id) FROM events
+  UNION ALL SELECT (SELECT MIN(session_id) FROM events WHERE session_id > id) FROM ids WHERE id IS NOT NULL
+) SELECT id FROM ids WHERE id IS NOT NULL UNION SELECT session_id FROM sessions`;
+
+/** Keeps the journal within its limits, for as long as it is open. */
+export function createRetention({ database, extents, limits, now, onExpired, log }: RetentionOptions): Retention {
+  const sessionIds = database.prepare<[], SessionId>(ALL_SESSIONS).pluck();
+  const readClock = database.prepare<[string], string>(`SELECT value FROM meta WHERE key = ?`).pluck();
+  const writeClock = database.prepare(
+    `INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value`,
+  );
+  const last = readClock.get(CLOCK);
+  const clock = new SteadyClock({
+    wall: now,
+    monotonic: () => performance.now(),
+    ...(last !== undefined && { last: Number(last) }),
+  });
+  const runner = new RetentionRunner({
+    trim: createTrim({ database, extents, limits }),
+    sessionIds: () => {
+      writeClock.run(CLOCK, String(Math.round(clock.now())));
+      return sessionIds.all();
+    },
+    now: () => clock.now(),
+    onExpired,
+    log,
+  });
+  return {
+    onGrown: (sessionId, extent) => {
+      if (isOverfull(extent, limits)) runner.schedule(sessionId);
+    },
+    close: () => runner.close(),
+  };
+}

@@ -1,0 +1,136 @@
+import type { SessionId } from '../../protocol/scalars.js';
+import type { Extent, Extents } from './extents.js';
+import { type SqliteDatabase, storageError } from './sqlite-database.js';
+
+/** How much of a session's record is kept, whichever is reached first. */
+export interface RetentionLimits {
+  days: number;
+  /** Events of one session. */
+  events: number;
+  /** Bytes of data of one session's events. */
+  bytes: number;
+}
+
+/** Which limit an event has passed. */
+export type Expiry = 'events' | 'bytes' | 'days';
+
+interface OldEvent {
+  seq: number;
+  at: number;
+  bytes_before: number;
+}
+
+/** Of one write, so that nobody waits long for it. */
+const BATCH_EVENTS = 100;
+const BATCH_BYTES = 1024 * 1024;
+const DAY_MS = 86_400_000;
+
+interface Judged {
+  event: OldEvent;
+  extent: Extent;
+  limits: RetentionLimits;
+  /** Epoch milliseconds. */
+  now: number;
+}
+
+/** Why the oldest event of a session has to go; undefined when it stays. The newest one always stays. */
+function expiryOf({ event, extent, limits, now }: Judged): Expiry | undefined {
+  if (event.seq >= extent.head) return undefined;
+  if (extent.head - event.seq >= limits.events) return 'events';
+  if (extent.total - event.bytes_before > limits.bytes) return 'bytes';
+  return event.at < now - limits.days * DAY_MS ? 'days' : undefined;
+}
+
+/** Whether an event that has just come made the session larger than it may be. */
+export const isOverfull = ({ first, head, removed, total }: Extent, { events, bytes }: RetentionLimits): boolean =>
+  head - first >= events || total - removed > bytes;
+
+export interface Trimmed {
+  expired: Map<Expiry, number>;
+  /** There is more to remove. */
+  more: boolean;
+}
+
+/**
+ * Removes one small batch of what a session need not keep any longer, oldest first. A permission request stays for as
+ * long as it waits for its answer, a prompt until it has ended and its request id for as many days as events.
+ * Throws `CompanionError` `STORAGE_FULL` when the disk takes no more.
+ */
+export type Trim = (sessionId: SessionId, now: number) => Trimmed;
+
+export interface TrimOptions {
+  database: SqliteDatabase;
+  extents: Extents;
+  limits: RetentionLimits;
+}
+
+export function createTrim({ database, extents, limits }: TrimOptions): Trim {
+  const oldest = database.prepare<[string, number], OldEvent>(
+    `SELECT seq, at, bytes_before FROM events WHERE session_id = ? AND seq >= ? ORDER BY seq LIMIT ${BATCH_EVENTS + 1}`,
+  );
+  const commit = database.transaction(prepareRemoval(database));
+  const removeOrphans = prepareOrphanRemoval(database);
+  return (sessionId, now) => {
+    if (!extents.has(sessionId)) return { expired: new Map(), more: removeOrphans(sessionId) };
+    const extent = extents.of(sessionId);
+    const old = oldest.all(sessionId, extent.first);
+    const { end, expired } = judgeBatch(old.slice(0, BATCH_EVENTS), { extent, limits, now });
+    const next = old[end];
+    const kept = next ? { ...extent, first: next.seq, removed: next.bytes_before } : extent;
+    try {
+      const others = commit({ sessionId, first: kept.first, before: now - limits.days * DAY_MS });
+      extents.set(sessionId, kept);
+      return { expired, more: end > 0 || others >= BATCH_EVENTS };
+    } catch (error) {
+      throw storageError(error);
+    }
+  };
+}
+
+/** How many of these, from the first on, have to go now. */
+function judgeBatch(old: OldEvent[], basis: Omit<Judged, 'event'>): { end: number; expired: Map<Expiry, number> } {
+  const expired = new Map<Expiry, number>();
+  for (const [index, event] of old.entries()) {
+    const expiry = expiryOf({ event, ...basis });
+    if (!expiry || event.bytes_before - basis.extent.removed > BATCH_BYTES) return { end: index, expired };
+    expired.set(expiry, (expired.get(expiry) ?? 0) + 1);
+  }
+  return { end: old.length, expired };
+}
+
+/** Removes a batch of the events of a session that is no more. Returns whether there may be others. */
+export function prepareOrphanRemoval(database: SqliteDatabase): (sessionId: SessionId) => boolean {
+  const remove = database.prepare(
+    `DELETE FROM events WHERE session_id = @sessionId
+       AND NOT EXISTS (SELECT 1 FROM sessions WHERE session_id = @sessionId) LIMIT ${BATCH_EVENTS}`,
+  );
+  return (sessionId) => remove.run({ sessionId }).changes === BATCH_EVENTS;
+}
+
+interface Removal {
+  sessionId: SessionId;
+  first: number;
+  before: number;
+}
+
+/** Returns how many rows other than events were removed. */
+function prepareRemoval(database: SqliteDatabase): (removal: Removal) => number {
+  const floor = database.prepare(`UPDATE sessions SET first = @first WHERE session_id = @sessionId AND first < @first`);
+  const events = database.prepare(
+    `DELETE FROM events WHERE session_id = @sessionId AND seq < @first AND NOT (type = 'permissionRequest' AND EXISTS (
+       SELECT 1 FROM permissions p WHERE p.session_id = events.session_id
+         AND p.permission_id = events.data ->> 'permissionId' AND p.decision IS NULL))`,
+  );
+  const prompts = database.prepare(
+    `DELETE FROM prompts WHERE session_id = @sessionId AND ended_at < @before LIMIT ${BATCH_EVENTS}`,
+  );
+  const permissions = database.prepare(
+    `DELETE FROM permissions WHERE session_id = @sessionId AND decision IS NOT NULL AND answer IS NULL
+       AND created_at < @before LIMIT ${BATCH_EVENTS}`,
+  );
+  return (removal) => {
+    floor.run(removal);
+    events.run(removal);
+    return prompts.run(removal).changes + permissions.run(removal).changes;
+  };
+}

@@ -1,0 +1,56 @@
+import { Counter, Gauge, Registry } from 'prom-client';
+
+export interface MetricsOptions {
+  version: string;
+  /** Connections that are open now. */
+  connections: () => number;
+  sessions: () => number;
+}
+
+/** What is counted, for `GET /metrics`. */
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #expired = this.#counter('events_expired', 'Events removed because a limit of retention was passed', [
+    'limit',
+  ]);
+  readonly #resets = this.#counter('resets', 'Devices that got a snapshot because events were missing', ['reason']);
+  readonly #closed = this.#counter('connections_closed', 'WebSocket connections that ended', ['code']);
+
+  constructor({ version, connections, sessions }: MetricsOptions) {
+    const registers = [this.#registry];
+    this.#gauge('connections', 'WebSocket connections that are open', connections);
+    this.#gauge('sessions', 'Sessions in the journal', sessions);
+    this.#gauge('uptime_seconds', 'Since the start of the daemon', () => process.uptime());
+    this.#gauge('resident_memory_bytes', 'Memory of the daemon, without its children', () => process.memoryUsage.rss());
+    const labelNames = ['version'];
+    new Gauge({ name: 'companion_info', help: 'The running version', registers, labelNames }).set({ version }, 1);
+  }
+
+  readonly contentType = this.#registry.contentType;
+
+  expired(limit: string, events: number): void {
+    this.#expired.inc({ limit }, events);
+  }
+
+  reset(reason: string): void {
+    this.#resets.inc({ reason });
+  }
+
+  connectionClosed(code: number): void {
+    this.#closed.inc({ code: String(code) });
+  }
+
+  /** All of it in the text format of Prometheus. */
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  #counter(name: string, help: string, labelNames: string[]): Counter {
+    return new Counter({ name: `companion_${name}_total`, help, labelNames, registers: [this.#registry] });
+  }
+
+  #gauge(name: string, help: string, read: () => number): void {
+    const registers = [this.#registry];
+    const gauge: Gauge = new Gauge({ name: `companion_${name}`, help, registers, collect: () => gauge.set(read()) });
+  }
+}
