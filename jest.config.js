@@ -11,6 +11,6 @@ export default {
   },
   resolver: '<rootDir>/scripts/jest-resolver.cjs',
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
-  testTimeout: 30_000,
+  testTimeout: process.env.FAULTS === 'full' ? 3_600_000 : 30_000,
   maxWorkers: 2,
 };

@@ -53,7 +53,7 @@ export async function createServices({ config, paths, log, onStop }: ServicesOpt
   const registry = new SessionRegistry({ journal, launcher, publisher, log, now, maxProcesses, identify });
   const source = createSessionSource(registry, journal);
   const onReset = (reason: string) => metrics.reset(reason);
-  const delivery: Delivery = new Delivery({ journal, cursors, source, onReset });
+  const delivery: Delivery = new Delivery({ journal, cursors, source, onReset, log });
   const identity = await openIdentity(config, paths);
   const services: RouteServices = {
     registry,

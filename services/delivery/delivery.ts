@@ -2,6 +2,7 @@ import type { QueuedSession } from '../../protocol/rest.js';
 import type { SessionId } from '../../protocol/scalars.js';
 import type { ResumeReason } from '../../protocol/server-frames.js';
 import type { CursorStore, Journal } from '../ports/journal.js';
+import type { Log } from '../ports/log.js';
 import type { Publication, PublishedSession, Publisher } from '../ports/publication.js';
 import type { DeviceRef, UserId } from '../ports/records.js';
 import type { SessionSource } from '../ports/session-source.js';
@@ -19,6 +20,7 @@ export interface DeliveryOptions {
   source: SessionSource;
   /** A device got a snapshot because events were missing. */
   onReset: (reason: ResumeReason) => void;
+  log: Log;
 }
 
 export interface ConnectOptions {
@@ -48,6 +50,7 @@ export class Delivery implements Publisher {
 
   /** A device is here. An older connection of it is told to go. */
   connect({ device, sink, onReplaced, onError }: ConnectOptions): DeviceConnection {
+    const { log } = this.#options;
     const key = keyOf(device);
     const older = this.#connections.get(key);
     const connection = new DeviceConnection({
@@ -57,6 +60,8 @@ export class Delivery implements Publisher {
       device,
       sink,
       onError,
+      onWriteError: (error) =>
+        log.warn('a position could not be written', { deviceId: device.deviceId, error: String(error) }),
       onClose: () => {
         if (this.#connections.get(key)?.connection === connection) this.#connections.delete(key);
       },

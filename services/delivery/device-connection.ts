@@ -23,7 +23,10 @@ export interface DeviceConnectionOptions {
   index: StreamIndex;
   sink: FrameSink;
   onReset: (reason: ResumeReason) => void;
+  /** Reading failed: the connection cannot go on. */
   onError: (error: unknown) => void;
+  /** A position could not be written. */
+  onWriteError: (error: unknown) => void;
   onClose: () => void;
 }
 
@@ -34,6 +37,14 @@ export interface SubscribeRequest {
 }
 
 type Plan = ResumedSession & { sessionId: SessionId };
+
+interface Subscribed {
+  id: SessionId;
+  known: Cursor | undefined;
+  /** Where its cursor has been put just now. */
+  begun: number | undefined;
+  given: Cursor | undefined;
+}
 
 const NOTHING: StoredSubscription = { events: [], all: false, acknowledges: false };
 
@@ -52,7 +63,7 @@ export class DeviceConnection {
   constructor(options: DeviceConnectionOptions) {
     this.#options = options;
     this.device = options.device;
-    this.#writer = new CursorWriter({ ...options, epoch: options.journal.epoch });
+    this.#writer = new CursorWriter({ ...options, onError: options.onWriteError, epoch: options.journal.epoch });
     this.#receipts = new Receipts({
       ask: (id) => options.sink.confirm(id),
       streams: this.#streams,
@@ -86,13 +97,13 @@ export class DeviceConnection {
     for (const sessionId of sessionIds ?? []) this.#requireOwned(sessionId);
     for (const sessionId of Object.keys(cursors)) this.#requireOwned(sessionId as SessionId, 'cursors');
     const wanted = [...new Set([...(sessionIds ?? owned), ...(Object.keys(cursors) as SessionId[])])];
+    const known = await this.#options.cursors.readCursors(this.device);
+    const begun = await this.#beginCursors(wanted.filter((id) => !known.has(id)));
     const all = this.#subscription.all || sessionIds === undefined;
     await this.#store({ ...this.#subscription, events, all });
-    const known = await this.#options.cursors.readCursors(this.device);
     const plans = await Promise.all(
-      wanted.map((id) => this.#planSubscribed({ id, known: known.get(id), given: cursors[id] })),
+      wanted.map((id) => this.#planSubscribed({ id, known: known.get(id), begun: begun.get(id), given: cursors[id] })),
     );
-    this.#writer.flush();
     return { sessions: plans.filter((plan) => plan !== undefined), begin: () => this.#beginAll(plans) };
   }
 
@@ -101,18 +112,19 @@ export class DeviceConnection {
     if (this.#streams.has(sessionId) || this.#closed) return;
     const head = this.#options.source.head(this.device.userId, sessionId) ?? 0;
     if (this.#subscription.events.length === 0) {
-      this.#store({ ...this.#subscription, events: ['*'] }).catch(this.#options.onError);
+      this.#storeOrWarn({ ...this.#subscription, events: ['*'] });
     }
     this.#writer.move(sessionId, head);
-    this.#writer.flush();
+    this.#writer.flushOrRetry();
     this.#begin({ sessionId, resume: 'replay', from: head, head });
   }
 
   async unsubscribe(sessionIds: SessionId[]): Promise<void> {
     for (const sessionId of sessionIds) this.#requireOwned(sessionId);
     for (const sessionId of sessionIds) this.forget(sessionId);
-    await this.#options.cursors.removeCursors(this.device, sessionIds);
+    // In this order: one of all sessions without a cursor would be sent from its beginning.
     if (this.#subscription.all) await this.#store({ ...this.#subscription, all: false });
+    await this.#options.cursors.removeCursors(this.device, sessionIds);
   }
 
   /** The device has everything up to this seq, for good. */
@@ -121,7 +133,7 @@ export class DeviceConnection {
     if (!this.#streams.has(sessionId)) throw invalid('sessionId', 'must be a session that this device subscribes to');
     if (seq > head) throw invalid('seq', `must be at most ${head}, the last event of the session`);
     if (!this.#subscription.acknowledges) {
-      this.#store({ ...this.#subscription, acknowledges: true }).catch(this.#options.onError);
+      this.#storeOrWarn({ ...this.#subscription, acknowledges: true });
     }
     this.#writer.move(sessionId, seq);
   }
@@ -159,7 +171,7 @@ export class DeviceConnection {
     this.#closed = true;
     for (const sessionId of this.#streams.keys()) this.forget(sessionId);
     this.#receipts.close();
-    this.#writer.flush();
+    this.#writer.close();
     this.#options.onClose();
   }
 
@@ -173,14 +185,21 @@ export class DeviceConnection {
     return { epoch: this.#options.journal.epoch, seq: 0 };
   }
 
-  async #planSubscribed({ id, known, given }: { id: SessionId; known: Cursor | undefined; given: Cursor | undefined }) {
+  /** A session that the device has not followed before begins at its head. It is on record before the subscription is. */
+  async #beginCursors(sessionIds: SessionId[]): Promise<Map<SessionId, number>> {
+    const begun = new Map(sessionIds.map((id) => [id, this.#options.source.head(this.device.userId, id) ?? 0]));
+    for (const [sessionId, head] of begun) this.#writer.move(sessionId, head);
+    await this.#writer.flush();
+    return begun;
+  }
+
+  async #planSubscribed({ id, known, begun = 0, given }: Subscribed) {
     const head = this.#options.source.head(this.device.userId, id) ?? 0;
-    if (!known) this.#writer.move(id, head);
     if (given) return this.#plan(id, given);
     const running = this.#streams.get(id);
     if (running) return { sessionId: id, resume: 'live' as const, from: running.sent, head };
     if (known) return this.#plan(id, known);
-    return { sessionId: id, resume: 'replay' as const, from: head, head };
+    return { sessionId: id, resume: 'replay' as const, from: begun, head };
   }
 
   #beginAll(plans: (Plan | undefined)[]): void {
@@ -226,8 +245,14 @@ export class DeviceConnection {
   }
 
   async #store(subscription: StoredSubscription): Promise<void> {
-    this.#setSubscription(subscription);
     await this.#options.cursors.writeSubscription(this.device, subscription);
+    this.#setSubscription(subscription);
+  }
+
+  /** For this connection it holds at once; what is not on record has to be said again by a later one. */
+  #storeOrWarn(subscription: StoredSubscription): void {
+    this.#setSubscription(subscription);
+    this.#options.cursors.writeSubscription(this.device, subscription).catch(this.#options.onWriteError);
   }
 
   #setSubscription(subscription: StoredSubscription): void {
