@@ -33,6 +33,7 @@ export async function createServices({ config, paths, log, onStop }: ServicesOpt
   const metrics = new Metrics({
     version: VERSION,
     connections: () => delivery.connectionCount,
+    unsentBytes: () => delivery.unsentBytes,
     sessions: () => registry.all().length,
   });
   const { journal, cursors, close } = openRecord({ config, path: paths.journal, metrics, now, log });

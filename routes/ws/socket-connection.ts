@@ -38,7 +38,7 @@ export function serveConnection(options: SocketConnectionOptions): void {
     sink.close(CLOSE.tooSlow, 'too slow a reader');
     delivery.close();
   };
-  const sink = new SocketSink({ webSocket, socket, writer, onTooSlow });
+  const sink = new SocketSink({ webSocket, socket, writer, onTooSlow, onDrained: () => delivery.drained() });
   const delivery = services.delivery.connect({
     device,
     sink,
@@ -57,7 +57,6 @@ export function serveConnection(options: SocketConnectionOptions): void {
     send: (frame) => sink.send(new Frame(() => frame)),
   };
   keepAlive(options, { sink, delivery, onTooSlow });
-  socket.on('drain', () => delivery.drained());
   webSocket.on('close', (code) => {
     delivery.close();
     services.metrics.connectionClosed(code);

@@ -10,11 +10,15 @@ export interface SocketSinkOptions {
   /** The stream below the WebSocket. */
   socket: Socket;
   writer: TickWriter;
+  /** All that was given has left, after there was much of it. */
+  onDrained: () => void;
   /** The reader has left so much unread that the connection is not worth its memory. */
   onTooSlow: () => void;
 }
 
 const MAX_UNSENT_BYTES = 1024 * 1024;
+/** What leaves in one write that the system takes at once gives no `drain`; above this it counts as one. */
+const LARGE_WRITE_BYTES = 64 * 1024;
 
 /** What libuv still has to write, which `Socket` does not show: it falls while one large write makes its way. */
 interface WithWriteQueue {
@@ -35,6 +39,7 @@ export class SocketSink implements FrameSink, Collector {
 
   constructor(options: SocketSinkOptions) {
     this.#options = options;
+    options.socket.on('drain', options.onDrained);
   }
 
   get unsent(): number {
@@ -79,10 +84,13 @@ export class SocketSink implements FrameSink, Collector {
     if (this.#collected.length === 0) return;
     const { webSocket, socket } = this.#options;
     const parts = this.#collected;
+    const bytes = this.#collectedBytes;
     this.#collected = [];
-    this.#written += this.#collectedBytes;
     this.#collectedBytes = 0;
-    if (webSocket.readyState === webSocket.OPEN) socket.write(join(parts));
+    if (webSocket.readyState !== webSocket.OPEN) return;
+    this.#written += bytes;
+    socket.write(join(parts));
+    if (bytes > LARGE_WRITE_BYTES && socket.writableLength === 0) setImmediate(this.#options.onDrained);
   }
 
   /** Sends what was collected, then the close frame. */

@@ -48,6 +48,13 @@ export class Delivery implements Publisher {
     return this.#connections.size;
   }
 
+  /** What waits in this process for readers that are slower than what they are sent. */
+  get unsentBytes(): number {
+    let bytes = 0;
+    for (const { connection } of this.#connections.values()) bytes += connection.unsent;
+    return bytes;
+  }
+
   /** A device is here. An older connection of it is told to go. */
   connect({ device, sink, onReplaced, onError }: ConnectOptions): DeviceConnection {
     const { log } = this.#options;

@@ -72,6 +72,10 @@ export class DeviceConnection {
     });
   }
 
+  get unsent(): number {
+    return this.#options.sink.unsent;
+  }
+
   /** What the device was subscribed to before; `start` then streams it. */
   async resume(): Promise<ResumedSession[]> {
     const { cursors, source } = this.#options;

@@ -41,7 +41,9 @@ export interface SessionStreamOptions {
 
 /** More unsent bytes than this, and the connection gets nothing more until they are gone. */
 const PAUSE_BYTES = 256 * 1024;
+/** What is read from the journal at once. */
 const PAGE_EVENTS = 100;
+const PAGE_BYTES = 256 * 1024;
 
 /**
  * One session on one connection. While it is live, events go out as they are published. Whatever else it has to catch
@@ -180,7 +182,7 @@ export class SessionStream {
 
   async #sendPage(): Promise<void> {
     const { journal, sessionId, sink } = this.#options;
-    const events = await journal.readEvents({ sessionId, after: this.#sent, limit: PAGE_EVENTS });
+    const events = await journal.readEvents({ sessionId, after: this.#sent, limit: PAGE_EVENTS, bytes: PAGE_BYTES });
     if (this.#mode !== 'catchingUp') return;
     for (const event of events) {
       if (event.seq > this.#published) break;

@@ -1,6 +1,6 @@
 import type { SessionId } from '../../protocol/scalars.js';
 import type { EventRange, Journal } from '../ports/journal.js';
-import type { DeviceRef, SessionChange, SessionRecord, StoredSession } from '../ports/records.js';
+import type { DeviceRef, EventRecord, SessionChange, SessionRecord, StoredSession } from '../ports/records.js';
 import { beginEpoch, endEpoch } from './epoch.js';
 import { type Extent, Extents } from './extents.js';
 import { createMessageReader } from './message-reader.js';
@@ -130,7 +130,16 @@ function prepareReads(database: SqliteDatabase) {
     .pluck();
   const map = <Row, Value>(row: Row | undefined, convert: (row: Row) => Value) => row && convert(row);
   return {
-    readEvents: async ({ sessionId, after, limit }: EventRange) => events.all(sessionId, after, limit).map(eventOf),
+    readEvents: async ({ sessionId, after, limit, bytes = Number.POSITIVE_INFINITY }: EventRange) => {
+      const read: EventRecord[] = [];
+      let size = 0;
+      for (const row of events.iterate(sessionId, after, limit)) {
+        read.push(eventOf(row));
+        size += row.data.length;
+        if (size > bytes) break;
+      }
+      return read;
+    },
     findRequest: async ({ userId, deviceId }: DeviceRef, requestId: string) =>
       map(request.get(userId, deviceId, requestId), promptOf),
     findPrompt: async (promptId: string) => map(prompt.get(promptId), promptOf),

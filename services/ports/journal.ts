@@ -15,6 +15,8 @@ export interface EventRange {
   after: number;
   /** At most this many events. */
   limit: number;
+  /** No more after the one with which their data exceeds this many bytes. */
+  bytes?: number;
 }
 
 export interface MessageRange {

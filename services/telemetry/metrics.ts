@@ -4,6 +4,8 @@ export interface MetricsOptions {
   version: string;
   /** Connections that are open now. */
   connections: () => number;
+  /** Bytes that wait for slow readers. */
+  unsentBytes: () => number;
   sessions: () => number;
 }
 
@@ -16,9 +18,10 @@ export class Metrics {
   readonly #resets = this.#counter('resets', 'Devices that got a snapshot because events were missing', ['reason']);
   readonly #closed = this.#counter('connections_closed', 'WebSocket connections that ended', ['code']);
 
-  constructor({ version, connections, sessions }: MetricsOptions) {
+  constructor({ version, connections, unsentBytes, sessions }: MetricsOptions) {
     const registers = [this.#registry];
     this.#gauge('connections', 'WebSocket connections that are open', connections);
+    this.#gauge('unsent_bytes', 'Bytes that wait to be sent, of all connections', unsentBytes);
     this.#gauge('sessions', 'Sessions in the journal', sessions);
     this.#gauge('uptime_seconds', 'Since the start of the daemon', () => process.uptime());
     this.#gauge('resident_memory_bytes', 'Memory of the daemon, without its children', () => process.memoryUsage.rss());

@@ -1,0 +1,154 @@
+/** Networks that go quiet and a daemon that is busy: who is cut off, and who is not. */
+import { join } from 'node:path';
+import { afterEach, describe, expect, test } from '@jest/globals';
+import WebSocket from 'ws';
+import { TOKEN } from '../support/daemon.js';
+import { type Relay, startRelay } from '../support/relay.js';
+import type { WireClient } from '../support/wire-client.js';
+import { connect } from '../support/wire-client.js';
+import { useWorld } from '../support/world.js';
+import { countOf } from './counts.js';
+
+/** The half minutes of the contract pass this much faster in the fast cut. */
+const FASTER = countOf({ full: 1, fast: 20 });
+const support = join(import.meta.dirname, '../support');
+const world = useWorld({
+  environment: {
+    CLAUDE_PATH: join(support, 'fake-cli.mjs'),
+    NODE_OPTIONS: `--require ${join(support, 'fast-clock.cjs')}`,
+    FAST_CLOCK: String(FASTER),
+  },
+});
+
+const relays: Relay[] = [];
+afterEach(async () => {
+  for (const relay of relays.splice(0)) await relay.close();
+});
+
+async function relayed(): Promise<Relay> {
+  const relay = await startRelay(world.daemon.url);
+  relays.push(relay);
+  return relay;
+}
+
+const gauge = async (name: string): Promise<number> => {
+  const text = await (await world.daemon.fetch('/metrics')).text();
+  return Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(text)?.[1] ?? 0);
+};
+
+/** Resolves when this many connections are left, with the seconds that it took by the daemon's clock. */
+async function left(connections: number): Promise<number> {
+  const start = performance.now();
+  while ((await gauge('companion_connections')) !== connections);
+  return ((performance.now() - start) / 1000) * FASTER;
+}
+
+/** Events of together so many MB, in a session of its own. */
+async function flood(author: WireClient, sessionId: string, events: number): Promise<number> {
+  const from = author.frames.length;
+  const acts = [...Array.from({ length: events }, () => ({ bigResult: 200_000 })), { result: 'done' }];
+  await author.request('streamSend', { sessionId, prompt: JSON.stringify(acts) });
+  const idle = await author.waitFor(({ type, data }) => type === 'sessionStatus' && data.status === 'idle', from);
+  return idle.seq ?? 0;
+}
+
+async function openSession(author: WireClient): Promise<string> {
+  const started = await author.request('streamStart', { prompt: '', workingDirectory: world.daemon.project() });
+  return started.data.sessionId;
+}
+
+/** Half a minute of the daemon in which it says and hears nothing. */
+async function stallDaemon(seconds: number): Promise<void> {
+  process.kill(world.daemon.pid, 'SIGSTOP');
+  const until = performance.now() + (seconds * 1000) / FASTER;
+  while (performance.now() < until) await new Promise((resolve) => setTimeout(resolve, until - performance.now()));
+  process.kill(world.daemon.pid, 'SIGCONT');
+}
+
+describe('connections', () => {
+  test('D5: half-open ones are reaped in 35 s, whether or not something was on its way', async () => {
+    const author = await world.connect();
+    const sessionId = await openSession(author);
+    const others = await gauge('companion_connections');
+    const relay = await relayed();
+    const idle = await connect(relay, { deviceId: 'half-open-idle' });
+    const busy = await connect(relay, { deviceId: 'half-open-busy' });
+    await busy.request('subscribe', { events: ['*'], sessionIds: [sessionId] });
+    await busy.waitFor('caughtUp');
+    expect(await gauge('companion_connections')).toBe(others + 2);
+    relay.cut();
+    const [seconds] = await Promise.all([left(others), flood(author, sessionId, 60)]);
+    // In the fast cut a busy machine weighs as much more as seconds are shorter there: that they are reaped is all it shows.
+    if (FASTER === 1) expect(seconds).toBeLessThanOrEqual(36);
+    idle.terminate();
+    busy.terminate();
+  });
+
+  test('nobody is dropped because the daemon was busy for 30 s, at whatever moment of the heartbeat', async () => {
+    const clients = Array.from({ length: 20 }, (_, index) => pingedClient(`healthy-${index}`));
+    await Promise.all(clients.map(({ opened }) => opened));
+    for (let round = 0; round < 4; round += 1) {
+      const before = clients.map(({ pings }) => pings());
+      await stallDaemon(30);
+      // Until each was pinged again, which every heartbeat that is alive does.
+      await world.daemon.until(() => clients.every(({ pings }, index) => pings() > (before[index] ?? 0)));
+    }
+    expect(clients.map(({ closed }) => closed())).toEqual(clients.map(() => undefined));
+    for (const { socket } of clients) socket.terminate();
+  });
+
+  test('D5: a link that is slow but moves is not cut off, and brings everything', async () => {
+    const author = await world.connect();
+    const sessionId = await openSession(author);
+    const relay = await relayed();
+    const slow = await connect(relay, { deviceId: 'slow-link' });
+    await slow.request('subscribe', { events: ['*'], sessionIds: [sessionId] });
+    await slow.waitFor('caughtUp');
+    // 20 MB at such a pace that they take longer than a heartbeat, and much waits in the daemon meanwhile.
+    relay.throttle(32 * 1024, Math.ceil(60 / FASTER));
+    const head = await flood(author, sessionId, 100);
+    await slow.waitFor(({ seq }) => seq === head);
+    const seqs = slow.events(sessionId).map(({ seq }) => seq);
+    expect(seqs).toEqual(Array.from({ length: head - 1 }, (_, index) => index + 2));
+    slow.terminate();
+  });
+
+  test('D5: a reader that takes nothing for 30 s is closed with 4413 and goes on by its cursor', async () => {
+    const author = await world.connect();
+    const sessionId = await openSession(author);
+    const stalled = await world.connect({ deviceId: 'stalled-reader' });
+    await stalled.request('subscribe', { events: ['*'], sessionIds: [sessionId] });
+    const { seq: from } = (await stalled.waitFor('caughtUp')).data;
+    stalled.send('ack', { sessionId, seq: from });
+    await stalled.request('ping', {});
+    stalled.pause();
+    const head = await flood(author, sessionId, 60);
+    const closes = () => gauge('companion_connections');
+    const before = await closes();
+    while ((await closes()) === before);
+    stalled.resume();
+    expect(await stalled.closed).toBe(4413);
+    const back = await world.connect({ deviceId: 'stalled-reader' });
+    await back.waitFor(({ seq }) => seq === head);
+    expect(back.events(sessionId).map(({ seq }) => seq)).toEqual(
+      Array.from({ length: head - from }, (_, index) => from + 1 + index),
+    );
+  });
+});
+
+/** A client that only answers pings, and counts them. */
+function pingedClient(deviceId: string) {
+  const socket = new WebSocket(`${world.daemon.url.replace('http', 'ws')}/ws?deviceId=${deviceId}`, {
+    headers: { authorization: `Bearer ${TOKEN}` },
+  });
+  let pings = 0;
+  let code: number | undefined;
+  socket.on('ping', () => {
+    pings += 1;
+  });
+  socket.on('close', (closed) => {
+    code = closed;
+  });
+  const opened = new Promise((resolve) => socket.once('open', resolve));
+  return { socket, opened, pings: () => pings, closed: () => code };
+}

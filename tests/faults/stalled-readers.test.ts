@@ -1,0 +1,98 @@
+/** Many readers, some of whom stop reading: they cost a bounded amount, and the others do not notice. */
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import WebSocket from 'ws';
+import { TOKEN } from '../support/daemon.js';
+import type { Frame } from '../support/wire-client.js';
+import { useWorld } from '../support/world.js';
+import { countOf } from './counts.js';
+
+const CONNECTIONS = countOf({ full: 1000, fast: 100 });
+const STALLED = CONNECTIONS / 10;
+/** More than the system keeps for a connection that is not read. */
+const EVENTS = 40;
+const EVENT_BYTES = 200_000;
+const MOST_BYTES = 1.25 * 1024 * 1024;
+
+const world = useWorld({ environment: { CLAUDE_PATH: join(import.meta.dirname, '../support/fake-cli.mjs') } });
+
+/** A reader that keeps no more than the seqs it has seen. */
+class Reader {
+  readonly seqs: number[] = [];
+  closed: number | undefined;
+  readonly #socket: WebSocket;
+
+  constructor(index: number) {
+    this.#socket = new WebSocket(`${world.daemon.url.replace('http', 'ws')}/ws?deviceId=reader-${index}`, {
+      headers: { authorization: `Bearer ${TOKEN}` },
+    });
+    this.#socket.on('message', (bytes: Buffer) => {
+      const seq = /"seq":(\d+),"epoch"/.exec(bytes.subarray(0, 400).toString('latin1'))?.[1];
+      if (seq !== undefined) this.seqs.push(Number(seq));
+    });
+    this.#socket.on('close', (code) => {
+      this.closed = code;
+    });
+  }
+
+  async subscribe(sessionId: string): Promise<void> {
+    await once(this.#socket, 'open');
+    const data = { events: ['*'], sessionIds: [sessionId] };
+    this.#socket.send(JSON.stringify({ type: 'subscribe', requestId: 's', data }));
+    await new Promise<void>((resolve) => {
+      const look = (bytes: Buffer) => {
+        if (!bytes.toString().includes('"caughtUp"')) return;
+        this.#socket.off('message', look);
+        resolve();
+      };
+      this.#socket.on('message', look);
+    });
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  end(): void {
+    this.#socket.terminate();
+  }
+}
+
+const unsentBytes = async (): Promise<number> => {
+  const text = await (await world.daemon.fetch('/metrics')).text();
+  return Number(/^companion_unsent_bytes (\d+)$/m.exec(text)?.[1]);
+};
+
+const isIdle = ({ type, data }: Frame) => type === 'sessionStatus' && data.status === 'idle';
+
+describe('D5: stalled readers', () => {
+  test(`${STALLED} of ${CONNECTIONS} connections stop reading: the others get everything, in order, and memory is bounded`, async () => {
+    const author = await world.connect();
+    const workingDirectory = world.daemon.project();
+    const { sessionId } = (await author.request('streamStart', { prompt: '', workingDirectory })).data;
+    const ready = await author.waitFor(isIdle);
+    const readers = Array.from({ length: CONNECTIONS }, (_, index) => new Reader(index));
+    await Promise.all(readers.map((reader) => reader.subscribe(sessionId)));
+    const [stalled, healthy] = [readers.slice(0, STALLED), readers.slice(STALLED)];
+    for (const reader of stalled) reader.pause();
+    const acts = [...Array.from({ length: EVENTS }, () => ({ bigResult: EVENT_BYTES })), { result: 'done' }];
+    await author.request('streamSend', { sessionId, prompt: JSON.stringify(acts) });
+    const idle = await author.waitFor((frame) => isIdle(frame) && (frame.seq ?? 0) > EVENTS);
+    const [from, head] = [ready.seq ?? 0, idle.seq ?? 0];
+    const all = Array.from({ length: head - from }, (_, index) => from + 1 + index);
+    await world.daemon.until(() => healthy.every(({ seqs }) => seqs.at(-1) === head));
+    for (const { seqs } of healthy) expect(seqs).toEqual(all);
+    const unsent = await unsentBytes();
+    expect(unsent).toBeGreaterThan(STALLED * EVENT_BYTES);
+    expect(unsent).toBeLessThanOrEqual(STALLED * MOST_BYTES);
+    for (const reader of stalled) reader.resume();
+    await world.daemon.until(() => stalled.every(({ seqs }) => seqs.at(-1) === head));
+    for (const { seqs, closed } of stalled) expect({ seqs, closed }).toEqual({ seqs: all, closed: undefined });
+    for (const reader of readers) reader.end();
+  });
+});
