@@ -2,9 +2,17 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { deltaLatency } from './delta-latency.js';
+import { fanOut } from './fan-out.js';
 import { firstPrompt } from './first-prompt.js';
+import { idleConnections } from './idle-connections.js';
+import { journal } from './journal.js';
+import { latency } from './latency.js';
 import { memory } from './memory.js';
+import { missedReply } from './missed-reply.js';
+import { restart } from './restart.js';
+import { resume } from './resume.js';
 import { socketWrite } from './socket-write.js';
+import { stalledReaders } from './stalled-readers.js';
 import { start } from './start.js';
 import type { Bench } from './support/bench.js';
 import { describeMachine } from './support/machine.js';
@@ -12,7 +20,22 @@ import { closeStages } from './support/stage.js';
 import { formatTable, type Row } from './support/table.js';
 import { warmPrompt } from './warm-prompt.js';
 
-const BENCHES: Bench[] = [start, warmPrompt, firstPrompt, deltaLatency, socketWrite, memory];
+const BENCHES: Bench[] = [
+  start,
+  warmPrompt,
+  firstPrompt,
+  deltaLatency,
+  socketWrite,
+  memory,
+  fanOut,
+  latency,
+  stalledReaders,
+  idleConnections,
+  resume,
+  missedReply,
+  journal,
+  restart,
+];
 const RESULTS = join(import.meta.dirname, 'results');
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {

@@ -1,10 +1,9 @@
 /**
- * Bundles the benchmarks into a temporary folder and runs them there, since Node 20 does not read TypeScript:
+ * Bundles the benchmarks into a folder that goes afterwards and runs them there, since Node 20 does not read TypeScript:
  * `npm run bench -- [--quick] [name…]`. `import.meta` keeps its meaning of each source file.
  */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
@@ -21,7 +20,10 @@ const keepImportMeta = {
   },
 };
 
-const folder = mkdtempSync(join(tmpdir(), 'companion-bench-'));
+// Below node_modules, so that native packages are found from there.
+const cache = join(import.meta.dirname, '../node_modules/.cache');
+mkdirSync(cache, { recursive: true });
+const folder = mkdtempSync(join(cache, 'companion-bench-'));
 const bundle = join(folder, 'bench.mjs');
 await build({
   entryPoints: [join(import.meta.dirname, 'main.ts')],
@@ -30,6 +32,7 @@ await build({
   platform: 'node',
   target: 'node20',
   format: 'esm',
+  external: ['better-sqlite3'],
   plugins: [keepImportMeta],
   banner: {
     js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);",

@@ -1,16 +1,19 @@
 #!/usr/bin/env node
 /**
  * Writes what the Claude CLI would, at a fixed rate, with the time of the write in every delta: for loads that twenty
- * real CLIs would need a larger machine for. The prompt says how much: `{"deltas":450,"perSecond":150,"perBlock":75}`.
+ * real CLIs would need a larger machine for. The prompt says how much: `{"deltas":450,"perSecond":150,"perBlock":75}`,
+ * or `{"load":{…}}`, see fake-load.mjs. `BENCH_CLI_CORE` is the processor to run on.
  */
+import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { sleepUntil, writeLoad } from './fake-load.mjs';
+import { now } from './stamp.mjs';
 
 const STDOUT = 1;
 /** The length of every delta: the time, filled up with blanks. */
 const CHARACTERS = 24;
-const now = () => Number(process.hrtime.bigint()) / 1e6;
 const session_id = randomUUID();
 const write = (line) => writeSync(STDOUT, `${JSON.stringify(line)}\n`);
 
@@ -19,6 +22,8 @@ if (process.argv.includes('--version')) {
 } else if (process.argv.includes('auth')) {
   process.stdout.write('{"loggedIn":true}\n');
 } else {
+  const core = process.env.BENCH_CLI_CORE;
+  if (core !== undefined) spawnSync('taskset', ['-a', '-c', '-p', core, String(process.pid)]);
   createInterface({ input: process.stdin }).on('line', (line) => take(JSON.parse(line)));
 }
 
@@ -28,20 +33,16 @@ function take(message) {
   const [{ text }] = message.message.content;
   write({ ...message, session_id, isReplay: true });
   write({ type: 'system', subtype: 'init', session_id, cwd: process.cwd(), tools: [], mcp_servers: [], model: 'fake' });
-  stream(JSON.parse(text));
+  const asked = JSON.parse(text);
+  if (!asked.load) return stream(asked);
+  const startedAt = now();
+  endTurn(writeLoad(asked.load, { session_id, parent_tool_use_id: null, uuid: randomUUID() }), startedAt);
 }
 
 function answer({ request_id, request }) {
   const account = { tokenSource: 'none', apiKeySource: 'ANTHROPIC_API_KEY' };
   write({ type: 'control_response', response: { subtype: 'success', request_id, response: { account } } });
   if (request.subtype === 'end_session') process.exit(0);
-}
-
-/** Sleeps without an event loop: twenty of these share the processors with what is measured, so they must cost little. */
-const sleeping = new Int32Array(new SharedArrayBuffer(4));
-function sleepUntil(time) {
-  const left = time - now();
-  if (left > 0) Atomics.wait(sleeping, 0, 0, left);
 }
 
 /** Deltas leave when they are due; those whose time has passed leave at once. */
@@ -61,8 +62,12 @@ function stream({ deltas, perSecond, perBlock }) {
     written += count;
   }
   event({ type: 'message_stop' });
+  endTurn('done', startedAt);
+}
+
+function endTurn(result, startedAt) {
   const duration_ms = now() - startedAt;
-  write({ type: 'result', subtype: 'success', is_error: false, result: 'done', duration_ms, num_turns: 1, session_id });
+  write({ type: 'result', subtype: 'success', is_error: false, result, duration_ms, num_turns: 1, session_id });
 }
 
 function writeBlock({ index, count, around, dueAt }) {

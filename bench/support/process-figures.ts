@@ -1,14 +1,15 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
-/** `getconf CLK_TCK` of Linux. */
-const TICKS_PER_SECOND = 100;
+const NANOSECONDS = 1e9;
 const MIB = 1024;
 
-/** Processor time that a process has used, user and system; fields 14 and 15 of proc(5) `stat`. */
+/** Processor time that the threads of a process have used, user and system: proc(5) `schedstat`, which is exact. */
 export function processorSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+  const tasks = `/proc/${pid}/task`;
+  const used = readdirSync(tasks).map((task) =>
+    Number(readFileSync(`${tasks}/${task}/schedstat`, 'latin1').split(' ')[0]),
+  );
+  return used.reduce((sum, nanoseconds) => sum + nanoseconds, 0) / NANOSECONDS;
 }
 
 /** `VmRSS` of a process in MiB. */

@@ -7,6 +7,8 @@ export interface Row {
   reference: string;
   /** Measured by reference. */
   ratio?: number;
+  /** What the ratio would be if the goal were just met, where that can be said. */
+  goalRatio?: number;
   /** Undefined for what has no goal. */
   met?: boolean;
 }
