@@ -85,6 +85,7 @@ function rowsOf(held: Distribution, bare: Distribution): Row[] {
       measured: `${added < 0 ? '' : '+'}${digits(added)} ms: ${inMs(held)}`,
       reference: inMs(bare),
       ratio: held[quantile] / bare[quantile],
+      goalRatio: (bare[quantile] + most) / bare[quantile],
       met: added <= most,
     };
   };

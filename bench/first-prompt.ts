@@ -29,6 +29,7 @@ export const firstPrompt: Bench = {
           measured: inMs(held),
           reference: inMs(bare),
           ratio,
+          goalRatio: MOST_RATIO,
           met: ratio <= MOST_RATIO,
         },
       ];

@@ -1,4 +1,7 @@
-/** Runs the benchmarks that are named, or all of them, and prints one table. A full run is kept in results/latest.md. */
+/**
+ * Runs the benchmarks that are named, or all of them, and prints one table: `[--quick] [--out=<folder>] [name…]`.
+ * A full run is kept in results/, any other only where `--out` says.
+ */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { deltaLatency } from './delta-latency.js';
@@ -16,6 +19,7 @@ import { stalledReaders } from './stalled-readers.js';
 import { start } from './start.js';
 import type { Bench } from './support/bench.js';
 import { describeMachine } from './support/machine.js';
+import { drawPlot } from './support/plot.js';
 import { closeStages } from './support/stage.js';
 import { formatTable, type Row } from './support/table.js';
 import { warmPrompt } from './warm-prompt.js';
@@ -44,7 +48,9 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 
 const given = process.argv.slice(2);
 const quick = given.includes('--quick');
-const names = given.filter((word) => word !== '--quick');
+const OUT = '--out=';
+const out = given.find((word) => word.startsWith(OUT))?.slice(OUT.length);
+const names = given.filter((word) => word !== '--quick' && !word.startsWith(OUT));
 const unknown = names.filter((name) => !BENCHES.some((bench) => bench.name === name));
 if (unknown.length > 0) {
   process.stderr.write(
@@ -68,8 +74,15 @@ for (const bench of BENCHES.filter(({ name }) => names.length === 0 || names.inc
 
 const report = `${machine}\n\n${formatTable(rows)}\n`;
 process.stdout.write(`\n${report}`);
-if (!failed && !quick && names.length === 0) {
-  mkdirSync(RESULTS, { recursive: true });
-  writeFileSync(join(RESULTS, 'latest.md'), `# Benchmarks, last full run\n\n${report}`);
+// A part is not kept in place of the whole, but can be looked at elsewhere.
+const folder = out ?? (!failed && !quick && names.length === 0 ? RESULTS : undefined);
+if (folder !== undefined) {
+  mkdirSync(folder, { recursive: true });
+  const title = `Benchmarks of claude-companion, ${machine.slice(0, machine.indexOf(','))}`;
+  writeFileSync(
+    join(folder, 'latest.md'),
+    `# Benchmarks, last full run\n\n![Ratios of all figures](latest.svg)\n\n${report}`,
+  );
+  writeFileSync(join(folder, 'latest.svg'), drawPlot(rows, title));
 }
 process.exitCode = failed ? 1 : 0;

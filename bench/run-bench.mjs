@@ -1,6 +1,6 @@
 /**
  * Bundles the benchmarks into a folder that goes afterwards and runs them there, since Node 20 does not read TypeScript:
- * `npm run bench -- [--quick] [name…]`. `import.meta` keeps its meaning of each source file.
+ * `npm run bench -- [--quick] [--out=<folder>] [name…]`. `import.meta` keeps its meaning of each source file.
  */
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';

@@ -154,6 +154,7 @@ function rowsOf(rounds: { held: Held; bare: number[] }[]): Row[] {
     measured: inMs(held),
     reference: inMs(bare),
     ratio: held[quantile] / bare[quantile],
+    goalRatio: most / bare[quantile],
     met: held[quantile] < most,
   });
   return [

@@ -76,6 +76,7 @@ function rowsOf({ heldTimes, bareTimes, spawnTimes }: Times) {
       measured: inMs(held),
       reference: inMs(bare),
       ratio,
+      goalRatio: MOST_RATIO,
       met: ratio <= MOST_RATIO,
     },
     {

@@ -9,7 +9,7 @@ export interface Cores {
 }
 
 /** The first two processors that this process may use; undefined where there are no two, or they cannot be chosen. */
-export const CORES: Cores | undefined = findCores();
+const CORES: Cores | undefined = findCores();
 
 function findCores(): Cores | undefined {
   if (!existsSync('/proc/self/status') || spawnSync('taskset', ['--version']).status !== 0) return undefined;

@@ -1,6 +1,10 @@
 import { spawnSync } from 'node:child_process';
-import { arch, cpus, platform, release, totalmem } from 'node:os';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { arch, cpus, platform, release, tmpdir, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { openDatabase } from '../../services/journal/sqlite-database.js';
 import { sleep } from './clock.js';
+import { describeCores } from './cores.js';
 import { realCli } from './stage.js';
 
 const GIB = 1024 ** 3;
@@ -14,11 +18,37 @@ export async function describeMachine(): Promise<string> {
   const cli = /^\d+\.\d+\.\d+/.exec(stdout)?.[0] ?? 'unknown';
   const busy = Math.round((await busyShare()) * 100);
   const memory = Math.round(totalmem() / GIB);
+  const day = new Date().toISOString().slice(0, 10);
+  const packages = ['ws', 'socket.io', 'better-sqlite3'].map((name) => `${name} ${versionOf(name)}`).join(', ');
   return [
-    `${new Date().toISOString().slice(0, 10)}: ${processors.length} × ${model}, ${memory} GiB, ${platform()} ${release()} ${arch()},`,
-    `Node ${process.version}, Claude CLI ${cli}; processors ${busy} % busy with other work when it began.`,
-    'Times are p50 / p99 (count). Ratios are within this run, of medians where no other quantile is named.',
+    `${day}: ${processors.length} × ${model}, ${memory} GiB, ${systemName()} (${platform()} ${release()} ${arch()}),`,
+    `Node ${process.version}, ${packages} (SQLite ${sqliteVersion()}), Claude CLI ${cli};`,
+    `processors ${busy} % busy with other work when it began. ${describeCores()}`,
+    'Times are p50 / p99 (count). Ratios are within this run, of medians where no other quantile is named; those of fan-out',
+    'are of what a second of processor time gives, which other work on the machine disturbs less than the clock.',
   ].join('\n');
+}
+
+function systemName(): string {
+  const release = existsSync('/etc/os-release') ? readFileSync('/etc/os-release', 'utf8') : '';
+  return /^PRETTY_NAME="?([^"\n]+)/m.exec(release)?.[1] ?? platform();
+}
+
+/** Of a package that is installed here. */
+function versionOf(name: string): string {
+  const path = join(import.meta.dirname, '../../node_modules', name, 'package.json');
+  return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
+}
+
+function sqliteVersion(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'companion-sqlite-'));
+  const database = openDatabase(join(folder, 'empty.db'));
+  try {
+    return String(database.prepare('SELECT sqlite_version()').pluck().get());
+  } finally {
+    database.close();
+    rmSync(folder, { recursive: true });
+  }
 }
 
 async function busyShare(): Promise<number> {
