@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process';
-import { closeSync, constants, existsSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** POSIX promises that a write of up to this many bytes into a pipe is whole or not at all (Linux: 4096, macOS: 512). */
-const ATOMIC_BYTES = 512;
+/** POSIX promises that a write of up to this many bytes (`PIPE_BUF`) into a pipe is whole or not at all. */
+const ATOMIC_BYTES = process.platform === 'linux' ? 4096 : 512;
 
 /** Makes a FIFO that only its owner may open. Node has no call for it. */
 export async function makeFifo(path: string): Promise<void> {
@@ -18,12 +18,16 @@ export const openForChild = (path: string): number => openSync(path, constants.O
 
 /**
  * The writing end of a child's stdin. Lines go out in order. While a line that may not fit in one write is on its
- * way, a marker file says so: a daemon that finds the marker knows that the line may be torn.
+ * way, a marker file says so: a daemon that finds the marker knows that the line may be torn, and has to give up the
+ * child. So it lies there no longer than it must: what fits into the pipe is written at once, and not when the event
+ * loop comes to it.
  */
 export class InputFifo {
+  readonly #descriptor: number;
   readonly #socket: Socket;
   readonly #marker: string;
-  #longLines = 0;
+  /** Lines that may be torn now. */
+  #open = 0;
 
   /** Throws `ENXIO` when nobody reads the FIFO. */
   constructor(path: string, onError: (error: Error) => void) {
@@ -35,27 +39,51 @@ export class InputFifo {
       closeSync(descriptor);
       throw error;
     }
+    this.#descriptor = descriptor;
     this.#socket.on('error', onError);
     this.#socket.unref();
   }
 
   write(message: object): void {
+    // The descriptor may be another file's by now.
+    if (this.#socket.destroyed) return;
     const line = Buffer.from(`${JSON.stringify(message)}\n`);
-    if (line.length <= ATOMIC_BYTES) {
+    // Lines that wait for one another leave together, and then none of them is a write of its own.
+    const isFirst = this.#socket.writableLength === 0;
+    if (isFirst && line.length <= ATOMIC_BYTES) {
       this.#socket.write(line);
       return;
     }
-    if (this.#longLines === 0) writeFileSync(this.#marker, '', { mode: 0o600 });
-    this.#longLines += 1;
-    this.#socket.write(line, () => {
-      this.#longLines -= 1;
-      if (this.#longLines === 0) rmSync(this.#marker, { force: true });
-    });
+    this.#begin();
+    const rest = isFirst ? line.subarray(writeNow(this.#descriptor, line)) : line;
+    if (rest.length === 0) this.#end();
+    else this.#socket.write(rest, () => this.#end());
+  }
+
+  #begin(): void {
+    if (this.#open === 0) writeFileSync(this.#marker, '', { mode: 0o600 });
+    this.#open += 1;
+  }
+
+  #end(): void {
+    this.#open -= 1;
+    if (this.#open === 0) rmSync(this.#marker, { force: true });
   }
 
   close(): void {
     this.#socket.destroy();
   }
+}
+
+/** Writes what the pipe has room for; returns how many bytes that was. What is wrong with the pipe, the next write tells. */
+function writeNow(descriptor: number, line: Buffer): number {
+  let written = 0;
+  try {
+    while (written < line.length) written += writeSync(descriptor, line, written);
+  } catch {
+    // Full (`EAGAIN`), or without a reader.
+  }
+  return written;
 }
 
 const markerOf = (path: string) => `${path}.writing`;
