@@ -25,8 +25,9 @@ export async function streamStart(context: RequestContext, data: ClientData<'str
   const { prompt, workingDirectory = '.', options = {}, attachments } = data;
   const directory = directoryOf(connection, workingDirectory, 'workingDirectory');
   await services.starter.start({ device, requestId, directory, prompt, attachments, options }, (started) => {
-    // Recorded before it is answered: a daemon that dies now must find the device subscribed. Frames come later.
-    delivery.join(started.session.id);
+    // Recorded before it is answered: a daemon that dies now must find the device subscribed. Frames come later. One
+    // that died before it had recorded it is asked again, and what the prompt has caused since then is still owed.
+    delivery.join(started.session.id, started.head);
     answer(context, 'streamStarted', started.answer);
   });
 }

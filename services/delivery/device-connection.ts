@@ -111,16 +111,17 @@ export class DeviceConnection {
     return { sessions: plans.filter((plan) => plan !== undefined), begin: () => this.#beginAll(plans) };
   }
 
-  /** A session that this device has just used: it is streamed from here on, if it was not, and that is recorded at once. */
-  join(sessionId: SessionId): void {
+  /** A session that this device has just used: it is streamed from here, or this seq, on, if it was not, and that is recorded at once. */
+  join(sessionId: SessionId, seq?: number): void {
     if (this.#streams.has(sessionId) || this.#closed) return;
     const head = this.#options.source.head(this.device.userId, sessionId) ?? 0;
+    const from = Math.min(seq ?? head, head);
     if (this.#subscription.events.length === 0) {
       this.#storeOrWarn({ ...this.#subscription, events: ['*'] });
     }
-    this.#writer.move(sessionId, head);
+    this.#writer.move(sessionId, from);
     this.#writer.flushOrRetry();
-    this.#begin({ sessionId, resume: 'replay', from: head, head });
+    this.#begin({ sessionId, resume: 'replay', from, head });
   }
 
   async unsubscribe(sessionIds: SessionId[]): Promise<void> {

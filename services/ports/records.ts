@@ -95,7 +95,7 @@ export interface PromptRecord {
   createdAt: number;
   endedAt?: number;
   outcome?: PromptOutcome;
-  /** The first answer's data, given again when the request is repeated. */
+  /** The first answer's data, given again when the request is repeated; `head`: of the session, before the prompt. */
   answer: Record<string, unknown>;
 }
 

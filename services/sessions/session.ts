@@ -101,9 +101,15 @@ export class Session {
         reply?.(known);
         return known;
       }
-      await this.#applyCommand(command.start(this.#state, request, this.#options.now()), () => reply?.(prompt));
+      const accepted = prompt && { ...prompt, answer: { ...prompt.answer, head: this.#state.head } };
+      const step = command.start(
+        this.#state,
+        { ...request, ...(accepted && { prompt: accepted }) },
+        this.#options.now(),
+      );
+      await this.#applyCommand(step, () => reply?.(accepted));
       this.#requestMode(undefined);
-      return prompt;
+      return accepted;
     });
   }
 

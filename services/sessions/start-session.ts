@@ -27,6 +27,8 @@ export interface StartedSession {
   session: Session;
   prompt: PromptRecord | undefined;
   answer: AnswerData<'streamStarted'>;
+  /** seq of the last event before those that the prompt has caused. */
+  head?: number;
 }
 
 export interface SessionStarterOptions {
@@ -71,9 +73,10 @@ export class SessionStarter {
     return started(session, accepted, created);
   }
 
-  /** Rejects when a prompt could not be run. */
-  requireClaude(): Promise<void> {
-    return this.#options.launcher.checkAvailable();
+  /** Rejects when a prompt could not be run; one that was accepted before needs nothing any more. */
+  async requireClaude(device: DeviceRef, requestId: string | null): Promise<void> {
+    if (requestId !== null && (await this.#options.journal.findRequest(device, requestId))) return;
+    await this.#options.launcher.checkAvailable();
   }
 
   /** A mode in which nobody is asked any more must have been allowed by the owner of the machine. */
@@ -148,6 +151,7 @@ function started(session: Session, prompt: PromptRecord | undefined, created: bo
     reused: !created,
     ...(prompt && { promptId: prompt.promptId }),
   };
+  const { head, ...first } = prompt?.answer ?? {};
   // A repeated request gets its first answer.
-  return { session, prompt, answer: { ...answer, ...prompt?.answer } };
+  return { session, prompt, answer: { ...answer, ...first }, ...(typeof head === 'number' && { head }) };
 }
