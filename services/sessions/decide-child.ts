@@ -111,7 +111,7 @@ function endTurn(draft: Draft, cut: CutBlock[]): void {
   const answered = turn.answering || cut.some(({ block }) => block.parentToolUseId === undefined);
   const began = acknowledged.length === 0 && answered ? given.slice(0, 1) : acknowledged;
   const unsure = given.length > began.length;
-  const durationMs = Math.max(0, draft.now - turn.startedAt);
+  const durationMs = Math.round(draft.state.ticks - turn.startedAt);
   const subtype = turn.interrupted ? 'interrupted' : EXITED.subtype;
   if (began.length > 0 || !unsure) completeTurn(draft, began, { ...EXITED, subtype, durationMs });
   draft.update({ turn: null });

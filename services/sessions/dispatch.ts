@@ -48,7 +48,7 @@ export function endChild(draft: Draft, { restart }: { restart: boolean }): void 
 /** Gives a prompt to the child. It is announced once, also when it has to be given to a second child. */
 export function dispatch(draft: Draft, prompt: PromptRecord): void {
   draft.putPrompt({ ...prompt, state: 'dispatching', announced: true });
-  if (!draft.state.turn) draft.update({ turn: newTurn(draft.now) });
+  if (!draft.state.turn) draft.update({ turn: newTurn(draft.state.ticks) });
   if (!prompt.announced) announce(draft, prompt);
   give(draft, prompt);
 }

@@ -119,12 +119,16 @@ export class Draft {
     this.update({ prompts: ended ? others.filter(({ promptId }) => promptId !== prompt.promptId) : others });
   }
 
-  /** Adds or replaces a permission; one that is decided and needs no answer any more leaves the state. */
+  /** Adds or replaces a permission, in the order of asking; one that is decided and needs no answer any more leaves the state. */
   putPermission(permission: PermissionRecord): void {
-    this.#permissions.set(permission.permissionId, permission);
-    const others = this.state.permissions.filter(({ permissionId }) => permissionId !== permission.permissionId);
+    const { permissionId } = permission;
+    this.#permissions.set(permissionId, permission);
+    const known = this.state.permissions.some((other) => other.permissionId === permissionId);
+    const all = known
+      ? this.state.permissions.map((other) => (other.permissionId === permissionId ? permission : other))
+      : [...this.state.permissions, permission];
     const over = permission.decision !== undefined && permission.answer === undefined;
-    this.update({ permissions: over ? others : [...others, permission].sort((a, b) => a.createdAt - b.createdAt) });
+    this.update({ permissions: over ? all.filter((other) => other !== permission) : all });
   }
 
   /** Ends the step: a status that differs from the one told last is told. */

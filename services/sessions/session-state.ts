@@ -20,6 +20,7 @@ export type ChildPhase =
 
 /** A turn that runs. Its prompts are those dispatched to the child; which of them it took in is in their state. */
 export interface Turn {
+  /** By `ticks`. */
   startedAt: number;
   interrupted: boolean;
   /** Something of its answer was seen, whether or not the child has told which prompt began it (2.1.197 tells late). */
@@ -29,6 +30,8 @@ export interface Turn {
 }
 
 export interface SessionState {
+  /** Milliseconds by a clock that nobody sets, unlike that of the wall: durations are measured with it. */
+  ticks: number;
   record: SessionRecord;
   /** seq of the last event. */
   head: number;

@@ -82,6 +82,11 @@ export class Session {
     return this.#keeper.child?.pid;
   }
 
+  /** The state as a step is to see it. */
+  get #present(): SessionState {
+    return { ...this.#state, ticks: performance.now() };
+  }
+
   openBlocks(): OpenBlock[] {
     return this.#keeper.child?.openBlocks() ?? [];
   }
@@ -103,7 +108,7 @@ export class Session {
       }
       const accepted = prompt && { ...prompt, answer: { ...prompt.answer, head: this.#state.head } };
       const step = command.start(
-        this.#state,
+        this.#present,
         { ...request, ...(accepted && { prompt: accepted }) },
         this.#options.now(),
       );
@@ -123,7 +128,7 @@ export class Session {
       }
       const position = command.positionOf(this.#state, prompt.mode);
       const accepted = { ...prompt, answer: { ...prompt.answer, position } };
-      const step = command.acceptPrompt(this.#state, accepted, this.#options.now());
+      const step = command.acceptPrompt(this.#present, accepted, this.#options.now());
       await this.#applyCommand(step, () => reply?.({ prompt: accepted, duplicate: false }));
     });
   }
@@ -138,7 +143,7 @@ export class Session {
   cancelPrompt(promptId: PromptId, reply?: Reply<{ was: string }>) {
     return this.#mailbox.run(async () => {
       const was = this.#state.prompts.find((prompt) => prompt.promptId === promptId)?.state ?? 'ended';
-      await this.#applyCommand(command.cancelPrompt(this.#state, promptId, this.#options.now()), () =>
+      await this.#applyCommand(command.cancelPrompt(this.#present, promptId, this.#options.now()), () =>
         reply?.({ was }),
       );
     });
@@ -147,14 +152,16 @@ export class Session {
   interrupt(clearQueue: boolean, reply?: Reply<{ was: ReturnType<typeof statusOf> }>) {
     return this.#mailbox.run(async () => {
       const was = statusOf(this.#state);
-      await this.#applyCommand(command.interrupt(this.#state, clearQueue, this.#options.now()), () => reply?.({ was }));
+      await this.#applyCommand(command.interrupt(this.#present, clearQueue, this.#options.now()), () =>
+        reply?.({ was }),
+      );
     });
   }
 
   answerPermission(answer: command.PermissionAnswer, reply?: Reply<PermissionRecord>) {
     return this.#mailbox.run(async () => {
       await this.#refuseLateAnswer(answer.answer);
-      const { step, decided } = command.answerPermission(this.#state, answer, this.#options.now());
+      const { step, decided } = command.answerPermission(this.#present, answer, this.#options.now());
       await this.#applyCommand(step, () => reply?.(decided));
     });
   }
@@ -163,20 +170,20 @@ export class Session {
   async amend(changes: Partial<SessionRecord>, reply?: Reply<void>) {
     await this.#tellChild(changes, undefined);
     return this.#mailbox.run(async () => {
-      await this.#applyCommand(command.amend(this.#state, changes, this.#options.now()), () => reply?.());
+      await this.#applyCommand(command.amend(this.#present, changes, this.#options.now()), () => reply?.());
       this.#requestMode(undefined);
     });
   }
 
   close(reason: string, reply?: Reply<void>) {
     return this.#mailbox.run(() =>
-      this.#applyCommand(command.close(this.#state, reason, this.#options.now()), () => reply?.()),
+      this.#applyCommand(command.close(this.#present, reason, this.#options.now()), () => reply?.()),
     );
   }
 
   /** Closes, and forgets the record when the child has gone. */
   purge() {
-    return this.#mailbox.run(() => this.#applyCommand(command.purge(this.#state, this.#options.now())));
+    return this.#mailbox.run(() => this.#applyCommand(command.purge(this.#present, this.#options.now())));
   }
 
   /** Writes a new session's record before anything is done with it. */
@@ -235,7 +242,7 @@ export class Session {
   }
 
   #run(decide: (state: SessionState, now: number) => Step): Promise<void> {
-    return this.#mailbox.run(() => this.#applyOutput(decide(this.#state, this.#options.now())));
+    return this.#mailbox.run(() => this.#applyOutput(decide(this.#present, this.#options.now())));
   }
 
   /** A person's command: it is answered when the disk itself has it, while the child is at work on it already. */
@@ -294,11 +301,14 @@ export class Session {
 
 function stateOf({ record, head, prompts, permissions }: StoredSession): SessionState {
   const isRunning = prompts.some(({ state }) => state !== 'queued');
+  // How long an earlier daemon has been gone only the wall clock could tell, which may have been set meanwhile.
+  const ticks = performance.now();
   return {
+    ticks,
     record,
     head,
     child: { phase: record.child ? 'adopting' : 'none' },
-    turn: isRunning ? newTurn(record.lastActivity) : null,
+    turn: isRunning ? newTurn(ticks) : null,
     prompts,
     permissions,
     background: [],

@@ -14,7 +14,7 @@ export const newTurn = (startedAt: number): Turn => ({
 
 /** The CLI is doing something: if we did not ask for it, it began a turn by itself. */
 export function ensureTurn(draft: Draft): void {
-  if (!draft.state.turn) draft.update({ turn: newTurn(draft.now) });
+  if (!draft.state.turn) draft.update({ turn: newTurn(draft.state.ticks) });
 }
 
 /** Says that a turn is over, once for all the prompts that it took in: the first is its own, the others steered it. */
@@ -65,7 +65,7 @@ export function onResult(draft: Draft, result: TurnResult): void {
     ...(cost !== undefined && { cost }),
     ...(result.usage && { usage: result.usage }),
   });
-  draft.update({ failures: 0, turn: givenPrompts(draft.state).length > 0 ? newTurn(draft.now) : null });
+  draft.update({ failures: 0, turn: givenPrompts(draft.state).length > 0 ? newTurn(draft.state.ticks) : null });
 }
 
 /** The CLI adds up its cost over the child's life; the turn's own is what came on top of the last. */

@@ -14,6 +14,7 @@ import { type SessionState, statusOf } from '../../services/sessions/session-sta
 const device = { userId: 'user' as UserId, deviceId: 'device' as DeviceId };
 
 const fresh = (): SessionState => ({
+  ticks: 0,
   record: {
     sessionId: 'session' as SessionId,
     owner: device.userId,
