@@ -56,6 +56,8 @@ export interface ConnectOptions {
   headers?: Record<string, string>;
   /** PEM of the only certificate to be trusted, for a `https` URL. */
   ca?: string;
+  /** Told of every frame as it comes. */
+  onFrame?: (frame: Frame) => void;
 }
 
 export async function connect(daemon: Pick<Daemon, 'url'>, options: ConnectOptions = {}): Promise<WireClient> {
@@ -64,18 +66,29 @@ export async function connect(daemon: Pick<Daemon, 'url'>, options: ConnectOptio
     headers: { authorization: `Bearer ${TOKEN}`, ...options.headers },
     ...(options.ca !== undefined && { ca: options.ca }),
   });
-  const client = attach(socket);
+  const client = attach(socket, options.onFrame);
   await once(socket, 'open');
   const welcome = await client.waitFor('welcome');
   return Object.assign(client, { deviceId: String(welcome.data.deviceId) });
 }
 
-function attach(socket: WebSocket): WireClient {
+function attach(socket: WebSocket, onFrame?: (frame: Frame) => void): WireClient {
   const frames: Frame[] = [];
   const waiting = new Set<() => void>();
-  const closed = once(socket, 'close').then(([code]) => Number(code));
+  let isClosed = false;
+  const closed = new Promise<number>((resolve) => {
+    socket.once('close', (code) => {
+      isClosed = true;
+      for (const look of waiting) look();
+      resolve(code);
+    });
+  });
+  // Of a daemon that was killed; `close` follows.
+  socket.on('error', () => {});
   socket.on('message', (bytes: Buffer) => {
-    frames.push(checked(bytes.toString()));
+    const frame = checked(bytes.toString());
+    frames.push(frame);
+    onFrame?.(frame);
     for (const look of waiting) look();
   });
   const client: WireClient = {
@@ -95,14 +108,19 @@ function attach(socket: WebSocket): WireClient {
     waitFor: (matcher, from = 0) =>
       new Promise((resolve, reject) => {
         const matches = typeof matcher === 'string' ? (frame: Frame) => frame.type === matcher : matcher;
-        const timer = setTimeout(() => {
+        const fail = (why: string) => {
+          clearTimeout(timer);
           waiting.delete(look);
           const seen = frames.slice(-15).map((frame) => JSON.stringify(frame).slice(0, 300));
-          reject(new Error(`no frame matched ${matcher.toString()}; the last ones:\n${seen.join('\n')}`));
-        }, WAIT_MS);
+          reject(new Error(`${why} matched ${matcher.toString()}; the last ones:\n${seen.join('\n')}`));
+        };
+        const timer = setTimeout(() => fail('no frame'), WAIT_MS);
         const look = () => {
           const found = frames.slice(from).find(matches);
-          if (!found) return;
+          if (!found) {
+            if (isClosed) fail('the connection was closed before a frame');
+            return;
+          }
           clearTimeout(timer);
           waiting.delete(look);
           resolve(found);

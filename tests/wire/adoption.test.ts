@@ -83,27 +83,6 @@ describe('a daemon that was killed', () => {
     expect(end.data.finalResult).toBe('Survived.');
   });
 
-  test('I1: a prompt accepted right before the kill runs exactly once', async () => {
-    const before = await world.connect({ deviceId: 'phone-3' });
-    const opened = await before.request('streamStart', { prompt: '', workingDirectory: world.daemon.project() });
-    const { sessionId } = opened.data;
-    await before.waitFor(({ type, data }) => type === 'sessionStatus' && data.status === 'idle');
-    const mark = `only-once-${process.pid}`;
-    const prompt = `${mark} ${scenario({ text: 'Ran.' })}`;
-    const accepted = await before.request('streamSend', { sessionId, prompt }, 'before-the-kill');
-    await world.daemon.restart('SIGKILL');
-    const after = await world.connect({ deviceId: 'phone-3' });
-    const repeated = await after.request('streamSend', { sessionId, prompt }, 'before-the-kill');
-    expect(repeated.data).toEqual({ ...accepted.data, duplicate: true });
-    const { promptId } = accepted.data;
-    const end = await after.waitFor(({ type, data }) => type === 'streamComplete' && data.promptId === promptId);
-    expect(end.data.finalResult).toBe('Ran.');
-    expect(world.api.runs(mark)).toBe(1);
-    expect(
-      after.events().filter(({ type, data }) => type === 'streamComplete' && data.promptId === promptId),
-    ).toHaveLength(1);
-  });
-
   test('H2: with queued prompts: they run after the one in progress, in order', async () => {
     const before = await world.connect({ deviceId: 'phone-4' });
     const started = await before.request('streamStart', {

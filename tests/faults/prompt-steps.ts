@@ -1,0 +1,57 @@
+import { expect } from '@jest/globals';
+import { type Step, scenario } from '../support/scripted-api.js';
+import { waitUntil } from '../support/wait-until.js';
+import type { Frame, WireClient } from '../support/wire-client.js';
+import type { World } from '../support/world.js';
+
+let marks = 0;
+
+/** A prompt of which the API can tell how often it was begun. The mark serves as its request id too. */
+export function marked(...steps: Step[]): { mark: string; prompt: string } {
+  marks += 1;
+  const mark = `once-${process.pid}-${marks}-`;
+  return { mark, prompt: `${mark} ${scenario(...steps)}` };
+}
+
+export const isEndOf =
+  (promptId: string) =>
+  ({ type, data }: Frame): boolean =>
+    type === 'streamComplete' && data.promptId === promptId;
+
+interface SessionView {
+  pid?: number;
+  status: string;
+  workingDirectory: string;
+}
+
+/** What tests of one prompt's life do again and again. */
+export function createSteps(world: World) {
+  const view = async (sessionId: string) => {
+    const response = await world.daemon.fetch(`/api/sessions/${sessionId}`);
+    return (await response.json()) as SessionView;
+  };
+  return {
+    view,
+    /** A session of its own with an idle child. */
+    openSession: async (client: WireClient): Promise<{ sessionId: string; pid: number }> => {
+      const opened = await client.request('streamStart', { prompt: '', workingDirectory: world.daemon.project() });
+      const { sessionId } = opened.data;
+      await client.waitFor(
+        (frame) => frame.sessionId === sessionId && frame.type === 'sessionStatus' && frame.data.status === 'idle',
+      );
+      return { sessionId, pid: (await view(sessionId)).pid ?? 0 };
+    },
+    /** The end of this prompt, once its session has come to rest: it was announced, begun and ended once. */
+    ranOnce: async (client: WireClient, { mark, promptId }: { mark: string; promptId: string }): Promise<Frame> => {
+      const end = await client.waitFor(isEndOf(promptId));
+      const { sessionId } = end.data;
+      await waitUntil('the session is at rest', async () =>
+        ['idle', 'hibernated'].includes((await view(sessionId)).status),
+      );
+      const events = client.events(sessionId);
+      const announced = events.filter(({ type, data }) => type === 'humanMessage' && data.promptId === promptId);
+      expect([world.api.runs(mark), announced.length, events.filter(isEndOf(promptId)).length]).toEqual([1, 1, 1]);
+      return end;
+    },
+  };
+}
