@@ -1,6 +1,8 @@
 import * as z from 'zod';
 import { CLIENT_FRAMES, type ClientFrame, type ClientFrameType } from './client-frames.js';
 import { CompanionError, invalid } from './error-codes.js';
+import { brokenJsonBound } from './json-bounds.js';
+import { MAX_CLIENT_FRAME_OUTSIDE_STRINGS } from './limits.js';
 
 /** A frame that was understood, or the error that answers it; `requestId` is there whenever it could be read. */
 export type ParsedFrame =
@@ -16,8 +18,12 @@ const envelopeSchema = z.object({
   data: z.record(z.string(), z.unknown()).nullish(),
 });
 
-/** Parses one text frame of a client. Never throws. */
+const BOUNDS = { outsideStrings: MAX_CLIENT_FRAME_OUTSIDE_STRINGS };
+
+/** Parses one text frame of a client. Never throws. What would take long to parse is refused before that. */
 export function parseClientFrame(text: string): ParsedFrame {
+  const broken = brokenJsonBound(text, BOUNDS);
+  if (broken !== undefined) return { ok: false, requestId: glimpseRequestId(text), error: invalid('frame', broken) };
   let raw: unknown;
   try {
     raw = JSON.parse(text);
@@ -37,6 +43,16 @@ export function parseClientFrame(text: string): ParsedFrame {
 }
 
 const isFrameType = (type: string): type is ClientFrameType => Object.hasOwn(CLIENT_FRAMES, type);
+
+const REQUEST_ID = /"requestId"\s*:\s*"([^"\\]{1,128})"/;
+const GLIMPSED = 1024;
+
+/** The request id of a frame that is not parsed, where it stands before everything that is nested. */
+function glimpseRequestId(text: string): string | null {
+  const flat = /[[{]/.exec(text.slice(text.indexOf('{') + 1, GLIMPSED));
+  const head = text.slice(0, flat ? text.indexOf('{') + 1 + flat.index : GLIMPSED);
+  return REQUEST_ID.exec(head)?.[1] ?? null;
+}
 
 function readRequestId(raw: unknown): string | null {
   if (typeof raw !== 'object' || raw === null || !('requestId' in raw)) return null;

@@ -3,6 +3,7 @@
  * Claude Code 2.1.197 and 2.1.329; unknown types, subtypes and fields are passed over.
  */
 import * as z from 'zod';
+import { brokenJsonBound } from '../../protocol/json-bounds.js';
 
 const parent = z.string().nullish();
 const usage = z.record(z.string(), z.unknown());
@@ -154,11 +155,16 @@ const knownTypes = new Set(lineSchema.options.map((option) => option.shape.type.
 /** `unknown`: well-formed, of a kind that this daemon has no use for. `garbage`: not what the CLI writes. */
 export type ParsedLine = { kind: 'message'; message: CliMessage } | { kind: 'unknown' } | { kind: 'garbage' };
 
+/** Deeper than any tool's input, and shallow enough for what walks it by recursion; more than any list of theirs. */
+const BOUNDS = { depth: 256, outsideStrings: 8 * 1024 * 1024 };
+
 /** Parses one line of the CLI's stdout. Never throws. */
 export function parseCliLine(bytes: Buffer): ParsedLine {
+  const text = bytes.toString('utf8');
+  if (brokenJsonBound(text, BOUNDS) !== undefined) return { kind: 'garbage' };
   let raw: unknown;
   try {
-    raw = JSON.parse(bytes.toString('utf8'));
+    raw = JSON.parse(text);
   } catch {
     return { kind: 'garbage' };
   }
