@@ -5,7 +5,11 @@
 import * as z from 'zod';
 import { brokenJsonBound } from '../../protocol/json-bounds.js';
 
+const id = z.string().min(1);
 const parent = z.string().nullish();
+/** Far beyond what is real, and small enough to be counted on. */
+const count = z.number().nonnegative().max(1e12);
+const index = z.int().nonnegative().max(1e6);
 const usage = z.record(z.string(), z.unknown());
 
 const deltaSchema = z.object({
@@ -19,9 +23,9 @@ const streamEventSchema = z.object({
   parent_tool_use_id: parent,
   event: z.object({
     type: z.string(),
-    index: z.number().int().nonnegative().optional(),
-    message: z.object({ id: z.string() }).optional(),
-    content_block: z.object({ type: z.string(), id: z.string().optional(), name: z.string().optional() }).optional(),
+    index: index.optional(),
+    message: z.object({ id }).optional(),
+    content_block: z.object({ type: z.string(), id: id.optional(), name: z.string().optional() }).optional(),
     delta: deltaSchema.optional(),
   }),
 });
@@ -30,10 +34,10 @@ export const cliBlockSchema = z.object({
   type: z.string(),
   text: z.string().optional(),
   thinking: z.string().optional(),
-  id: z.string().optional(),
+  id: id.optional(),
   name: z.string().optional(),
   input: z.unknown().optional(),
-  tool_use_id: z.string().optional(),
+  tool_use_id: id.optional(),
   content: z.union([z.string(), z.array(z.unknown())]).optional(),
   is_error: z.boolean().nullish(),
 });
@@ -45,7 +49,7 @@ const assistantSchema = z.object({
   aborted: z.boolean().optional(),
   error: z.string().optional(),
   message: z.object({
-    id: z.string(),
+    id,
     model: z.string().optional(),
     usage: usage.optional(),
     content: z.array(cliBlockSchema),
@@ -66,9 +70,9 @@ const resultSchema = z.object({
   is_error: z.boolean(),
   result: z.string().optional(),
   errors: z.array(z.string()).optional(),
-  duration_ms: z.number().default(0),
-  num_turns: z.number().default(0),
-  total_cost_usd: z.number().optional(),
+  duration_ms: count.default(0),
+  num_turns: count.default(0),
+  total_cost_usd: count.optional(),
   usage: usage.optional(),
   api_error_status: z.number().nullish(),
   terminal_reason: z.string().nullish(),
@@ -77,7 +81,7 @@ const resultSchema = z.object({
 });
 
 const taskSchema = z.object({
-  task_id: z.string(),
+  task_id: id,
   task_type: z.string().optional(),
   description: z.string().optional(),
 });
@@ -93,7 +97,7 @@ const systemSchema = z.object({
   permissionMode: z.string().nullish(),
   status: z.string().nullish(),
   tasks: z.array(taskSchema).optional(),
-  task_id: z.string().optional(),
+  task_id: id.optional(),
   task_type: z.string().optional(),
   description: z.string().optional(),
   is_backgrounded: z.boolean().optional(),
@@ -107,7 +111,7 @@ export type CliSystem = z.infer<typeof systemSchema>;
 const canUseToolSchema = z.object({
   subtype: z.literal('can_use_tool'),
   tool_name: z.string(),
-  tool_use_id: z.string(),
+  tool_use_id: id,
   input: z.record(z.string(), z.unknown()),
   permission_suggestions: z.array(z.unknown()).optional(),
   description: z.string().optional(),
@@ -115,7 +119,7 @@ const canUseToolSchema = z.object({
 
 const controlRequestSchema = z.object({
   type: z.literal('control_request'),
-  request_id: z.string(),
+  request_id: id,
   request: z.union([canUseToolSchema, z.object({ subtype: z.string() })]),
 });
 
@@ -123,10 +127,10 @@ const controlResponseSchema = z.object({
   type: z.literal('control_response'),
   response: z.object({
     subtype: z.string(),
-    request_id: z.string(),
+    request_id: id,
     error: z.string().optional(),
     response: z.record(z.string(), z.unknown()).optional(),
-    pending_permission_requests: z.array(z.object({ request_id: z.string() })).optional(),
+    pending_permission_requests: z.array(z.object({ request_id: id })).optional(),
   }),
 });
 export type CliControlResponse = z.infer<typeof controlResponseSchema>['response'];
@@ -139,7 +143,7 @@ const lineSchema = z.discriminatedUnion('type', [
   systemSchema,
   controlRequestSchema,
   controlResponseSchema,
-  z.object({ type: z.literal('control_cancel_request'), request_id: z.string() }),
+  z.object({ type: z.literal('control_cancel_request'), request_id: id }),
   z.object({ type: z.literal('command_lifecycle'), command_uuid: z.string(), state: z.string() }),
 ]);
 export type CliMessage = z.infer<typeof lineSchema>;

@@ -12,10 +12,15 @@ export function toContentBlock(block: CliBlock): ContentBlock {
     case 'redacted_thinking':
       return { type: 'thinking', text: block.thinking ?? '' };
     case 'tool_use':
-      return { type: 'tool_use', id: block.id ?? '', name: block.name ?? '', input: block.input ?? {} };
+      return toolUse(block);
     default:
       return { type: block.type, ...(block.text !== undefined && { text: block.text }) };
   }
+}
+
+/** A tool use without an id is none that a result could come for. */
+function toolUse({ type, id, name, input = {} }: CliBlock): ContentBlock {
+  return id === undefined || name === undefined ? { type } : { type: 'tool_use', id, name, input };
 }
 
 /** What was written of a block that was cut short. */

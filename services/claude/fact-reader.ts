@@ -1,4 +1,4 @@
-import type { ClaudeSessionId } from '../../protocol/scalars.js';
+import { claudeSessionIdSchema } from '../../protocol/scalars.js';
 import type { BackgroundTask, CliFact, CliLine, CutBlock, OpenBlock } from '../ports/claude.js';
 import type { PermissionAsk } from '../ports/records.js';
 import {
@@ -161,9 +161,11 @@ function systemFacts(message: CliSystem): CliFact[] {
 
 function initFacts(message: CliSystem): CliFact[] {
   const { session_id: id, cwd = '', tools = [], mcp_servers: servers = [], model = '' } = message;
-  if (id === undefined) return [];
+  // It becomes an argument of the next child.
+  const conversation = claudeSessionIdSchema.safeParse(id);
+  if (!conversation.success) return [];
   const init = {
-    claudeSessionId: id as ClaudeSessionId,
+    claudeSessionId: conversation.data,
     workingDirectory: cwd,
     tools,
     mcpServers: servers.map(({ name }) => name),

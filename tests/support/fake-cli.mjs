@@ -1,8 +1,8 @@
 #!/usr/bin/env node
-import { writeSync } from 'node:fs';
+import { readFileSync, writeSync } from 'node:fs';
 /**
  * Stands in for the CLI only where the real one cannot be made to misbehave: it writes what the prompt says.
- * The prompt is JSON: a list of acts `{raw: base64} | {line: object} | {bigResult: length} | {exit: code} | {stderr: text} | {result: text} | {waitForAnswer: id}`.
+ * The prompt is JSON: a list of acts `{raw: base64} | {file: path} | {line: object} | {bigResult: length} | {exit: code} | {stderr: text} | {result: text} | {waitForAnswer: id}`.
  */
 import { createInterface } from 'node:readline';
 
@@ -36,6 +36,7 @@ function bigResult(length) {
 
 function act(one, uuid) {
   if (one.raw !== undefined) write(Buffer.from(one.raw, 'base64'));
+  if (one.file !== undefined) write(readFileSync(one.file));
   if (one.line !== undefined) say(one.line);
   if (one.bigResult !== undefined) say(bigResult(one.bigResult));
   if (one.stderr !== undefined) process.stderr.write(`${one.stderr}\n`);
