@@ -1,4 +1,6 @@
 import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import { LogFile } from './log-file.js';
 import type { LOG_LEVELS } from './settings.js';
 
 type Level = (typeof LOG_LEVELS)[number];
@@ -71,28 +73,31 @@ const FILES = 5;
 
 async function openSink({ level, folder }: LoggerOptions): Promise<Sink> {
   const { default: winston } = await import('winston');
+  const file = new LogFile({ path: join(folder, 'companion.log'), maxBytes: FILE_BYTES, files: FILES });
+  const lines = new Writable({
+    decodeStrings: false,
+    write: (line: string, _encoding, done) => {
+      file.write(line);
+      done();
+    },
+  });
   const logger = winston.createLogger({
     level,
     format: winston.format.json(),
     transports: [
-      new winston.transports.File({
-        filename: join(folder, 'companion.log'),
-        maxsize: FILE_BYTES,
-        maxFiles: FILES,
-        tailable: true,
-        options: { flags: 'a', mode: 0o600 },
-      }),
+      new winston.transports.Stream({ stream: lines, eol: '' }),
       new winston.transports.Console({ level: 'warn', stderrLevels: ['error', 'warn'] }),
     ],
   });
-  // A disk that is full must not end the daemon: what cannot be logged is lost.
   logger.on('error', () => {});
   return {
     log: (entry) => logger.log(entry),
-    close: () =>
-      new Promise((resolve) => {
+    close: async () => {
+      await new Promise<void>((resolve) => {
         logger.once('finish', () => resolve());
         logger.end();
-      }),
+      });
+      await file.close();
+    },
   };
 }

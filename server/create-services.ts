@@ -82,9 +82,7 @@ const askModel = ({ CLAUDE_MODEL: model }: Config) => (model === undefined ? {} 
 
 async function openIdentity(config: Config, paths: HomePaths): Promise<Identity> {
   const registry = await openRegistryFile(paths.registry);
-  const identity = new Identity({ registry, ...(config.AUTH_TOKEN !== undefined && { authToken: config.AUTH_TOKEN }) });
-  await identity.save();
-  return identity;
+  return new Identity({ registry, ...(config.AUTH_TOKEN !== undefined && { authToken: config.AUTH_TOKEN }) });
 }
 
 const routeSettings = (config: Config, paths: HomePaths) => ({

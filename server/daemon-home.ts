@@ -1,5 +1,6 @@
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { toStorageError } from '../protocol/storage-error.js';
 import { acquireLock, DatabaseHeldError } from '../services/journal/sqlite-database.js';
 
 /** The places in `COMPANION_HOME`. */
@@ -58,7 +59,7 @@ export function lockHome(paths: HomePaths): { close(): void } {
       },
     };
   } catch (error) {
-    if (!(error instanceof DatabaseHeldError)) throw error;
+    if (!(error instanceof DatabaseHeldError)) throw toStorageError('The home of the daemon', error);
     throw new HomeInUseError(`${paths.home} is served by another daemon already (pid ${readHolder(paths.pid)})`);
   }
 }

@@ -2,6 +2,7 @@
 import { ConfigError, loadConfig } from '../config/load-config.js';
 import { createLogger, type Logger } from '../config/logger.js';
 import { CLOSE } from '../protocol/error-codes.js';
+import { isStorageError } from '../protocol/storage-error.js';
 import { type CompanionServer, createServer, ListenError } from './create-server.js';
 import { HomeInUseError, HomeUnusableError, lockHome, prepareHome } from './daemon-home.js';
 import { prepareDemo } from './demo-mode.js';
@@ -61,7 +62,9 @@ function watchForBugs(log: Logger): void {
 }
 
 main().catch((error: unknown) => {
-  const expected = [ConfigError, HomeInUseError, HomeUnusableError, ListenError].some((kind) => error instanceof kind);
+  const expected =
+    isStorageError(error) ||
+    [ConfigError, HomeInUseError, HomeUnusableError, ListenError].some((kind) => error instanceof kind);
   const text = expected ? (error as Error).message : error instanceof Error ? error.stack : String(error);
   process.stderr.write(`claude-companion: ${text}\n`);
   process.exit(1);

@@ -4,7 +4,7 @@ import { createRetention } from '../services/journal/create-retention.js';
 import { readBootId } from '../services/journal/epoch.js';
 import { Extents } from '../services/journal/extents.js';
 import { createSqliteCursors } from '../services/journal/sqlite-cursors.js';
-import { openDatabase } from '../services/journal/sqlite-database.js';
+import { guarded, openDatabase } from '../services/journal/sqlite-database.js';
 import { createSqliteJournal } from '../services/journal/sqlite-journal.js';
 import type { CursorStore, Journal } from '../services/ports/journal.js';
 import type { Metrics } from '../services/telemetry/metrics.js';
@@ -26,7 +26,7 @@ export interface DurableRecord {
 }
 
 export function openRecord({ config, path, metrics, now, log }: RecordOptions): DurableRecord {
-  const database = openDatabase(path);
+  const database = guarded(() => openDatabase(path));
   const extents = new Extents(database);
   const retention = createRetention({
     database,

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import { CompanionError } from '../../protocol/error-codes.js';
 import type { AnswerData } from '../../protocol/server-frames.js';
+import { toStorageError } from '../../protocol/storage-error.js';
 import { settingsOf } from './cli-arguments.js';
 import type { CliStatus } from './cli-status.js';
 import { CHILD_MARKER, SESSION_MARKER, sweep } from './sweep.js';
@@ -52,7 +53,7 @@ export class AskRunner {
     await this.#options.status.check();
     const id = randomUUID();
     const folder = join(this.#options.home, 'ask', id);
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder);
     try {
       return parseResult(await this.#run({ id, folder, prompt, timeoutMs }));
     } finally {
@@ -87,6 +88,14 @@ export class AskRunner {
         resolve(output);
       });
     });
+  }
+}
+
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw toStorageError('The folder of the question', error);
   }
 }
 

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { CompanionError } from '../../protocol/error-codes.js';
+import { toStorageError } from '../../protocol/storage-error.js';
 import type { AdoptOptions, ClaudeChild, ClaudeLauncher, StartOptions } from '../ports/claude.js';
 import { type CliDefaults, cliArguments } from './cli-arguments.js';
 import type { CliStatus } from './cli-status.js';
@@ -16,7 +17,8 @@ import {
   runFiles,
   writeProcessRecord,
 } from './process-record.js';
-import { CHILD_MARKER, SESSION_MARKER, sweep } from './sweep.js';
+import { requireRoom } from './room.js';
+import { CHILD_MARKER, SESSION_MARKER, signalExactly, sweep } from './sweep.js';
 import { findInTranscript, hasConversation } from './transcript.js';
 
 export interface LauncherOptions {
@@ -29,7 +31,10 @@ export interface LauncherOptions {
 
 export function createClaudeLauncher(options: LauncherOptions): ClaudeLauncher {
   return {
-    start: (start) => startChild(options, start),
+    start: (start) =>
+      startChild(options, start).catch((error: unknown) => {
+        throw toStorageError('The folder of the child', error);
+      }),
     adopt: (adopt) => adoptChild(options, adopt),
     discard: async (sessionId) => {
       const files = runFiles(options.runFolder, sessionId);
@@ -49,9 +54,17 @@ async function startChild(launcher: LauncherOptions, options: StartOptions): Pro
   const files = runFiles(launcher.runFolder, sessionId);
   const childId = randomUUID();
   prepareFolder(files);
+  await requireRoom(files.folder);
   await makeFifo(files.stdin);
   const process = await spawnDetached({ launcher, options, binary, files, childId });
-  writeProcessRecord(files, { childId, ...process.identity, binary });
+  try {
+    writeProcessRecord(files, { childId, ...process.identity, binary });
+  } catch (error) {
+    // Nobody would know of it.
+    signalExactly(process.identity, 'SIGKILL');
+    await sweep(CHILD_MARKER, childId);
+    throw error;
+  }
   return new HeldChild({ ...process, sessionId, childId, files, listener, processed: 0, resume: 0, alive: true });
 }
 

@@ -12,6 +12,7 @@ import {
   parseCliLine,
 } from './cli-lines.js';
 import { resultText } from './content-blocks.js';
+import { findJoined } from './joined-line.js';
 import type { RawLine } from './line-splitter.js';
 import { MessageAssembler } from './message-assembler.js';
 
@@ -36,9 +37,12 @@ export class FactReader {
   }
 
   /** Reads one line. Never throws: what is not understood becomes `garbage` or nothing. */
-  read({ offset, end, bytes }: RawLine): CliLine {
+  read(line: RawLine): CliLine {
+    const { offset, end, bytes } = line;
     const parsed = parseCliLine(bytes);
-    const facts = this.#factsOf(parsed, { offset, length: end - offset - 1 });
+    const joined = parsed.kind === 'garbage' ? findJoined(line) : undefined;
+    const lost: CliFact[] = joined ? [{ kind: 'outputLost' }] : [];
+    const facts = [...lost, ...this.#factsOf(joined ?? parsed, { offset, length: end - offset - 1 })];
     return { offset, end, facts, resume: Math.min(this.#assembler.oldestStart() ?? end, end) };
   }
 

@@ -1,3 +1,4 @@
+import { isStorageError, toStorageError } from '../../protocol/storage-error.js';
 import type { ChildExit, ChildListener, ClaudeChild, CliLine, OpenBlock, UserMessage } from '../ports/claude.js';
 import { ControlChannel } from './control-channel.js';
 import { FactReader } from './fact-reader.js';
@@ -5,6 +6,7 @@ import { InputFifo, isTorn } from './input-fifo.js';
 import { OutputTail } from './output-tail.js';
 import { isAlive, type ProcessIdentity } from './process-identity.js';
 import { type RunFiles, readStderrTail } from './process-record.js';
+import { requireRoom } from './room.js';
 import { CHILD_MARKER, SESSION_MARKER, signalExactly, sweep, waitForEnd } from './sweep.js';
 
 export interface HeldChildOptions {
@@ -26,6 +28,10 @@ export interface HeldChildOptions {
 const ALIVE_POLL_MS = 40;
 /** After a line could not be taken (disk full), when to try again. */
 const RETRY_MS = 1000;
+/** After so many looks at half a line that does not grow, its rest will not come. */
+const LOOKS_TORN = 5;
+/** After so many looks at a full disk, something was lost. */
+const LOOKS_FULL = 2;
 const GRACEFUL_END_MS = 3000;
 const TERM_END_MS = 5000;
 
@@ -44,6 +50,9 @@ export class HeldChild implements ClaudeChild {
   #retryTimer: NodeJS.Timeout | undefined;
   #retried: Promise<void> | undefined;
   #released = false;
+  #tornAt: number | undefined;
+  #tornLooks = 0;
+  #fullLooks = 0;
   #ended: Promise<void>;
   #markEnded = () => {};
 
@@ -100,6 +109,14 @@ export class HeldChild implements ClaudeChild {
     return this.#control.request({ subtype: 'interrupt' });
   }
 
+  async checkOutput(): Promise<'kept' | 'lost'> {
+    const torn = this.#tail.tornAt;
+    this.#tornLooks = torn !== undefined && torn === this.#tornAt ? this.#tornLooks + 1 : 0;
+    this.#tornAt = torn;
+    this.#fullLooks = (await this.#hasRoom()) ? 0 : this.#fullLooks + 1;
+    return this.#tornLooks >= LOOKS_TORN || this.#fullLooks >= LOOKS_FULL ? 'lost' : 'kept';
+  }
+
   openBlocks(): OpenBlock[] {
     return this.#reader.openBlocks();
   }
@@ -124,6 +141,15 @@ export class HeldChild implements ClaudeChild {
   release(): void {
     this.#released = true;
     this.#close();
+  }
+
+  async #hasRoom(): Promise<boolean> {
+    try {
+      await requireRoom(this.#options.files.folder);
+      return true;
+    } catch (error) {
+      return !isStorageError(toStorageError('', error));
+    }
   }
 
   #newReader(): FactReader {
@@ -157,11 +183,20 @@ export class HeldChild implements ClaudeChild {
     this.#retried = new Promise((resolve) => {
       this.#retryTimer = setTimeout(() => {
         this.#retried = undefined;
-        this.#reader = this.#newReader();
-        this.#tail = this.#newTail();
+        this.#readAgain();
         resolve();
       }, RETRY_MS);
     });
+  }
+
+  #readAgain(): void {
+    try {
+      this.#reader = this.#newReader();
+      this.#tail = this.#newTail();
+    } catch {
+      // The file cannot be opened at the moment.
+      this.#readAgainLater();
+    }
   }
 
   #watchForExit(): void {
@@ -179,10 +214,11 @@ export class HeldChild implements ClaudeChild {
 
   async #finish(exit: Pick<ChildExit, 'code' | 'signal'>): Promise<void> {
     await this.#takeTheRest();
+    const outputLost = this.#fullLooks > 0 || !(await this.#hasRoom());
     if (this.#released) return;
     const cut = this.#reader.cutBlocks();
     this.#close();
-    this.#options.listener.onExit({ ...exit, stderrTail: readStderrTail(this.#options.files) }, cut);
+    this.#options.listener.onExit({ ...exit, outputLost, stderrTail: readStderrTail(this.#options.files) }, cut);
     this.#markEnded();
     await sweep(CHILD_MARKER, this.childId);
   }

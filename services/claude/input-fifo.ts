@@ -61,13 +61,31 @@ export class InputFifo {
   }
 
   #begin(): void {
-    if (this.#open === 0) writeFileSync(this.#marker, '', { mode: 0o600 });
+    if (this.#open === 0) this.#mark();
     this.#open += 1;
   }
 
   #end(): void {
     this.#open -= 1;
-    if (this.#open === 0) rmSync(this.#marker, { force: true });
+    if (this.#open === 0) this.#unmark();
+  }
+
+  /** Without a mark, for want of room, the line goes all the same: only a death in the middle of it would be found late. */
+  #mark(): void {
+    try {
+      writeFileSync(this.#marker, '', { mode: 0o600 });
+    } catch {
+      // The disk is full.
+    }
+  }
+
+  /** A mark that stays costs the next daemon a new child, no more. */
+  #unmark(): void {
+    try {
+      rmSync(this.#marker, { force: true });
+    } catch {
+      // The disk fails.
+    }
   }
 
   close(): void {

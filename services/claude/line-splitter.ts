@@ -3,6 +3,8 @@ export interface RawLine {
   offset: number;
   end: number;
   bytes: Buffer;
+  /** Where in `bytes` a push ended: the line stood there unfinished for a while. */
+  seams: number[];
 }
 
 const NEWLINE = 0x0a;
@@ -20,6 +22,11 @@ export class LineSplitter {
   constructor(startOffset: number, maxLineBytes: number) {
     this.#start = startOffset;
     this.#maxLineBytes = maxLineBytes;
+  }
+
+  /** Bytes of a line whose end has not come. */
+  get pending(): number {
+    return this.#pending;
   }
 
   /** Takes the next bytes; the buffer may be reused afterwards. */
@@ -44,10 +51,19 @@ export class LineSplitter {
     const length = this.#pending + last.length;
     const tooLong = length > this.#maxLineBytes;
     const bytes = tooLong ? Buffer.alloc(0) : Buffer.concat([...this.#parts, last]);
+    const seams = tooLong ? [] : endsOf(this.#parts);
     const offset = this.#start;
     this.#start += length + 1;
     this.#parts = [];
     this.#pending = 0;
-    return { offset, end: this.#start, bytes };
+    return { offset, end: this.#start, bytes, seams };
   }
+}
+
+function endsOf(parts: Buffer[]): number[] {
+  let end = 0;
+  return parts.map((part) => {
+    end += part.length;
+    return end;
+  });
 }

@@ -52,6 +52,11 @@ export class OutputTail {
     return this.#wake();
   }
 
+  /** Where the half of a line ends that is the last of the file; undefined after a whole one. */
+  get tornAt(): number | undefined {
+    return this.#splitter.pending > 0 ? this.#position : undefined;
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

@@ -42,11 +42,6 @@ export class Identity {
     );
   }
 
-  /** Writes the registry, so that who the owner is stays the same from the first start on. */
-  save(): Promise<void> {
-    return this.#registry.write();
-  }
-
   /** Makes a new owner's token; one made before is void. Only its digest is kept: it is shown now or never. */
   async makeToken(): Promise<string> {
     const token = randomBytes(TOKEN_BYTES).toString('base64url');

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { type Adapter, Low } from 'lowdb';
 import * as z from 'zod';
+import { toStorageError } from '../../protocol/storage-error.js';
 
 const pushRegistrationSchema = z.object({
   token: z.string(),
@@ -34,14 +35,38 @@ const registrySchema = z.object({
 export type RegistryData = z.infer<typeof registrySchema>;
 
 /** People and devices: a few kilobytes that an owner may read and mend by hand. */
-export type RegistryFile = Low<RegistryData>;
+export interface RegistryFile {
+  readonly data: Readonly<RegistryData>;
+  /** Writes what `change` makes of a copy, one update after the other. Rejects with `STORAGE_FULL`: nothing has changed then. */
+  update(change: (data: RegistryData) => void): Promise<void>;
+}
 
-/** Opens the registry, or begins one with an owner. Throws with the file's name when it cannot be understood. */
+/**
+ * Opens the registry, or begins and writes one with an owner, so that the owner stays the same from the first start on.
+ * Throws with the file's name when it cannot be understood.
+ */
 export async function openRegistryFile(path: string): Promise<RegistryFile> {
   const initial: RegistryData = { users: [{ userId: randomUUID(), role: 'owner' }], devices: [] };
   const file = new Low<RegistryData>(jsonFile(path), initial);
   await file.read();
-  return file;
+  if (file.data === initial) await file.write();
+  let last: Promise<void> = Promise.resolve();
+  const write = async (change: (data: RegistryData) => void) => {
+    const changed = structuredClone(file.data);
+    change(changed);
+    await file.adapter.write(changed);
+    file.data = changed;
+  };
+  return {
+    get data() {
+      return file.data;
+    },
+    update: (change) => {
+      const done = last.then(() => write(change));
+      last = done.catch(() => {});
+      return done;
+    },
+  };
 }
 
 /** Written beside and renamed, readable by its owner alone (lowdb's own adapter leaves the mode to the umask). */
@@ -56,8 +81,13 @@ function jsonFile(path: string): Adapter<RegistryData> {
     },
     write: async (data) => {
       const fresh = `${path}.${process.pid}.new`;
-      await writeFile(fresh, `${JSON.stringify(data, null, 2)}\n`, { mode: 0o600, flush: true });
-      await rename(fresh, path);
+      try {
+        await writeFile(fresh, `${JSON.stringify(data, null, 2)}\n`, { mode: 0o600, flush: true });
+        await rename(fresh, path);
+      } catch (error) {
+        await rm(fresh, { force: true }).catch(() => {});
+        throw toStorageError('The registry', error);
+      }
     },
   };
 }

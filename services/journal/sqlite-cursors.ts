@@ -1,7 +1,7 @@
 import type { SessionId } from '../../protocol/scalars.js';
 import type { CursorStore, StoredCursor } from '../ports/journal.js';
 import type { DeviceRef } from '../ports/records.js';
-import type { SqliteDatabase } from './sqlite-database.js';
+import { guarded, type SqliteDatabase } from './sqlite-database.js';
 
 interface SubscriptionRow {
   events: string;
@@ -39,7 +39,7 @@ export function createSqliteCursors(database: SqliteDatabase): CursorStore {
       return { events, all: row.all_sessions === 1, acknowledges: row.acknowledges === 1 };
     },
     writeSubscription: async ({ userId, deviceId }, { events, all, acknowledges }) => {
-      write.run(userId, deviceId, JSON.stringify(events), Number(all), Number(acknowledges));
+      guarded(() => write.run(userId, deviceId, JSON.stringify(events), Number(all), Number(acknowledges)));
     },
     readCursors: async ({ userId, deviceId }) =>
       new Map(
@@ -57,4 +57,4 @@ export function createSqliteCursors(database: SqliteDatabase): CursorStore {
   }
 }
 
-const writeAll = (database: SqliteDatabase, write: () => void) => database.transaction(write)();
+const writeAll = (database: SqliteDatabase, write: () => void) => guarded(() => database.transaction(write)());

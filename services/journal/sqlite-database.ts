@@ -1,6 +1,6 @@
 import { chmodSync } from 'node:fs';
 import Sqlite from 'better-sqlite3';
-import { CompanionError } from '../../protocol/error-codes.js';
+import { storageFull } from '../../protocol/storage-error.js';
 import { MIGRATIONS } from './migrations.js';
 
 export type SqliteDatabase = Sqlite.Database;
@@ -57,13 +57,19 @@ export function acquireLock(path: string): { close(): void } {
 const sqliteCode = (error: unknown): string | undefined =>
   error instanceof Sqlite.SqliteError ? error.code : undefined;
 
-/** Turns the failures that an owner can mend into errors of the wire; any other is passed on. */
+const DISK_CODES = /^SQLITE_(FULL|IOERR|READONLY|CANTOPEN)/;
+
+/** Turns the failures that an owner can mend into `STORAGE_FULL`; any other is passed on. */
 export function storageError(error: unknown): unknown {
   const code = sqliteCode(error);
-  if (code === 'SQLITE_FULL' || code?.startsWith('SQLITE_IOERR') || code === 'SQLITE_READONLY') {
-    return new CompanionError('STORAGE_FULL', 'The journal cannot be written: the disk is full or read-only.', {
-      suggestion: 'Free some space on the disk of the companion home folder, then try again.',
-    });
+  return code && DISK_CODES.test(code) ? storageFull('The journal', `${(error as Error).message} (${code})`) : error;
+}
+
+/** Runs what writes; throws `STORAGE_FULL` when the disk takes no more. */
+export function guarded<T>(write: () => T): T {
+  try {
+    return write();
+  } catch (error) {
+    throw storageError(error);
   }
-  return error;
 }

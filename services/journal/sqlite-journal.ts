@@ -15,7 +15,7 @@ import {
   promptOf,
   promptRow,
 } from './rows.js';
-import { type SqliteDatabase, storageError } from './sqlite-database.js';
+import { guarded, type SqliteDatabase } from './sqlite-database.js';
 import { WalSync } from './wal-sync.js';
 
 export interface SqliteJournalOptions {
@@ -62,14 +62,6 @@ export function createSqliteJournal(options: SqliteJournalOptions): Journal & { 
     },
     ...reads,
   };
-}
-
-function guarded<T>(write: () => T): T {
-  try {
-    return write();
-  } catch (error) {
-    throw storageError(error);
-  }
 }
 
 function prepareCommit(database: SqliteDatabase, extents: Extents): (change: SessionChange) => Extent {

@@ -1,6 +1,6 @@
 import { close, fdatasync, open } from 'node:fs';
 import { promisify } from 'node:util';
-import { CompanionError } from '../../protocol/error-codes.js';
+import { storageFull } from '../../protocol/storage-error.js';
 
 const openFile = promisify(open);
 const syncFile = promisify(fdatasync);
@@ -37,9 +37,14 @@ export class WalSync {
 
   async close(): Promise<void> {
     await (this.#next ?? this.#running)?.catch(() => {});
+    await this.#reopen();
+  }
+
+  /** A file that could not be opened or synced is opened anew by the next sync. */
+  async #reopen(): Promise<void> {
     const file = await this.#file?.catch(() => undefined);
     this.#file = undefined;
-    if (file !== undefined) await closeFile(file);
+    if (file !== undefined) await closeFile(file).catch(() => {});
   }
 
   #begin(): Promise<void> {
@@ -54,7 +59,8 @@ export class WalSync {
       this.#file ??= openFile(this.#path, 'r');
       await syncFile(await this.#file);
     } catch (error) {
-      throw new CompanionError('STORAGE_FULL', `The journal cannot be synced: ${(error as Error).message}`);
+      await this.#reopen();
+      throw storageFull('The journal', (error as Error).message);
     }
   }
 }

@@ -68,7 +68,9 @@ export type CliFact =
   | { kind: 'modeChanged'; permissionMode: string }
   | { kind: 'background'; change: BackgroundChange }
   | { kind: 'progress'; stage: string; message: string }
-  | { kind: 'garbage'; bytes: number };
+  | { kind: 'garbage'; bytes: number }
+  /** Something before this could not be written: lines are missing. */
+  | { kind: 'outputLost' };
 
 export type BackgroundChange =
   | { kind: 'all'; tasks: BackgroundTask[] }
@@ -106,6 +108,8 @@ export interface CliLine {
 export interface ChildExit {
   code: number | null;
   signal: string | null;
+  /** The disk took no more when it ended: what it said last may be missing. */
+  outputLost?: boolean;
   /** The last lines that it wrote to stderr. */
   stderrTail: string;
 }
@@ -137,6 +141,8 @@ export interface ClaudeChild {
   setPermissionMode(mode: string): Promise<void>;
   interrupt(): Promise<void>;
   openBlocks(): OpenBlock[];
+  /** Whether what it writes can be kept; to be asked once a second while it works, for a single look can err. */
+  checkOutput(): Promise<'kept' | 'lost'>;
   /** Resolves when all that it has written up to now has been taken. */
   drain(): Promise<void>;
   /** Ends the child and all that it started: asks, then insists. Resolves when nothing of it is left. */

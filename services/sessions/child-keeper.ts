@@ -1,3 +1,4 @@
+import { isStorageError } from '../../protocol/storage-error.js';
 import type { ChildListener, ClaudeChild, ClaudeLauncher, CliLine, StartOptions } from '../ports/claude.js';
 import type { Log } from '../ports/log.js';
 import type { SessionRecord } from '../ports/records.js';
@@ -13,6 +14,8 @@ import {
 import { decideLines, nameTools } from './decide-fact.js';
 import type { Step } from './draft.js';
 import type { Effect } from './effects.js';
+import { onOutputLost, sayStorageFull } from './lost-output.js';
+import { OutputGuard } from './output-guard.js';
 import { rememberedOptions } from './remembered-permissions.js';
 import type { SessionState } from './session-state.js';
 
@@ -21,11 +24,15 @@ export interface ChildKeeperOptions {
   log: Log;
   record: () => SessionRecord;
   /** Takes a step of the session, after those before it. Rejects when it could not be written. */
-  step: (decide: (state: SessionState, now: number) => Step) => Promise<void>;
+  step: (decide: Decide) => Promise<void>;
   /** The name of a tool that was used before this daemon came. */
   toolName: (toolId: string) => Promise<string | undefined>;
   hasTool: (toolId: string) => boolean;
+  /** Whether a turn runs. */
+  isWorking: () => boolean;
 }
+
+type Decide = (state: SessionState, now: number) => Step;
 
 type ChildEffect = Exclude<Effect, { kind: 'forget' }>;
 
@@ -35,12 +42,15 @@ const RETRY_MS = 1000;
 export class ChildKeeper {
   readonly #options: ChildKeeperOptions;
   readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #guard: OutputGuard;
+  #onWaiting = () => {};
   #released = false;
   #stopping = false;
   child: ClaudeChild | undefined;
 
   constructor(options: ChildKeeperOptions) {
     this.#options = options;
+    this.#guard = new OutputGuard({ isWorking: options.isWorking, onLost: () => this.#stepOrTell(onOutputLost) });
   }
 
   run(effect: ChildEffect): void {
@@ -70,13 +80,20 @@ export class ChildKeeper {
     }
   }
 
-  /** Takes up the child of an earlier daemon, or learns that it is gone. */
-  async recover(): Promise<void> {
+  /** Takes up the child of an earlier daemon, or learns that it is gone. Resolves early when the disk is full; it goes on when there is room. */
+  recover(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#onWaiting = resolve;
+      this.#takeUp().then(resolve, reject);
+    });
+  }
+
+  async #takeUp(): Promise<void> {
     const { launcher, record } = this.#options;
     const { sessionId, child } = record();
     if (!child) {
       await launcher.discard(sessionId);
-      await this.#options.step((state, now) => onStartCancelled(state, now));
+      await this.#stepWhenRoom(onStartCancelled);
       return;
     }
     const { listener, ready } = this.#newListener();
@@ -84,18 +101,19 @@ export class ChildKeeper {
     if (!adopted) {
       const exit = { code: null, signal: null, stderrTail: '' };
       await launcher.discard(sessionId);
-      await this.#options.step((state, now) => onChildExited(state, { exit, cut: [] }, now));
+      await this.#stepWhenRoom((state, now) => onChildExited(state, { exit, cut: [] }, now));
       return;
     }
     this.child = adopted;
     this.#log('child adopted', { pid: adopted.pid });
     const { inputTorn } = adopted;
-    await this.#options.step((state, now) => onChildAdopted(state, { inputTorn }, now));
-    ready();
+    await this.#stepWhenRoom((state, now) => onChildAdopted(state, { inputTorn }, now));
+    ready(true);
+    this.#guard.watch(adopted);
     if (!inputTorn) return;
     await adopted.drain();
     const answering = adopted.openBlocks().some(({ parentToolUseId }) => parentToolUseId === undefined);
-    await this.#options.step((state, now) => onTornChildRead(state, answering, now));
+    await this.#stepWhenRoom((state, now) => onTornChildRead(state, answering, now));
   }
 
   /** What is asked for from here on is left to the next daemon. */
@@ -105,13 +123,14 @@ export class ChildKeeper {
 
   release(): void {
     this.#released = true;
+    this.#guard.close();
     for (const timer of this.#timers) clearTimeout(timer);
     this.child?.release();
   }
 
   async #start(afterFailure: boolean): Promise<void> {
     const { launcher, step, record } = this.#options;
-    if (record().closed) return step((state, now) => onStartCancelled(state, now));
+    if (record().closed) return this.#stepWhenRoom(onStartCancelled);
     const { listener, ready } = this.#newListener();
     try {
       const options = startOptions(record(), listener);
@@ -119,12 +138,21 @@ export class ChildKeeper {
       this.child = child;
       this.#log('child started', { pid: child.pid });
       await step((state, now) => onChildStarted(state, child.childId, now));
-      ready();
+      ready(true);
+      this.#guard.watch(child);
     } catch (error) {
+      ready(false);
       await this.child?.end();
       this.child = undefined;
-      await step((state, now) => onStartFailed(state, (error as Error).message, now));
+      await this.#onStartFailed(error as Error, afterFailure);
     }
+  }
+
+  /** For want of room a start is not given up: what waits for it was accepted. */
+  async #onStartFailed(error: Error, afterFailure: boolean): Promise<void> {
+    if (!isStorageError(error)) return this.#stepWhenRoom((state, now) => onStartFailed(state, error.message, now));
+    await this.#options.step(sayStorageFull);
+    this.#tryAgain('start a child', error, () => this.#start(afterFailure));
   }
 
   /** A child that died early may have left no transcript: its conversation cannot be resumed, only begun again. */
@@ -141,7 +169,7 @@ export class ChildKeeper {
       this.#options.log.warn('could not read the transcript', { error: error.message });
       return new Set(uuids);
     });
-    await this.#options.step((state, now) => onTranscriptChecked(state, found, now));
+    await this.#stepWhenRoom((state, now) => onTranscriptChecked(state, found, now));
   }
 
   async #findBegun(uuids: string[]): Promise<Set<string>> {
@@ -151,19 +179,42 @@ export class ChildKeeper {
     return launcher.findInTranscript({ workingDirectory, claudeSessionId, uuids });
   }
 
-  /** Lines wait until the session knows of the child. */
-  #newListener(): { listener: ChildListener; ready: () => void } {
-    let ready = () => {};
-    const known = new Promise<void>((resolve) => {
+  /** Tells whoever is connected why a step cannot be written. */
+  async #stepOrTell(decide: Decide): Promise<void> {
+    try {
+      await this.#options.step(decide);
+    } catch (error) {
+      if (isStorageError(error)) await this.#options.step(sayStorageFull);
+      throw error;
+    }
+  }
+
+  /** For steps that nobody asks for a second time: a full disk delays them. */
+  async #stepWhenRoom(decide: Decide): Promise<void> {
+    try {
+      await this.#options.step(decide);
+    } catch (error) {
+      if (!isStorageError(error)) throw error;
+      this.#onWaiting();
+      await new Promise<void>((resolve) => this.#tryAgain('record a step', error as Error, resolve));
+      await this.#stepWhenRoom(decide);
+    }
+  }
+
+  /** Lines wait until the session knows of the child; with `ready(false)` it never will. */
+  #newListener(): { listener: ChildListener; ready: (isKnown: boolean) => void } {
+    let ready = (_isKnown: boolean) => {};
+    const known = new Promise<boolean>((resolve) => {
       ready = resolve;
     });
     const listener: ChildListener = {
       onLines: async (lines) => {
-        await known;
-        await this.#takeLines(lines);
+        if (await known) await this.#takeLines(lines);
       },
       onExit: (exit, cut) => {
-        const told = known.then(() => {
+        const told = known.then((isKnown) => {
+          if (!isKnown) return;
+          this.#guard.close();
           this.child = undefined;
           this.#log('child ended', { code: exit.code, signal: exit.signal });
           return this.#options.step((state, now) => onChildExited(state, { exit, cut }, now));
@@ -207,7 +258,7 @@ export class ChildKeeper {
     });
   }
 
-  #tryAgain(what: string, error: Error, action: () => void): void {
+  #tryAgain(what: string, error: Error, action: () => void | Promise<void>): void {
     const { log, record } = this.#options;
     log.warn(`could not ${what}`, { sessionId: record().sessionId, error: error.message });
     this.#later(RETRY_MS, action);

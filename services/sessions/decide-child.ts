@@ -7,7 +7,7 @@ import { endChild, give, settle, startChild } from './dispatch.js';
 import { Draft, type Step } from './draft.js';
 import { resolvePermission } from './permission-requests.js';
 import { givenPrompts, queuedPrompts, type SessionState } from './session-state.js';
-import { completeTurn } from './turns.js';
+import { completeTurn, OUTPUT_LOST } from './turns.js';
 
 /** After so many children in a row that died before a turn of theirs ended, no more are started by themselves. */
 const MAX_FAILURES = 5;
@@ -61,6 +61,7 @@ export interface Exited {
 export function onChildExited(state: SessionState, { exit, cut }: Exited, now: number): Step {
   const draft = new Draft(state, now);
   const ending = state.child.phase === 'ending' ? state.child : undefined;
+  if (exit.outputLost && state.turn) draft.update({ turn: { ...state.turn, outputLost: true } });
   for (const block of cut) onBlockCut(draft, block);
   for (const permission of state.permissions) expire(draft, permission);
   draft.clearRecord('child');
@@ -101,7 +102,8 @@ function expire(draft: Draft, permission: PermissionRecord): void {
 
 /**
  * The turn ends for the prompts that began it. Where an answer was seen and none was acknowledged, the oldest began it:
- * the transcript may not hold it yet, and it must not be run again.
+ * the transcript may not hold it yet, and it must not be run again. Where the disk was full the acknowledgement may have
+ * been lost, and the transcript with it.
  */
 function endTurn(draft: Draft, cut: CutBlock[]): void {
   const { turn } = draft.state;
@@ -109,10 +111,10 @@ function endTurn(draft: Draft, cut: CutBlock[]): void {
   const given = givenPrompts(draft.state);
   const acknowledged = given.filter(({ state }) => state === 'processing');
   const answered = turn.answering || cut.some(({ block }) => block.parentToolUseId === undefined);
-  const began = acknowledged.length === 0 && answered ? given.slice(0, 1) : acknowledged;
+  const began = turn.outputLost ? given : acknowledged.length === 0 && answered ? given.slice(0, 1) : acknowledged;
   const unsure = given.length > began.length;
   const durationMs = Math.round(draft.state.ticks - turn.startedAt);
-  const subtype = turn.interrupted ? 'interrupted' : EXITED.subtype;
+  const subtype = turn.outputLost ? OUTPUT_LOST : turn.interrupted ? 'interrupted' : EXITED.subtype;
   if (began.length > 0 || !unsure) completeTurn(draft, began, { ...EXITED, subtype, durationMs });
   draft.update({ turn: null });
 }

@@ -6,6 +6,7 @@ import type { PermissionRecord } from '../ports/records.js';
 import { onBlock, onBlockCut, onBlockStarted, onDelta, onToolResult } from './decide-blocks.js';
 import { settle } from './dispatch.js';
 import { Draft, type Step } from './draft.js';
+import { loseOutput } from './lost-output.js';
 import { permissionRequestOf, resolvePermission } from './permission-requests.js';
 import type { SessionState } from './session-state.js';
 import { completeTurn, ensureTurn, onResult } from './turns.js';
@@ -64,6 +65,7 @@ const HANDLERS: Handlers = {
   modeChanged: onModeChanged,
   background: (draft, { change }) => draft.update({ background: changedTasks(draft.state.background, change) }),
   progress: onProgress,
+  outputLost: (draft) => loseOutput(draft),
   garbage: (draft, { bytes }) =>
     onProgress(draft, { stage: 'warning', message: `The Claude CLI wrote ${bytes} bytes that are not its protocol.` }),
 };

@@ -27,6 +27,8 @@ export interface Turn {
   answering: boolean;
   /** The CLI said that the API failed. */
   apiError: boolean;
+  /** The disk was full while it ran: what the CLI said is not all there. */
+  outputLost: boolean;
 }
 
 export interface SessionState {

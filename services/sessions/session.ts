@@ -57,6 +57,7 @@ export class Session {
       record: () => this.#state.record,
       step: (decide) => this.#run(decide),
       toolName: (toolId) => options.journal.findToolName(this.id, toolId),
+      isWorking: () => this.#state.turn !== null,
       hasTool: (toolId) => this.#state.tools.has(toolId),
     });
   }
@@ -103,6 +104,7 @@ export class Session {
     return this.#mailbox.run(async () => {
       const known = prompt && (await this.#findRepeated(prompt));
       if (known) {
+        await this.#options.journal.sync();
         reply?.(known);
         return known;
       }
@@ -123,6 +125,8 @@ export class Session {
     return this.#mailbox.run(async () => {
       const known = await this.#findRepeated(prompt);
       if (known) {
+        // The first answer may have failed for want of this.
+        await this.#options.journal.sync();
         reply?.({ prompt: known, duplicate: true });
         return;
       }

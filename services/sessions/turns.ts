@@ -5,11 +5,15 @@ import type { PromptOutcome, PromptRecord } from '../ports/records.js';
 import type { Draft } from './draft.js';
 import { givenPrompts, type Turn } from './session-state.js';
 
+/** The subtype of a turn of which not all could be kept. */
+export const OUTPUT_LOST = 'storage_full';
+
 export const newTurn = (startedAt: number): Turn => ({
   startedAt,
   interrupted: false,
   answering: false,
   apiError: false,
+  outputLost: false,
 });
 
 /** The CLI is doing something: if we did not ask for it, it began a turn by itself. */
@@ -56,9 +60,10 @@ export function onResult(draft: Draft, result: TurnResult): void {
   const cost = turnCost(draft, result);
   if (cost !== undefined) draft.updateRecord({ totalCost: record.totalCost + cost });
   const prompts = promptsOf(draft, result);
+  const subtype = subtypeOf(result, turn);
   completeTurn(draft, prompts, {
-    subtype: subtypeOf(result, turn),
-    isError: result.isError,
+    subtype,
+    isError: result.isError || subtype === OUTPUT_LOST,
     finalResult: result.finalResult,
     durationMs: result.durationMs,
     numTurns: result.numTurns,
@@ -77,6 +82,7 @@ function turnCost(draft: Draft, { totalCost }: TurnResult): number | undefined {
 }
 
 function subtypeOf(result: TurnResult, turn: Turn | null): string {
+  if (turn?.outputLost) return OUTPUT_LOST;
   if (result.aborted && turn?.interrupted) return 'interrupted';
   if (result.isError && (result.apiError || turn?.apiError)) return 'api_error';
   return turn?.interrupted && result.subtype === 'error_during_execution' ? 'interrupted' : result.subtype;

@@ -37,6 +37,7 @@ const child: ClaudeChild = {
   setPermissionMode: async () => {},
   interrupt: async () => {},
   openBlocks: () => [],
+  checkOutput: async () => 'kept',
   drain: async () => {},
   end: async () => {},
   release: () => {},

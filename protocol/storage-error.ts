@@ -1,0 +1,19 @@
+import { CompanionError } from './error-codes.js';
+
+/** Errors of the system that mean that a disk takes no more, or not now: an owner can mend them, a program cannot. */
+const DISK_CODES: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT', 'EIO', 'EROFS', 'EFBIG']);
+
+const SUGGESTION = 'Free some space on the disk of the companion home folder, then try again.';
+
+/** `STORAGE_FULL` that says what could not be written, and why. */
+export const storageFull = (what: string, reason: string): CompanionError =>
+  new CompanionError('STORAGE_FULL', `${what} cannot be written: ${reason}`, { suggestion: SUGGESTION });
+
+/** Turns the failure of a disk into `STORAGE_FULL`; any other error is passed on. `what` was to be written. */
+export function toStorageError(what: string, error: unknown): unknown {
+  const isDisk = error instanceof Error && 'code' in error && DISK_CODES.has(error.code);
+  return isDisk ? storageFull(what, error.message) : error;
+}
+
+export const isStorageError = (error: unknown): boolean =>
+  error instanceof CompanionError && error.code === 'STORAGE_FULL';
