@@ -192,7 +192,7 @@ export class ChildKeeper {
   /** For steps that nobody asks for a second time: a full disk delays them. */
   async #stepWhenRoom(decide: Decide): Promise<void> {
     try {
-      await this.#options.step(decide);
+      await this.#stepOrTell(decide);
     } catch (error) {
       if (!isStorageError(error)) throw error;
       this.#onWaiting();
@@ -217,7 +217,7 @@ export class ChildKeeper {
           this.#guard.close();
           this.child = undefined;
           this.#log('child ended', { code: exit.code, signal: exit.signal });
-          return this.#options.step((state, now) => onChildExited(state, { exit, cut }, now));
+          return this.#stepOrTell((state, now) => onChildExited(state, { exit, cut }, now));
         });
         told.catch((error: Error) =>
           this.#tryAgain('record the end of the child', error, () => listener.onExit(exit, cut)),

@@ -13,6 +13,8 @@ export interface DaemonOptions {
   /** `ANTHROPIC_BASE_URL` of the CLI. */
   apiUrl: string;
   environment?: Record<string, string>;
+  /** A command that the daemon is started by, for example in a namespace: it replaces itself with the rest. */
+  command?: (folders: DaemonFolders) => Promise<readonly string[]>;
 }
 
 export interface Daemon {
@@ -82,9 +84,10 @@ export const environmentIn = ({ base, home, root }: DaemonFolders, apiUrl: strin
   CLAUDE_CODE_MAX_RETRIES: '1',
 });
 
-export async function startDaemon({ apiUrl, environment = {} }: DaemonOptions): Promise<Daemon> {
+export async function startDaemon({ apiUrl, environment = {}, command }: DaemonOptions): Promise<Daemon> {
   const folders = makeFolders();
   const { base, home, root } = folders;
+  const before = (await command?.(folders)) ?? [];
   const env = { ...environmentIn(folders, apiUrl), ...otherCli(), ...environment };
   let running: Running | undefined;
   let stderr: string[] = [];
@@ -112,7 +115,7 @@ export async function startDaemon({ apiUrl, environment = {} }: DaemonOptions): 
     },
     fetch: (path, init) => fetch(`${daemon.url}${path}`, { ...init, headers: withToken(init?.headers) }),
     start: async () => {
-      running = await run(env);
+      running = await run(env, before);
       stderr = running.stderr;
     },
     kill: async (signal) => {
@@ -157,8 +160,9 @@ interface Running {
   stderr: string[];
 }
 
-async function run(env: Record<string, string>): Promise<Running> {
-  const child = spawn(process.execPath, [MAIN], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+async function run(env: Record<string, string>, before: readonly string[]): Promise<Running> {
+  const [program = process.execPath, ...args] = [...before, process.execPath, MAIN];
+  const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const stderr: string[] = [];
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => stderr.push(chunk));
   const lines = createInterface({ input: child.stdout });
