@@ -60,7 +60,7 @@ const sqliteCode = (error: unknown): string | undefined =>
 const DISK_CODES = /^SQLITE_(FULL|IOERR|READONLY|CANTOPEN)/;
 
 /** Turns the failures that an owner can mend into `STORAGE_FULL`; any other is passed on. */
-export function storageError(error: unknown): unknown {
+function storageError(error: unknown): unknown {
   const code = sqliteCode(error);
   return code && DISK_CODES.test(code) ? storageFull('The journal', `${(error as Error).message} (${code})`) : error;
 }

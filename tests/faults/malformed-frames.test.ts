@@ -40,7 +40,7 @@ describe('malformed frames', () => {
       for (let sent = 0; sent < FRAMES; sent += BATCH) {
         const frames = Array.from({ length: BATCH }, (_, index) => malformedFrame(`r-${sent + index}`, random));
         const [answered] = await Promise.all([cannon.fire(frames), (sent / BATCH) % 20 === 0 && witness.live()]);
-        expect([...answered].sort()).toEqual([...owed(frames)].sort());
+        expect(answered).toEqual(owed(frames));
         samples.push(residentOf(pid));
       }
       await witness.live();
@@ -85,7 +85,7 @@ describe('malformed frames', () => {
       }
       await witness.live();
       witness.check();
-      expect([...codes.keys()].sort()).toEqual([1002, 1006, 1007]);
+      expect(new Set(codes.keys())).toEqual(new Set([1002, 1006, 1007]));
       expect(world.daemon.pid).toBe(pid);
     },
     10 * MINUTES,

@@ -161,7 +161,7 @@ interface Running {
 }
 
 async function run(env: Record<string, string>, before: readonly string[]): Promise<Running> {
-  const [program = process.execPath, ...args] = [...before, process.execPath, MAIN];
+  const [program, ...args] = [...before, process.execPath, MAIN];
   const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const stderr: string[] = [];
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => stderr.push(chunk));

@@ -21,14 +21,14 @@ const NAMESPACE = ['unshare', '--user', '--map-root-user', '--mount'];
 
 /** Whether this system lets one mount in a namespace; containers and macOS may not. */
 export function canMount(): boolean {
-  const [command = '', ...args] = [...NAMESPACE, 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt'];
+  const [command, ...args] = [...NAMESPACE, 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt'];
   return spawnSync(command, args).status === 0;
 }
 
 export async function createSmallDisk({ home }: DaemonFolders, bytes: number): Promise<SmallDisk> {
   mkdirSync(home);
   const script = 'mount -t tmpfs -o "size=$1,mode=700" tmpfs "$2" && echo mounted && exec sleep infinity';
-  const [command = '', ...args] = [...NAMESPACE, 'sh', '-c', script, 'sh', String(bytes), home];
+  const [command, ...args] = [...NAMESPACE, 'sh', '-c', script, 'sh', String(bytes), home];
   const holder: ChildProcess = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   if (!holder.stdout) throw new Error('the holder has no output');
   await once(holder.stdout, 'data');
