@@ -25,8 +25,11 @@ export interface DurableRecord {
   close(): Promise<void>;
 }
 
-export function openRecord({ config, path, metrics, now, log }: RecordOptions): DurableRecord {
-  const database = guarded(() => openDatabase(path));
+/** Throws `CompanionError` `STORAGE_FULL` when the disk takes no more. */
+export const openRecord = (options: RecordOptions): DurableRecord => guarded(() => open(options));
+
+function open({ config, path, metrics, now, log }: RecordOptions): DurableRecord {
+  const database = openDatabase(path);
   const extents = new Extents(database);
   const retention = createRetention({
     database,

@@ -39,9 +39,12 @@ export function createSqliteJournal(options: SqliteJournalOptions): Journal & { 
     epoch,
     sync: () => log.sync(),
     close: async () => {
-      await log.sync();
+      // What cannot be synced is no clean end; the daemon ends all the same.
+      await log
+        .sync()
+        .then(() => endEpoch(database))
+        .catch(() => {});
       await log.close();
-      endEpoch(database);
       database.close();
     },
     loadSessions: async () => loadSessions(database),

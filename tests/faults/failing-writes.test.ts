@@ -148,6 +148,43 @@ describe('the journal cannot be written', () => {
     expect(data.resumed).toContainEqual(expect.objectContaining({ sessionId, resume: 'replay', from: head }));
   });
 
+  test('I2: an answer to a permission request that cannot be written is refused, and decides when there is room', async () => {
+    const client = await world.connect();
+    const prompt = scenario({ tools: [{ name: 'Bash', input: { command: 'echo once >> ran' } }] }, { text: 'Ran.' });
+    const workingDirectory = world.daemon.project();
+    const started = await client.request('streamStart', { prompt, workingDirectory });
+    const { sessionId, promptId } = started.data;
+    await client.waitFor('permissionRequest');
+    faults.set({ call: 'sqlite', match: 'INSERT INTO permissions', code: 'SQLITE_FULL' });
+    const refused = await client.request('permission', { sessionId, response: 'n', remember: false });
+    expect(refused).toMatchObject({ type: 'error', data: { code: 'STORAGE_FULL' } });
+    faults.set();
+    const accepted = await client.request('permission', { sessionId, response: 'y', remember: false });
+    expect(accepted).toMatchObject({ type: 'permissionAccepted', data: { decision: 'allow' } });
+    await client.waitFor(endOf(promptId));
+    const resolved = client.events(sessionId).filter(({ type }) => type === 'permissionResolved');
+    expect(resolved.map(({ data }) => data.decision)).toEqual(['allow']);
+    expect(readFileSync(join(workingDirectory, 'ran'), 'utf8')).toBe('once\n');
+  });
+
+  test('H2: a daemon whose journal can be neither synced nor written ends when it is told to, and the next goes on', async () => {
+    const client = await world.connect({ deviceId: 'stopping' });
+    const sessionId = await openSession(client);
+    faults.set(
+      { call: 'fdatasync', match: 'journal.db-wal', code: 'EIO' },
+      { call: 'sqlite', match: '', code: 'SQLITE_IOERR_WRITE' },
+    );
+    expect(await world.daemon.kill('SIGTERM')).toBe(0);
+    faults.set();
+    await world.daemon.start();
+    const again = await world.connect({ deviceId: 'stopping' });
+    const prompt = scenario({ text: 'The next daemon.' });
+    const accepted = await again.request('streamSend', { sessionId, prompt });
+    expect(accepted.type).toBe('promptAccepted');
+    await again.waitFor(endOf(accepted.data.promptId));
+    expect(world.api.runs(prompt)).toBe(1);
+  });
+
   test('O1: a subscription that cannot be written is refused', async () => {
     const client = await world.connect();
     faults.set({ call: 'sqlite', match: 'INSERT INTO subscriptions', code: 'SQLITE_IOERR_WRITE' });
