@@ -1,0 +1,132 @@
+/** Each file that the daemon writes beside the journal, made to fail. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import { scenario } from '../support/scripted-api.js';
+import type { WireClient } from '../support/wire-client.js';
+import { countOf } from './counts.js';
+import type { DiskFault } from './support/disk-faults.js';
+import { endOf, openSession, useFailingWorld } from './support/failing-world.js';
+
+const { world, faults } = useFailingWorld();
+
+const logged = (): string => readFileSync(join(world.daemon.home, 'logs/companion.log'), 'utf8');
+
+const full = (call: DiskFault['call'], match: string): DiskFault => ({ call, match, code: 'ENOSPC' });
+const broken = (call: DiskFault['call'], match: string): DiskFault => ({ call, match, code: 'EIO' });
+
+/** What a child needs before it can run. A fast cut takes the first, the last but one and the last. */
+const NEEDS: [string, DiskFault][] = [
+  ['anything', full('writeFile', '/room')],
+  ['its folder', full('mkdir', '/run/')],
+  ['its output file', full('open', 'stdout.jsonl')],
+  ['its error file', broken('open', 'stderr.log')],
+  ['the name of its record', broken('rename', 'process.json')],
+  ['its record', full('writeFile', 'process.json')],
+  ['its place in the journal', { call: 'sqlite', match: 'INSERT INTO sessions', code: 'SQLITE_FULL' }],
+];
+const needs = NEEDS.filter(
+  (_, index) => index === 0 || index >= NEEDS.length - countOf({ full: NEEDS.length, fast: 2 }),
+);
+
+describe('a file of the daemon cannot be written', () => {
+  test.each([
+    ['the new registry', full('writeFile', 'registry.json')],
+    ['the new registry', broken('writeFile', 'registry.json')],
+    ['its name', full('rename', 'registry.json')],
+  ])('D1: %s: a device is refused, nothing of it is kept, and it is taken when there is room', async (_, fault) => {
+    const client = await world.connect();
+    const path = join(world.daemon.home, 'registry.json');
+    const before = readFileSync(path, 'utf8');
+    const token = `token-${fault.call}-${fault.code}`;
+    faults.set(fault);
+    const refused = await client.request('registerDevice', { token, platform: 'web' });
+    expect(refused).toMatchObject({ type: 'error', data: { code: 'STORAGE_FULL' } });
+    expect(refused.data.message).toContain(fault.code);
+    expect(readFileSync(path, 'utf8')).toBe(before);
+    expect(readdirSync(world.daemon.home).filter((name) => name.endsWith('.new'))).toEqual([]);
+    faults.set();
+    const other = await world.connect();
+    await other.request('registerDevice', { token: 'of another device', platform: 'web' });
+    expect(readFileSync(path, 'utf8')).not.toContain(token);
+    expect((await client.request('registerDevice', { token, platform: 'web' })).type).toBe('deviceRegistered');
+    expect(readFileSync(path, 'utf8')).toContain(token);
+  });
+
+  test('devices that register at the same time are all kept', async () => {
+    const clients = await Promise.all(Array.from({ length: 8 }, () => world.connect()));
+    const answers = await Promise.all(
+      clients.map((client, index) => client.request('registerDevice', { token: `both-${index}`, platform: 'web' })),
+    );
+    expect(answers.map(({ type }) => type)).toEqual(clients.map(() => 'deviceRegistered'));
+    const registry = readFileSync(join(world.daemon.home, 'registry.json'), 'utf8');
+    for (const index of clients.keys()) expect(registry).toContain(`both-${index}`);
+  });
+
+  test.each(needs)(
+    'I1, H1: a child for which %s cannot be written is waited for, and runs the prompt once',
+    async (_, fault) => {
+      const client = await world.connect();
+      const sessionId = await openSession(world, client);
+      await client.request('streamClose', { sessionId, reason: 'for a new child' });
+      await world.daemon.until(() => world.daemon.sessionProcesses(sessionId).length === 0);
+      const { workingDirectory } = await opened(client, sessionId);
+      const prompt = scenario({ text: 'There is room for a child.' });
+      // The journal has to take the prompt first.
+      if (fault.call !== 'sqlite') faults.set(fault);
+      const started = await client.request('streamStart', { prompt, workingDirectory });
+      if (fault.call === 'sqlite') faults.set(fault);
+      expect(started.type).toBe('streamStarted');
+      await client.waitFor(({ type, data }) => type === 'progress' && data.stage === 'storage_full');
+      expect(client.events(sessionId).filter(endOf(started.data.promptId))).toEqual([]);
+      faults.set();
+      const end = await client.waitFor(endOf(started.data.promptId));
+      expect(end.data).toMatchObject({ subtype: 'success', finalResult: 'There is room for a child.' });
+      expect(world.api.runs(prompt)).toBe(1);
+      await world.daemon.until(() => world.daemon.sessionProcesses(sessionId).length === 1);
+    },
+  );
+
+  test.each([full('writeFile', 'stdin.writing'), broken('writeFile', 'stdin.writing'), broken('rm', 'stdin.writing')])(
+    'I1: a long prompt is given to the child although it cannot be marked: $call $code',
+    async (fault) => {
+      const client = await world.connect();
+      const sessionId = await openSession(world, client);
+      const prompt = `${scenario({ text: 'Given.' })}${' '.repeat(200_000)}`;
+      faults.set(fault);
+      const accepted = await client.request('streamSend', { sessionId, prompt });
+      const end = await client.waitFor(endOf(accepted.data.promptId));
+      expect(end.data).toMatchObject({ subtype: 'success', finalResult: 'Given.' });
+    },
+  );
+
+  test.each(['ENOSPC', 'EIO'])(
+    'the log fails with %s: nothing else does, and it goes on with whole lines',
+    async (code) => {
+      const client = await world.connect();
+      faults.set({ call: 'append', match: 'companion.log', code });
+      for (let count = 0; count < 50; count += 1) await client.request('ping', {});
+      const lost = await client.request('getMessageHistory', { sessionId: 'nobody' }, `lost-${code}`);
+      expect(lost.type).toBe('error');
+      faults.set();
+      await client.request('getMessageHistory', { sessionId: 'nobody' }, `found-${code}`);
+      await world.daemon.until(() => logged().includes(`found-${code}`));
+      for (const line of logged().split('\n')) if (line !== '') expect(() => JSON.parse(line)).not.toThrow();
+    },
+  );
+
+  test('the folder of a single question: it is refused, and answered when there is room', async () => {
+    const client = await world.connect();
+    faults.set(full('mkdir', '/ask/'));
+    const refused = await client.request('ask', { prompt: 'Why?' });
+    expect(refused).toMatchObject({ type: 'error', data: { code: 'STORAGE_FULL' } });
+    faults.set();
+    const answered = await client.request('ask', { prompt: scenario({ text: 'Therefore.' }) });
+    expect(answered).toMatchObject({ type: 'askResponse', data: { success: true } });
+  });
+});
+
+const opened = async (client: WireClient, sessionId: string): Promise<{ workingDirectory: string }> => {
+  const history = await client.request('getMessageHistory', { sessionId });
+  return history.data.sessionMetadata as { workingDirectory: string };
+};
