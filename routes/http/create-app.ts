@@ -1,6 +1,8 @@
 import express, { type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
-import { CompanionError } from '../../protocol/error-codes.js';
+import { CompanionError, invalid } from '../../protocol/error-codes.js';
+import { brokenJsonBound } from '../../protocol/json-bounds.js';
+import { MAX_CLIENT_FRAME_OUTSIDE_STRINGS } from '../../protocol/limits.js';
 import { httpCredential } from '../access/read-credential.js';
 import type { RouteServices } from '../route-services.js';
 import { createDeviceRoutes } from './device-routes.js';
@@ -30,7 +32,7 @@ export function createApp({ services, local }: AppOptions): Express {
   app.use(local ? asOwner(services) : withPrincipal(services));
   app.use(createHealthRoutes(services));
   app.use(authenticated);
-  app.use(express.json({ limit: BODY_LIMIT }));
+  app.use(express.json({ limit: BODY_LIMIT, verify: refuseCostly }));
   app.use(['/api/sessions', '/api/claude-code/sessions'], createSessionRoutes(services));
   app.use('/api/devices', createDeviceRoutes(services));
   app.use(createMetricsRoutes(services));
@@ -38,6 +40,12 @@ export function createApp({ services, local }: AppOptions): Express {
   app.use((_request, _response, next) => next(new CompanionError('NOT_FOUND', 'There is nothing at this address.')));
   app.use(createErrorHandler(services.log));
   return app;
+}
+
+/** As with the frames of a WebSocket: what would take long to parse is refused before that. */
+function refuseCostly(_request: unknown, _response: unknown, body: Buffer): void {
+  const broken = brokenJsonBound(body.toString('utf8'), { outsideStrings: MAX_CLIENT_FRAME_OUTSIDE_STRINGS });
+  if (broken !== undefined) throw invalid('body', broken);
 }
 
 const identifyRequest =

@@ -28,7 +28,9 @@ export function prepareFolder(files: RunFiles): void {
   mkdirSync(files.folder, { recursive: true, mode: 0o700 });
 }
 
-export const removeFolder = ({ folder }: RunFiles): void => rmSync(folder, { recursive: true, force: true });
+/** A look for room may be under way in it: what that makes is removed at the second try. */
+export const removeFolder = ({ folder }: RunFiles): void =>
+  rmSync(folder, { recursive: true, force: true, maxRetries: 3, retryDelay: 10 });
 
 const processRecordSchema = z.object({
   childId: z.string(),

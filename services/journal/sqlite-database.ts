@@ -39,7 +39,7 @@ function migrate(database: SqliteDatabase): void {
 /**
  * Takes a lock that the kernel gives back when this process ends, however it ends: an exclusive transaction
  * on a database of its own, held open (POSIX record locks, sqlite.org/lockingv3.html).
- * Throws `DatabaseHeldError` when another process has it.
+ * Throws `DatabaseHeldError` when another process has it, `STORAGE_FULL` when the file cannot be made.
  */
 export function acquireLock(path: string): { close(): void } {
   const database = new Sqlite(path, { timeout: 0 });
@@ -49,7 +49,7 @@ export function acquireLock(path: string): { close(): void } {
   } catch (error) {
     database.close();
     if (sqliteCode(error)?.startsWith('SQLITE_BUSY')) throw new DatabaseHeldError(path);
-    throw error;
+    throw storageError(error);
   }
   return { close: () => database.close() };
 }

@@ -28,7 +28,7 @@ export interface ChildKeeperOptions {
   /** The name of a tool that was used before this daemon came. */
   toolName: (toolId: string) => Promise<string | undefined>;
   hasTool: (toolId: string) => boolean;
-  /** Whether a turn runs. */
+  /** Whether a turn runs and does not wait for a person. */
   isWorking: () => boolean;
 }
 

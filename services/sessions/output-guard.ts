@@ -1,7 +1,7 @@
 import type { ClaudeChild } from '../ports/claude.js';
 
 export interface OutputGuardOptions {
-  /** Whether a turn runs: an idle child has nothing to lose. */
+  /** Whether a turn runs and does not wait for a person: a child that says nothing has nothing to lose. */
   isWorking: () => boolean;
   /** What the child said could not all be kept. Called each second until the turn has ended; may reject. */
   onLost: () => Promise<void>;

@@ -57,7 +57,7 @@ export class Session {
       record: () => this.#state.record,
       step: (decide) => this.#run(decide),
       toolName: (toolId) => options.journal.findToolName(this.id, toolId),
-      isWorking: () => this.#state.turn !== null,
+      isWorking: () => this.#state.turn !== null && openPermissions(this.#state).length === 0,
       hasTool: (toolId) => this.#state.tools.has(toolId),
     });
   }

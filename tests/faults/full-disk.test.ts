@@ -1,13 +1,12 @@
 /** A disk that is really full: a small one for the daemon's home, with the real daemon and the real CLI on it. */
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { scenario } from '../support/scripted-api.js';
-import type { Frame, WireClient } from '../support/wire-client.js';
-import { useWorld } from '../support/world.js';
-import { canMount, createSmallDisk, type SmallDisk } from './support/small-disk.js';
-
-const DISK_BYTES = 12 * 1024 * 1024;
+import type { Frame } from '../support/wire-client.js';
+import { endOf } from './support/failing-world.js';
+import { canMount } from './support/small-disk.js';
+import { useSmallDiskWorld } from './support/small-disk-world.js';
 
 if (canMount()) {
   describe('a disk that is full', fullDisk);
@@ -17,85 +16,47 @@ if (canMount()) {
   });
 }
 
+const NEWLINE = Buffer.from('\n');
+const BLOCK_BYTES = 4096;
+const LONG = { text: 'words '.repeat(4000), chunk: 24 };
+
 function fullDisk(): void {
-  let disk: SmallDisk;
-  const world = useWorld({
-    command: async (folders) => {
-      disk = await createSmallDisk(folders, DISK_BYTES);
-      return disk.command;
-    },
-  });
-  let client: WireClient;
-  let sessionId: string;
-  let isFull = false;
-
-  const fill = () => {
-    disk.fill();
-    isFull = true;
-  };
-  const free = () => {
-    if (isFull) disk.free();
-    isFull = false;
-  };
-
-  beforeEach(async () => {
-    client = await world.connect();
-    const started = await client.request('streamStart', {
-      prompt: scenario({ text: 'Opened.' }),
-      workingDirectory: world.daemon.project(),
-    });
-    ({ sessionId } = started.data);
-    await client.waitFor(endOf(started.data.promptId));
-  });
-  afterEach(free);
-  afterAll(() => disk.close());
-
-  /** A prompt that gets its answer, once. */
-  const expectGoodTurn = async (text: string) => {
-    const prompt = scenario({ text });
-    const accepted = await client.request('streamSend', { sessionId, prompt });
-    expect(accepted.type).toBe('promptAccepted');
-    const end = await client.waitFor(endOf(accepted.data.promptId));
-    expect(end.data).toMatchObject({ subtype: 'success', finalResult: text });
-    expect(world.api.runs(prompt)).toBe(1);
-  };
+  const stage = useSmallDiskWorld();
+  const { world, fill, free } = stage;
 
   const expectOneConversation = () => {
-    const events = client.events(sessionId);
+    const events = stage.client.events(stage.sessionId);
     expect(events.map(({ seq }) => seq)).toEqual(events.map((_, index) => index + 1));
     const conversations = events.flatMap(({ type, data }) => (type === 'systemInit' ? [data.claudeSessionId] : []));
     expect(new Set(conversations).size).toBe(1);
   };
 
   test('D1, I1: prompts are refused, reading and replay go on, and it recovers by itself', async () => {
+    const { client, sessionId } = stage;
     const { pid } = world.daemon;
     fill();
     const refused: Frame[] = [];
+    const padding = 'y'.repeat(65_536);
     // Some room may be left inside of what the journal has already; it is used up by a few.
     while (refused.length < 3) {
-      const answer = await client.request('streamSend', {
-        sessionId,
-        prompt: `${scenario({ text: 'x' })}${'y'.repeat(65_536)}`,
-      });
+      const answer = await client.request('streamSend', { sessionId, prompt: `${scenario({ text: 'x' })}${padding}` });
       if (answer.type === 'error') refused.push(answer);
     }
-    for (const { data } of refused) expect(data.code).toBe('STORAGE_FULL');
+    expect(refused.map(({ data }) => data.code)).toEqual(refused.map(() => 'STORAGE_FULL'));
     const reader = await world.connect();
-    const epoch = String(client.events(sessionId)[0]?.epoch);
-    const subscribed = await reader.request('getMessageHistory', { sessionId });
-    expect(subscribed.type).toBe('getMessageHistory');
-    const events = (await (await world.daemon.fetch(`/api/sessions/${sessionId}/events/1`)).json()) as { seq: number };
-    expect(events.seq).toBe(1);
-    expect(epoch).not.toBe('undefined');
+    expect((await reader.request('getMessageHistory', { sessionId })).type).toBe('getMessageHistory');
+    const first = await world.daemon.fetch(`/api/sessions/${sessionId}/events/1`);
+    expect(await first.json()).toMatchObject({ seq: 1 });
     free();
-    await expectGoodTurn('Room again.');
+    await stage.expectGoodTurn('Room again.');
     expect(world.daemon.pid).toBe(pid);
     expectOneConversation();
   });
 
   test('I1: a turn whose output is lost fails with storage_full, runs once, and the conversation goes on', async () => {
+    const { client, sessionId } = stage;
     const { pid } = world.daemon;
-    const prompt = scenario({ text: 'words '.repeat(4000), chunk: 24, gateAfter: { deltas: 3, gate: 'full' } });
+    const prompt = scenario({ ...LONG, gateAfter: { deltas: 3, gate: 'full' } });
     const accepted = await client.request('streamSend', { sessionId, prompt });
     await world.api.reached('full');
     fill();
@@ -104,69 +65,31 @@ function fullDisk(): void {
     free();
     const end = await client.waitFor(endOf(accepted.data.promptId));
     expect(end.data).toMatchObject({ subtype: 'storage_full', isError: true });
-    expect(client.events(sessionId).filter(endOf(accepted.data.promptId))).toHaveLength(1);
-    expect(client.events(sessionId).some(({ type, data }) => type === 'error' && data.code === 'STORAGE_FULL')).toBe(
-      true,
-    );
-    await expectGoodTurn('The next one.');
+    const events = client.events(sessionId);
+    expect(events.filter(endOf(accepted.data.promptId))).toHaveLength(1);
+    expect(events.some(({ type, data }) => type === 'error' && data.code === 'STORAGE_FULL')).toBe(true);
+    await stage.expectGoodTurn('The next one.');
     expect(world.api.runs(prompt)).toBe(1);
     expect(world.daemon.pid).toBe(pid);
     expectOneConversation();
   });
 
   test('I1: room that comes back in mid-turn joins no torn line with the next: the turn fails and tells', async () => {
-    const prompt = scenario(
-      { text: 'words '.repeat(4000), chunk: 24, gateAfter: { deltas: 3, gate: 'narrow' } },
-      { text: 'x' },
-    );
+    const { client, sessionId } = stage;
+    const prompt = scenario({ ...LONG, gateAfter: { deltas: 3, gate: 'narrow' } });
     const accepted = await client.request('streamSend', { sessionId, prompt });
     await world.api.reached('narrow');
-    const output = join(disk.home, 'run', sessionId, 'stdout.jsonl');
+    const output = join(stage.home, 'run', sessionId, 'stdout.jsonl');
+    const isTorn = () =>
+      statSync(output).size % BLOCK_BYTES === 0 && !readFileSync(output).subarray(-1).equals(NEWLINE);
     fill();
     world.api.release('narrow');
-    await world.daemon.until(
-      () => statSync(output).size % 4096 === 0 && !readFileSync(output).subarray(-1).equals(NEWLINE),
-    );
+    await world.daemon.until(isTorn);
     free();
     const end = await client.waitFor(endOf(accepted.data.promptId));
     expect(end.data).toMatchObject({ subtype: 'storage_full', isError: true });
-    await expectGoodTurn('The one after.');
+    await stage.expectGoodTurn('The one after.');
     expect(world.api.runs(prompt)).toBe(1);
     expectOneConversation();
   });
-
-  test('H2, I1: a daemon that dies on a full disk is there again when there is room, and nothing runs twice', async () => {
-    const prompt = scenario({ text: 'words '.repeat(4000), chunk: 24, gateAfter: { deltas: 3, gate: 'deadly' } });
-    const accepted = await client.request('streamSend', { sessionId, prompt });
-    await world.api.reached('deadly');
-    fill();
-    world.api.release('deadly');
-    await client.waitFor(({ type, data }) => type === 'progress' && data.stage === 'storage_full');
-    await world.daemon.kill('SIGKILL');
-    const started = await world.daemon.start().then(
-      () => 'serves',
-      (error: Error) => error.message,
-    );
-    expect(started).toMatch(/^serves$|cannot be written/);
-    free();
-    if (started !== 'serves') await world.daemon.start();
-    client = await world.connect({ deviceId: client.deviceId });
-    const from = await client.request('subscribe', {
-      events: ['*'],
-      sessionIds: [sessionId],
-      cursors: { [sessionId]: { epoch: await epochOf(client), seq: 0 } },
-    });
-    expect(from.type).toBe('subscribed');
-    const end = await client.waitFor(endOf(accepted.data.promptId));
-    expect(end.data).toMatchObject({ isError: true });
-    await expectGoodTurn('After the restart.');
-    expect(world.api.runs(prompt)).toBe(1);
-  });
 }
-
-const NEWLINE = Buffer.from('\n');
-
-const endOf = (promptId: string) => (frame: Frame) =>
-  frame.type === 'streamComplete' && frame.data.promptId === promptId;
-
-const epochOf = async (client: WireClient): Promise<string> => String((await client.waitFor('welcome')).data.epoch);

@@ -71,6 +71,19 @@ describe('malformed frames', () => {
     MINUTES,
   );
 
+  test('O1: so is a body of REST', async () => {
+    const response = await world.daemon.fetch('/api/sessions', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '['.repeat(MIB - 1),
+    });
+    expect(response.status).toBe(400);
+    const rule = 'must have at most 262144 characters outside of strings';
+    expect(await response.json()).toMatchObject({
+      error: { code: 'INVALID_REQUEST', details: { field: 'body', rule } },
+    });
+  });
+
   test(
     'a connection that breaks off in a frame, or breaks the WebSocket protocol, ends alone',
     async () => {
