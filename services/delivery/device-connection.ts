@@ -2,6 +2,7 @@ import type { Cursor } from '../../protocol/client-frames.js';
 import { CompanionError, invalid } from '../../protocol/error-codes.js';
 import type { SessionId } from '../../protocol/scalars.js';
 import type { ResumedSession, ResumeReason } from '../../protocol/server-frames.js';
+import { isStorageError } from '../../protocol/storage-error.js';
 import type { CursorStore, Journal, StoredSubscription } from '../ports/journal.js';
 import type { DeviceRef } from '../ports/records.js';
 import type { SessionSource } from '../ports/session-source.js';
@@ -45,6 +46,9 @@ interface Subscribed {
   begun: number | undefined;
   given: Cursor | undefined;
 }
+
+/** After a full disk, when to try again. */
+const RETRY_MS = 1000;
 
 const NOTHING: StoredSubscription = { events: [], all: false, acknowledges: false };
 
@@ -116,9 +120,7 @@ export class DeviceConnection {
     if (this.#streams.has(sessionId) || this.#closed) return;
     const head = this.#options.source.head(this.device.userId, sessionId) ?? 0;
     const from = Math.min(seq ?? head, head);
-    if (this.#subscription.events.length === 0) {
-      this.#storeOrWarn({ ...this.#subscription, events: ['*'] });
-    }
+    if (this.#subscription.events.length === 0) this.#storeWhenRoom({ ...this.#subscription, events: ['*'] });
     this.#writer.move(sessionId, from);
     this.#writer.flushOrRetry();
     this.#begin({ sessionId, resume: 'replay', from, head });
@@ -126,10 +128,10 @@ export class DeviceConnection {
 
   async unsubscribe(sessionIds: SessionId[]): Promise<void> {
     for (const sessionId of sessionIds) this.#requireOwned(sessionId);
-    for (const sessionId of sessionIds) this.forget(sessionId);
     // In this order: one of all sessions without a cursor would be sent from its beginning.
     if (this.#subscription.all) await this.#store({ ...this.#subscription, all: false });
     await this.#options.cursors.removeCursors(this.device, sessionIds);
+    for (const sessionId of sessionIds) this.forget(sessionId);
   }
 
   /** The device has everything up to this seq, for good. */
@@ -137,9 +139,7 @@ export class DeviceConnection {
     const head = this.#requireOwned(sessionId);
     if (!this.#streams.has(sessionId)) throw invalid('sessionId', 'must be a session that this device subscribes to');
     if (seq > head) throw invalid('seq', `must be at most ${head}, the last event of the session`);
-    if (!this.#subscription.acknowledges) {
-      this.#storeOrWarn({ ...this.#subscription, acknowledges: true });
-    }
+    if (!this.#subscription.acknowledges) this.#storeWhenRoom({ ...this.#subscription, acknowledges: true });
     this.#writer.move(sessionId, seq);
   }
 
@@ -249,15 +249,21 @@ export class DeviceConnection {
     stream.start();
   }
 
+  /** What cannot be written has not happened. */
   async #store(subscription: StoredSubscription): Promise<void> {
     await this.#options.cursors.writeSubscription(this.device, subscription);
     this.#setSubscription(subscription);
   }
 
-  /** For this connection it holds at once; what is not on record has to be said again by a later one. */
-  #storeOrWarn(subscription: StoredSubscription): void {
+  /** Holds at once for this connection, and is no reason to close it while the disk is full. */
+  #storeWhenRoom(subscription: StoredSubscription): void {
     this.#setSubscription(subscription);
-    this.#options.cursors.writeSubscription(this.device, subscription).catch(this.#options.onWriteError);
+    this.#options.cursors.writeSubscription(this.device, subscription).catch((error: unknown) => {
+      this.#options.onWriteError(error);
+      setTimeout(() => {
+        if (!this.#closed && this.#subscription === subscription) this.#storeWhenRoom(subscription);
+      }, RETRY_MS).unref();
+    });
   }
 
   #setSubscription(subscription: StoredSubscription): void {

@@ -30,6 +30,8 @@ export interface ChildRecord {
   costBase: number;
   /** It holds another conversation than the session is to have, and is to be replaced. */
   outdated?: boolean;
+  /** The disk was full while it ran: what it said is not all there. */
+  outputLost?: boolean;
 }
 
 export interface SessionRecord {

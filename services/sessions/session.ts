@@ -312,7 +312,7 @@ function stateOf({ record, head, prompts, permissions }: StoredSession): Session
     record,
     head,
     child: { phase: record.child ? 'adopting' : 'none' },
-    turn: isRunning ? newTurn(ticks) : null,
+    turn: isRunning ? { ...newTurn(ticks), outputLost: record.child?.outputLost ?? false } : null,
     prompts,
     permissions,
     background: [],

@@ -117,7 +117,7 @@ describe('the journal cannot be written', () => {
     const client = await world.connect({ deviceId: 'acknowledging' });
     const sessionId = await openSession(world, client);
     const head = client.events(sessionId).at(-1)?.seq ?? 0;
-    faults.set({ call: 'sqlite', match: 'INSERT INTO cursors', code: 'SQLITE_FULL' });
+    faults.set({ call: 'sqlite', match: 'INSERT INTO', code: 'SQLITE_FULL' });
     client.send('ack', { sessionId, seq: head });
     expect((await client.request('ping', {})).type).toBe('pong');
     faults.set();
