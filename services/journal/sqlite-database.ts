@@ -65,6 +65,12 @@ function storageError(error: unknown): unknown {
   return code && DISK_CODES.test(code) ? storageFull('The journal', `${(error as Error).message} (${code})`) : error;
 }
 
+/** Moves all of the log into the database and syncs it. Throws when something of it could not be. */
+export function checkpoint(database: SqliteDatabase): void {
+  const [done] = database.pragma('wal_checkpoint(FULL)') as { busy: number }[];
+  if (done?.busy !== 0) throw new Error('the log is in use');
+}
+
 /** Runs what writes; throws `STORAGE_FULL` when the disk takes no more. */
 export function guarded<T>(write: () => T): T {
   try {

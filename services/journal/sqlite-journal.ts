@@ -15,7 +15,7 @@ import {
   promptOf,
   promptRow,
 } from './rows.js';
-import { guarded, type SqliteDatabase } from './sqlite-database.js';
+import { checkpoint, guarded, type SqliteDatabase } from './sqlite-database.js';
 import { WalSync } from './wal-sync.js';
 
 export interface SqliteJournalOptions {
@@ -34,7 +34,7 @@ export function createSqliteJournal(options: SqliteJournalOptions): Journal & { 
   const write = prepareCommit(database, extents);
   const reads = prepareReads(database);
   const epoch = beginEpoch(database, bootId);
-  const log = new WalSync(`${database.name}-wal`);
+  const log = new WalSync(`${database.name}-wal`, () => checkpoint(database));
   return {
     epoch,
     sync: () => log.sync(),

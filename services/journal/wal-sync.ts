@@ -14,13 +14,21 @@ const closeFile = promisify(close);
  */
 export class WalSync {
   readonly #path: string;
+  readonly #checkpoint: () => void;
+  /** A sync has failed, and no checkpoint has succeeded since. */
+  #doubtful = false;
   #file: Promise<number> | undefined;
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
 
-  /** `path`: of the write-ahead log, which exists from the first commit on. */
-  constructor(path: string) {
+  /**
+   * `path`: of the write-ahead log, which exists from the first commit on. `checkpoint` moves all of it into the database
+   * and syncs that, or throws: after a sync that failed the system may hold the log's pages for written, and another sync
+   * would succeed without them (https://lwn.net/Articles/752063/).
+   */
+  constructor(path: string, checkpoint: () => void) {
     this.#path = path;
+    this.#checkpoint = checkpoint;
   }
 
   /** Resolves when all that was committed before this call is on the disk. Rejects with `STORAGE_FULL`. */
@@ -56,9 +64,12 @@ export class WalSync {
 
   async #sync(): Promise<void> {
     try {
+      if (this.#doubtful) this.#checkpoint();
+      this.#doubtful = false;
       this.#file ??= openFile(this.#path, 'r');
       await syncFile(await this.#file);
     } catch (error) {
+      this.#doubtful = true;
       await this.#reopen();
       throw storageFull('The journal', (error as Error).message);
     }
