@@ -2,7 +2,6 @@ import type { Cursor } from '../../protocol/client-frames.js';
 import { CompanionError, invalid } from '../../protocol/error-codes.js';
 import type { SessionId } from '../../protocol/scalars.js';
 import type { ResumedSession, ResumeReason } from '../../protocol/server-frames.js';
-import { isStorageError } from '../../protocol/storage-error.js';
 import type { CursorStore, Journal, StoredSubscription } from '../ports/journal.js';
 import type { DeviceRef } from '../ports/records.js';
 import type { SessionSource } from '../ports/session-source.js';

@@ -1,6 +1,6 @@
 import type { SessionId } from '../../protocol/scalars.js';
 import type { Extent, Extents } from './extents.js';
-import { type SqliteDatabase, storageError } from './sqlite-database.js';
+import { guarded, type SqliteDatabase } from './sqlite-database.js';
 
 /** How much of a session's record is kept, whichever is reached first. */
 export interface RetentionLimits {
@@ -77,13 +77,9 @@ export function createTrim({ database, extents, limits }: TrimOptions): Trim {
     const { end, expired } = judgeBatch(old.slice(0, BATCH_EVENTS), { extent, limits, now });
     const next = old[end];
     const kept = next ? { ...extent, first: next.seq, removed: next.bytes_before } : extent;
-    try {
-      const others = commit({ sessionId, first: kept.first, before: now - limits.days * DAY_MS });
-      extents.set(sessionId, kept);
-      return { expired, more: end > 0 || others >= BATCH_EVENTS };
-    } catch (error) {
-      throw storageError(error);
-    }
+    const others = guarded(() => commit({ sessionId, first: kept.first, before: now - limits.days * DAY_MS }));
+    extents.set(sessionId, kept);
+    return { expired, more: end > 0 || others >= BATCH_EVENTS };
   };
 }
 

@@ -164,7 +164,7 @@ class World {
     await settle();
     for (const { ticks, ...made } of commands) {
       await this.#do(made);
-      for (let tick = 0; tick < ticks; tick += 1) await null;
+      for (let tick = 0; tick < ticks; tick += 1) await Promise.resolve();
     }
     await this.#end();
   }
@@ -196,7 +196,7 @@ class World {
       },
       openPermissions: () => [],
       snapshot: async () => {
-        await null;
+        await Promise.resolve();
         return { status: {} as never, messages: [], permissions: [] };
       },
     };
@@ -231,7 +231,13 @@ class World {
         return settle();
       case 'connect':
         return this.#connect(made.device);
-      default:
+      case 'drain':
+      case 'drop':
+      case 'ping':
+      case 'pong':
+      case 'stall':
+      case 'subscribe':
+      case 'unsubscribe':
         return this.#onConnection(made);
     }
   }
@@ -248,7 +254,7 @@ class World {
       prompts: [],
       permissions: [],
     });
-    for (let tick = 0; tick < gap; tick += 1) await null;
+    for (let tick = 0; tick < gap; tick += 1) await Promise.resolve();
     found.published = found.head;
     found.said = 0;
     found.message += 1;
