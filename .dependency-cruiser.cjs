@@ -75,7 +75,10 @@ module.exports = {
     forbid(
       'no-orphans',
       'nothing imports it and it imports nothing',
-      { orphan: true, pathNot: ['(^|/)\\.[^/]+\\.cjs$', '\\.config\\.c?js$', '^scripts/', '\\.d\\.ts$'] },
+      {
+        orphan: true,
+        pathNot: ['(^|/)\\.[^/]+\\.cjs$', '\\.config\\.c?js$', '^scripts/', '^tests/.*\\.cjs$', '\\.d\\.ts$'],
+      },
       {},
     ),
     forbid('no-unresolvable', 'the import leads nowhere', {}, { couldNotResolve: true }),
