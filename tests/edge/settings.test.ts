@@ -85,6 +85,9 @@ const ALLOWED: Record<string, { wrong: string[]; allowed: RegExp }> = {
   CLAUDE_MODEL: { wrong: ['--help', 'a b'], allowed: /model name or alias/ },
   CLAUDE_PERMISSION_MODE: { wrong: ['yolo'], allowed: new RegExp(permissionModeSchema.options.join('.*')) },
   MAX_PROCESSES: { wrong: ['0', 'many', '-1', '2.5'], allowed: /whole number of at least 1/ },
+  RETENTION_DAYS: { wrong: ['0', '1.5'], allowed: /whole number of at least 1/ },
+  RETENTION_EVENTS: { wrong: ['0', 'all'], allowed: /whole number of at least 1/ },
+  RETENTION_BYTES: { wrong: ['0', '64MB'], allowed: /whole number of at least 1/ },
   LOG_LEVEL: { wrong: ['loud', 'INFO'], allowed: new RegExp(LOG_LEVELS.join('.*')) },
 };
 
