@@ -52,9 +52,10 @@ export class OutputTail {
     return this.#wake();
   }
 
-  /** Where the half of a line ends that is the last of the file; undefined after a whole one. */
+  /** Where the half of a line ends that is the last of the file; undefined after a whole one, and while more is read. */
   get tornAt(): number | undefined {
-    return this.#splitter.pending > 0 ? this.#position : undefined;
+    const isAtEnd = !this.#closed && !this.#reading;
+    return isAtEnd && this.#splitter.pending > 0 ? this.#position : undefined;
   }
 
   close(): void {
