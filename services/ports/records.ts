@@ -28,6 +28,8 @@ export interface ChildRecord {
   resume: number;
   /** `total_cost_usd` of the last result: the CLI adds up over the child's life. */
   costBase: number;
+  /** It is at work on a turn. */
+  answering?: boolean;
   /** It holds another conversation than the session is to have, and is to be replaced. */
   outdated?: boolean;
   /** The disk was full while it ran: what it said is not all there. */

@@ -3,16 +3,14 @@ import type { ContentBlock } from '../../protocol/content.js';
 import type { BlockDetails, BlockPlace, CliFact, CutBlock, OpenBlock } from '../ports/claude.js';
 import type { Draft } from './draft.js';
 import type { SessionState } from './session-state.js';
-import { ensureTurn } from './turns.js';
+import { beginAnswer } from './turns.js';
 
 type Fact<Kind extends CliFact['kind']> = Extract<CliFact, { kind: Kind }>;
 
 /** Subagents may work on in the background; only the main conversation's output means that a turn runs. */
 function ensureTurnOfMain(draft: Draft, place: { parentToolUseId?: string }): void {
   if (place.parentToolUseId !== undefined) return;
-  ensureTurn(draft);
-  const { turn } = draft.state;
-  if (turn && !turn.answering) draft.update({ turn: { ...turn, answering: true } });
+  beginAnswer(draft);
 }
 
 export function onBlockStarted(draft: Draft, { block }: Fact<'blockStarted'>): void {

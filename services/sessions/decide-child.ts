@@ -7,7 +7,7 @@ import { endChild, give, settle, startChild } from './dispatch.js';
 import { Draft, type Step } from './draft.js';
 import { resolvePermission } from './permission-requests.js';
 import { givenPrompts, queuedPrompts, type SessionState } from './session-state.js';
-import { completeTurn, OUTPUT_LOST } from './turns.js';
+import { beginAnswer, completeTurn, OUTPUT_LOST } from './turns.js';
 
 /** After so many children in a row that died before a turn of theirs ended, no more are started by themselves. */
 const MAX_FAILURES = 5;
@@ -34,7 +34,7 @@ export function onChildAdopted(state: SessionState, { inputTorn }: { inputTorn: 
 /** All that a child with a torn input wrote has been read: now it is known whether a turn of it runs. */
 export function onTornChildRead(state: SessionState, answering: boolean, now: number): Step {
   const draft = new Draft(state, now);
-  if (state.turn) draft.update({ turn: { ...state.turn, answering } });
+  if (answering) beginAnswer(draft);
   if (state.child.phase === 'live') draft.update({ child: { ...state.child, input: 'torn' } });
   settle(draft);
   return draft.finish();

@@ -9,7 +9,7 @@ import { Draft, type Step } from './draft.js';
 import { loseOutput } from './lost-output.js';
 import { permissionRequestOf, resolvePermission } from './permission-requests.js';
 import type { SessionState } from './session-state.js';
-import { completeTurn, ensureTurn, onResult } from './turns.js';
+import { beginAnswer, completeTurn, endAnswer, ensureTurn, onResult } from './turns.js';
 
 /** Lines of the child, in order. The journal remembers with them how far the output has been taken. */
 export function decideLines(state: SessionState, lines: readonly CliLine[], now: number): Step {
@@ -77,8 +77,9 @@ function onFact(draft: Draft, fact: CliFact): void {
   handler(draft, fact);
 }
 
+/** Comes as a turn begins, before the API is asked: 2.1.197 may say nothing else of its prompt for as long as the API takes. */
 function onInit(draft: Draft, { init }: Fact<'init'>): void {
-  ensureTurn(draft);
+  beginAnswer(draft);
   const { record } = draft.state;
   const said = JSON.stringify(init);
   if (record.lastInit === said) return;
@@ -111,7 +112,7 @@ function onPromptDropped(draft: Draft, { uuid }: Fact<'promptDropped'>): void {
   const prompt = draft.state.prompts.find((given) => given.uuid === uuid && given.state === 'dispatching');
   if (!prompt) return;
   completeTurn(draft, [prompt], { subtype: 'interrupted', isError: true, finalResult: '', durationMs: 0, numTurns: 0 });
-  draft.update({ turn: draft.state.prompts.length > 0 ? draft.state.turn : null });
+  if (draft.state.prompts.length === 0) endAnswer(draft);
 }
 
 function onPermissionAsked(draft: Draft, { ask }: Fact<'permissionAsked'>): void {

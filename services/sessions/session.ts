@@ -16,7 +16,7 @@ import { ChildKeeper, type ChildKeeperOptions } from './child-keeper.js';
 import * as command from './decide-command.js';
 import { mergeChanges, type Step } from './draft.js';
 import { Mailbox } from './mailbox.js';
-import { openPermissions, type SessionState, statusOf } from './session-state.js';
+import { openPermissions, type SessionState, statusOf, type Turn } from './session-state.js';
 import { newTurn } from './turns.js';
 
 export interface SessionOptions extends Pick<ChildKeeperOptions, 'launcher' | 'log'> {
@@ -312,7 +312,7 @@ function stateOf({ record, head, prompts, permissions }: StoredSession): Session
     record,
     head,
     child: { phase: record.child ? 'adopting' : 'none' },
-    turn: isRunning ? { ...newTurn(ticks), outputLost: record.child?.outputLost ?? false } : null,
+    turn: isRunning ? turnOf(record, ticks) : null,
     prompts,
     permissions,
     background: [],
@@ -320,3 +320,10 @@ function stateOf({ record, head, prompts, permissions }: StoredSession): Session
     failures: 0,
   };
 }
+
+/** The turn that ran when the daemon before this one ended, as far as its child's record tells. */
+const turnOf = ({ child }: SessionRecord, ticks: number): Turn => ({
+  ...newTurn(ticks),
+  answering: child?.answering ?? false,
+  outputLost: child?.outputLost ?? false,
+});

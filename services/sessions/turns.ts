@@ -21,6 +21,22 @@ export function ensureTurn(draft: Draft): void {
   if (!draft.state.turn) draft.update({ turn: newTurn(draft.state.ticks) });
 }
 
+/** The CLI is at work on the turn's prompt. That is kept: another child must not be given it, whatever dies. */
+export function beginAnswer(draft: Draft): void {
+  ensureTurn(draft);
+  const { turn, record } = draft.state;
+  if (!turn || turn.answering) return;
+  draft.update({ turn: { ...turn, answering: true } });
+  if (record.child) draft.updateRecord({ child: { ...record.child, answering: true } });
+}
+
+/** The turn is over: the next begins now, if its prompt was given already. */
+export function endAnswer(draft: Draft): void {
+  const { child } = draft.state.record;
+  if (child?.answering) draft.updateRecord({ child: { ...child, answering: false } });
+  draft.update({ turn: givenPrompts(draft.state).length > 0 ? newTurn(draft.state.ticks) : null });
+}
+
 /** Says that a turn is over, once for all the prompts that it took in: the first is its own, the others steered it. */
 export function completeTurn(draft: Draft, prompts: PromptRecord[], outcome: PromptOutcome): void {
   const [main, ...steered] = [...prompts].sort(byMode);
@@ -70,7 +86,8 @@ export function onResult(draft: Draft, result: TurnResult): void {
     ...(cost !== undefined && { cost }),
     ...(result.usage && { usage: result.usage }),
   });
-  draft.update({ failures: 0, turn: givenPrompts(draft.state).length > 0 ? newTurn(draft.state.ticks) : null });
+  draft.update({ failures: 0 });
+  endAnswer(draft);
 }
 
 /** The CLI adds up its cost over the child's life; the turn's own is what came on top of the last. */
