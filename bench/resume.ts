@@ -30,7 +30,8 @@ const WARM_UP = 3;
 export const resume: Bench = {
   name: 'resume',
   run: async ({ quick }) => {
-    const stage = await setStage({ binary: FAKE_CLI });
+    // Retention is not to take what is to be missed.
+    const stage = await setStage({ binary: FAKE_CLI, environment: { RETENTION_EVENTS: String(2 * EVENTS) } });
     const crowd = openCrowd();
     try {
       const sessionId = await prepare(stage);

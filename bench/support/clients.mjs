@@ -171,6 +171,7 @@ answerRequests({
       }
     });
   },
+  timedCount: () => latencies.length,
   timed: () => Float64Array.from(latencies),
   /** The last ones stop reading. */
   stall: ({ count: stalled }) => {

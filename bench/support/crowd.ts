@@ -51,6 +51,7 @@ export interface Crowd {
   counted(): Promise<Counted>;
   /** Begins to note down how old frames are when they come. */
   time(): Promise<void>;
+  timedCount(): Promise<number>;
   /** Milliseconds, all since `time`. */
   timed(): Promise<Float64Array>;
   /** The last clients stop reading. */
@@ -70,6 +71,7 @@ export function openCrowd(): Crowd {
     count: (options) => worker.ask({ type: 'count', ...options }),
     counted: () => worker.ask({ type: 'counted' }),
     time: () => worker.ask({ type: 'time' }),
+    timedCount: () => worker.ask({ type: 'timedCount' }),
     timed: () => worker.ask({ type: 'timed' }),
     stall: (count) => worker.ask({ type: 'stall', count }),
     closed: () => worker.ask({ type: 'closed' }),
