@@ -6,10 +6,17 @@ const MIB = 1024;
 /** Processor time that the threads of a process have used, user and system: proc(5) `schedstat`, which is exact. */
 export function processorSeconds(pid: number): number {
   const tasks = `/proc/${pid}/task`;
-  const used = readdirSync(tasks).map((task) =>
-    Number(readFileSync(`${tasks}/${task}/schedstat`, 'latin1').split(' ')[0]),
-  );
+  const used = readdirSync(tasks).map((task) => nanosecondsOf(`${tasks}/${task}/schedstat`));
   return used.reduce((sum, nanoseconds) => sum + nanoseconds, 0) / NANOSECONDS;
+}
+
+function nanosecondsOf(path: string): number {
+  try {
+    return Number(readFileSync(path, 'latin1').split(' ')[0]);
+  } catch {
+    // The thread has just ended.
+    return 0;
+  }
 }
 
 /** `VmRSS` of a process in MiB. */

@@ -1,6 +1,7 @@
 /** A process of the bench's own that answers requests over Node's channel: a server to compare with, or the clients. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { within } from './clock.js';
 import { keepOn } from './cores.js';
 
 export interface Worker {
@@ -22,6 +23,9 @@ interface Answer {
   value?: unknown;
   error?: string;
 }
+
+/** Longer than any flood takes, even on a busy machine. */
+const ANSWER_MS = 300_000;
 
 const running = new Set<ChildProcess>();
 process.once('exit', () => {
@@ -53,15 +57,17 @@ export function startWorker({ file, side, environment = {} }: WorkerOptions): Wo
   let requests = 0;
   return {
     pid,
-    ask: <T>(request: object) =>
-      new Promise<T>((resolve, reject) => {
+    ask: <T>(request: { type: string }) => {
+      const answer = new Promise<T>((resolve, reject) => {
         requests += 1;
         waiting.set(requests, ({ value, error }) => {
           if (error === undefined) resolve(value as T);
           else reject(new Error(error));
         });
         child.send({ ...request, id: requests });
-      }),
+      });
+      return within(answer, ANSWER_MS, `${request.type} of ${file}`);
+    },
     close: async () => {
       child.kill('SIGKILL');
       await ended;
