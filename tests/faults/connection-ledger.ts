@@ -71,20 +71,19 @@ export class ConnectionLedger {
     this.#welcomed = true;
     this.#ledger.sawEpoch(String(data.epoch));
     for (const { sessionId, resume, from, head } of data.resumed as Resumed[]) {
-      const acknowledged = this.#ledger.lastAcknowledged(this.#deviceId, sessionId);
+      const furthest = this.#ledger.furthest(this.#deviceId, sessionId);
       if (resume !== 'replay') this.#violate(`${sessionId} was resumed with ${resume}`);
-      if (from > acknowledged) this.#violate(`${sessionId} goes on at ${from}, only ${acknowledged} was acknowledged`);
+      if (from > furthest) this.#violate(`${sessionId} goes on at ${from}, and has come no further than ${furthest}`);
       this.#last.set(sessionId, from);
       this.#missed.set(sessionId, head);
       this.#catchingUp.add(sessionId);
     }
   }
 
-  /** What came before a device first subscribed is none of its business. */
   #subscribed(data: Frame['data']): void {
     for (const { sessionId, resume, from } of data.sessions as Resumed[]) {
       if (resume === 'live') continue;
-      this.#ledger.acknowledged(this.#deviceId, sessionId, from);
+      this.#ledger.begins(this.#deviceId, sessionId, from);
       this.#last.set(sessionId, from);
     }
   }

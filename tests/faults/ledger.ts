@@ -23,6 +23,8 @@ interface KnownEvent {
 interface DeviceRecord {
   got: Map<string, Set<number>>;
   acknowledged: Map<string, number>;
+  /** It has sent an `ack`; one that never does is acknowledged by delivery. */
+  acknowledges: boolean;
 }
 
 export interface Judgement {
@@ -88,12 +90,21 @@ export class Ledger {
 
   /** The device says that it has everything up to here, and is going to tell the daemon. */
   acknowledged(deviceId: string, sessionId: string, seq: number): void {
+    this.#device(deviceId).acknowledges = true;
+    this.begins(deviceId, sessionId, seq);
+  }
+
+  /** What came up to here is none of the device's business. */
+  begins(deviceId: string, sessionId: string, seq: number): void {
     const { acknowledged } = this.#device(deviceId);
     acknowledged.set(sessionId, Math.max(seq, acknowledged.get(sessionId) ?? 0));
   }
 
-  lastAcknowledged(deviceId: string, sessionId: string): number {
-    return this.#device(deviceId).acknowledged.get(sessionId) ?? 0;
+  /** As far as the daemon may think that this device has come. */
+  furthest(deviceId: string, sessionId: string): number {
+    const { acknowledged, acknowledges, got } = this.#device(deviceId);
+    const seq = acknowledged.get(sessionId) ?? 0;
+    return acknowledges ? seq : Math.max(seq, ...(got.get(sessionId) ?? []));
   }
 
   /** Every daemon must keep the epoch: its journal was never lost. */
@@ -128,7 +139,7 @@ export class Ledger {
   }
 
   #device(deviceId: string): DeviceRecord {
-    const known = this.#devices.get(deviceId) ?? { got: new Map(), acknowledged: new Map() };
+    const known = this.#devices.get(deviceId) ?? { got: new Map(), acknowledged: new Map(), acknowledges: false };
     this.#devices.set(deviceId, known);
     return known;
   }
