@@ -41,8 +41,10 @@ async function isSettled(client: WireClient, sessionId: string, { mark, prompt }
   expect(again.data).toMatchObject({ duplicate: true });
   const next = marked({ text: 'Next.' });
   const other = await client.request('streamSend', { sessionId, prompt: next.prompt }, next.mark);
-  expect((await ranOnce(client, { mark: next.mark, promptId: other.data.promptId })).data.finalResult).toBe('Next.');
-  await ranOnce(client, { mark, promptId: again.data.promptId });
+  expect(
+    (await ranOnce(other.data.sessionId, { mark: next.mark, promptId: other.data.promptId })).data.finalResult,
+  ).toBe('Next.');
+  await ranOnce(again.data.sessionId, { mark, promptId: again.data.promptId });
 }
 
 describe.each([
@@ -54,7 +56,7 @@ describe.each([
     const client = await killChild(moment, daemonToo);
     const { mark, prompt } = marked({ text: 'By another.' });
     const sent = await client.request('streamSend', { sessionId: moment.sessionId, prompt }, mark);
-    const end = await ranOnce(client, { mark, promptId: sent.data.promptId });
+    const end = await ranOnce(sent.data.sessionId, { mark, promptId: sent.data.promptId });
     expect(end.data).toMatchObject({ subtype: 'success', finalResult: 'By another.' });
     expect((await view(moment.sessionId)).pid).not.toBe(moment.pid);
   });
@@ -64,8 +66,8 @@ describe.each([
     const { mark, prompt } = marked({ text: 'By another.' });
     process.kill(moment.pid, 'SIGSTOP');
     const sent = await moment.client.request('streamSend', { sessionId: moment.sessionId, prompt }, mark);
-    const client = await killChild(moment, daemonToo);
-    const end = await ranOnce(client, { mark, promptId: sent.data.promptId });
+    const _client = await killChild(moment, daemonToo);
+    const end = await ranOnce(sent.data.sessionId, { mark, promptId: sent.data.promptId });
     expect(end.data).toMatchObject({ subtype: 'success', finalResult: 'By another.' });
   });
 

@@ -100,6 +100,10 @@ export class Ledger {
     acknowledged.set(sessionId, Math.max(seq, acknowledged.get(sessionId) ?? 0));
   }
 
+  acknowledgedUpTo(deviceId: string, sessionId: string): number {
+    return this.#device(deviceId).acknowledged.get(sessionId) ?? 0;
+  }
+
   /** As far as the daemon may think that this device has come. */
   furthest(deviceId: string, sessionId: string): number {
     const { acknowledged, acknowledges, got } = this.#device(deviceId);

@@ -41,16 +41,22 @@ export function createSteps(world: World) {
       );
       return { sessionId, pid: (await view(sessionId)).pid ?? 0 };
     },
-    /** The end of this prompt, once its session has come to rest: it was announced, begun and ended once. */
-    ranOnce: async (client: WireClient, { mark, promptId }: { mark: string; promptId: string }): Promise<Frame> => {
-      const end = await client.waitFor(isEndOf(promptId));
-      const { sessionId } = end.data;
+    /**
+     * The end of this prompt, once its session has come to rest: it was announced, begun and ended once. All that the
+     * session ever said is looked at, by a device of its own: what others were sent, they need not be sent again.
+     */
+    ranOnce: async (sessionId: string, { mark, promptId }: { mark: string; promptId: string }): Promise<Frame> => {
+      const reader = await world.connect();
+      const epoch = String(reader.frames[0]?.data.epoch);
+      await reader.request('subscribe', { events: ['*'], cursors: { [sessionId]: { epoch, seq: 0 } } });
+      const end = await reader.waitFor(isEndOf(promptId));
       await waitUntil('the session is at rest', async () =>
         ['idle', 'hibernated'].includes((await view(sessionId)).status),
       );
-      const events = client.events(sessionId);
+      const events = reader.events(sessionId);
       const announced = events.filter(({ type, data }) => type === 'humanMessage' && data.promptId === promptId);
       expect([world.api.runs(mark), announced.length, events.filter(isEndOf(promptId)).length]).toEqual([1, 1, 1]);
+      reader.terminate();
       return end;
     },
   };

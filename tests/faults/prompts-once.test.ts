@@ -70,7 +70,7 @@ describe('the daemon is killed', () => {
       const again = await after.request('streamSend', { sessionId, prompt }, mark);
       expect(again).toMatchObject({ type: 'promptAccepted', data: { position: 0, duplicate: isKnown } });
       if (first) expect(again.data).toEqual({ ...first.data, duplicate: true });
-      const end = await ranOnce(after, { mark, promptId: again.data.promptId });
+      const end = await ranOnce(again.data.sessionId, { mark, promptId: again.data.promptId });
       expect(end.data).toMatchObject({ subtype: 'success', finalResult: 'Once.' });
       expect((await view(sessionId)).pid).toBe(pid);
     },
@@ -86,7 +86,7 @@ describe('the daemon is killed', () => {
     await afterDeath();
     const after = await world.connect({ deviceId: 'fits' });
     const again = await after.request('streamSend', { sessionId, prompt: long }, mark);
-    await ranOnce(after, { mark, promptId: again.data.promptId });
+    await ranOnce(again.data.sessionId, { mark, promptId: again.data.promptId });
     expect((await view(sessionId)).pid).toBe(pid);
   });
 
@@ -104,7 +104,7 @@ describe('the daemon is killed', () => {
       const again = await after.request('streamStart', start, mark);
       expect(again.type).toBe('streamStarted');
       if (first) expect(again.data).toEqual(first.data);
-      const end = await ranOnce(after, { mark, promptId: again.data.promptId });
+      const end = await ranOnce(again.data.sessionId, { mark, promptId: again.data.promptId });
       expect(end.data).toMatchObject({ subtype: 'success', finalResult: 'Opened.' });
       expect(world.daemon.sessionProcesses(again.data.sessionId)).toHaveLength(1);
     },
@@ -126,7 +126,7 @@ describe('the daemon is killed', () => {
     const after = await world.connect({ deviceId });
     const again = await after.request('streamSend', { sessionId, prompt, attachments: MEGABYTES }, mark);
     expect(again.data.duplicate).toBe(true);
-    const end = await ranOnce(after, { mark, promptId: again.data.promptId });
+    const end = await ranOnce(again.data.sessionId, { mark, promptId: again.data.promptId });
     expect(end.data).toMatchObject({ subtype: 'success', finalResult: 'Whole.' });
     expect((await view(sessionId)).pid).not.toBe(pid);
   });
@@ -142,7 +142,7 @@ describe('the daemon is killed', () => {
     world.api.release('torn-at-end');
     const after = await world.connect({ deviceId: 'torn-at-end' });
     const again = await after.request('streamSend', { sessionId, prompt, attachments: MEGABYTES }, mark);
-    const end = await ranOnce(after, { mark, promptId: again.data.promptId });
+    const end = await ranOnce(again.data.sessionId, { mark, promptId: again.data.promptId });
     expect(end.data).toMatchObject({ subtype: 'success', finalResult: 'Went on.' });
   });
 
@@ -159,7 +159,9 @@ describe('the daemon is killed', () => {
     await back.waitFor(({ type, data }) => type === 'streamComplete' && data.finalResult === 'Said to nobody.');
     const after = await world.connect({ deviceId: 'guest' });
     const again = await after.request('streamStart', { prompt, workingDirectory }, mark);
-    expect((await ranOnce(after, { mark, promptId: again.data.promptId })).data.finalResult).toBe('Said to nobody.');
+    expect((await ranOnce(again.data.sessionId, { mark, promptId: again.data.promptId })).data.finalResult).toBe(
+      'Said to nobody.',
+    );
   });
 });
 
@@ -174,7 +176,7 @@ describe('a request comes twice', () => {
     const second = await client.waitFor(isAnswer);
     const first = client.frames.find(({ requestId }) => requestId === mark);
     expect(first?.data).toEqual({ ...second.data, duplicate: false });
-    await ranOnce(client, { mark, promptId: second.data.promptId });
+    await ranOnce(second.data.sessionId, { mark, promptId: second.data.promptId });
   });
 
   test('I1: on two connections of a device at once: the newer one takes over, one turn', async () => {
@@ -190,7 +192,7 @@ describe('a request comes twice', () => {
     expect(await older.closed).toBe(4409);
     const told = older.frames.find(({ requestId }) => requestId === mark);
     if (told) expect(answer.data).toEqual({ ...told.data, duplicate: true });
-    await ranOnce(newer, { mark, promptId: answer.data.promptId });
+    await ranOnce(answer.data.sessionId, { mark, promptId: answer.data.promptId });
   });
 
   test('I1: when the CLI is no longer there: it gets its first answer, and only a new one is refused', async () => {

@@ -102,7 +102,7 @@ describe.each(MOVES)('the clock is set %s', (name, ms) => {
     const answer = { sessionId, permissionId, response: 'y', remember: false };
     expect((await client.request('permission', answer)).type).toBe('permissionAccepted');
     expect((await client.request('permission', answer)).data.code).toBe('ALREADY_RESOLVED');
-    const end = await ranOnce(client, { mark, promptId: sent.data.promptId });
+    const end = await ranOnce(sent.data.sessionId, { mark, promptId: sent.data.promptId });
     expect(end.data).toMatchObject({ subtype: 'success', finalResult: 'Allowed.' });
     await moveClock(client, world.daemon.pid, 0);
   });

@@ -150,7 +150,7 @@ export class WanderingDevice {
   #acknowledge(client: WireClient, seen: ConnectionLedger): void {
     const { ledger, deviceId } = this.#options;
     for (const [sessionId, seq] of seen.positions) {
-      if (seq <= ledger.lastAcknowledged(deviceId, sessionId)) continue;
+      if (seq <= ledger.acknowledgedUpTo(deviceId, sessionId)) continue;
       ledger.acknowledged(deviceId, sessionId, seq);
       client.send('ack', { sessionId, seq });
     }
