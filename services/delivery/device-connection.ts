@@ -240,7 +240,7 @@ export class DeviceConnection {
       published: source.head(this.device.userId, sessionId) ?? head,
       onReset,
       onError,
-      onToConfirm: (urgency) => this.#receipts.wish(urgency),
+      onResetSent: () => this.#receipts.askSoon(),
       ...(reason && { reset: reason }),
     });
     this.#streams.set(sessionId, stream);

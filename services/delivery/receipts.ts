@@ -20,16 +20,12 @@ interface Pending {
   sent: [SessionId, number][];
 }
 
-/** How soon after an event a device that never acknowledges is asked, so that little comes twice. */
-const ASK_AFTER_MS = 1000;
-
 /** Learns by pings and their pongs what has reached a device. */
 export class Receipts {
   readonly #options: ReceiptsOptions;
   #pending: Pending[] = [];
   #lastId = 0;
   #immediate: NodeJS.Immediate | undefined;
-  #timer: NodeJS.Timeout | undefined;
 
   constructor(options: ReceiptsOptions) {
     this.#options = options;
@@ -45,10 +41,12 @@ export class Receipts {
     ask(this.#lastId);
   }
 
-  /** Something went out whose receipt should be known at the end of this tick, or within a second. */
-  wish(urgency: 'now' | 'soon'): void {
-    if (urgency === 'now') this.#immediate ??= setImmediate(() => this.#askNow());
-    else if (!this.#options.acknowledges()) this.#timer ??= setTimeout(() => this.#askNow(), ASK_AFTER_MS).unref();
+  /** Something went out whose receipt should be known soon: asks at the end of this tick. */
+  askSoon(): void {
+    this.#immediate ??= setImmediate(() => {
+      this.#immediate = undefined;
+      this.ask();
+    });
   }
 
   /** All that was sent before this id was asked has arrived. */
@@ -62,13 +60,5 @@ export class Receipts {
 
   close(): void {
     clearImmediate(this.#immediate);
-    clearTimeout(this.#timer);
-  }
-
-  #askNow(): void {
-    this.close();
-    this.#immediate = undefined;
-    this.#timer = undefined;
-    this.ask();
   }
 }

@@ -33,9 +33,9 @@ export interface SessionStreamOptions {
   published: number;
   /** Not everything missed is there: a snapshot takes its place. */
   reset?: ResumeReason;
-  /** Something went out that the device should be asked for. */
   onReset: (reason: ResumeReason) => void;
-  onToConfirm: (urgency: 'now' | 'soon') => void;
+  /** A `reset` is on its way: whether it arrives has to be known. */
+  onResetSent: () => void;
   onError: (error: unknown) => void;
 }
 
@@ -166,7 +166,7 @@ export class SessionStream {
   }
 
   async #sendReset(reason: ResumeReason): Promise<void> {
-    const { sessionId, source, sink, journal, onReset, onToConfirm } = this.#options;
+    const { sessionId, source, sink, journal, onReset, onResetSent } = this.#options;
     const head = this.#head;
     const snapshot = await source.snapshot(sessionId);
     if (this.#mode === 'closed') return;
@@ -177,7 +177,7 @@ export class SessionStream {
     this.#reset = undefined;
     this.#announcedCaughtUp = false;
     onReset(reason);
-    onToConfirm('now');
+    onResetSent();
   }
 
   async #sendPage(): Promise<void> {
@@ -217,18 +217,17 @@ export class SessionStream {
 
   /** `conversationResult` goes to those who asked for it by name. */
   #sendEvent(event: EventRecord, frame: () => Frame): void {
-    const { filter, sink, sessionId, frames, onToConfirm } = this.#options;
+    const { filter, sink, sessionId, frames } = this.#options;
     this.#sent = event.seq;
     if (filter().wants(event.type)) sink.send(frame());
     if (event.type === 'streamComplete' && filter().names('conversationResult')) {
       sink.send(frames.get(sessionId, event, 'result'));
     }
-    onToConfirm('soon');
   }
 
   /** Runs without a pause up to the mode change, so that nothing can be published in between. */
   #goLive(): void {
-    const { source, sessionId, sink, filter, onToConfirm } = this.#options;
+    const { source, sessionId, sink, filter } = this.#options;
     if (!this.#announcedCaughtUp) this.#sendOpenPermissions();
     if (filter().wants('streamData')) {
       for (const block of source.openBlocks(sessionId)) sink.send(new Frame(() => soFarFrame(sessionId, block)));
@@ -237,7 +236,6 @@ export class SessionStream {
       this.#announcedCaughtUp = true;
       const data = { sessionId, seq: this.#sent };
       sink.send(new Frame(() => answerFrame({ type: 'caughtUp', requestId: null, data })));
-      onToConfirm('soon');
     }
     this.#mode = 'live';
   }

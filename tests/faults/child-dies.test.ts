@@ -66,7 +66,7 @@ describe.each([
     const { mark, prompt } = marked({ text: 'By another.' });
     process.kill(moment.pid, 'SIGSTOP');
     const sent = await moment.client.request('streamSend', { sessionId: moment.sessionId, prompt }, mark);
-    const _client = await killChild(moment, daemonToo);
+    await killChild(moment, daemonToo);
     const end = await ranOnce(sent.data.sessionId, { mark, promptId: sent.data.promptId });
     expect(end.data).toMatchObject({ subtype: 'success', finalResult: 'By another.' });
   });
