@@ -56,7 +56,7 @@ export const fanOut: Bench = {
     const share = quick ? 0.1 : 1;
     for (const clients of CLIENTS) {
       const rounds: Round[] = [];
-      for (let round = 0; round < (quick ? 1 : 5); round += 1) rounds.push(await runRound(clients, share));
+      for (let round = 0; round < (quick ? 1 : 3); round += 1) rounds.push(await runRound(clients, share));
       rows.push(...SUBJECTS.map((subject) => rowOf({ clients, subject, rounds })));
     }
     return rows;

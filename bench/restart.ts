@@ -3,7 +3,6 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { ownerOf } from './resume.js';
 import type { Bench } from './support/bench.js';
 import { openBenchSocket } from './support/bench-socket.js';
 import { now, sleep } from './support/clock.js';
@@ -13,7 +12,7 @@ import { openHeldSession } from './support/held-session.js';
 import { promptOf } from './support/load.js';
 import { type Stage, setStage } from './support/stage.js';
 import type { Row } from './support/table.js';
-import { newSessionId, writeJournal } from './support/written-journal.js';
+import { newSessionId, ownerOf, writeJournal } from './support/written-journal.js';
 
 const MOST_MS = 500;
 /** Within what retention keeps of each session. */

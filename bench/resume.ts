@@ -2,10 +2,8 @@
  * A device comes back after it has missed events: from its request for the upgrade to the arrival of `caughtUp`, which is
  * a little more than the server's part. Beside it, the same rows read from the same file and nothing done with them.
  */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openDatabase, type SqliteDatabase } from '../services/journal/sqlite-database.js';
-import type { UserId } from '../services/ports/records.js';
 import { TOKEN } from '../tests/support/daemon.js';
 import type { Bench } from './support/bench.js';
 import { now } from './support/clock.js';
@@ -16,7 +14,7 @@ import { FAKE_CLI } from './support/fake-cli-path.js';
 import { processorSeconds } from './support/process-figures.js';
 import { type Stage, setStage } from './support/stage.js';
 import type { Row } from './support/table.js';
-import { newSessionId, writeJournal } from './support/written-journal.js';
+import { newSessionId, ownerOf, writeJournal } from './support/written-journal.js';
 
 const CASES = [
   { missed: 1000, mostMs: 25, rounds: 300 },
@@ -67,13 +65,6 @@ async function prepare({ daemon }: Stage): Promise<string> {
 }
 
 const deviceOf = (missed: number) => `missed-${missed}`;
-
-export function ownerOf(home: string): UserId {
-  const registry = JSON.parse(readFileSync(join(home, 'registry.json'), 'utf8')) as { users: { userId: UserId }[] };
-  const [owner] = registry.users;
-  if (!owner) throw new Error('the daemon made no owner');
-  return owner.userId;
-}
 
 interface Measured {
   stage: Stage;

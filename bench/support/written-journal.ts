@@ -1,6 +1,6 @@
 /** A journal that is there before the daemon starts, written by the daemon's own code. */
 import { randomUUID } from 'node:crypto';
-import { statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DeviceId, SessionId } from '../../protocol/scalars.js';
 import { beginEpoch, readBootId } from '../../services/journal/epoch.js';
@@ -10,6 +10,14 @@ import { createSqliteJournal } from '../../services/journal/sqlite-journal.js';
 import type { DeviceRef, EventRecord, SessionRecord, UserId } from '../../services/ports/records.js';
 
 export const newSessionId = (): SessionId => randomUUID() as SessionId;
+
+/** The one person of a home that a daemon has run on. */
+export function ownerOf(home: string): UserId {
+  const registry = JSON.parse(readFileSync(join(home, 'registry.json'), 'utf8')) as { users: { userId: UserId }[] };
+  const [owner] = registry.users;
+  if (!owner) throw new Error('the daemon made no owner');
+  return owner.userId;
+}
 
 /** Of a session that is closed, in a folder that is there. */
 export function recordOf({ sessionId, owner, directory }: { sessionId: SessionId; owner: UserId; directory: string }) {
