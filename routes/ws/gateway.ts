@@ -11,7 +11,7 @@ import { queryOf, upgradeCredential } from '../access/read-credential.js';
 import { errorBody, readRequestId } from '../http/http-errors.js';
 import type { RouteServices } from '../route-services.js';
 import { Heartbeats } from './heartbeats.js';
-import { serveConnection } from './socket-connection.js';
+import { SocketConnection } from './socket-connection.js';
 import { TickWriter } from './tick-writer.js';
 
 const SUBPROTOCOL = 'companion.v1';
@@ -46,7 +46,7 @@ export function createGateway(services: RouteServices, { local }: { local: boole
         server.handleUpgrade(request, stream, head, (webSocket) => {
           if (principal.credential === 'token') byToken.add(webSocket);
           const device = { userId: principal.userId, deviceId };
-          serveConnection({ ...shared, webSocket, socket: stream as Socket, principal, device });
+          new SocketConnection({ ...shared, webSocket, socket: stream as Socket, principal, device });
         });
       } catch (error) {
         refuse({ stream, requestId: readRequestId(request), thrown: error });

@@ -20,16 +20,6 @@ const TICK_MS = 500;
 /** Pings leave early enough for silence to be noticed within `HEARTBEAT_MS` and `PONG_TIMEOUT_MS`, ticks included. */
 const PING_EVERY_MS = HEARTBEAT_MS - 2 * TICK_MS;
 
-interface Beat {
-  pulse: Pulse;
-  nextPing: number;
-  /** Until when a ping is to be answered. */
-  deadline: number | undefined;
-  received: number;
-  progress: string;
-  progressAt: number;
-}
-
 /**
  * Pings connections and says which of them are gone. Time is counted in ticks of our own event loop: while that is
  * busy with something else nobody can be heard, and nobody is blamed for it.
@@ -41,17 +31,11 @@ export class Heartbeats {
   #now = 0;
 
   /** The first pings of connections that came together are spread out. */
-  watch(pulse: Pulse): { ponged(): void; close(): void } {
-    const nextPing = this.#now + PING_EVERY_MS * (1 - Math.random() / 2);
-    const beat: Beat = { pulse, nextPing, deadline: undefined, received: 0, progress: '', progressAt: this.#now };
+  watch(pulse: Pulse): Beat {
+    const beat = new Beat(pulse, this.#now, (done) => this.#forget(done));
     this.#beats.add(beat);
     this.#start();
-    return {
-      ponged: () => {
-        beat.deadline = undefined;
-      },
-      close: () => this.#forget(beat),
-    };
+    return beat;
   }
 
   #start(): void {
@@ -72,38 +56,65 @@ export class Heartbeats {
     const at = performance.now();
     this.#now += Math.min(at - this.#tickedAt, 2 * TICK_MS);
     this.#tickedAt = at;
-    for (const beat of this.#beats) this.#look(beat);
+    for (const beat of this.#beats) beat.look(this.#now);
+  }
+}
+
+/** One connection's heartbeat. Times are those of `Heartbeats`. */
+export class Beat {
+  readonly #pulse: Pulse;
+  readonly #forget: (beat: Beat) => void;
+  #nextPing: number;
+  /** Until when a ping is to be answered; 0 while none is. */
+  #deadline = 0;
+  #received = 0;
+  #progress = '';
+  #progressAt: number;
+
+  constructor(pulse: Pulse, now: number, forget: (beat: Beat) => void) {
+    this.#pulse = pulse;
+    this.#forget = forget;
+    this.#nextPing = now + PING_EVERY_MS * (1 - Math.random() / 2);
+    this.#progressAt = now;
   }
 
-  #look(beat: Beat): void {
-    const { pulse } = beat;
-    if (pulse.unsent === 0) beat.progressAt = this.#now;
-    else if (pulse.progress !== beat.progress) this.#moved(beat);
-    else if (this.#now - beat.progressAt >= STALL_TIMEOUT_MS) {
-      pulse.onStalled();
+  ponged(): void {
+    this.#deadline = 0;
+  }
+
+  close(): void {
+    this.#forget(this);
+  }
+
+  look(now: number): void {
+    const { unsent } = this.#pulse;
+    if (unsent === 0) this.#progressAt = now;
+    else if (this.#pulse.progress !== this.#progress) this.#moved(now);
+    else if (now - this.#progressAt >= STALL_TIMEOUT_MS) {
+      this.#pulse.onStalled();
       return;
     }
-    if (beat.deadline === undefined) this.#pingWhenDue(beat);
-    else if (pulse.received !== beat.received) this.#wait(beat);
-    else if (this.#now >= beat.deadline && pulse.unsent === 0) pulse.onSilent();
+    if (this.#deadline === 0) this.#pingWhenDue(now);
+    else if (this.#pulse.received !== this.#received) this.#wait(now);
+    else if (now >= this.#deadline && unsent === 0) this.#pulse.onSilent();
   }
 
   /** What is on its way stands before the ping: as long as that moves, the answer may take its time. */
-  #moved(beat: Beat): void {
-    beat.progress = beat.pulse.progress;
-    beat.progressAt = this.#now;
-    if (beat.deadline !== undefined) this.#wait(beat);
+  #moved(now: number): void {
+    this.#progress = this.#pulse.progress;
+    this.#progressAt = now;
+    if (this.#deadline !== 0) this.#wait(now);
   }
 
-  #wait(beat: Beat): void {
-    beat.received = beat.pulse.received;
-    beat.deadline = this.#now + PONG_TIMEOUT_MS;
+  #wait(now: number): void {
+    this.#received = this.#pulse.received;
+    this.#deadline = now + PONG_TIMEOUT_MS;
   }
 
-  #pingWhenDue(beat: Beat): void {
-    if (this.#now < beat.nextPing) return;
-    beat.nextPing = this.#now + PING_EVERY_MS;
-    this.#wait(beat);
-    beat.pulse.ping();
+  #pingWhenDue(now: number): void {
+    if (now < this.#nextPing) return;
+    this.#nextPing = now + PING_EVERY_MS;
+    this.#wait(now);
+    this.#pulse.ping();
   }
 }

@@ -10,7 +10,7 @@ import type { Principal } from '../../services/identity/identity.js';
 import type { DeviceRef } from '../../services/ports/records.js';
 import type { RouteServices } from '../route-services.js';
 import { handleFrame, ORDERED } from './frame-handlers.js';
-import type { Heartbeats } from './heartbeats.js';
+import type { Beat, Heartbeats, Pulse } from './heartbeats.js';
 import { answer, answerError, type ConnectionContext } from './request-context.js';
 import { SocketSink } from './socket-sink.js';
 import type { TickWriter } from './tick-writer.js';
@@ -31,77 +31,102 @@ const CAPABILITIES = ['replay', 'steer', 'attachments', 'permissions', 'question
 /** A reader that has stalled may still take what it was sent, and the reason for the close, for this long. */
 const SLOW_CLOSE_MS = 5000;
 
-/** Serves one WebSocket until it closes. */
-export function serveConnection(options: SocketConnectionOptions): void {
-  const { services, webSocket, socket, principal, device, writer } = options;
-  const onTooSlow = () => {
-    sink.close(CLOSE.tooSlow, 'too slow a reader');
-    delivery.close();
-  };
-  const sink = new SocketSink({ webSocket, socket, writer, onTooSlow, onDrained: () => delivery.drained() });
-  const delivery = services.delivery.connect({
-    device,
-    sink,
-    onReplaced: () => sink.close(CLOSE.replaced, 'replaced by a newer connection of this device'),
-    onError: (error) => {
-      services.log.error('a connection failed', { deviceId: device.deviceId, error: String(error) });
-      sink.close(CLOSE.internal, 'internal error');
-    },
-  });
-  const context: ConnectionContext = {
-    services,
-    principal,
-    device,
-    delivery,
-    workingDirectory: undefined,
-    send: (frame) => sink.send(new Frame(() => frame)),
-  };
-  keepAlive(options, { sink, delivery, onTooSlow });
-  webSocket.on('close', (code) => {
-    delivery.close();
-    services.metrics.connectionClosed(code);
-  });
-  webSocket.on('error', () => {});
-  let turn = welcome(context).catch((error: unknown) => answerError({ connection: context, requestId: null }, error));
-  webSocket.on('message', (bytes: Buffer, isBinary) => {
-    turn = receive(context, isBinary ? '' : bytes.toString('utf8'), turn);
-  });
+/** One WebSocket, from its upgrade to its end. */
+export class SocketConnection implements ConnectionContext, Pulse {
+  readonly services: RouteServices;
+  readonly principal: Principal;
+  readonly device: DeviceRef;
+  readonly delivery: DeviceConnection;
+  workingDirectory: string | undefined;
+  readonly #webSocket: WebSocket;
+  readonly #socket: Socket;
+  readonly #sink: SocketSink;
+  readonly #beat: Beat;
+  /** Settles when the frames up to now that keep an order have been handled. */
+  #turn: Promise<void>;
+
+  constructor({ services, webSocket, socket, principal, device, writer, heartbeats }: SocketConnectionOptions) {
+    this.services = services;
+    this.principal = principal;
+    this.device = device;
+    this.#webSocket = webSocket;
+    this.#socket = socket;
+    this.#sink = new SocketSink({ webSocket, socket, writer, owner: this });
+    this.delivery = services.delivery.connect({ device, sink: this.#sink, owner: this });
+    this.#beat = heartbeats.watch(this);
+    webSocket.on('close', (code) => this.#onClose(code));
+    webSocket.on('error', ignore);
+    webSocket.on('pong', (id) => this.#onPong(id));
+    webSocket.on('message', (bytes: Buffer, isBinary) => this.#onMessage(isBinary ? '' : bytes.toString('utf8')));
+    this.#turn = welcome(this).catch((error: unknown) => answerError({ connection: this, requestId: null }, error));
+  }
+
+  send(frame: string): void {
+    this.#sink.send(new Frame(() => frame));
+  }
+
+  ping(): void {
+    this.delivery.ping();
+  }
+
+  get unsent(): number {
+    return this.#sink.unsent;
+  }
+
+  get progress(): string {
+    return this.#sink.progress;
+  }
+
+  get received(): number {
+    return this.#socket.bytesRead;
+  }
+
+  onDrained(): void {
+    this.delivery.drained();
+  }
+
+  onTooSlow(): void {
+    this.#sink.close(CLOSE.tooSlow, 'too slow a reader');
+    this.delivery.close();
+  }
+
+  onStalled(): void {
+    this.#beat.close();
+    this.onTooSlow();
+    setTimeout(() => this.#webSocket.terminate(), SLOW_CLOSE_MS).unref();
+  }
+
+  onSilent(): void {
+    this.#sink.close(CLOSE.noPong, 'no pong');
+    this.#webSocket.terminate();
+  }
+
+  onReplaced(): void {
+    this.#sink.close(CLOSE.replaced, 'replaced by a newer connection of this device');
+  }
+
+  onError(error: unknown): void {
+    this.services.log.error('a connection failed', { deviceId: this.device.deviceId, error: String(error) });
+    this.#sink.close(CLOSE.internal, 'internal error');
+  }
+
+  #onMessage(text: string): void {
+    this.#turn = receive(this, text, this.#turn);
+  }
+
+  #onPong(id: Buffer): void {
+    this.delivery.received(Number(id));
+    this.#beat.ponged();
+  }
+
+  #onClose(code: number): void {
+    this.#beat.close();
+    this.delivery.close();
+    this.services.metrics.connectionClosed(code);
+  }
 }
 
-interface Kept {
-  sink: SocketSink;
-  delivery: DeviceConnection;
-  onTooSlow: () => void;
-}
-
-function keepAlive({ webSocket, socket, heartbeats }: SocketConnectionOptions, { sink, delivery, onTooSlow }: Kept) {
-  const beat = heartbeats.watch({
-    ping: () => delivery.ping(),
-    get unsent() {
-      return sink.unsent;
-    },
-    get progress() {
-      return sink.progress;
-    },
-    get received() {
-      return socket.bytesRead;
-    },
-    onSilent: () => {
-      sink.close(CLOSE.noPong, 'no pong');
-      webSocket.terminate();
-    },
-    onStalled: () => {
-      beat.close();
-      onTooSlow();
-      setTimeout(() => webSocket.terminate(), SLOW_CLOSE_MS).unref();
-    },
-  });
-  webSocket.on('pong', (id: Buffer) => {
-    delivery.received(Number(id));
-    beat.ponged();
-  });
-  webSocket.on('close', () => beat.close());
-}
+const ignore = () => {};
 
 async function welcome(connection: ConnectionContext): Promise<void> {
   const { services, device, delivery } = connection;

@@ -5,15 +5,20 @@ import type { FrameSink } from '../../services/delivery/frame-sink.js';
 import { encodeTextFrame } from './encode-text-frame.js';
 import { type Collector, joinParts, type TickWriter } from './tick-writer.js';
 
+/** Who is told how the sink fares. */
+export interface SinkOwner {
+  /** All that was given has left, after there was much of it. */
+  onDrained(): void;
+  /** The reader has left so much unread that the connection is not worth its memory. */
+  onTooSlow(): void;
+}
+
 export interface SocketSinkOptions {
   webSocket: WebSocket;
   /** The stream below the WebSocket. */
   socket: Socket;
   writer: TickWriter;
-  /** All that was given has left, after there was much of it. */
-  onDrained: () => void;
-  /** The reader has left so much unread that the connection is not worth its memory. */
-  onTooSlow: () => void;
+  owner: SinkOwner;
 }
 
 const MAX_UNSENT_BYTES = 1024 * 1024;
@@ -39,7 +44,7 @@ export class SocketSink implements FrameSink, Collector {
 
   constructor(options: SocketSinkOptions) {
     this.#options = options;
-    options.socket.on('drain', options.onDrained);
+    options.socket.on('drain', () => options.owner.onDrained());
   }
 
   get unsent(): number {
@@ -58,14 +63,14 @@ export class SocketSink implements FrameSink, Collector {
   }
 
   send(frame: Frame): void {
-    const { webSocket, writer, onTooSlow } = this.#options;
+    const { webSocket, writer, owner } = this.#options;
     if (webSocket.readyState !== webSocket.OPEN) return;
     const bytes = frame.encoded(encodeTextFrame);
     if (this.unsent === 0) this.#largest = 0;
     this.#largest = Math.max(this.#largest, bytes.length);
     // The largest frame on its way does not count: nobody is cut off for what one frame weighs.
     if (this.unsent + bytes.length - this.#largest > MAX_UNSENT_BYTES) {
-      onTooSlow();
+      owner.onTooSlow();
       return;
     }
     this.#collected.push(bytes);
@@ -82,7 +87,7 @@ export class SocketSink implements FrameSink, Collector {
 
   flush(join: (parts: Uint8Array[]) => Uint8Array = joinParts): void {
     if (this.#collected.length === 0) return;
-    const { webSocket, socket } = this.#options;
+    const { webSocket, socket, owner } = this.#options;
     const parts = this.#collected;
     const bytes = this.#collectedBytes;
     this.#collected = [];
@@ -90,7 +95,7 @@ export class SocketSink implements FrameSink, Collector {
     if (webSocket.readyState !== webSocket.OPEN) return;
     this.#written += bytes;
     socket.write(join(parts));
-    if (bytes > LARGE_WRITE_BYTES && socket.writableLength === 0) setImmediate(this.#options.onDrained);
+    if (bytes > LARGE_WRITE_BYTES && socket.writableLength === 0) setImmediate(() => owner.onDrained());
   }
 
   /** Sends what was collected, then the close frame. */

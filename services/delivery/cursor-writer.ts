@@ -16,7 +16,7 @@ const RETRY_MS = 1000;
 /** Writes the moves of a device's cursors, those of one turn of the event loop together. */
 export class CursorWriter {
   readonly #options: CursorWriterOptions;
-  #moved = new Map<SessionId, StoredCursor>();
+  #moved: Map<SessionId, StoredCursor> | undefined;
   #scheduled = false;
   #retry: NodeJS.Timeout | undefined;
   #closed = false;
@@ -34,15 +34,20 @@ export class CursorWriter {
 
   /** Rejects when the journal takes no more; what was moved is kept then and tried again. */
   async flush(): Promise<void> {
-    if (this.#moved.size === 0) return;
     const moved = this.#moved;
-    this.#moved = new Map();
+    this.#moved = undefined;
+    if (!moved) return;
     try {
       await this.#options.cursors.writeCursors(this.#options.device, moved);
     } catch (error) {
       for (const [sessionId, cursor] of moved) this.#put(sessionId, cursor);
       throw error;
     }
+  }
+
+  /** The device has left the session: what is not written yet must not bring its cursor back. */
+  forget(sessionId: SessionId): void {
+    this.#moved?.delete(sessionId);
   }
 
   /** Writes what can be written; nothing is tried again. */
@@ -64,6 +69,7 @@ export class CursorWriter {
   }
 
   #put(sessionId: SessionId, cursor: StoredCursor): void {
+    this.#moved ??= new Map();
     const known = this.#moved.get(sessionId)?.seq ?? 0;
     this.#moved.set(sessionId, { ...cursor, seq: Math.max(known, cursor.seq) });
   }

@@ -1,11 +1,8 @@
 import type { QueuedSession } from '../../protocol/rest.js';
 import type { SessionId } from '../../protocol/scalars.js';
-import type { ResumeReason } from '../../protocol/server-frames.js';
-import type { CursorStore, Journal } from '../ports/journal.js';
-import type { Log } from '../ports/log.js';
 import type { Publication, PublishedSession, Publisher } from '../ports/publication.js';
 import type { DeviceRef, UserId } from '../ports/records.js';
-import type { SessionSource } from '../ports/session-source.js';
+import type { DeliveryParts } from './delivery-parts.js';
 import { DeviceConnection } from './device-connection.js';
 import { readDeviceQueue } from './device-queue.js';
 import { Frame } from './frame.js';
@@ -14,34 +11,29 @@ import type { FrameSink } from './frame-sink.js';
 import { positionedFrame } from './frames.js';
 import { StreamIndex } from './stream-index.js';
 
-export interface DeliveryOptions {
-  journal: Journal;
-  cursors: CursorStore;
-  source: SessionSource;
-  /** A device got a snapshot because events were missing. */
-  onReset: (reason: ResumeReason) => void;
-  log: Log;
-}
+export type DeliveryOptions = Omit<DeliveryParts, 'frames' | 'index'>;
 
 export interface ConnectOptions {
   device: DeviceRef;
   sink: FrameSink;
+  owner: ConnectionOwner;
+}
+
+/** Who holds the connection. */
+export interface ConnectionOwner {
   /** A newer connection of the same device has taken its place. */
-  onReplaced: () => void;
+  onReplaced(): void;
   /** Reading from the journal failed: the connection cannot go on. */
-  onError: (error: unknown) => void;
+  onError(error: unknown): void;
 }
 
 /** Brings what sessions publish to the connections of devices. */
 export class Delivery implements Publisher {
-  readonly #options: DeliveryOptions;
-  readonly #connections = new Map<string, { connection: DeviceConnection; onReplaced: () => void }>();
-  readonly #frames: FrameCache;
-  readonly #index = new StreamIndex();
+  readonly #parts: DeliveryParts;
+  readonly #connections = new Map<string, { connection: DeviceConnection; owner: ConnectionOwner }>();
 
   constructor(options: DeliveryOptions) {
-    this.#options = options;
-    this.#frames = new FrameCache(options.journal.epoch);
+    this.#parts = { ...options, frames: new FrameCache(options.journal.epoch), index: new StreamIndex() };
   }
 
   get connectionCount(): number {
@@ -56,38 +48,29 @@ export class Delivery implements Publisher {
   }
 
   /** A device is here. An older connection of it is told to go. */
-  connect({ device, sink, onReplaced, onError }: ConnectOptions): DeviceConnection {
-    const { log } = this.#options;
+  connect({ device, sink, owner }: ConnectOptions): DeviceConnection {
     const key = keyOf(device);
     const older = this.#connections.get(key);
-    const connection = new DeviceConnection({
-      ...this.#options,
-      frames: this.#frames,
-      index: this.#index,
-      device,
-      sink,
-      onError,
-      onWriteError: (error) =>
-        log.warn('a position could not be written', { deviceId: device.deviceId, error: String(error) }),
-      onClose: () => {
-        if (this.#connections.get(key)?.connection === connection) this.#connections.delete(key);
-      },
-    });
-    this.#connections.set(key, { connection, onReplaced });
+    const onClose = () => {
+      if (this.#connections.get(key)?.connection === connection) this.#connections.delete(key);
+    };
+    const onError = (error: unknown) => owner.onError(error);
+    const connection = new DeviceConnection({ parts: this.#parts, device, sink, onError, onClose });
+    this.#connections.set(key, { connection, owner });
     older?.connection.close();
-    older?.onReplaced();
+    older?.owner.onReplaced();
     return connection;
   }
 
   /** What lies ready for a device; undefined for one that never subscribed. */
   queueOf(device: DeviceRef): Promise<QueuedSession[] | undefined> {
-    return readDeviceQueue(this.#options, device);
+    return readDeviceQueue(this.#parts, device);
   }
 
   publish({ sessionId }: PublishedSession, items: readonly Publication[]): void {
     if (items.length === 0) return;
     const shared = items.map((item) => ({ item, frame: this.#frameOf(sessionId, item) }));
-    for (const stream of this.#index.of(sessionId)) stream.offer(shared);
+    for (const stream of this.#parts.index.of(sessionId)) stream.offer(shared);
   }
 
   opened({ sessionId, owner }: PublishedSession): void {
@@ -99,7 +82,7 @@ export class Delivery implements Publisher {
   }
 
   #frameOf(sessionId: SessionId, item: Publication): Frame {
-    if (item.kind === 'event') return this.#frames.get(sessionId, item.event, 'live');
+    if (item.kind === 'event') return this.#parts.frames.get(sessionId, item.event, 'live');
     return new Frame(() => positionedFrame(item.frame));
   }
 

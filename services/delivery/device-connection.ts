@@ -1,32 +1,23 @@
 import type { Cursor } from '../../protocol/client-frames.js';
 import { CompanionError, invalid } from '../../protocol/error-codes.js';
 import type { SessionId } from '../../protocol/scalars.js';
-import type { ResumedSession, ResumeReason } from '../../protocol/server-frames.js';
-import type { CursorStore, Journal, StoredSubscription } from '../ports/journal.js';
+import type { ResumedSession } from '../../protocol/server-frames.js';
 import type { DeviceRef } from '../ports/records.js';
-import type { SessionSource } from '../ports/session-source.js';
 import { CursorWriter } from './cursor-writer.js';
-import { createEventFilter, type EventFilter } from './event-filter.js';
-import type { FrameCache } from './frame-cache.js';
+import type { DeliveryParts } from './delivery-parts.js';
+import { DeviceSubscription } from './device-subscription.js';
+import type { EventFilter } from './event-filter.js';
 import type { FrameSink } from './frame-sink.js';
-import { Receipts } from './receipts.js';
+import { type ReceiptOwner, Receipts } from './receipts.js';
 import { resetReason } from './resume-verdict.js';
-import { SessionStream } from './session-stream.js';
-import type { StreamIndex } from './stream-index.js';
+import { SessionStream, type StreamOwner } from './session-stream.js';
 
 export interface DeviceConnectionOptions {
+  parts: DeliveryParts;
   device: DeviceRef;
-  journal: Journal;
-  cursors: CursorStore;
-  source: SessionSource;
-  frames: FrameCache;
-  index: StreamIndex;
   sink: FrameSink;
-  onReset: (reason: ResumeReason) => void;
   /** Reading failed: the connection cannot go on. */
   onError: (error: unknown) => void;
-  /** A position could not be written. */
-  onWriteError: (error: unknown) => void;
   onClose: () => void;
 }
 
@@ -46,47 +37,64 @@ interface Subscribed {
   given: Cursor | undefined;
 }
 
-/** After a full disk, when to try again. */
-const RETRY_MS = 1000;
-
-const NOTHING: StoredSubscription = { events: [], all: false, acknowledges: false };
-
 /** One connection of one device: its subscription, its streams and how far it has come in each. */
-export class DeviceConnection {
+export class DeviceConnection implements StreamOwner, ReceiptOwner {
   readonly device: DeviceRef;
-  readonly #options: DeviceConnectionOptions;
-  readonly #streams = new Map<SessionId, SessionStream>();
+  readonly streams = new Map<SessionId, SessionStream>();
+  readonly sink: FrameSink;
+  readonly onError: (error: unknown) => void;
+  readonly #parts: DeliveryParts;
+  readonly #onClose: () => void;
   readonly #writer: CursorWriter;
   readonly #receipts: Receipts;
-  #subscription = NOTHING;
-  #filter: EventFilter = createEventFilter([]);
+  readonly #subscription: DeviceSubscription;
   #planned: Plan[] = [];
   #closed = false;
 
-  constructor(options: DeviceConnectionOptions) {
-    this.#options = options;
-    this.device = options.device;
-    this.#writer = new CursorWriter({ ...options, onError: options.onWriteError, epoch: options.journal.epoch });
-    this.#receipts = new Receipts({
-      ask: (id) => options.sink.confirm(id),
-      streams: this.#streams,
-      acknowledges: () => this.#subscription.acknowledges,
-      onReceived: (sessionId, seq) => this.#writer.move(sessionId, seq),
-    });
+  constructor({ parts, device, sink, onError, onClose }: DeviceConnectionOptions) {
+    this.device = device;
+    this.sink = sink;
+    this.onError = onError;
+    this.#parts = parts;
+    this.#onClose = onClose;
+    const { cursors, log, journal } = parts;
+    const onWriteError = (error: unknown) =>
+      log.warn('a position could not be written', { deviceId: device.deviceId, error: String(error) });
+    this.#subscription = new DeviceSubscription({ device, cursors, onWriteError });
+    this.#writer = new CursorWriter({ device, cursors, onError: onWriteError, epoch: journal.epoch });
+    this.#receipts = new Receipts(this);
+  }
+
+  get filter(): EventFilter {
+    return this.#subscription.filter;
+  }
+
+  get acknowledges(): boolean {
+    return this.#subscription.acknowledges;
   }
 
   get unsent(): number {
-    return this.#options.sink.unsent;
+    return this.sink.unsent;
+  }
+
+  confirm(id: number): void {
+    this.sink.confirm(id);
+  }
+
+  onReceived(sessionId: SessionId, seq: number): void {
+    this.#writer.move(sessionId, seq);
+  }
+
+  onResetSent(): void {
+    this.#receipts.askSoon();
   }
 
   /** What the device was subscribed to before; `start` then streams it. */
   async resume(): Promise<ResumedSession[]> {
-    const { cursors, source } = this.#options;
-    const stored = await cursors.readSubscription(this.device);
-    if (!stored) return [];
-    this.#setSubscription(stored);
+    const { cursors, source } = this.#parts;
+    if (!(await this.#subscription.load())) return [];
     const known = await cursors.readCursors(this.device);
-    const wanted = new Set([...known.keys(), ...(stored.all ? source.owned(this.device.userId) : [])]);
+    const wanted = new Set([...known.keys(), ...(this.#subscription.all ? source.owned(this.device.userId) : [])]);
     const plans = await Promise.all([...wanted].map((id) => this.#plan(id, known.get(id) ?? this.#beginning())));
     this.#planned = plans.filter((plan) => plan !== undefined);
     return this.#planned.map(shown);
@@ -99,15 +107,15 @@ export class DeviceConnection {
 
   /** Changes the subscription. Sessions that stream already go on, unless a cursor is given for them. */
   async subscribe({ events, sessionIds, cursors = {} }: SubscribeRequest) {
-    const { source } = this.#options;
+    const { source } = this.#parts;
     const owned = source.owned(this.device.userId);
     for (const sessionId of sessionIds ?? []) this.#requireOwned(sessionId);
     for (const sessionId of Object.keys(cursors)) this.#requireOwned(sessionId as SessionId, 'cursors');
     const wanted = [...new Set([...(sessionIds ?? owned), ...(Object.keys(cursors) as SessionId[])])];
-    const known = await this.#options.cursors.readCursors(this.device);
+    const known = await this.#parts.cursors.readCursors(this.device);
     const begun = await this.#beginCursors(wanted.filter((id) => !known.has(id)));
     const all = this.#subscription.all || sessionIds === undefined;
-    await this.#store({ ...this.#subscription, events, all });
+    await this.#subscription.change({ events, all });
     const plans = await Promise.all(
       wanted.map((id) => this.#planSubscribed({ id, known: known.get(id), begun: begun.get(id), given: cursors[id] })),
     );
@@ -116,10 +124,10 @@ export class DeviceConnection {
 
   /** A session that this device has just used: it is streamed from here, or this seq, on, if it was not, and that is recorded at once. */
   join(sessionId: SessionId, seq?: number): void {
-    if (this.#streams.has(sessionId) || this.#closed) return;
-    const head = this.#options.source.head(this.device.userId, sessionId) ?? 0;
+    if (this.streams.has(sessionId) || this.#closed) return;
+    const head = this.#parts.source.head(this.device.userId, sessionId) ?? 0;
     const from = Math.min(seq ?? head, head);
-    if (this.#subscription.events.length === 0) this.#storeWhenRoom({ ...this.#subscription, events: ['*'] });
+    if (!this.#subscription.hasFilter) this.#subscription.changeWhenRoom({ events: ['*'] });
     this.#writer.move(sessionId, from);
     this.#writer.flushOrRetry();
     this.#begin({ sessionId, resume: 'replay', from, head });
@@ -128,17 +136,18 @@ export class DeviceConnection {
   async unsubscribe(sessionIds: SessionId[]): Promise<void> {
     for (const sessionId of sessionIds) this.#requireOwned(sessionId);
     // In this order: one of all sessions without a cursor would be sent from its beginning.
-    if (this.#subscription.all) await this.#store({ ...this.#subscription, all: false });
-    await this.#options.cursors.removeCursors(this.device, sessionIds);
+    if (this.#subscription.all) await this.#subscription.change({ all: false });
+    for (const sessionId of sessionIds) this.#writer.forget(sessionId);
+    await this.#parts.cursors.removeCursors(this.device, sessionIds);
     for (const sessionId of sessionIds) this.forget(sessionId);
   }
 
   /** The device has everything up to this seq, for good. */
   ack(sessionId: SessionId, seq: number): void {
     const head = this.#requireOwned(sessionId);
-    if (!this.#streams.has(sessionId)) throw invalid('sessionId', 'must be a session that this device subscribes to');
+    if (!this.streams.has(sessionId)) throw invalid('sessionId', 'must be a session that this device subscribes to');
     if (seq > head) throw invalid('seq', `must be at most ${head}, the last event of the session`);
-    if (!this.#subscription.acknowledges) this.#storeWhenRoom({ ...this.#subscription, acknowledges: true });
+    if (!this.#subscription.acknowledges) this.#subscription.changeWhenRoom({ acknowledges: true });
     this.#writer.move(sessionId, seq);
   }
 
@@ -153,54 +162,55 @@ export class DeviceConnection {
   }
 
   drained(): void {
-    for (const stream of this.#streams.values()) stream.drained();
+    for (const stream of this.streams.values()) stream.drained();
   }
 
   /** A new session of this person. */
   opened(sessionId: SessionId): void {
-    if (!this.#subscription.all || this.#streams.has(sessionId)) return;
+    if (!this.#subscription.all || this.streams.has(sessionId)) return;
     this.#writer.move(sessionId, 0);
     this.#begin({ sessionId, resume: 'replay', from: 0, head: 0 });
   }
 
   forget(sessionId: SessionId): void {
-    const stream = this.#streams.get(sessionId);
+    const stream = this.streams.get(sessionId);
     if (!stream) return;
     stream.close();
-    this.#streams.delete(sessionId);
-    this.#options.index.remove(sessionId, stream);
+    this.streams.delete(sessionId);
+    this.#parts.index.remove(sessionId, stream);
   }
 
   close(): void {
     this.#closed = true;
-    for (const sessionId of this.#streams.keys()) this.forget(sessionId);
+    for (const sessionId of this.streams.keys()) this.forget(sessionId);
     this.#receipts.close();
     this.#writer.close();
-    this.#options.onClose();
+    this.#subscription.close();
+    this.#onClose();
   }
 
   #requireOwned(sessionId: SessionId, field = 'sessionId'): number {
-    const head = this.#options.source.head(this.device.userId, sessionId);
+    const head = this.#parts.source.head(this.device.userId, sessionId);
     if (head !== undefined) return head;
     throw new CompanionError('SESSION_NOT_FOUND', 'There is no such session.', { field });
   }
 
   #beginning(): Cursor {
-    return { epoch: this.#options.journal.epoch, seq: 0 };
+    return { epoch: this.#parts.journal.epoch, seq: 0 };
   }
 
   /** A session that the device has not followed before begins at its head. It is on record before the subscription is. */
   async #beginCursors(sessionIds: SessionId[]): Promise<Map<SessionId, number>> {
-    const begun = new Map(sessionIds.map((id) => [id, this.#options.source.head(this.device.userId, id) ?? 0]));
+    const begun = new Map(sessionIds.map((id) => [id, this.#parts.source.head(this.device.userId, id) ?? 0]));
     for (const [sessionId, head] of begun) this.#writer.move(sessionId, head);
     await this.#writer.flush();
     return begun;
   }
 
   async #planSubscribed({ id, known, begun = 0, given }: Subscribed) {
-    const head = this.#options.source.head(this.device.userId, id) ?? 0;
+    const head = this.#parts.source.head(this.device.userId, id) ?? 0;
     if (given) return this.#plan(id, given);
-    const running = this.#streams.get(id);
+    const running = this.streams.get(id);
     if (running) return { sessionId: id, resume: 'live' as const, from: running.sent, head };
     if (known) return this.#plan(id, known);
     return { sessionId: id, resume: 'replay' as const, from: begun, head };
@@ -208,7 +218,7 @@ export class DeviceConnection {
 
   #beginAll(plans: (Plan | undefined)[]): void {
     for (const plan of plans) {
-      if (!plan || (plan.resume === 'live' && this.#streams.has(plan.sessionId))) continue;
+      if (!plan || (plan.resume === 'live' && this.streams.has(plan.sessionId))) continue;
       this.forget(plan.sessionId);
       this.#begin(plan);
     }
@@ -216,7 +226,7 @@ export class DeviceConnection {
 
   /** Whether all after the cursor is there; undefined for a session that is not. */
   async #plan(sessionId: SessionId, cursor: Cursor): Promise<Plan | undefined> {
-    const { source, journal } = this.#options;
+    const { source, journal } = this.#parts;
     const head = source.head(this.device.userId, sessionId);
     if (head === undefined) return undefined;
     const first = await journal.firstSeq(sessionId);
@@ -227,47 +237,12 @@ export class DeviceConnection {
 
   #begin({ sessionId, from, head, reason }: Plan): void {
     if (this.#closed) return;
-    const { journal, source, frames, sink, onReset, onError } = this.#options;
-    const stream = new SessionStream({
-      sessionId,
-      journal,
-      source,
-      frames,
-      sink,
-      filter: () => this.#filter,
-      from,
-      head,
-      published: source.head(this.device.userId, sessionId) ?? head,
-      onReset,
-      onError,
-      onResetSent: () => this.#receipts.askSoon(),
-      ...(reason && { reset: reason }),
-    });
-    this.#streams.set(sessionId, stream);
-    this.#options.index.add(sessionId, stream);
+    const published = this.#parts.source.head(this.device.userId, sessionId) ?? head;
+    const place = { sessionId, from, head, published, ...(reason && { reset: reason }) };
+    const stream = new SessionStream({ parts: this.#parts, owner: this, ...place });
+    this.streams.set(sessionId, stream);
+    this.#parts.index.add(sessionId, stream);
     stream.start();
-  }
-
-  /** What cannot be written has not happened. */
-  async #store(subscription: StoredSubscription): Promise<void> {
-    await this.#options.cursors.writeSubscription(this.device, subscription);
-    this.#setSubscription(subscription);
-  }
-
-  /** Holds at once for this connection, and is no reason to close it while the disk is full. */
-  #storeWhenRoom(subscription: StoredSubscription): void {
-    this.#setSubscription(subscription);
-    this.#options.cursors.writeSubscription(this.device, subscription).catch((error: unknown) => {
-      this.#options.onWriteError(error);
-      setTimeout(() => {
-        if (!this.#closed && this.#subscription === subscription) this.#storeWhenRoom(subscription);
-      }, RETRY_MS).unref();
-    });
-  }
-
-  #setSubscription(subscription: StoredSubscription): void {
-    this.#subscription = subscription;
-    this.#filter = createEventFilter(subscription.events);
   }
 }
 

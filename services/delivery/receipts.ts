@@ -2,43 +2,48 @@ import type { SessionId } from '../../protocol/scalars.js';
 
 /** How far one session has gone out on a connection. */
 interface Progress {
+  /** seq of the last event that went out. */
   readonly sent: number;
+  /** Where the last `reset` that went out has put the device; 0 without one. */
   readonly resetTo: number;
 }
 
-export interface ReceiptsOptions {
+/** A connection as its receipts see it. */
+export interface ReceiptOwner {
+  readonly streams: ReadonlyMap<SessionId, Progress>;
+  /** The device says itself what it has: then only a `reset` counts as received by delivery. */
+  readonly acknowledges: boolean;
   /** Asks the other side to confirm that it has what was sent before; `confirmed` is called with the same id then. */
-  ask: (id: number) => void;
-  streams: ReadonlyMap<SessionId, Progress>;
-  /** Whether the device says itself what it has: then only a `reset` counts as received by delivery. */
-  acknowledges: () => boolean;
-  onReceived: (sessionId: SessionId, seq: number) => void;
+  confirm(id: number): void;
+  onReceived(sessionId: SessionId, seq: number): void;
 }
 
 interface Pending {
   id: number;
-  sent: [SessionId, number][];
+  sessionId: SessionId;
+  seq: number;
 }
 
 /** Learns by pings and their pongs what has reached a device. */
 export class Receipts {
-  readonly #options: ReceiptsOptions;
+  readonly #owner: ReceiptOwner;
   #pending: Pending[] = [];
   #lastId = 0;
   #immediate: NodeJS.Immediate | undefined;
+  /** What was asked for last, for each session. */
+  #asked: Map<SessionId, number> | undefined;
 
-  constructor(options: ReceiptsOptions) {
-    this.#options = options;
+  constructor(owner: ReceiptOwner) {
+    this.#owner = owner;
   }
 
   /** Notes what has been sent up to now and asks for its receipt. */
   ask(): void {
-    const { streams, acknowledges, ask } = this.#options;
-    const known = acknowledges();
-    const sent = [...streams].map(([id, { sent, resetTo }]) => [id, known ? resetTo : sent] as [SessionId, number]);
     this.#lastId += 1;
-    this.#pending.push({ id: this.#lastId, sent: sent.filter(([, seq]) => seq > 0) });
-    ask(this.#lastId);
+    for (const [sessionId, { sent, resetTo }] of this.#owner.streams) {
+      this.#note(sessionId, this.#owner.acknowledges ? resetTo : sent);
+    }
+    this.#owner.confirm(this.#lastId);
   }
 
   /** Something went out whose receipt should be known soon: asks at the end of this tick. */
@@ -51,14 +56,22 @@ export class Receipts {
 
   /** All that was sent before this id was asked has arrived. */
   confirmed(id: number): void {
-    const arrived = this.#pending.findLast((pending) => pending.id <= id);
+    if (this.#pending.length === 0) return;
+    const arrived = this.#pending.filter((pending) => pending.id <= id);
     this.#pending = this.#pending.filter((pending) => pending.id > id);
-    for (const [sessionId, seq] of arrived?.sent ?? []) {
-      if (this.#options.streams.has(sessionId)) this.#options.onReceived(sessionId, seq);
+    for (const { sessionId, seq } of arrived) {
+      if (this.#owner.streams.has(sessionId)) this.#owner.onReceived(sessionId, seq);
     }
   }
 
   close(): void {
     clearImmediate(this.#immediate);
+  }
+
+  #note(sessionId: SessionId, seq: number): void {
+    if (seq <= (this.#asked?.get(sessionId) ?? 0)) return;
+    this.#asked ??= new Map();
+    this.#asked.set(sessionId, seq);
+    this.#pending.push({ id: this.#lastId, sessionId, seq });
   }
 }

@@ -1,14 +1,12 @@
 import type { EventData } from '../../protocol/events.js';
 import type { SessionId } from '../../protocol/scalars.js';
 import type { PositionedData, ResumeReason } from '../../protocol/server-frames.js';
-import type { Journal } from '../ports/journal.js';
 import type { Publication } from '../ports/publication.js';
 import type { EventRecord } from '../ports/records.js';
-import type { SessionSource } from '../ports/session-source.js';
+import type { DeliveryParts } from './delivery-parts.js';
 import { DeltaCoalescer } from './delta-coalescer.js';
 import type { EventFilter } from './event-filter.js';
 import { Frame } from './frame.js';
-import type { FrameCache } from './frame-cache.js';
 import type { FrameSink } from './frame-sink.js';
 import { answerFrame, copyFrame, positionedFrame, soFarFrame } from './frames.js';
 
@@ -18,13 +16,20 @@ export interface SharedFrame {
   frame: Frame;
 }
 
+/** The connection as its streams see it. */
+export interface StreamOwner {
+  readonly sink: FrameSink;
+  readonly filter: EventFilter;
+  /** A `reset` is on its way: whether it arrives has to be known. */
+  onResetSent(): void;
+  /** Reading failed: the connection cannot go on. */
+  onError(error: unknown): void;
+}
+
 export interface SessionStreamOptions {
+  parts: DeliveryParts;
+  owner: StreamOwner;
   sessionId: SessionId;
-  journal: Pick<Journal, 'readEvents' | 'epoch'>;
-  source: SessionSource;
-  frames: FrameCache;
-  sink: FrameSink;
-  filter: () => EventFilter;
   /** seq of the last event that the device has. */
   from: number;
   /** seq of the last event when the client was told what it missed: up to it, events count as missed. */
@@ -33,10 +38,6 @@ export interface SessionStreamOptions {
   published: number;
   /** Not everything missed is there: a snapshot takes its place. */
   reset?: ResumeReason;
-  onReset: (reason: ResumeReason) => void;
-  /** A `reset` is on its way: whether it arrives has to be known. */
-  onResetSent: () => void;
-  onError: (error: unknown) => void;
 }
 
 /** More unsent bytes than this, and the connection gets nothing more until they are gone. */
@@ -51,8 +52,11 @@ const PAGE_BYTES = 256 * 1024;
  * queued for it in memory.
  */
 export class SessionStream {
-  readonly #options: SessionStreamOptions;
-  readonly #deltas = new DeltaCoalescer((pieces) => this.#sendPieces(pieces));
+  readonly #parts: DeliveryParts;
+  readonly #owner: StreamOwner;
+  readonly #sessionId: SessionId;
+  /** There from the first time that the reader lags. */
+  #deltas: DeltaCoalescer | undefined;
   #mode: 'catchingUp' | 'live' | 'paused' | 'closed' = 'catchingUp';
   #sent: number;
   #head: number;
@@ -62,14 +66,16 @@ export class SessionStream {
   #announcedCaughtUp = false;
   #pumping = false;
   /** Permission requests that were among the missed events. */
-  readonly #asked = new Set<string>();
+  #asked: Set<string> | undefined;
 
-  constructor(options: SessionStreamOptions) {
-    this.#options = options;
-    this.#sent = options.from;
-    this.#head = options.head;
-    this.#published = options.published;
-    this.#reset = options.reset;
+  constructor({ parts, owner, sessionId, from, head, published, reset }: SessionStreamOptions) {
+    this.#parts = parts;
+    this.#owner = owner;
+    this.#sessionId = sessionId;
+    this.#sent = from;
+    this.#head = head;
+    this.#published = published;
+    this.#reset = reset;
   }
 
   /** seq of the last event that went out or that the filter passed over. */
@@ -88,7 +94,7 @@ export class SessionStream {
 
   close(): void {
     this.#mode = 'closed';
-    this.#deltas.drop();
+    this.#deltas?.drop();
   }
 
   /** Something was published. Never blocks. */
@@ -108,38 +114,39 @@ export class SessionStream {
   }
 
   #offerLive({ item, frame }: SharedFrame): boolean {
-    if (this.#options.sink.unsent > PAUSE_BYTES) return this.#pause();
+    if (this.#owner.sink.unsent > PAUSE_BYTES) return this.#pause();
     if (item.kind === 'frame') {
       this.#offerFrame(item.frame, frame);
       return true;
     }
     if (item.event.seq <= this.#sent) return true;
     if (item.event.seq > this.#sent + 1) return this.#readUp();
-    this.#deltas.flush();
+    this.#deltas?.flush();
     this.#sendEvent(item.event, () => frame);
     return true;
   }
 
   #offerFrame(positioned: Extract<Publication, { kind: 'frame' }>['frame'], frame: Frame): void {
-    const { sink, filter } = this.#options;
-    if (!filter().wants(positioned.type)) return;
-    if (positioned.type === 'streamData' && (sink.lagging || this.#deltas.isHolding)) {
+    const { sink, filter } = this.#owner;
+    if (!filter.wants(positioned.type)) return;
+    if (positioned.type === 'streamData' && (sink.lagging || this.#deltas?.isHolding)) {
+      this.#deltas ??= new DeltaCoalescer((pieces) => this.#sendPieces(pieces));
       this.#deltas.hold(positioned.data);
       return;
     }
-    this.#deltas.flush();
+    this.#deltas?.flush();
     sink.send(frame);
   }
 
   #sendPieces(pieces: PositionedData<'streamData'>[]): void {
     if (this.#mode !== 'live') return;
-    for (const data of pieces) this.#options.sink.send(new Frame(() => positionedFrame({ type: 'streamData', data })));
+    for (const data of pieces) this.#owner.sink.send(new Frame(() => positionedFrame({ type: 'streamData', data })));
   }
 
   /** Text that was held back is told from its beginning when the reader is there again. */
   #pause(): false {
     this.#mode = 'paused';
-    this.#deltas.drop();
+    this.#deltas?.drop();
     return false;
   }
 
@@ -159,30 +166,31 @@ export class SessionStream {
         else await this.#sendPage();
       }
     } catch (error) {
-      this.#options.onError(error);
+      this.#owner.onError(error);
     } finally {
       this.#pumping = false;
     }
   }
 
   async #sendReset(reason: ResumeReason): Promise<void> {
-    const { sessionId, source, sink, journal, onReset, onResetSent } = this.#options;
+    const { source, journal, onReset } = this.#parts;
     const head = this.#head;
+    const sessionId = this.#sessionId;
     const snapshot = await source.snapshot(sessionId);
     if (this.#mode === 'closed') return;
     const data = { sessionId, epoch: journal.epoch, head, reason, snapshot };
-    sink.send(new Frame(() => answerFrame({ type: 'reset', requestId: null, data })));
+    this.#owner.sink.send(new Frame(() => answerFrame({ type: 'reset', requestId: null, data })));
     this.#sent = head;
     this.#resetTo = head;
     this.#reset = undefined;
     this.#announcedCaughtUp = false;
     onReset(reason);
-    onResetSent();
+    this.#owner.onResetSent();
   }
 
   async #sendPage(): Promise<void> {
-    const { journal, sessionId, sink } = this.#options;
-    const events = await journal.readEvents({ sessionId, after: this.#sent, limit: PAGE_EVENTS, bytes: PAGE_BYTES });
+    const page = { sessionId: this.#sessionId, after: this.#sent, limit: PAGE_EVENTS, bytes: PAGE_BYTES };
+    const events = await this.#parts.journal.readEvents(page);
     if (this.#mode !== 'catchingUp') return;
     for (const event of events) {
       if (event.seq > this.#published) break;
@@ -190,7 +198,7 @@ export class SessionStream {
         this.#startAnew();
         return;
       }
-      if (sink.unsent > PAUSE_BYTES) {
+      if (this.#owner.sink.unsent > PAUSE_BYTES) {
         this.#pause();
         return;
       }
@@ -208,29 +216,33 @@ export class SessionStream {
   }
 
   #sendMissed(event: EventRecord): void {
-    const { sessionId, frames } = this.#options;
-    this.#sendEvent(event, () => frames.get(sessionId, event, event.seq <= this.#head ? 'replayed' : 'live'));
+    this.#sendEvent(event, () =>
+      this.#parts.frames.get(this.#sessionId, event, event.seq <= this.#head ? 'replayed' : 'live'),
+    );
     if (event.type === 'permissionRequest' && !this.#announcedCaughtUp) {
+      this.#asked ??= new Set();
       this.#asked.add((JSON.parse(event.data) as EventData<'permissionRequest'>).permissionId);
     }
   }
 
   /** `conversationResult` goes to those who asked for it by name. */
   #sendEvent(event: EventRecord, frame: () => Frame): void {
-    const { filter, sink, sessionId, frames } = this.#options;
+    const { filter, sink } = this.#owner;
     this.#sent = event.seq;
-    if (filter().wants(event.type)) sink.send(frame());
-    if (event.type === 'streamComplete' && filter().names('conversationResult')) {
-      sink.send(frames.get(sessionId, event, 'result'));
+    if (filter.wants(event.type)) sink.send(frame());
+    if (event.type === 'streamComplete' && filter.names('conversationResult')) {
+      sink.send(this.#parts.frames.get(this.#sessionId, event, 'result'));
     }
   }
 
   /** Runs without a pause up to the mode change, so that nothing can be published in between. */
   #goLive(): void {
-    const { source, sessionId, sink, filter } = this.#options;
+    const { sink, filter } = this.#owner;
+    const sessionId = this.#sessionId;
     if (!this.#announcedCaughtUp) this.#sendOpenPermissions();
-    if (filter().wants('streamData')) {
-      for (const block of source.openBlocks(sessionId)) sink.send(new Frame(() => soFarFrame(sessionId, block)));
+    if (filter.wants('streamData')) {
+      for (const block of this.#parts.source.openBlocks(sessionId))
+        sink.send(new Frame(() => soFarFrame(sessionId, block)));
     }
     if (!this.#announcedCaughtUp) {
       this.#announcedCaughtUp = true;
@@ -242,10 +254,10 @@ export class SessionStream {
 
   /** A request from before the cursor comes again, without `seq`: it still has to be answered. */
   #sendOpenPermissions(): void {
-    const { source, sessionId, sink, filter } = this.#options;
-    if (!filter().wants('permissionRequest')) return;
-    for (const data of source.openPermissions(sessionId)) {
-      if (this.#asked.has(data.permissionId)) continue;
+    const { sink, filter } = this.#owner;
+    if (!filter.wants('permissionRequest')) return;
+    for (const data of this.#parts.source.openPermissions(this.#sessionId)) {
+      if (this.#asked?.has(data.permissionId)) continue;
       sink.send(new Frame(() => copyFrame({ type: 'permissionRequest', requestId: null, data })));
     }
   }

@@ -327,8 +327,7 @@ class World {
     const connection = this.#delivery.connect({
       device: { userId: this.#user, deviceId: `device-${index}` as DeviceId },
       sink,
-      onReplaced: () => {},
-      onError: (error) => this.errors.push(error),
+      owner: { onReplaced: () => {}, onError: (error) => this.errors.push(error) },
     });
     this.#open[index] = { connection, sink, turn: Promise.resolve() };
     this.#inTurn(index, (open) => this.#resume(index, open));

@@ -1,0 +1,18 @@
+import type { ResumeReason } from '../../protocol/server-frames.js';
+import type { CursorStore, Journal } from '../ports/journal.js';
+import type { Log } from '../ports/log.js';
+import type { SessionSource } from '../ports/session-source.js';
+import type { FrameCache } from './frame-cache.js';
+import type { StreamIndex } from './stream-index.js';
+
+/** What all connections share. */
+export interface DeliveryParts {
+  readonly journal: Journal;
+  readonly cursors: CursorStore;
+  readonly source: SessionSource;
+  readonly frames: FrameCache;
+  readonly index: StreamIndex;
+  readonly log: Log;
+  /** A device got a snapshot because events were missing. */
+  readonly onReset: (reason: ResumeReason) => void;
+}

@@ -1,0 +1,83 @@
+import type { CursorStore, StoredSubscription } from '../ports/journal.js';
+import type { DeviceRef } from '../ports/records.js';
+import { createEventFilter, type EventFilter } from './event-filter.js';
+
+/** After a full disk, when to try again. */
+const RETRY_MS = 1000;
+
+const NOTHING: StoredSubscription = { events: [], all: false, acknowledges: false };
+
+export interface DeviceSubscriptionOptions {
+  device: DeviceRef;
+  cursors: CursorStore;
+  /** A write failed; it will be tried again. */
+  onWriteError: (error: unknown) => void;
+}
+
+/** What a device wants, as it is on record. */
+export class DeviceSubscription {
+  readonly #options: DeviceSubscriptionOptions;
+  #stored = NOTHING;
+  #filter: EventFilter = createEventFilter([]);
+  #retry: NodeJS.Timeout | undefined;
+
+  constructor(options: DeviceSubscriptionOptions) {
+    this.#options = options;
+  }
+
+  get filter(): EventFilter {
+    return this.#filter;
+  }
+
+  /** All its person's sessions, present and future. */
+  get all(): boolean {
+    return this.#stored.all;
+  }
+
+  get acknowledges(): boolean {
+    return this.#stored.acknowledges;
+  }
+
+  /** Whether it ever said what it wants to be told. */
+  get hasFilter(): boolean {
+    return this.#stored.events.length > 0;
+  }
+
+  /** What was stored by an earlier connection. Resolves with whether there was something. */
+  async load(): Promise<boolean> {
+    const stored = await this.#options.cursors.readSubscription(this.#options.device);
+    if (stored) this.#set(stored);
+    return stored !== undefined;
+  }
+
+  /** What cannot be written has not happened. */
+  async change(changes: Partial<StoredSubscription>): Promise<void> {
+    const changed = { ...this.#stored, ...changes };
+    await this.#options.cursors.writeSubscription(this.#options.device, changed);
+    this.#set(changed);
+  }
+
+  /** Holds at once for this connection, and is no reason to close it while the disk is full. */
+  changeWhenRoom(changes: Partial<StoredSubscription>): void {
+    this.#set({ ...this.#stored, ...changes });
+    this.#writeOrRetry(this.#stored);
+  }
+
+  close(): void {
+    clearTimeout(this.#retry);
+  }
+
+  #writeOrRetry(stored: StoredSubscription): void {
+    const { cursors, device, onWriteError } = this.#options;
+    cursors.writeSubscription(device, stored).catch((error: unknown) => {
+      onWriteError(error);
+      clearTimeout(this.#retry);
+      this.#retry = setTimeout(() => this.#writeOrRetry(this.#stored), RETRY_MS).unref();
+    });
+  }
+
+  #set(stored: StoredSubscription): void {
+    this.#stored = stored;
+    this.#filter = createEventFilter(stored.events);
+  }
+}
