@@ -133,3 +133,18 @@ test('I1, H2: a turn that ended and whose child was killed, both while there was
   expect(end.data).toMatchObject({ subtype: 'success', finalResult: 'Ended alone.' });
   await isSettled(after, sessionId, wanted);
 });
+
+test('a session whose daemon and child died while it was being closed is closed, and nobody is told of a crash', async () => {
+  const { client, sessionId, pid } = await begin();
+  process.kill(pid, 'SIGSTOP');
+  await client.request('streamClose', { sessionId, reason: 'done' });
+  await world.daemon.kill('SIGKILL');
+  process.kill(pid, 'SIGKILL');
+  await world.daemon.start();
+  const after = await world.connect({ deviceId: client.deviceId });
+  await waitUntil('the session has no child', async () => (await view(sessionId)).pid === undefined);
+  await after.waitFor(({ type, data }) => type === 'caughtUp' && data.sessionId === sessionId);
+  await after.request('ping', {});
+  expect((await view(sessionId)).status).toBe('closed');
+  expect(after.events(sessionId).filter(({ type }) => type === 'error')).toEqual([]);
+});
