@@ -12,7 +12,7 @@ const KILLS = countOf({ full: 1000, fast: 40 });
 const SESSIONS = 5;
 const DEVICES = ['phone', 'tablet', 'browser'];
 /** Then another directory is worked in: the API is sent the whole conversation every time. */
-const TURNS_OF_A_SESSION = countOf({ full: 40, fast: 5 });
+const TURNS_OF_A_SESSION = countOf({ full: 40, fast: 8 });
 /** In this time every turn must have ended once nobody kills any more. */
 const SETTLE_MS = 30_000;
 const TEST_MS = 60_000 + KILLS * 1500;
