@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setImmediate } from 'node:timers/promises';
-import { openDatabase } from '../services/journal/sqlite-database.js';
+import { openDatabase } from '../services/journal/open-database.js';
 import { createSqliteJournal } from '../services/journal/sqlite-journal.js';
 import type { UserId } from '../services/ports/records.js';
 import type { Bench } from './support/bench.js';

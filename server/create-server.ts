@@ -21,9 +21,12 @@ export interface CompanionServer {
 /** Puts the parts together and serves. */
 export async function createServer(options: ServicesOptions): Promise<CompanionServer> {
   const { config, paths, log } = options;
-  const { services, status, closeRecord } = await createServices(options, () => remote.gateway.revokeToken());
+  const { services, status, journal, discardStrays } = await createServices(options, () =>
+    remote.gateway.revokeToken(),
+  );
   const { registry, identity } = services;
   await registry.recover();
+  await discardStrays();
   const socketPath = localSocketPath(paths.home);
   const local = await serve({ services, local: true, listen: (server) => listenOnSocket(server, socketPath) });
   const remote: Served = await serve({
@@ -41,7 +44,7 @@ export async function createServer(options: ServicesOptions): Promise<CompanionS
       for (const { gateway } of [local, remote]) gateway.close(code, reason);
       await Promise.all([local, remote].map(({ server }) => closeServer(server)));
       rmSync(socketPath, { force: true });
-      await closeRecord();
+      await journal.close();
       log.info('closed', { children });
       return children;
     },

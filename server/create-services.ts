@@ -1,6 +1,8 @@
+import { readdirSync } from 'node:fs';
 import type { Config } from '../config/load-config.js';
 import type { Logger } from '../config/logger.js';
 import { VERSION } from '../config/version.js';
+import type { SessionId } from '../protocol/scalars.js';
 import { createHostPolicy } from '../routes/access/host-policy.js';
 import type { RouteServices } from '../routes/route-services.js';
 import { AskRunner } from '../services/claude/ask-runner.js';
@@ -10,6 +12,10 @@ import { residentBytes } from '../services/claude/process-identity.js';
 import { Delivery } from '../services/delivery/delivery.js';
 import { Identity } from '../services/identity/identity.js';
 import { openRegistryFile } from '../services/identity/registry-file.js';
+import { readBootId } from '../services/journal/epoch.js';
+import type { JournalDamaged } from '../services/journal/journal-damaged.js';
+import { openJournal } from '../services/journal/open-journal.js';
+import type { ClaudeLauncher } from '../services/ports/claude.js';
 import type { Publisher } from '../services/ports/publication.js';
 import { SessionRegistry } from '../services/sessions/session-registry.js';
 import { createSessionSource } from '../services/sessions/session-source.js';
@@ -18,7 +24,6 @@ import { Metrics } from '../services/telemetry/metrics.js';
 import { createWorkspace } from '../services/workspace/allowed-roots.js';
 import type { HomePaths } from './daemon-home.js';
 import { readHealth } from './health.js';
-import { openRecord } from './open-record.js';
 
 export interface ServicesOptions {
   config: Config;
@@ -26,17 +31,18 @@ export interface ServicesOptions {
   log: Logger;
   /** A local command asked the daemon to stop. */
   onStop: () => void;
+  /** What made an earlier server of this process give its journal up. */
+  damage?: JournalDamaged;
+  /** The journal turned out to be damaged: nothing is served any more, and the server is to be closed. */
+  onDamage: (damage: JournalDamaged) => void;
 }
 
 /** The parts of the daemon, put together. */
-export async function createServices({ config, paths, log, onStop }: ServicesOptions, onTokenRevoked: () => void) {
-  const metrics = new Metrics({
-    version: VERSION,
-    connections: () => delivery.connectionCount,
-    unsentBytes: () => delivery.unsentBytes,
-    sessions: () => registry.all().length,
-  });
-  const { journal, cursors, close } = openRecord({ config, path: paths.journal, metrics, now, log });
+export async function createServices(options: ServicesOptions, onTokenRevoked: () => void) {
+  const { config, paths, log, onStop } = options;
+  const metrics: Metrics = countedBy(() => ({ delivery, registry }));
+  const retention = retentionOf(config, metrics);
+  const { journal, cursors } = openJournal({ ...options, path: paths.journal, bootId: readBootId(), retention });
   const status = new CliStatus({
     environment: config.childEnvironment,
     ...(config.CLAUDE_PATH !== undefined && { configuredPath: config.CLAUDE_PATH }),
@@ -73,10 +79,30 @@ export async function createServices({ config, paths, log, onStop }: ServicesOpt
     control: { revokeToken: onTokenRevoked, stop: (options) => stop({ registry, onStop, ...options }) },
     ...routeSettings(config, paths),
   };
-  return { services, status, closeRecord: close };
+  return { services, status, journal, discardStrays: () => discardStrays(paths.run, registry, launcher) };
 }
 
 const now = () => Date.now();
+
+const countedBy = (parts: () => { delivery: Delivery; registry: SessionRegistry }): Metrics =>
+  new Metrics({
+    version: VERSION,
+    connections: () => parts().delivery.connectionCount,
+    unsentBytes: () => parts().delivery.unsentBytes,
+    sessions: () => parts().registry.all().length,
+  });
+
+const retentionOf = (config: Config, metrics: Metrics) => ({
+  limits: { days: config.RETENTION_DAYS, events: config.RETENTION_EVENTS, bytes: config.RETENTION_BYTES },
+  now,
+  onExpired: (limit: string, events: number) => metrics.expired(limit, events),
+});
+
+/** Children of sessions that a journal lost would run on in directories that are free to be opened again. */
+async function discardStrays(run: string, registry: SessionRegistry, launcher: ClaudeLauncher): Promise<void> {
+  const strays = readdirSync(run).filter((name) => !registry.find(name as SessionId));
+  await Promise.all(strays.map((name) => launcher.discard(name as SessionId)));
+}
 
 const askModel = ({ CLAUDE_MODEL: model }: Config) => (model === undefined ? {} : { model });
 

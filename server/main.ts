@@ -3,7 +3,9 @@ import { ConfigError, loadConfig } from '../config/load-config.js';
 import { createLogger, type Logger } from '../config/logger.js';
 import { CLOSE } from '../protocol/error-codes.js';
 import { isStorageError } from '../protocol/storage-error.js';
-import { type CompanionServer, createServer, ListenError } from './create-server.js';
+import { JournalUnusableError } from '../services/journal/salvage.js';
+import { createEnduringServer } from './create-enduring-server.js';
+import { type CompanionServer, ListenError } from './create-server.js';
 import { HomeInUseError, HomeUnusableError, lockHome, prepareHome } from './daemon-home.js';
 import { prepareDemo } from './demo-mode.js';
 
@@ -17,7 +19,7 @@ async function main(): Promise<void> {
   const stop = () => {
     _stopping ??= shutDown();
   };
-  const server = await createServer({ config, paths, log, onStop: stop });
+  const server = await createEnduringServer({ config, paths, log, onStop: stop, onGivenUp: end });
   // Whoever read our output may be gone before we are; that is no reason to end.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   process.on('SIGTERM', stop);
@@ -61,11 +63,13 @@ function watchForBugs(log: Logger): void {
   });
 }
 
-main().catch((error: unknown) => {
-  const expected =
-    isStorageError(error) ||
-    [ConfigError, HomeInUseError, HomeUnusableError, ListenError].some((kind) => error instanceof kind);
-  const text = expected ? (error as Error).message : error instanceof Error ? error.stack : String(error);
+const EXPECTED = [ConfigError, HomeInUseError, HomeUnusableError, JournalUnusableError, ListenError];
+
+function end(error: unknown): void {
+  const isExpected = isStorageError(error) || EXPECTED.some((kind) => error instanceof kind);
+  const text = isExpected ? (error as Error).message : error instanceof Error ? error.stack : String(error);
   process.stderr.write(`claude-companion: ${text}\n`);
   process.exit(1);
-});
+}
+
+main().catch(end);

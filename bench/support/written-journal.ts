@@ -3,9 +3,9 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DeviceId, SessionId } from '../../protocol/scalars.js';
-import { beginEpoch, readBootId } from '../../services/journal/epoch.js';
+import { readBootId } from '../../services/journal/epoch.js';
+import { openDatabase } from '../../services/journal/open-database.js';
 import { createSqliteCursors } from '../../services/journal/sqlite-cursors.js';
-import { openDatabase } from '../../services/journal/sqlite-database.js';
 import { createSqliteJournal } from '../../services/journal/sqlite-journal.js';
 import type { DeviceRef, EventRecord, SessionRecord, UserId } from '../../services/ports/records.js';
 
@@ -81,9 +81,9 @@ const EVENTS_IN_COMMIT = 500;
 export async function writeJournal({ home, owner, sessions, devices = [] }: WriteOptions): Promise<void> {
   const database = openDatabase(join(home, 'journal.db'));
   // The daemon that wrote it before has closed it, so this epoch is the one that the next daemon finds.
-  const epoch = beginEpoch(database, readBootId());
   const cursors = createSqliteCursors(database);
   const journal = createSqliteJournal({ database, bootId: readBootId() });
+  const { epoch } = journal;
   for (const { sessionId, directory, events, bytes } of sessions) {
     const record = recordOf({ sessionId, owner, directory });
     for (let seq = 1; seq <= events; seq += EVENTS_IN_COMMIT) {

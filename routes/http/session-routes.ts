@@ -76,8 +76,8 @@ function addEventRoute(router: Router, { registry, journal }: RouteServices): vo
   router.get('/:id/events/:seq', async (request, response) => {
     const session = registry.require(requirePrincipal(response).userId, request.params.id as SessionId);
     const seq = parseInput(seqSchema, Number(request.params.seq), 'seq');
-    const [event] = await journal.readEvents({ sessionId: session.id, after: seq - 1, limit: 1 });
-    if (event?.seq !== seq) throw new CompanionError('NOT_FOUND', 'There is no such event.', { field: 'seq' });
+    const event = await journal.findEvent(session.id, seq);
+    if (!event) throw new CompanionError('NOT_FOUND', 'There is no such event.', { field: 'seq' });
     const { type, at, data } = event;
     const timestamp = new Date(at).toISOString();
     response.json({ type, timestamp, sessionId: session.id, seq, epoch: journal.epoch, data: JSON.parse(data) });

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { nanoid } from 'nanoid';
-import { type WebSocket, WebSocketServer } from 'ws';
+import { WebSocketServer } from 'ws';
 import { CLOSE, CompanionError, ERROR_STATUS, invalid } from '../../protocol/error-codes.js';
 import { MAX_CLIENT_FRAME_BYTES } from '../../protocol/limits.js';
 import { type DeviceId, deviceIdSchema } from '../../protocol/scalars.js';
@@ -32,11 +32,11 @@ export function createGateway(services: RouteServices, { local }: { local: boole
     noServer: true,
     maxPayload: MAX_CLIENT_FRAME_BYTES,
     perMessageDeflate: false,
-    clientTracking: true,
+    clientTracking: false,
     handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
   });
-  const byToken = new WeakSet<WebSocket>();
-  const shared = { services, writer: new TickWriter(), heartbeats: new Heartbeats() };
+  const connections = new Set<SocketConnection>();
+  const shared = { services, connections, writer: new TickWriter(), heartbeats: new Heartbeats() };
   return {
     upgrade: (request, stream, head) => {
       stream.on('error', () => stream.destroy());
@@ -44,7 +44,6 @@ export function createGateway(services: RouteServices, { local }: { local: boole
         const principal = local ? services.identity.owner : admit(services, request);
         const deviceId = readDeviceId(request);
         server.handleUpgrade(request, stream, head, (webSocket) => {
-          if (principal.credential === 'token') byToken.add(webSocket);
           const device = { userId: principal.userId, deviceId };
           new SocketConnection({ ...shared, webSocket, socket: stream as Socket, principal, device });
         });
@@ -53,15 +52,15 @@ export function createGateway(services: RouteServices, { local }: { local: boole
       }
     },
     revokeToken: () => {
-      for (const webSocket of server.clients) {
-        if (byToken.has(webSocket)) webSocket.close(CLOSE.credentialRevoked, 'the token is void');
+      for (const connection of connections) {
+        if (connection.principal.credential === 'token') connection.close(CLOSE.credentialRevoked, 'the token is void');
       }
     },
     close: (code, reason) => {
-      for (const webSocket of server.clients) webSocket.close(code, reason);
+      for (const connection of connections) connection.close(code, reason);
       server.close();
       setTimeout(() => {
-        for (const webSocket of server.clients) webSocket.terminate();
+        for (const connection of connections) connection.terminate();
       }, CLOSE_GRACE_MS).unref();
     },
   };

@@ -22,6 +22,8 @@ export interface SocketConnectionOptions {
   socket: Socket;
   principal: Principal;
   device: DeviceRef;
+  /** All that are open; it adds itself. */
+  connections: Set<SocketConnection>;
   writer: TickWriter;
   heartbeats: Heartbeats;
 }
@@ -45,7 +47,8 @@ export class SocketConnection implements ConnectionContext, Pulse {
   /** Settles when the frames up to now that keep an order have been handled. */
   #turn: Promise<void>;
 
-  constructor({ services, webSocket, socket, principal, device, writer, heartbeats }: SocketConnectionOptions) {
+  constructor(options: SocketConnectionOptions) {
+    const { services, webSocket, socket, principal, device, connections, writer, heartbeats } = options;
     this.services = services;
     this.principal = principal;
     this.device = device;
@@ -54,7 +57,11 @@ export class SocketConnection implements ConnectionContext, Pulse {
     this.#sink = new SocketSink({ webSocket, socket, writer, owner: this });
     this.delivery = services.delivery.connect({ device, sink: this.#sink, owner: this });
     this.#beat = heartbeats.watch(this);
-    webSocket.on('close', (code) => this.#onClose(code));
+    connections.add(this);
+    webSocket.on('close', (code) => {
+      connections.delete(this);
+      this.#onClose(code);
+    });
     webSocket.on('error', ignore);
     webSocket.on('pong', (id) => this.#onPong(id));
     webSocket.on('message', (bytes: Buffer, isBinary) => this.#onMessage(isBinary ? '' : bytes.toString('utf8')));
@@ -63,6 +70,15 @@ export class SocketConnection implements ConnectionContext, Pulse {
 
   send(frame: string): void {
     this.#sink.send(new Frame(() => frame));
+  }
+
+  /** Sends what there is to send, and then the close frame. */
+  close(code: number, reason: string): void {
+    this.#sink.close(code, reason);
+  }
+
+  terminate(): void {
+    this.#webSocket.terminate();
   }
 
   ping(): void {

@@ -39,7 +39,7 @@ async function queueOf(journal: Journal, { sessionId, cursor, head }: Followed):
   if (reason) return { ...nothing, resume: 'reset', reason };
   if (cursor.seq === head) return { ...nothing, resume: 'replay' };
   const timeOf = async (seq: number): Promise<string | null> => {
-    const [event] = await journal.readEvents({ sessionId, after: seq - 1, limit: 1 });
+    const event = await journal.findEvent(sessionId, seq);
     return event ? new Date(event.at).toISOString() : null;
   };
   return {

@@ -9,12 +9,7 @@ import type { EventFilter } from './event-filter.js';
 import { Frame } from './frame.js';
 import type { FrameSink } from './frame-sink.js';
 import { answerFrame, copyFrame, positionedFrame, soFarFrame } from './frames.js';
-
-/** An item of a publication with its frame, which all streams share. */
-export interface SharedFrame {
-  item: Publication;
-  frame: Frame;
-}
+import type { PublicationListener, SharedFrame } from './stream-index.js';
 
 /** The connection as its streams see it. */
 export interface StreamOwner {
@@ -51,7 +46,7 @@ const PAGE_BYTES = 256 * 1024;
  * up with (missed before it came, or held back because the reader is slow) it reads from the journal, so nothing is
  * queued for it in memory.
  */
-export class SessionStream {
+export class SessionStream implements PublicationListener {
   readonly #parts: DeliveryParts;
   readonly #owner: StreamOwner;
   readonly #sessionId: SessionId;

@@ -1,6 +1,8 @@
 import type { SessionId } from '../../protocol/scalars.js';
 import type { Log } from '../ports/log.js';
+import type { DamageGuard } from './damage-guard.js';
 import type { Extent, Extents } from './extents.js';
+import { openMeta } from './meta-rows.js';
 import { createTrim, type Expiry, isOverfull, type RetentionLimits } from './retention.js';
 import { RetentionRunner } from './retention-runner.js';
 import type { SqliteDatabase } from './sqlite-database.js';
@@ -9,6 +11,7 @@ import { SteadyClock } from './steady-clock.js';
 export interface RetentionOptions {
   database: SqliteDatabase;
   extents: Extents;
+  guard: DamageGuard;
   limits: RetentionLimits;
   /** Wall clock in epoch milliseconds. */
   now: () => number;
@@ -22,8 +25,6 @@ export interface Retention {
   close(): Promise<void>;
 }
 
-const CLOCK = 'retention_clock';
-
 /** Those in the index of events, found by jumping from one to the next: also those whose session was forgotten. */
 const ALL_SESSIONS = `WITH RECURSIVE ids (id) AS (
   SELECT MIN(session_id) FROM events
@@ -31,22 +32,21 @@ const ALL_SESSIONS = `WITH RECURSIVE ids (id) AS (
 ) SELECT id FROM ids WHERE id IS NOT NULL UNION SELECT session_id FROM sessions`;
 
 /** Keeps the journal within its limits, for as long as it is open. */
-export function createRetention({ database, extents, limits, now, onExpired, log }: RetentionOptions): Retention {
+export function createRetention(options: RetentionOptions): Retention {
+  const { database, guard, limits, now, onExpired, log } = options;
   const sessionIds = database.prepare<[], SessionId>(ALL_SESSIONS).pluck();
-  const readClock = database.prepare<[string], string>(`SELECT value FROM meta WHERE key = ?`).pluck();
-  const writeClock = database.prepare(
-    `INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value`,
-  );
-  const last = readClock.get(CLOCK);
+  const meta = openMeta(database);
+  const last = meta.get('retention_clock');
   const clock = new SteadyClock({
     wall: now,
     monotonic: () => performance.now(),
     ...(last !== undefined && { last: Number(last) }),
   });
+  const trim = createTrim(options);
   const runner = new RetentionRunner({
-    trim: createTrim({ database, extents, limits }),
+    trim: (sessionId, at) => guard.run(() => trim(sessionId, at)),
     sessionIds: () => {
-      writeClock.run(CLOCK, String(Math.round(clock.now())));
+      meta.set('retention_clock', String(Math.round(clock.now())));
       return sessionIds.all();
     },
     now: () => clock.now(),

@@ -31,9 +31,9 @@ export class Extents {
 
   constructor(database: SqliteDatabase) {
     const read = database.prepare<[string], ExtentRow>(
-      `SELECT first, head,
-         (SELECT bytes_before FROM events e WHERE e.session_id = s.session_id AND seq = first) AS removed,
-         (SELECT bytes_before + OCTET_LENGTH(data) FROM events e WHERE e.session_id = s.session_id AND seq = head) AS total
+      `SELECT COALESCE(first, 1) AS first, head,
+         (SELECT bytes_before FROM events e WHERE e.session_id = s.session_id AND seq = COALESCE(first, 1)) AS removed,
+         (SELECT COALESCE(bytes_before, 0) + OCTET_LENGTH(data) FROM events e WHERE e.session_id = s.session_id AND seq = head) AS total
        FROM sessions s WHERE session_id = ?`,
     );
     this.#read = (sessionId) => read.get(sessionId);
@@ -45,7 +45,7 @@ export class Extents {
     const row = this.#read(sessionId);
     if (!row) return NOTHING;
     const total = row.total ?? 0;
-    const extent = { first: row.first, head: row.head, removed: row.removed ?? total, total };
+    const extent = { first: row.first, head: row.head, removed: row.removed ?? 0, total };
     this.#known.set(sessionId, extent);
     return extent;
   }

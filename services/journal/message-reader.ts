@@ -1,6 +1,9 @@
 import type { EventData } from '../../protocol/events.js';
 import type { Journal, MessageRange } from '../ports/journal.js';
 import type { MessageRecord } from '../ports/records.js';
+import { JournalDamaged } from './journal-damaged.js';
+import type { RowCheck } from './row-sums.js';
+import type { EventRow } from './rows.js';
 import type { SqliteDatabase } from './sqlite-database.js';
 
 interface MessageStart {
@@ -8,41 +11,61 @@ interface MessageStart {
   seq: number;
 }
 
-interface MessageBlock {
-  seq: number;
-  type: string;
-  at: number;
-  data: string;
-}
-
 /**
  * Reads whole messages: the events that share a message id, placed where the first of them stands.
- * Messages of subagents are left out: they are part of a tool's work, not of the conversation.
+ * Messages of subagents are left out: they are part of a tool's work, not of the conversation. No other events have a
+ * message id: the type is not asked for, so that a row in which it was altered is found out when it is read.
  */
-export function createMessageReader(database: SqliteDatabase): Journal['readMessages'] {
-  const inRange = `FROM events WHERE session_id = @sessionId AND message_id IS NOT NULL
-    AND type IN ('humanMessage', 'assistantMessage') AND data ->> 'parentToolUseId' IS NULL
+export function createMessageReader(database: SqliteDatabase, check: RowCheck) {
+  const inRange = `FROM events WHERE session_id = @sessionId AND message_id IS NOT NULL AND data ->> 'parentToolUseId' IS NULL
     GROUP BY message_id HAVING MIN(seq) > @after AND MIN(seq) < @before`;
   const starts = database.prepare<[object], MessageStart>(
     `SELECT message_id, MIN(seq) AS seq ${inRange} ORDER BY MIN(seq) LIMIT @limit OFFSET @offset`,
   );
   const count = database.prepare<[object], number>(`SELECT COUNT(*) FROM (SELECT 1 ${inRange})`).pluck();
-  const blocks = database.prepare<[string, string], MessageBlock>(
-    `SELECT seq, type, at, data FROM events WHERE session_id = ? AND message_id = ? ORDER BY seq`,
+  const blocks = database.prepare<[string, string], EventRow>(
+    `SELECT * FROM events WHERE session_id = ? AND message_id = ? ORDER BY seq`,
   );
-  return async (range: MessageRange) => {
+  const blocksOf = (sessionId: string, { message_id, seq }: MessageStart): EventRow[] => {
+    const rows = blocks.all(sessionId, message_id).map((row) => check('events', row));
+    const isThere = rows[0]?.seq === seq && rows.every((row) => row.message_id === message_id);
+    if (!isThere) throw new JournalDamaged('a message is not where the index has it');
+    return rows;
+  };
+  const requireIndexed = prepareIndexCheck(database);
+  return (range: MessageRange): Awaited<ReturnType<Journal['readMessages']>> => {
     const { sessionId, limit, offset, before = Number.MAX_SAFE_INTEGER, after = 0 } = range;
     const bounds = { sessionId, before, after, limit, offset };
-    const messages = starts
-      .all(bounds)
-      .map(({ message_id, seq }) => joinBlocks({ id: message_id, seq, blocks: blocks.all(sessionId, message_id) }));
+    requireIndexed(sessionId);
+    const messages = starts.all(bounds).map((start) => joinBlocks(start.message_id, blocksOf(sessionId, start)));
     return { messages, total: count.get(bounds) ?? 0 };
   };
 }
 
-function joinBlocks({ id, seq, blocks }: { id: string; seq: number; blocks: MessageBlock[] }): MessageRecord {
+/**
+ * An event that the index has lost would be missing without a word. So where messages of a session are read for the
+ * first time, they are counted by the other index too (5 ms for 10,000 events).
+ */
+function prepareIndexCheck(database: SqliteDatabase): (sessionId: string) => void {
+  const countBy = (index: string) =>
+    database
+      .prepare<[string], number>(
+        `SELECT COUNT(*) FROM events INDEXED BY ${index} WHERE session_id = ? AND message_id IS NOT NULL`,
+      )
+      .pluck();
+  const [byMessage, bySeq] = [countBy('events_by_message'), countBy('events_by_seq')];
+  const counted = new Set<string>();
+  return (sessionId) => {
+    if (counted.has(sessionId)) return;
+    if (byMessage.get(sessionId) !== bySeq.get(sessionId)) throw new JournalDamaged('messages are missing');
+    counted.add(sessionId);
+  };
+}
+
+function joinBlocks(id: string, blocks: EventRow[]): MessageRecord {
   const isHuman = blocks[0]?.type === 'humanMessage';
-  const message: MessageRecord = { id, type: isHuman ? 'user' : 'assistant', seq, at: blocks[0]?.at ?? 0, content: [] };
+  const { seq = 0, at = 0 } = blocks[0] ?? {};
+  const message: MessageRecord = { id, type: isHuman ? 'user' : 'assistant', seq, at, content: [] };
   for (const { data } of blocks) {
     const block = JSON.parse(data) as Pick<EventData<'assistantMessage'>, 'content' | 'model' | 'usage'>;
     message.content.push(...block.content);

@@ -70,13 +70,23 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (user_id, device_id, session_id)
   ) WITHOUT ROWID;
   `,
+  // A sum of -1 stands in the rows from before this step, and they are taken unchecked where the row of meta says so;
+  // its own sum is that of `sumOf`.
   `
-  ALTER TABLE sessions ADD COLUMN first INTEGER NOT NULL DEFAULT 1;
-  ALTER TABLE events ADD COLUMN bytes_before INTEGER NOT NULL DEFAULT 0;
-  UPDATE events SET bytes_before = sums.before FROM (
-    SELECT rowid AS id, SUM(OCTET_LENGTH(data)) OVER (PARTITION BY session_id ORDER BY seq) - OCTET_LENGTH(data) AS before
-    FROM events
-  ) AS sums WHERE sums.id = events.rowid;
+  ALTER TABLE meta ADD COLUMN sum INTEGER DEFAULT -1;
+  ALTER TABLE sessions ADD COLUMN commits INTEGER;
+  ALTER TABLE sessions ADD COLUMN sum INTEGER DEFAULT -1;
+  ALTER TABLE events ADD COLUMN sum INTEGER DEFAULT -1;
+  ALTER TABLE prompts ADD COLUMN sum INTEGER DEFAULT -1;
+  ALTER TABLE permissions ADD COLUMN sum INTEGER DEFAULT -1;
+  ALTER TABLE subscriptions ADD COLUMN sum INTEGER DEFAULT -1;
+  ALTER TABLE cursors ADD COLUMN sum INTEGER DEFAULT -1;
+  INSERT INTO meta SELECT 'unsummed_rows', 'yes', 2957988183 WHERE EXISTS (SELECT 1 FROM meta);
+  `,
+  // What was written before this step has NULL there, and is not weighed.
+  `
+  ALTER TABLE sessions ADD COLUMN first INTEGER;
+  ALTER TABLE events ADD COLUMN bytes_before INTEGER;
   CREATE INDEX prompts_ended ON prompts (session_id, ended_at) WHERE ended_at IS NOT NULL;
   CREATE INDEX permissions_done ON permissions (session_id, created_at) WHERE decision IS NOT NULL AND answer IS NULL;
   `,

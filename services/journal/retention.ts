@@ -1,6 +1,9 @@
 import type { SessionId } from '../../protocol/scalars.js';
 import type { Extent, Extents } from './extents.js';
-import { guarded, type SqliteDatabase } from './sqlite-database.js';
+import { rowCheckOf } from './meta-rows.js';
+import { withSum } from './row-sums.js';
+import type { SessionRow } from './rows.js';
+import type { SqliteDatabase } from './sqlite-database.js';
 
 /** How much of a session's record is kept, whichever is reached first. */
 export interface RetentionLimits {
@@ -17,7 +20,8 @@ export type Expiry = 'events' | 'bytes' | 'days';
 interface OldEvent {
   seq: number;
   at: number;
-  bytes_before: number;
+  /** NULL where it was not weighed. */
+  bytes_before: number | null;
 }
 
 /** Of one write, so that nobody waits long for it. */
@@ -37,7 +41,7 @@ interface Judged {
 function expiryOf({ event, extent, limits, now }: Judged): Expiry | undefined {
   if (event.seq >= extent.head) return undefined;
   if (extent.head - event.seq >= limits.events) return 'events';
-  if (extent.total - event.bytes_before > limits.bytes) return 'bytes';
+  if (extent.total - (event.bytes_before ?? 0) > limits.bytes) return 'bytes';
   return event.at < now - limits.days * DAY_MS ? 'days' : undefined;
 }
 
@@ -54,7 +58,6 @@ export interface Trimmed {
 /**
  * Removes one small batch of what a session need not keep any longer, oldest first. A permission request stays for as
  * long as it waits for its answer, a prompt until it has ended and its request id for as many days as events.
- * Throws `CompanionError` `STORAGE_FULL` when the disk takes no more.
  */
 export type Trim = (sessionId: SessionId, now: number) => Trimmed;
 
@@ -76,8 +79,8 @@ export function createTrim({ database, extents, limits }: TrimOptions): Trim {
     const old = oldest.all(sessionId, extent.first);
     const { end, expired } = judgeBatch(old.slice(0, BATCH_EVENTS), { extent, limits, now });
     const next = old[end];
-    const kept = next ? { ...extent, first: next.seq, removed: next.bytes_before } : extent;
-    const others = guarded(() => commit({ sessionId, first: kept.first, before: now - limits.days * DAY_MS }));
+    const kept = next ? { ...extent, first: next.seq, removed: next.bytes_before ?? 0 } : extent;
+    const others = commit({ sessionId, first: kept.first, before: now - limits.days * DAY_MS });
     extents.set(sessionId, kept);
     return { expired, more: end > 0 || others >= BATCH_EVENTS };
   };
@@ -88,7 +91,7 @@ function judgeBatch(old: OldEvent[], basis: Omit<Judged, 'event'>): { end: numbe
   const expired = new Map<Expiry, number>();
   for (const [index, event] of old.entries()) {
     const expiry = expiryOf({ event, ...basis });
-    if (!expiry || event.bytes_before - basis.extent.removed > BATCH_BYTES) return { end: index, expired };
+    if (!expiry || (event.bytes_before ?? 0) - basis.extent.removed > BATCH_BYTES) return { end: index, expired };
     expired.set(expiry, (expired.get(expiry) ?? 0) + 1);
   }
   return { end: old.length, expired };
@@ -111,7 +114,9 @@ interface Removal {
 
 /** Returns how many rows other than events were removed. */
 function prepareRemoval(database: SqliteDatabase): (removal: Removal) => number {
-  const floor = database.prepare(`UPDATE sessions SET first = @first WHERE session_id = @sessionId AND first < @first`);
+  const session = database.prepare<[string], SessionRow>(`SELECT * FROM sessions WHERE session_id = ?`);
+  const floor = database.prepare(`UPDATE sessions SET first = @first, sum = @sum WHERE session_id = @session_id`);
+  const check = rowCheckOf(database);
   const events = database.prepare(
     `DELETE FROM events WHERE session_id = @sessionId AND seq < @first AND NOT (type = 'permissionRequest' AND EXISTS (
        SELECT 1 FROM permissions p WHERE p.session_id = events.session_id
@@ -125,7 +130,10 @@ function prepareRemoval(database: SqliteDatabase): (removal: Removal) => number 
        AND created_at < @before LIMIT ${BATCH_EVENTS}`,
   );
   return (removal) => {
-    floor.run(removal);
+    const row = session.get(removal.sessionId);
+    if (!row || removal.first > (check('sessions', row).first ?? 1)) {
+      floor.run(withSum('sessions', { ...row, first: removal.first }));
+    }
     events.run(removal);
     return prompts.run(removal).changes + permissions.run(removal).changes;
   };

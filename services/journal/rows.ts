@@ -11,11 +11,17 @@ import type {
 } from '../ports/records.js';
 
 export interface EventRow {
+  session_id: string;
   seq: number;
   type: string;
   at: number;
   data: string;
   message_id: string | null;
+  child_id: string | null;
+  line_offset: number | null;
+  line_part: number | null;
+  /** Bytes of data of the session's events before it; NULL from before they were weighed. */
+  bytes_before: number | null;
 }
 
 export const eventOf = (row: EventRow): EventRecord => ({
@@ -25,6 +31,31 @@ export const eventOf = (row: EventRow): EventRecord => ({
   data: row.data,
   ...(row.message_id !== null && { messageId: row.message_id }),
 });
+
+export const eventRow = (
+  sessionId: SessionId,
+  { seq, type, at, data, messageId, line }: EventRecord,
+): Omit<EventRow, 'bytes_before'> => ({
+  session_id: sessionId,
+  seq,
+  type,
+  at,
+  data,
+  message_id: messageId ?? null,
+  child_id: line?.childId ?? null,
+  line_offset: line?.offset ?? null,
+  line_part: line?.part ?? null,
+});
+
+export interface SessionRow {
+  session_id: string;
+  head: number;
+  record: string;
+  /** Number of the commit that wrote it; NULL from before they were counted. */
+  commits: number | null;
+  /** The smallest seq from which on nothing is missing; NULL for 1. */
+  first: number | null;
+}
 
 export interface PromptRow {
   prompt_id: string;

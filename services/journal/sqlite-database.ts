@@ -1,7 +1,7 @@
-import { chmodSync } from 'node:fs';
+import { accessSync, chmodSync, constants } from 'node:fs';
 import Sqlite from 'better-sqlite3';
 import { storageFull } from '../../protocol/storage-error.js';
-import { MIGRATIONS } from './migrations.js';
+import { JournalDamaged } from './journal-damaged.js';
 
 export type SqliteDatabase = Sqlite.Database;
 
@@ -9,31 +9,33 @@ export type SqliteDatabase = Sqlite.Database;
 export class DatabaseHeldError extends Error {}
 
 /**
- * Opens (or makes) the journal's file, readable by its owner alone, and brings its schema up to date.
+ * Connects to the journal's file, made when there is none and readable by its owner alone.
  * WAL with `synchronous=NORMAL`: a committed transaction survives this process; see `WalSync` for the loss of power.
  */
-export function openDatabase(path: string): SqliteDatabase {
+export function connect(path: string): SqliteDatabase {
   const database = new Sqlite(path);
-  chmodSync(path, 0o600);
-  database.pragma('journal_mode = WAL');
-  database.pragma('synchronous = NORMAL');
-  database.pragma('foreign_keys = ON');
-  database.pragma('cache_size = -2048');
-  migrate(database);
-  return database;
+  try {
+    chmodSync(path, 0o600);
+    database.pragma('journal_mode = WAL');
+    database.pragma('synchronous = NORMAL');
+    database.pragma('foreign_keys = ON');
+    database.pragma('cache_size = -2048');
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
 }
 
-function migrate(database: SqliteDatabase): void {
-  const done = Number(database.pragma('user_version', { simple: true }));
-  if (done > MIGRATIONS.length) {
-    throw new Error(`journal.db was written by a newer version (schema ${done}, this one knows ${MIGRATIONS.length})`);
-  }
-  for (let step = done; step < MIGRATIONS.length; step += 1) {
-    database.transaction(() => {
-      database.exec(MIGRATIONS[step] ?? '');
-      database.pragma(`user_version = ${step + 1}`);
-    })();
-  }
+/** An empty database that is no file. */
+export const connectInMemory = (): SqliteDatabase => new Sqlite(':memory:');
+
+/** Connects to a damaged journal to save what can be read: nothing in it is changed, and a file that is too short will do. */
+export function connectToDamaged(path: string): SqliteDatabase {
+  const database = new Sqlite(path, { readonly: true });
+  database.unsafeMode(true);
+  database.pragma('writable_schema = ON');
+  return database;
 }
 
 /**
@@ -60,7 +62,7 @@ const sqliteCode = (error: unknown): string | undefined =>
 const DISK_CODES = /^SQLITE_(FULL|IOERR|READONLY|CANTOPEN)/;
 
 /** Turns the failures that an owner can mend into `STORAGE_FULL`; any other is passed on. */
-function storageError(error: unknown): unknown {
+export function storageError(error: unknown): unknown {
   const code = sqliteCode(error);
   return code && DISK_CODES.test(code) ? storageFull('The journal', `${(error as Error).message} (${code})`) : error;
 }
@@ -71,11 +73,33 @@ export function checkpoint(database: SqliteDatabase): void {
   if (done?.busy !== 0) throw new Error('the log is in use');
 }
 
-/** Runs what writes; throws `STORAGE_FULL` when the disk takes no more. */
-export function guarded<T>(write: () => T): T {
+/** An event's place is taken only where an index leads astray. (A prompt's request id may well be.) */
+const MESSAGES_OF_DAMAGE = /constraint failed: events\.|malformed JSON/;
+const CODES_OF_DAMAGE = /^SQLITE_(CORRUPT|NOTADB|FORMAT|TOOBIG|IOERR_SHORT_READ)/;
+
+/** The error as `JournalDamaged` where it means that the file is not as it was written; any other is passed on. */
+export function damageError(error: unknown): unknown {
+  const code = sqliteCode(error) ?? '';
+  const { message } = error as Error;
+  const unreadable = error instanceof SyntaxError;
+  if (!unreadable && !CODES_OF_DAMAGE.test(code) && !(code !== '' && MESSAGES_OF_DAMAGE.test(message))) return error;
+  return new JournalDamaged(unreadable ? 'a row cannot be parsed' : `${code}: ${message}`);
+}
+
+/** As `damageError`, for what opening throws: there, a statement that fails means that the schema is not ours any more. */
+export function damageAtOpening(error: unknown, path: string): unknown {
+  const code = sqliteCode(error) ?? '';
+  const looksReadOnly = code === 'SQLITE_READONLY' && isWritable(path);
+  if (code !== 'SQLITE_ERROR' && code !== 'SQLITE_NOMEM' && !looksReadOnly) return damageError(error);
+  return new JournalDamaged(`${code}: ${(error as Error).message}`);
+}
+
+/** A file's header may say that it is not to be written. */
+function isWritable(path: string): boolean {
   try {
-    return write();
-  } catch (error) {
-    throw storageError(error);
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch {
+    return false;
   }
 }

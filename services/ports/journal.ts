@@ -36,7 +36,10 @@ export interface Journal {
   commit(change: SessionChange): Promise<void>;
   /** Resolves when all that was committed before survives the machine as well. */
   sync(): Promise<void>;
+  /** Without a hole, from the first that is kept. */
   readEvents(range: EventRange): Promise<EventRecord[]>;
+  /** Also one from before the smallest seq that is kept, when something else keeps it. */
+  findEvent(sessionId: SessionId, seq: number): Promise<EventRecord | undefined>;
   /** The smallest seq still kept, or head + 1 when none is. */
   firstSeq(sessionId: SessionId): Promise<number>;
   findRequest(device: DeviceRef, requestId: string): Promise<PromptRecord | undefined>;

@@ -109,9 +109,10 @@ export class ChildKeeper {
     const { inputTorn } = adopted;
     await this.#stepWhenRoom((state, now) => onChildAdopted(state, { inputTorn }, now));
     ready(true);
+    // Where its output is read anew from the beginning (the journal has lost the end of it), no prompt may come between.
+    if (inputTorn || (child.resume === 0 && child.processed > 0)) await adopted.drain();
     this.#guard.watch(adopted);
     if (!inputTorn) return;
-    await adopted.drain();
     const answering = adopted.openBlocks().some(({ parentToolUseId }) => parentToolUseId === undefined);
     await this.#stepWhenRoom((state, now) => onTornChildRead(state, answering, now));
   }

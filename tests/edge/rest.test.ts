@@ -12,7 +12,7 @@ import {
 } from '../../protocol/rest.js';
 import { sessionStatusSchema } from '../../protocol/scalars.js';
 import { serverEnvelopeSchema } from '../../protocol/server-frames.js';
-import { openDatabase } from '../../services/journal/sqlite-database.js';
+import { openDatabase } from '../../services/journal/open-database.js';
 import { scenario } from '../support/scripted-api.js';
 import { waitUntil } from '../support/wait-until.js';
 import { useWorld } from '../support/world.js';

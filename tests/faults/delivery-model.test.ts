@@ -12,9 +12,12 @@ import type { DeviceId, SessionId } from '../../protocol/scalars.js';
 import { Delivery } from '../../services/delivery/delivery.js';
 import type { DeviceConnection } from '../../services/delivery/device-connection.js';
 import { Extents } from '../../services/journal/extents.js';
+import { openDatabase } from '../../services/journal/open-database.js';
 import { createTrim } from '../../services/journal/retention.js';
+import { withSum } from '../../services/journal/row-sums.js';
+import type { SessionRow } from '../../services/journal/rows.js';
 import { createSqliteCursors } from '../../services/journal/sqlite-cursors.js';
-import { openDatabase, type SqliteDatabase } from '../../services/journal/sqlite-database.js';
+import type { SqliteDatabase } from '../../services/journal/sqlite-database.js';
 import { createSqliteJournal } from '../../services/journal/sqlite-journal.js';
 import type { OpenBlock } from '../../services/ports/claude.js';
 import type { CursorStore, Journal } from '../../services/ports/journal.js';
@@ -302,13 +305,12 @@ class World {
   /** The end of the journal is gone, and that was noticed: another epoch begins. */
   #cut({ session, events }: Extract<Command, { do: 'cut' }>): void {
     const found = this.#session(session);
-    found.head = Math.max(this.#extents.of(found.id).first, found.head - events);
+    found.head = Math.min(found.head, Math.max(this.#extents.of(found.id).first, found.head - events));
     database.prepare('DELETE FROM events WHERE session_id = ? AND seq > ?').run(found.id, found.head);
-    database.prepare('UPDATE sessions SET head = ? WHERE session_id = ?').run(found.head, found.id);
-    found.head = Number(
-      database.prepare('SELECT COALESCE(MAX(seq), 0) AS head FROM events WHERE session_id = ?').pluck().get(found.id),
-    );
-    database.prepare('UPDATE sessions SET head = ? WHERE session_id = ?').run(found.head, found.id);
+    const row = database.prepare<[string], SessionRow>('SELECT * FROM sessions WHERE session_id = ?').get(found.id);
+    database
+      .prepare('UPDATE sessions SET head = @head, sum = @sum WHERE session_id = @session_id')
+      .run(withSum('sessions', { ...row, head: found.head }));
     this.#boot += 1;
     this.#restart();
   }

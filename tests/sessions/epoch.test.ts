@@ -2,8 +2,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { openDatabase } from '../../services/journal/sqlite-database.js';
+import type { DeviceId, SessionId } from '../../protocol/scalars.js';
+import { openDatabase } from '../../services/journal/open-database.js';
+import { openJournal } from '../../services/journal/open-journal.js';
 import { createSqliteJournal } from '../../services/journal/sqlite-journal.js';
+import type { UserId } from '../../services/ports/records.js';
+import { newPrompt } from '../../services/sessions/new-prompt.js';
 
 let folder: string;
 
@@ -51,4 +55,22 @@ test('a journal can be synced as often and as concurrently as anybody likes', as
   await Promise.all(Array.from({ length: 50 }, () => journal.sync()));
   await journal.sync();
   await journal.close();
+});
+
+test('I1: a machine that went down loses no prompt that waits, whatever became of the mark', async () => {
+  const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+  const openAfter = (bootId: string) =>
+    openJournal({ path: join(folder, 'journal.db'), bootId, log, onDamage: () => {} }).journal;
+  const sessionId = 'session' as SessionId;
+  const device = { userId: 'user' as UserId, deviceId: 'phone' as DeviceId };
+  const places = { sessionId, owner: device.userId, directory: folder, directoryKey: '1:1' };
+  const record = { ...places, messageCount: 0, totalCost: 0, createdAt: 0, updatedAt: 0, lastActivity: 0 };
+  const prompt = newPrompt({ sessionId, device, requestId: 'one', text: 'hello', now: 1 });
+  const first = openAfter('boot 1');
+  await first.commit({ record, events: [], prompts: [prompt], permissions: [] });
+  rmSync(join(folder, 'journal.mark'));
+  const next = openAfter('boot 2');
+  expect(next.epoch).not.toBe(first.epoch);
+  expect((await next.loadSessions())[0]?.prompts).toEqual([prompt]);
+  for (const journal of [first, next]) await journal.close();
 });

@@ -1,0 +1,78 @@
+import { closeSync, constants, fsyncSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { crc32 } from 'node:zlib';
+
+/** What the journal had written last. */
+export interface Mark {
+  epoch: string;
+  /** Number of the last commit. */
+  commits: number;
+}
+
+/** Where the mark of a journal is. */
+export const markPath = (journalPath: string): string => journalPath.replace(/(\.db)?$/, '.mark');
+
+const NUMBER_DIGITS = 16;
+const PATTERN = /^journal ([\w-]{1,64}) (\d{16}) ([\da-f]{8})\n$/;
+
+const lineOf = ({ epoch, commits }: Mark): string => {
+  const text = `journal ${epoch} ${String(commits).padStart(NUMBER_DIGITS, '0')}`;
+  return `${text} ${crc32(text).toString(16).padStart(8, '0')}\n`;
+};
+
+/** The mark that stands beside a journal; undefined when there is none or it is not as it was written. */
+export function readMark(path: string): Mark | undefined {
+  let text: string;
+  try {
+    text = readFileSync(path, 'latin1');
+  } catch {
+    return undefined;
+  }
+  const [, epoch = '', number] = PATTERN.exec(text) ?? [];
+  const mark = { epoch, commits: Number(number) };
+  return number !== undefined && lineOf(mark) === text ? mark : undefined;
+}
+
+/**
+ * A witness outside of the database: a short line, written in place after each commit (2 µs) and before anything of
+ * the commit is shown. A journal that holds fewer commits than its mark was cut or restored. The mark may lag behind,
+ * for the daemon may die between the two, so it is no harm when it cannot be written.
+ */
+export class MarkFile {
+  readonly #epoch: string;
+  readonly #file: number | undefined;
+
+  constructor(path: string, mark: Mark) {
+    this.#epoch = mark.epoch;
+    this.#file = openFor(path, lineOf(mark).length);
+    this.write(mark.commits);
+  }
+
+  write(commits: number): void {
+    if (this.#file === undefined) return;
+    try {
+      writeSync(this.#file, lineOf({ epoch: this.#epoch, commits }), 0, 'latin1');
+    } catch {
+      // It lags behind.
+    }
+  }
+
+  close(): void {
+    if (this.#file === undefined) return;
+    try {
+      fsyncSync(this.#file);
+    } catch {
+      // As in `write`.
+    }
+    closeSync(this.#file);
+  }
+}
+
+function openFor(path: string, length: number): number | undefined {
+  try {
+    const file = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
+    ftruncateSync(file, length);
+    return file;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,86 @@
+import { existsSync, statSync } from 'node:fs';
+import type { CursorStore, Journal } from '../ports/journal.js';
+import type { Log } from '../ports/log.js';
+import { cancelQueued } from './cancel-queued.js';
+import { createRetention, type RetentionOptions } from './create-retention.js';
+import { DamageGuard } from './damage-guard.js';
+import { doubtOf, readFileIdentity } from './epoch.js';
+import { Extents } from './extents.js';
+import { JournalDamaged } from './journal-damaged.js';
+import { markPath, readMark } from './mark-file.js';
+import { openDatabase } from './open-database.js';
+import { finishSwap, salvage } from './salvage.js';
+import { createSqliteCursors } from './sqlite-cursors.js';
+import { damageAtOpening, type SqliteDatabase, storageError } from './sqlite-database.js';
+import { createSqliteJournal } from './sqlite-journal.js';
+import { verifyStart, verifyWhole } from './verify-journal.js';
+
+export interface OpenJournalOptions {
+  path: string;
+  /** Names this run of the operating system. */
+  bootId: string;
+  log: Log;
+  /** Without it, everything is kept. */
+  retention?: Pick<RetentionOptions, 'limits' | 'now' | 'onExpired'>;
+  /** What was found while the journal was in use: it is salvaged before it is opened again. */
+  damage?: JournalDamaged;
+  /** Called once, at the first sign of damage. The journal has to be closed then; it does nothing any more. */
+  onDamage: (damage: JournalDamaged) => void;
+}
+
+export interface OpenedJournal {
+  journal: Journal & { close(): Promise<void> };
+  cursors: CursorStore;
+}
+
+/**
+ * Opens the journal, or makes one. One that is damaged is salvaged: what of it is whole goes on under a new epoch, the
+ * rest is put aside. Throws `JournalUnusableError` when that cannot be done.
+ */
+export function openJournal(options: OpenJournalOptions): OpenedJournal {
+  const { path, log, damage } = options;
+  finishSwap(path);
+  if (damage) salvage({ path, log, damage });
+  try {
+    return openVerified(options);
+  } catch (error) {
+    const found = damageAtOpening(error, path);
+    if (!(found instanceof JournalDamaged)) throw storageError(found);
+    salvage({ path, log, damage: found });
+    return openVerified(options);
+  }
+}
+
+function openVerified(options: OpenJournalOptions): OpenedJournal {
+  const { path, bootId, onDamage } = options;
+  const isEmpty = !existsSync(path) || statSync(path).size === 0;
+  const database = openDatabase(path);
+  try {
+    verifyStart(database);
+    if (isEmpty && readMark(markPath(path))) options.log.error('the journal is gone: another one is begun', { path });
+    settleDoubt(database, options);
+    const guard = new DamageGuard(onDamage);
+    const extents = new Extents(database);
+    const { log, retention: kept } = options;
+    const retention = kept && createRetention({ ...kept, database, extents, guard, log });
+    const onGrown = retention && { onGrown: retention.onGrown };
+    const journal = createSqliteJournal({ database, bootId, guard, extents, ...onGrown });
+    const close = async () => {
+      await retention?.close();
+      await journal.close();
+    };
+    return { journal: { ...journal, close }, cursors: createSqliteCursors(database, guard) };
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+/** A journal that was cut or restored may still be one in itself. If so it is served, under a new epoch. */
+function settleDoubt(database: SqliteDatabase, { path, bootId, log }: OpenJournalOptions): void {
+  const doubt = doubtOf(database, { bootId, mark: readMark(markPath(path)), file: readFileIdentity(path) });
+  if (doubt === undefined) return;
+  verifyWhole(database);
+  const cancelled = cancelQueued(database, Date.now());
+  log.error('the journal was cut, restored or exchanged: a new epoch begins', { doubt, cancelled });
+}

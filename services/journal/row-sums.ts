@@ -1,0 +1,100 @@
+/** Each row carries a check sum over its other columns, so that what a disk has altered is never taken for true. */
+import { crc32 } from 'node:zlib';
+import { JournalDamaged } from './journal-damaged.js';
+
+/**
+ * The columns under the sum, in this order. NULL counts for nothing, so a column that a later step adds may join
+ * without touching older rows, as long as it is NULL in those.
+ */
+export const SUMMED_COLUMNS = {
+  meta: ['key', 'value'],
+  sessions: ['session_id', 'head', 'record', 'commits', 'first'],
+  events: [
+    'session_id',
+    'seq',
+    'type',
+    'at',
+    'data',
+    'message_id',
+    'child_id',
+    'line_offset',
+    'line_part',
+    'bytes_before',
+  ],
+  prompts: [
+    'prompt_id',
+    'session_id',
+    'user_id',
+    'device_id',
+    'request_id',
+    'uuid',
+    'state',
+    'mode',
+    'announced',
+    'text',
+    'attachments',
+    'answer',
+    'outcome',
+    'created_at',
+    'ended_at',
+  ],
+  permissions: ['session_id', 'permission_id', 'child_id', 'ask', 'decision', 'by_device_id', 'answer', 'created_at'],
+  subscriptions: ['user_id', 'device_id', 'events', 'all_sessions', 'acknowledges'],
+  cursors: ['user_id', 'device_id', 'session_id', 'seq', 'epoch'],
+} as const;
+
+export type TableName = keyof typeof SUMMED_COLUMNS;
+export type Row = Readonly<Record<string, unknown>>;
+
+/** What `sum` holds where a row was written before there were sums. */
+const UNSUMMED = -1;
+
+/** What stands before a text and before a number; a text that was read as a blob, or as a number, is another value. */
+const marksOf = (columns: readonly string[]) =>
+  columns.map((column) => [column, `\0${column}"`, `\0${column}#`] as const);
+const MARKS = Object.fromEntries(
+  Object.entries(SUMMED_COLUMNS).map(([table, columns]) => [table, marksOf(columns)]),
+) as Record<TableName, ReturnType<typeof marksOf>>;
+
+/** CRC-32 over the row's columns with their names and kinds: 1 µs, so that it can be had on every row. */
+function sumOf(table: TableName, row: object): number {
+  let text: string = table;
+  for (const [column, textMark, numberMark] of MARKS[table]) {
+    const value = (row as Row)[column];
+    if (typeof value === 'string') text += textMark + value;
+    else if (typeof value === 'number') text += numberMark + value;
+    else if (value !== null && value !== undefined) text += '\0?';
+  }
+  return crc32(text);
+}
+
+/** The row as it has to be written. */
+export const withSum = <T extends object>(table: TableName, row: T): T & { sum: number } => ({
+  ...row,
+  sum: sumOf(table, row),
+});
+
+/** The row as `insertInto` takes it. */
+export function summedValues(table: TableName, row: object): unknown[] {
+  const values = SUMMED_COLUMNS[table].map((column) => (row as Row)[column]);
+  values.push(sumOf(table, row));
+  return values;
+}
+
+/** The statement that writes a row of `summedValues`. */
+export function insertInto(table: TableName): string {
+  const columns = [...SUMMED_COLUMNS[table], 'sum'];
+  return `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`;
+}
+
+/** Gives the row back when its sum holds, else throws `JournalDamaged`. */
+export type RowCheck = <T extends object>(table: TableName, row: T) => T;
+
+/** `unsummed`: the journal has rows from before there were sums; they are taken as they are. */
+export const createRowCheck =
+  ({ unsummed }: { unsummed: boolean }): RowCheck =>
+  (table, row) => {
+    const { sum } = row as { sum?: unknown };
+    if (sum === sumOf(table, row) || (unsummed && sum === UNSUMMED)) return row;
+    throw new JournalDamaged(`a row of ${table} is not as it was written`);
+  };

@@ -1,0 +1,142 @@
+/** Makes a new journal of what is whole in a damaged one. The damaged one is put aside. */
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import type { Log } from '../ports/log.js';
+import { cancelQueued } from './cancel-queued.js';
+import { countCommits } from './epoch.js';
+import type { JournalDamaged } from './journal-damaged.js';
+import { type Mark, markPath, readMark } from './mark-file.js';
+import { openDatabase } from './open-database.js';
+import { copyRows } from './salvage-rows.js';
+import { settleSessions } from './salvage-sessions.js';
+import { connectToDamaged, type SqliteDatabase } from './sqlite-database.js';
+
+/** The journal is damaged and no other can be put in its place. */
+export class JournalUnusableError extends Error {}
+
+export interface SalvageOptions {
+  path: string;
+  log: Log;
+  damage: JournalDamaged;
+}
+
+/** How many damaged journals are kept for whoever wants to look into them. */
+const KEPT_DAMAGED = 2;
+const PAGE_BYTES = 4096;
+/** A database has these files; the last is made anew whenever it is missing. */
+const SUFFIXES = ['', '-wal', '-shm'];
+
+/**
+ * Reads all that can be read of the journal at this path and puts a new one in its place; the new one has no epoch yet.
+ * Takes as long as reading the whole file. Throws `JournalUnusableError` when the disk does not take it.
+ */
+export function salvage({ path, log, damage }: SalvageOptions): void {
+  log.error('the journal is damaged', { reason: damage.message });
+  try {
+    const found = rebuild(path);
+    syncFile(`${path}.salvaging`);
+    renameSync(`${path}.salvaging`, `${path}.salvaged`);
+    const aside = finishSwap(path);
+    log.error('the journal was rebuilt from what is whole of it', { ...found, aside });
+  } catch (error) {
+    const reason = (error as Error).message;
+    throw new JournalUnusableError(`${path} is damaged and cannot be rebuilt (${reason}); it was left as it is`);
+  }
+}
+
+function rebuild(path: string): Record<string, number> {
+  const unfinished = `${path}.salvaging`;
+  remove(unfinished);
+  const fresh = openDatabase(unfinished);
+  // All or nothing of the file counts, so its own journal is of no use and only costs the room of another copy.
+  fresh.pragma('journal_mode = MEMORY');
+  fresh.pragma('synchronous = OFF');
+  const source = openSource(path);
+  try {
+    return fill(fresh, source, readMark(markPath(path)));
+  } finally {
+    source?.close();
+    fresh.close();
+  }
+}
+
+function fill(fresh: SqliteDatabase, source: SqliteDatabase | undefined, mark: Mark | undefined) {
+  const copied = source ? copyRows(source, fresh) : {};
+  const isCut = mark === undefined || mark.commits > countCommits(fresh);
+  const cancelled = isCut ? cancelQueued(fresh, Date.now()) : 0;
+  return { ...copied, ...settleSessions(fresh), cancelled };
+}
+
+function openSource(path: string): SqliteDatabase | undefined {
+  try {
+    mendHeader(path);
+    return connectToDamaged(path);
+  } catch {
+    return undefined;
+  }
+}
+
+/** What stands in the header of every journal of ours (sqlite.org/fileformat2.html#the_database_header). */
+const HEADER_CONSTANTS: [offset: number, bytes: Buffer][] = [
+  [0, Buffer.from('SQLite format 3\0\x10\0\x02\x02\0\x40\x20\x20', 'latin1')],
+  [44, Buffer.from([0, 0, 0, 4])],
+  [56, Buffer.from([0, 0, 0, 1])],
+];
+
+/** A wrong byte there would make the whole file unreadable. */
+function mendHeader(path: string): void {
+  const file = openSync(path, 'r+');
+  try {
+    if (fstatSync(file).size < PAGE_BYTES) return;
+    for (const [offset, bytes] of HEADER_CONSTANTS) writeSync(file, bytes, 0, bytes.length, offset);
+  } finally {
+    closeSync(file);
+  }
+}
+
+function syncFile(path: string): void {
+  const file = openSync(path, 'r');
+  fsyncSync(file);
+  closeSync(file);
+}
+
+/**
+ * Puts a new journal that is whole in place of the one that is there, also when that was begun before and cut
+ * short. Returns where the damaged one is now.
+ */
+export function finishSwap(path: string): string | undefined {
+  const finished = `${path}.salvaged`;
+  if (!existsSync(finished)) return undefined;
+  const aside = `${path}.damaged-${new Date().toISOString().replaceAll(':', '-')}`;
+  for (const suffix of SUFFIXES) {
+    if (!existsSync(path + suffix)) continue;
+    chmodSync(path + suffix, 0o600);
+    renameSync(path + suffix, aside + suffix);
+  }
+  renameSync(finished, path);
+  removeOldest(path);
+  return aside;
+}
+
+function removeOldest(path: string): void {
+  const folder = dirname(path);
+  const damaged = readdirSync(folder)
+    .filter((name) => name.startsWith(`${basename(path)}.damaged-`) && name.endsWith('Z'))
+    .sort();
+  for (const name of damaged.slice(0, -KEPT_DAMAGED)) remove(join(folder, name));
+}
+
+const remove = (path: string): void => {
+  for (const suffix of SUFFIXES) rmSync(path + suffix, { force: true });
+};
