@@ -16,6 +16,7 @@ await build({
   entryPoints: [
     { in: 'server/main.ts', out: 'server/main' },
     { in: 'services/claude/transcript-worker.ts', out: 'server/transcript-worker' },
+    { in: 'services/journal/checkpoint-worker.ts', out: 'server/checkpoint-worker' },
     { in: 'cli/main.ts', out: 'cli/main' },
     { in: 'client/index.ts', out: 'client/index' },
   ].filter((entry) => existsSync(entry.in)),

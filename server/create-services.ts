@@ -1,4 +1,5 @@
 import { readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import type { Config } from '../config/load-config.js';
 import type { Logger } from '../config/logger.js';
 import { VERSION } from '../config/version.js';
@@ -42,7 +43,7 @@ export async function createServices(options: ServicesOptions, onTokenRevoked: (
   const { config, paths, log, onStop } = options;
   const metrics: Metrics = countedBy(() => ({ delivery, registry }));
   const retention = retentionOf(config, metrics);
-  const { journal, cursors } = openJournal({ ...options, path: paths.journal, bootId: readBootId(), retention });
+  const { journal, cursors } = openJournal({ ...options, ...journalSettings(paths), retention });
   const status = new CliStatus({
     environment: config.childEnvironment,
     ...(config.CLAUDE_PATH !== undefined && { configuredPath: config.CLAUDE_PATH }),
@@ -83,6 +84,12 @@ export async function createServices(options: ServicesOptions, onTokenRevoked: (
 }
 
 const now = () => Date.now();
+
+const journalSettings = ({ journal }: HomePaths) => ({
+  path: journal,
+  bootId: readBootId(),
+  checkpointScript: fileURLToPath(new URL('./checkpoint-worker.js', import.meta.url)),
+});
 
 const countedBy = (parts: () => { delivery: Delivery; registry: SessionRegistry }): Metrics =>
   new Metrics({

@@ -2,6 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import type { CursorStore, Journal } from '../ports/journal.js';
 import type { Log } from '../ports/log.js';
 import { cancelQueued } from './cancel-queued.js';
+import { Checkpointer } from './checkpointer.js';
 import { createRetention, type RetentionOptions } from './create-retention.js';
 import { DamageGuard } from './damage-guard.js';
 import { doubtOf, readFileIdentity } from './epoch.js';
@@ -22,6 +23,8 @@ export interface OpenJournalOptions {
   log: Log;
   /** Without it, everything is kept. */
   retention?: Pick<RetentionOptions, 'limits' | 'now' | 'onExpired'>;
+  /** The built `checkpoint-worker`; without it commits do its work, with a pause now and then. */
+  checkpointScript?: string;
   /** What was found while the journal was in use: it is salvaged before it is opened again. */
   damage?: JournalDamaged;
   /** Called once, at the first sign of damage. The journal has to be closed then; it does nothing any more. */
@@ -61,12 +64,14 @@ function openVerified(options: OpenJournalOptions): OpenedJournal {
     settleDoubt(database, options);
     const guard = new DamageGuard(onDamage);
     const extents = new Extents(database);
-    const { log, retention: kept } = options;
+    const { log, retention: kept, checkpointScript: script } = options;
+    const onError = (error: unknown) => log.warn('a checkpoint failed', { error: String(error) });
+    const checkpointer = script === undefined ? undefined : new Checkpointer({ database, script, onError });
     const retention = kept && createRetention({ ...kept, database, extents, guard, log });
     const onGrown = retention && { onGrown: retention.onGrown };
     const journal = createSqliteJournal({ database, bootId, guard, extents, ...onGrown });
     const close = async () => {
-      await retention?.close();
+      await Promise.all([retention?.close(), checkpointer?.close()]);
       await journal.close();
     };
     return { journal: { ...journal, close }, cursors: createSqliteCursors(database, guard) };
