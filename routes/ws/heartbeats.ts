@@ -15,8 +15,9 @@ export interface Pulse {
   onStalled(): void;
 }
 
-/** How often all connections are looked at. */
+/** How often connections are looked at from which something is due; every fourth time, all are. */
 const TICK_MS = 500;
+const TICKS_BETWEEN_LOOKS = 4;
 /** Pings leave early enough for silence to be noticed within `HEARTBEAT_MS` and `PONG_TIMEOUT_MS`, ticks included. */
 const PING_EVERY_MS = HEARTBEAT_MS - 2 * TICK_MS;
 
@@ -28,6 +29,7 @@ export class Heartbeats {
   readonly #beats = new Set<Beat>();
   #timer: NodeJS.Timeout | undefined;
   #tickedAt = 0;
+  #ticks = 0;
   #now = 0;
 
   /** The first pings of connections that came together are spread out. */
@@ -56,7 +58,9 @@ export class Heartbeats {
     const at = performance.now();
     this.#now += Math.min(at - this.#tickedAt, 2 * TICK_MS);
     this.#tickedAt = at;
-    for (const beat of this.#beats) beat.look(this.#now);
+    this.#ticks += 1;
+    const isFullLook = this.#ticks % TICKS_BETWEEN_LOOKS === 0;
+    for (const beat of this.#beats) if (isFullLook || beat.isDue(this.#now)) beat.look(this.#now);
   }
 }
 
@@ -84,6 +88,11 @@ export class Beat {
 
   close(): void {
     this.#forget(this);
+  }
+
+  /** A ping, or the answer to one. */
+  isDue(now: number): boolean {
+    return this.#deadline !== 0 || now >= this.#nextPing;
   }
 
   look(now: number): void {

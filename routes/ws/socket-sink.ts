@@ -25,6 +25,9 @@ const MAX_UNSENT_BYTES = 1024 * 1024;
 /** What leaves in one write that the system takes at once gives no `drain`; above this it counts as one. */
 const LARGE_WRITE_BYTES = 64 * 1024;
 
+/** A ping without a payload, see RFC 6455, section 5.5.2: what thousands of idle connections get, made once. */
+const BARE_PING = Buffer.from([0x89, 0]);
+
 /** What libuv still has to write, which `Socket` does not show: it falls while one large write makes its way. */
 interface WithWriteQueue {
   _handle?: { writeQueueSize?: number } | null;
@@ -80,9 +83,11 @@ export class SocketSink implements FrameSink, Collector {
 
   /** The pong to this ping comes when all before it was received. */
   confirm(id: number): void {
-    const { webSocket } = this.#options;
+    const { webSocket, socket } = this.#options;
     this.flush();
-    if (webSocket.readyState === webSocket.OPEN) webSocket.ping(String(id));
+    if (webSocket.readyState !== webSocket.OPEN) return;
+    if (id === 0) socket.write(BARE_PING);
+    else webSocket.ping(String(id));
   }
 
   flush(join: (parts: Uint8Array[]) => Uint8Array = joinParts): void {

@@ -4,7 +4,7 @@ import type { Frame } from './frame.js';
 export interface FrameSink {
   /** Takes a frame for this connection. Frames leave in order, those of one tick together. */
   send(frame: Frame): void;
-  /** Asks the other side to tell when it has all that was sent before. What it tells is the id. */
+  /** Asks the other side to tell when it has all that was sent before. What it tells is the id. 0: only that it lives. */
   confirm(id: number): void;
   /** Bytes given to `send` that have not left this process. */
   readonly unsent: number;

@@ -13,7 +13,7 @@ export interface ReceiptOwner {
   readonly streams: ReadonlyMap<SessionId, Progress>;
   /** The device says itself what it has: then only a `reset` counts as received by delivery. */
   readonly acknowledges: boolean;
-  /** Asks the other side to confirm that it has what was sent before; `confirmed` is called with the same id then. */
+  /** Asks the other side to confirm that it has what was sent before; `confirmed` is called with the same id then. 0: only that it lives. */
   confirm(id: number): void;
   onReceived(sessionId: SessionId, seq: number): void;
 }
@@ -39,11 +39,11 @@ export class Receipts {
 
   /** Notes what has been sent up to now and asks for its receipt. */
   ask(): void {
-    this.#lastId += 1;
-    for (const [sessionId, { sent, resetTo }] of this.#owner.streams) {
-      this.#note(sessionId, this.#owner.acknowledges ? resetTo : sent);
-    }
-    this.#owner.confirm(this.#lastId);
+    const { streams, acknowledges } = this.#owner;
+    const id = this.#lastId + 1;
+    for (const [sessionId, { sent, resetTo }] of streams) this.#note(id, sessionId, acknowledges ? resetTo : sent);
+    if (this.#pending.at(-1)?.id === id) this.#lastId = id;
+    this.#owner.confirm(this.#pending.length > 0 ? this.#lastId : 0);
   }
 
   /** Something went out whose receipt should be known soon: asks at the end of this tick. */
@@ -68,10 +68,10 @@ export class Receipts {
     clearImmediate(this.#immediate);
   }
 
-  #note(sessionId: SessionId, seq: number): void {
+  #note(id: number, sessionId: SessionId, seq: number): void {
     if (seq <= (this.#asked?.get(sessionId) ?? 0)) return;
     this.#asked ??= new Map();
     this.#asked.set(sessionId, seq);
-    this.#pending.push({ id: this.#lastId, sessionId, seq });
+    this.#pending.push({ id, sessionId, seq });
   }
 }
