@@ -2,8 +2,10 @@
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import WebSocket from 'ws';
+import { deviceQueueSchema } from '../../protocol/rest.js';
 import { TOKEN } from '../support/daemon.js';
 import { type Relay, startRelay } from '../support/relay.js';
+import { waitUntil } from '../support/wait-until.js';
 import type { WireClient } from '../support/wire-client.js';
 import { connect } from '../support/wire-client.js';
 import { useWorld } from '../support/world.js';
@@ -133,6 +135,67 @@ describe('connections', () => {
     expect(back.events(sessionId).map(({ seq }) => seq)).toEqual(
       Array.from({ length: head - from }, (_, index) => from + 1 + index),
     );
+  });
+});
+
+describe('receipts', () => {
+  const depthOf = async (deviceId: string, sessionId: string): Promise<number | undefined> => {
+    const { sessions } = deviceQueueSchema.parse(
+      await (await world.daemon.fetch(`/api/devices/${deviceId}/queue`)).json(),
+    );
+    return sessions.find((session) => session.sessionId === sessionId)?.depth;
+  };
+
+  test('D2: a device that never acknowledges does so by delivery: what came before its last pong does not come again', async () => {
+    const author = await world.connect();
+    const sessionId = await openSession(author);
+    const older = await world.connect({ deviceId: 'never-acknowledges' });
+    await older.request('subscribe', { events: ['*'], sessionIds: [sessionId] });
+    const head = await flood(author, sessionId, 1);
+    await older.waitFor(({ seq }) => seq === head);
+    await waitUntil('its pong has come', async () => (await depthOf('never-acknowledges', sessionId)) === 0);
+    await older.close();
+    const later = await flood(author, sessionId, 1);
+    const back = await world.connect({ deviceId: 'never-acknowledges' });
+    await back.waitFor(({ seq }) => seq === later);
+    expect(back.events(sessionId).map(({ seq }) => seq)).toEqual(
+      Array.from({ length: later - head }, (_, index) => head + 1 + index),
+    );
+  });
+
+  test('D2: the pongs of a device that has acknowledged move nothing', async () => {
+    const author = await world.connect();
+    const sessionId = await openSession(author);
+    const device = await world.connect({ deviceId: 'acknowledges' });
+    await device.request('subscribe', { events: ['*'], sessionIds: [sessionId] });
+    const { seq } = (await device.waitFor('caughtUp')).data;
+    device.send('ack', { sessionId, seq });
+    const head = await flood(author, sessionId, 1);
+    const other = pingedClient('counts-heartbeats');
+    await other.opened;
+    // Both are on one heartbeat: when the other was pinged twice, this one was.
+    await world.daemon.until(() => other.pings() >= 2);
+    expect(await depthOf('acknowledges', sessionId)).toBe(head - seq);
+    other.socket.terminate();
+  });
+
+  test('D5: a client that asks and does not read is closed with 4413 at 1 MiB, and nobody else notices', async () => {
+    const author = await world.connect();
+    const sessionId = await openSession(author);
+    const acts = [
+      { line: { type: 'assistant', message: { id: 'm', content: [{ type: 'text', text: 'x'.repeat(240_000) }] } } },
+    ];
+    await author.request('streamSend', { sessionId, prompt: JSON.stringify([...acts, { result: 'done' }]) });
+    await author.waitFor('streamComplete');
+    const greedy = await world.connect({ deviceId: 'greedy' });
+    greedy.pause();
+    const before = await gauge('companion_connections');
+    // More than the system keeps for a connection that is not read, and then more than we do.
+    for (let count = 0; count < 60; count += 1) greedy.send('getMessageHistory', { sessionId });
+    await waitUntil('it is closed', async () => (await gauge('companion_connections')) === before - 1);
+    greedy.resume();
+    expect(await greedy.closed).toBe(4413);
+    expect((await author.request('ping', {})).type).toBe('pong');
   });
 });
 
