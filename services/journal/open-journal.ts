@@ -1,5 +1,5 @@
 import { existsSync, statSync } from 'node:fs';
-import type { CursorStore, Journal } from '../ports/journal.js';
+import type { CursorStore } from '../ports/journal.js';
 import type { Log } from '../ports/log.js';
 import { cancelQueued } from './cancel-queued.js';
 import { Checkpointer } from './checkpointer.js';
@@ -13,7 +13,7 @@ import { openDatabase } from './open-database.js';
 import { finishSwap, salvage } from './salvage.js';
 import { createSqliteCursors } from './sqlite-cursors.js';
 import { damageAtOpening, type SqliteDatabase, storageError } from './sqlite-database.js';
-import { createSqliteJournal } from './sqlite-journal.js';
+import { createSqliteJournal, type SqliteJournal } from './sqlite-journal.js';
 import { verifyStart, verifyWhole } from './verify-journal.js';
 
 export interface OpenJournalOptions {
@@ -32,7 +32,7 @@ export interface OpenJournalOptions {
 }
 
 export interface OpenedJournal {
-  journal: Journal & { close(): Promise<void> };
+  journal: SqliteJournal;
   cursors: CursorStore;
 }
 

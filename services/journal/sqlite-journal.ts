@@ -24,8 +24,15 @@ export interface SqliteJournalOptions {
   onGrown?: (sessionId: SessionId, extent: Extent) => void;
 }
 
-/** The journal on SQLite. Closing it closes the database. */
-export function createSqliteJournal(options: SqliteJournalOptions): Journal & { close(): Promise<void> } {
+export interface SqliteJournal extends Journal {
+  /** Ends it cleanly and closes the database. */
+  close(): Promise<void>;
+  /** Lets go of what it holds beside the database, which is left as a process leaves it that is killed. */
+  abandon(): Promise<void>;
+}
+
+/** The journal on SQLite. */
+export function createSqliteJournal(options: SqliteJournalOptions): SqliteJournal {
   const { database, bootId, guard = new DamageGuard(() => {}), extents = new Extents(database) } = options;
   const check = rowCheckOf(database);
   const path = markPath(database.name);
@@ -36,16 +43,20 @@ export function createSqliteJournal(options: SqliteJournalOptions): Journal & { 
   const readMessages = createMessageReader(database, check);
   const probe = database.prepare('SELECT 1 FROM meta');
   const log = new WalSync(`${database.name}-wal`, () => checkpoint(database));
+  const abandon = async () => {
+    await log.close();
+    mark.close();
+  };
   return {
     epoch,
+    abandon,
     sync: () => log.sync(),
     close: async () => {
       // What cannot be synced, or shows damage only now, is no clean end; the daemon ends all the same.
       const synced = guard.isDamaged ? Promise.reject(new Error('damaged')) : log.sync();
       await synced.then(() => guard.run(() => endEpoch(database))).catch(() => {});
-      await log.close();
       database.close();
-      mark.close();
+      await abandon();
     },
     loadSessions: async () => guard.run(() => loadSessions(database, check)),
     commit: async (change) => guard.run(() => writes.commit(change)),

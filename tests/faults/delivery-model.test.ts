@@ -2,7 +2,7 @@
  * Histories of publishing, acknowledging, dropping, stalling, trimming, restarting and losing epochs, made up at
  * random, on the real journal and the real delivery. The ledger of each device says whether anything was lost.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
@@ -18,9 +18,9 @@ import { withSum } from '../../services/journal/row-sums.js';
 import type { SessionRow } from '../../services/journal/rows.js';
 import { createSqliteCursors } from '../../services/journal/sqlite-cursors.js';
 import type { SqliteDatabase } from '../../services/journal/sqlite-database.js';
-import { createSqliteJournal } from '../../services/journal/sqlite-journal.js';
+import { createSqliteJournal, type SqliteJournal } from '../../services/journal/sqlite-journal.js';
 import type { OpenBlock } from '../../services/ports/claude.js';
-import type { CursorStore, Journal } from '../../services/ports/journal.js';
+import type { CursorStore } from '../../services/ports/journal.js';
 import type { Publication } from '../../services/ports/publication.js';
 import type { EventRecord, SessionRecord, UserId } from '../../services/ports/records.js';
 import type { SessionSource } from '../../services/ports/session-source.js';
@@ -38,9 +38,9 @@ let database: SqliteDatabase;
 let runs = 0;
 
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'companion-model-'));
+  // Nothing here dies but objects: no disk need hear of it.
+  folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'companion-model-'));
   database = openDatabase(join(folder, 'journal.db'));
-  // Nothing here dies but objects: the disk need not hear of it.
   database.pragma('synchronous = OFF');
 });
 
@@ -148,7 +148,7 @@ class World {
   #boot = 0;
   #trims = 0;
   #extents = new Extents(database);
-  #journal: Journal;
+  #journal: SqliteJournal;
   #delivery: Delivery;
   #cursors: { store: CursorStore; dead: boolean };
   errors: unknown[] = [];
@@ -174,6 +174,7 @@ class World {
 
   async close(): Promise<void> {
     for (const { id } of this.#sessions) await this.#journal.forget(id);
+    await this.#journal.abandon();
   }
 
   #begin() {
@@ -317,6 +318,7 @@ class World {
 
   #restart(): void {
     this.#cursors.dead = true;
+    void this.#journal.abandon();
     for (const index of this.#open.keys()) this.#drop(index);
     for (const one of this.#sessions) one.published = one.head;
     ({ journal: this.#journal, delivery: this.#delivery, cursors: this.#cursors } = this.#begin());
