@@ -1,0 +1,174 @@
+/** What is done once for all connections, and how text is joined for one that lags; the socket is a stand-in. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { DeviceId, SessionId } from '../../protocol/scalars.js';
+import { Delivery } from '../../services/delivery/delivery.js';
+import type { Frame } from '../../services/delivery/frame.js';
+import type { FrameSink } from '../../services/delivery/frame-sink.js';
+import { openDatabase } from '../../services/journal/open-database.js';
+import { createSqliteCursors } from '../../services/journal/sqlite-cursors.js';
+import { createSqliteJournal, type SqliteJournal } from '../../services/journal/sqlite-journal.js';
+import type { EventRecord, SessionRecord, UserId } from '../../services/ports/records.js';
+import type { SessionSource } from '../../services/ports/session-source.js';
+import { waitUntil } from '../support/wait-until.js';
+
+const owner = 'user' as UserId;
+const sessionId = 'session' as SessionId;
+const record: SessionRecord = {
+  sessionId,
+  owner,
+  directory: '/nowhere',
+  directoryKey: '0:0',
+  messageCount: 0,
+  totalCost: 0,
+  createdAt: 0,
+  updatedAt: 0,
+  lastActivity: 0,
+};
+const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+
+let folder: string;
+let journal: SqliteJournal;
+let delivery: Delivery;
+let head: number;
+let encodings: number;
+
+class Sink implements FrameSink {
+  readonly texts: string[] = [];
+  unsent = 0;
+  lagging = false;
+  drained = () => {};
+
+  send(frame: Frame): void {
+    const bytes = frame.encoded((text) => {
+      encodings += 1;
+      return Buffer.from(text);
+    });
+    this.texts.push(Buffer.from(bytes).toString());
+  }
+
+  confirm(): void {}
+}
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'companion-frames-'));
+  const database = openDatabase(join(folder, 'journal.db'));
+  journal = createSqliteJournal({ database, bootId: 'boot' });
+  head = 0;
+  const source: SessionSource = {
+    head: () => head,
+    owned: () => [sessionId],
+    openBlocks: () => [],
+    openPermissions: () => [],
+    snapshot: () => Promise.reject(new Error('nothing is missing here')),
+  };
+  delivery = new Delivery({ journal, cursors: createSqliteCursors(database), source, onReset: () => {}, log: silent });
+  await journal.commit({ record, events: [], prompts: [], permissions: [] });
+});
+
+afterEach(async () => {
+  await journal.close();
+  rmSync(folder, { recursive: true });
+});
+
+async function connect(deviceId: string): Promise<Sink> {
+  const sink = new Sink();
+  const device = { userId: owner, deviceId: deviceId as DeviceId };
+  const ignore = { onReplaced: () => {}, onError: () => {} };
+  const connection = delivery.connect({ device, sink, owner: ignore });
+  const { begin } = await connection.subscribe({
+    events: ['*'],
+    cursors: { session: { epoch: journal.epoch, seq: 0 } },
+  });
+  sink.drained = () => connection.drained();
+  begin();
+  await waitUntil('it is live', () => sink.texts.some((text) => text.includes('"caughtUp"')));
+  return sink;
+}
+
+async function publish(count: number): Promise<void> {
+  const from = head;
+  const at = (index: number): EventRecord => ({ seq: from + index + 1, type: 'sessionStatus', at: 0, data: '{}' });
+  const events = Array.from({ length: count }, (_, index) => at(index));
+  await journal.commit({ record, events, prompts: [], permissions: [] });
+  head += count;
+  delivery.publish(
+    { sessionId, owner },
+    events.map((event) => ({ kind: 'event', event })),
+  );
+}
+
+const text = (offset: number, said: string, isComplete = false) => ({
+  kind: 'frame' as const,
+  frame: {
+    type: 'streamData' as const,
+    data: {
+      sessionId,
+      streamType: 'assistant_message' as const,
+      content: { type: 'text' as const, text: said },
+      messageId: 'm',
+      blockIndex: 0,
+      offset,
+      isComplete,
+    },
+  },
+});
+
+const pieces = ({ texts }: Sink) =>
+  texts
+    .map((one) => JSON.parse(one) as { type: string; data: ReturnType<typeof text>['frame']['data'] })
+    .filter(({ type }) => type === 'streamData')
+    .map(({ data: { offset, content, isComplete } }) => [offset, content.text, isComplete]);
+
+describe('D5: frames', () => {
+  test('an event is written once, however many see it live and however many missed it', async () => {
+    const sinks = [await connect('one'), await connect('two'), await connect('three')];
+    encodings = 0;
+    await publish(10);
+    expect(encodings).toBe(10);
+    for (const { texts } of sinks) expect(texts.filter((one) => one.includes('"seq":'))).toHaveLength(11);
+    encodings = 0;
+    const late = [await connect('four'), await connect('five')];
+    const ownFrames = late.length;
+    expect(encodings).toBe(10 + ownFrames);
+  });
+
+  test('D4: text goes out at once, and in joined pieces every 20 ms to a reader that lags; nothing overtakes it', async () => {
+    const [prompt, lagging] = [await connect('prompt'), await connect('lagging')];
+    const say = (...items: Parameters<typeof delivery.publish>[1]) => delivery.publish({ sessionId, owner }, items);
+    say(text(0, 'a'));
+    lagging.lagging = true;
+    say(text(1, 'b'));
+    say(text(2, 'c'));
+    say(text(3, 'd'));
+    expect(pieces(prompt)).toEqual([
+      [0, 'a', false],
+      [1, 'b', false],
+      [2, 'c', false],
+      [3, 'd', false],
+    ]);
+    expect(pieces(lagging)).toEqual([[0, 'a', false]]);
+    await waitUntil('the window is over', () => pieces(lagging).length > 1);
+    expect(pieces(lagging).slice(1)).toEqual([[1, 'bcd', false]]);
+    say(text(4, 'e'));
+    say(text(5, 'f', true));
+    await publish(1);
+    expect(pieces(lagging).slice(2)).toEqual([[4, 'ef', true]]);
+    expect(lagging.texts.at(-1)).toContain(`"seq":${head}`);
+  });
+
+  test('D5: with 256 KiB unsent neither text nor events come, and all events when they are gone', async () => {
+    const sink = await connect('slow');
+    sink.unsent = 256 * 1024 + 1;
+    delivery.publish({ sessionId, owner }, [text(0, 'lost on this reader')]);
+    await publish(5);
+    expect(sink.texts.filter((one) => one.includes('"sessionStatus"'))).toEqual([]);
+    expect(pieces(sink)).toEqual([]);
+    sink.unsent = 0;
+    sink.drained();
+    await waitUntil('they have come', () => sink.texts.at(-1)?.includes(`"seq":${head}`) ?? false);
+    expect(sink.texts.filter((one) => one.includes('"sessionStatus"'))).toHaveLength(5);
+  });
+});
