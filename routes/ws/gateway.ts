@@ -53,7 +53,7 @@ export function createGateway(services: RouteServices, { local }: { local: boole
     },
     revokeToken: () => {
       for (const connection of connections) {
-        if (connection.principal.credential === 'token') connection.close(CLOSE.credentialRevoked, 'the token is void');
+        if (connection.principal.credential === 'token') connection.expel(CLOSE.credentialRevoked, 'the token is void');
       }
     },
     close: (code, reason) => {

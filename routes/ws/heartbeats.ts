@@ -72,6 +72,7 @@ export class Beat {
   /** Until when a ping is to be answered; 0 while none is. */
   #deadline = 0;
   #received = 0;
+  #heardAt: number;
   #progress = '';
   #progressAt: number;
 
@@ -79,6 +80,7 @@ export class Beat {
     this.#pulse = pulse;
     this.#forget = forget;
     this.#nextPing = now + PING_EVERY_MS * (1 - Math.random() / 2);
+    this.#heardAt = now;
     this.#progressAt = now;
   }
 
@@ -96,34 +98,41 @@ export class Beat {
   }
 
   look(now: number): void {
-    const { unsent } = this.#pulse;
+    const { unsent, received } = this.#pulse;
+    if (received !== this.#received) this.#heard(now, received);
     if (unsent === 0) this.#progressAt = now;
     else if (this.#pulse.progress !== this.#progress) this.#moved(now);
-    else if (now - this.#progressAt >= STALL_TIMEOUT_MS) {
+    else if (this.#isStalled(now)) {
       this.#pulse.onStalled();
       return;
     }
     if (this.#deadline === 0) this.#pingWhenDue(now);
-    else if (this.#pulse.received !== this.#received) this.#wait(now);
     else if (now >= this.#deadline && unsent === 0) this.#pulse.onSilent();
+  }
+
+  /** It takes nothing; or it did until the system would hold no more of it, and was not heard of all the while. */
+  #isStalled(now: number): boolean {
+    const isUnanswered = this.#deadline !== 0 && now >= this.#deadline && now - this.#heardAt >= STALL_TIMEOUT_MS;
+    return isUnanswered || now - this.#progressAt >= STALL_TIMEOUT_MS;
+  }
+
+  #heard(now: number, received: number): void {
+    this.#received = received;
+    this.#heardAt = now;
+    if (this.#deadline !== 0) this.#deadline = now + PONG_TIMEOUT_MS;
   }
 
   /** What is on its way stands before the ping: as long as that moves, the answer may take its time. */
   #moved(now: number): void {
     this.#progress = this.#pulse.progress;
     this.#progressAt = now;
-    if (this.#deadline !== 0) this.#wait(now);
-  }
-
-  #wait(now: number): void {
-    this.#received = this.#pulse.received;
-    this.#deadline = now + PONG_TIMEOUT_MS;
+    if (this.#deadline !== 0) this.#deadline = now + PONG_TIMEOUT_MS;
   }
 
   #pingWhenDue(now: number): void {
     if (now < this.#nextPing) return;
     this.#nextPing = now + PING_EVERY_MS;
-    this.#wait(now);
+    this.#deadline = now + PONG_TIMEOUT_MS;
     this.#pulse.ping();
   }
 }

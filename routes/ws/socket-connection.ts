@@ -31,7 +31,9 @@ export interface SocketConnectionOptions {
 const CAPABILITIES = ['replay', 'steer', 'attachments', 'permissions', 'questions', 'plans', 'resume', 'fork', 'ask'];
 
 /** A reader that has stalled may still take what it was sent, and the reason for the close, for this long. */
-const SLOW_CLOSE_MS = 5000;
+const SLOW_CLOSE_MS = 2000;
+/** Whoever has to go is gone within a second, whether or not the close is answered. */
+const EXPEL_MS = 800;
 
 /** One WebSocket, from its upgrade to its end. */
 export class SocketConnection implements ConnectionContext, Pulse {
@@ -46,6 +48,7 @@ export class SocketConnection implements ConnectionContext, Pulse {
   readonly #beat: Beat;
   /** Settles when the frames up to now that keep an order have been handled. */
   #turn: Promise<void>;
+  #closedWith: number | undefined;
 
   constructor(options: SocketConnectionOptions) {
     const { services, webSocket, socket, principal, device, connections, writer, heartbeats } = options;
@@ -65,7 +68,7 @@ export class SocketConnection implements ConnectionContext, Pulse {
     webSocket.on('error', ignore);
     webSocket.on('pong', (id) => this.#onPong(id));
     webSocket.on('message', (bytes: Buffer, isBinary) => this.#onMessage(isBinary ? '' : bytes.toString('utf8')));
-    this.#turn = welcome(this).catch((error: unknown) => answerError({ connection: this, requestId: null }, error));
+    this.#turn = welcome(this).catch((error: unknown) => this.onError(error));
   }
 
   send(frame: string): void {
@@ -74,7 +77,14 @@ export class SocketConnection implements ConnectionContext, Pulse {
 
   /** Sends what there is to send, and then the close frame. */
   close(code: number, reason: string): void {
+    this.#closedWith ??= code;
     this.#sink.close(code, reason);
+  }
+
+  /** As `close`, and does not wait for long that the other side agrees. */
+  expel(code: number, reason: string): void {
+    this.close(code, reason);
+    setTimeout(() => this.terminate(), EXPEL_MS).unref();
   }
 
   terminate(): void {
@@ -102,7 +112,7 @@ export class SocketConnection implements ConnectionContext, Pulse {
   }
 
   onTooSlow(): void {
-    this.#sink.close(CLOSE.tooSlow, 'too slow a reader');
+    this.close(CLOSE.tooSlow, 'too slow a reader');
     this.delivery.close();
   }
 
@@ -113,20 +123,22 @@ export class SocketConnection implements ConnectionContext, Pulse {
   }
 
   onSilent(): void {
-    this.#sink.close(CLOSE.noPong, 'no pong');
+    this.close(CLOSE.noPong, 'no pong');
     this.#webSocket.terminate();
   }
 
   onReplaced(): void {
-    this.#sink.close(CLOSE.replaced, 'replaced by a newer connection of this device');
+    this.close(CLOSE.replaced, 'replaced by a newer connection of this device');
   }
 
   onError(error: unknown): void {
     this.services.log.error('a connection failed', { deviceId: this.device.deviceId, error: String(error) });
-    this.#sink.close(CLOSE.internal, 'internal error');
+    this.close(CLOSE.internal, 'internal error');
   }
 
+  /** What comes after the close frame went out is not obeyed any more: the credential may be void. */
   #onMessage(text: string): void {
+    if (this.#closedWith !== undefined) return;
     this.#turn = receive(this, text, this.#turn);
   }
 
@@ -138,7 +150,7 @@ export class SocketConnection implements ConnectionContext, Pulse {
   #onClose(code: number): void {
     this.#beat.close();
     this.delivery.close();
-    this.services.metrics.connectionClosed(code);
+    this.services.metrics.connectionClosed(this.#closedWith ?? code);
   }
 }
 

@@ -67,7 +67,8 @@ export class InputFifo {
 
   #end(): void {
     this.#open -= 1;
-    if (this.#open === 0) this.#unmark();
+    // What closing cuts short is torn: the mark stays for the next daemon.
+    if (this.#open === 0 && !this.#socket.destroyed) this.#unmark();
   }
 
   /** Without a mark, for want of room, the line goes all the same: only a death in the middle of it would be found late. */

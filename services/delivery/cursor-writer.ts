@@ -64,6 +64,7 @@ export class CursorWriter {
       this.#options.onError(error);
       if (this.#closed) return;
       this.#scheduled = true;
+      clearTimeout(this.#retry);
       this.#retry = setTimeout(() => this.flushOrRetry(), RETRY_MS).unref();
     });
   }

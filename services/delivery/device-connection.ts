@@ -49,6 +49,7 @@ export class DeviceConnection implements StreamOwner, ReceiptOwner {
   readonly #receipts: Receipts;
   readonly #subscription: DeviceSubscription;
   #planned: Plan[] = [];
+  #isStarted = false;
   #closed = false;
 
   constructor({ parts, device, sink, onError, onClose }: DeviceConnectionOptions) {
@@ -82,6 +83,7 @@ export class DeviceConnection implements StreamOwner, ReceiptOwner {
   }
 
   onReceived(sessionId: SessionId, seq: number): void {
+    this.streams.get(sessionId)?.arrived(seq);
     this.#writer.move(sessionId, seq);
   }
 
@@ -96,11 +98,14 @@ export class DeviceConnection implements StreamOwner, ReceiptOwner {
     const known = await cursors.readCursors(this.device);
     const wanted = new Set([...known.keys(), ...(this.#subscription.all ? source.owned(this.device.userId) : [])]);
     const plans = await Promise.all([...wanted].map((id) => this.#plan(id, known.get(id) ?? this.#beginning())));
-    this.#planned = plans.filter((plan) => plan !== undefined);
+    const found = plans.filter((plan) => plan !== undefined);
+    const opened = this.#planned.filter(({ sessionId }) => !found.some((plan) => plan.sessionId === sessionId));
+    this.#planned = [...found, ...opened];
     return this.#planned.map(shown);
   }
 
   start(): void {
+    this.#isStarted = true;
     for (const plan of this.#planned) this.#begin(plan);
     this.#planned = [];
   }
@@ -145,10 +150,12 @@ export class DeviceConnection implements StreamOwner, ReceiptOwner {
   /** The device has everything up to this seq, for good. */
   ack(sessionId: SessionId, seq: number): void {
     const head = this.#requireOwned(sessionId);
-    if (!this.streams.has(sessionId)) throw invalid('sessionId', 'must be a session that this device subscribes to');
+    const stream = this.streams.get(sessionId);
+    if (!stream) throw invalid('sessionId', 'must be a session that this device subscribes to');
     if (seq > head) throw invalid('seq', `must be at most ${head}, the last event of the session`);
     if (!this.#subscription.acknowledges) this.#subscription.changeWhenRoom({ acknowledges: true });
-    this.#writer.move(sessionId, seq);
+    // It may speak of a position from before the reset, which means another event now.
+    if (!stream.isResetting) this.#writer.move(sessionId, seq);
   }
 
   /** Asks the device for a sign of life, which is a receipt as well: see `received`. */
@@ -169,7 +176,10 @@ export class DeviceConnection implements StreamOwner, ReceiptOwner {
   opened(sessionId: SessionId): void {
     if (!this.#subscription.all || this.streams.has(sessionId)) return;
     this.#writer.move(sessionId, 0);
-    this.#begin({ sessionId, resume: 'replay', from: 0, head: 0 });
+    const plan: Plan = { sessionId, resume: 'replay', from: 0, head: 0 };
+    // Before the welcome nothing is streamed.
+    if (this.#isStarted) this.#begin(plan);
+    else this.#planned.push(plan);
   }
 
   forget(sessionId: SessionId): void {
@@ -237,7 +247,9 @@ export class DeviceConnection implements StreamOwner, ReceiptOwner {
 
   #begin({ sessionId, from, head, reason }: Plan): void {
     if (this.#closed) return;
-    const published = this.#parts.source.head(this.device.userId, sessionId) ?? head;
+    const published = this.#parts.source.head(this.device.userId, sessionId);
+    // It was purged meanwhile.
+    if (published === undefined) return;
     const place = { sessionId, from, head, published, ...(reason && { reset: reason }) };
     const stream = new SessionStream({ parts: this.#parts, owner: this, ...place });
     this.streams.set(sessionId, stream);

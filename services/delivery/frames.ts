@@ -24,12 +24,18 @@ export function eventFrame({ sessionId, epoch, event, replayed }: EventFrameOpti
   const at = new Date(event.at).toISOString();
   const marks = replayed ? `,"_queued":true,"_queuedAt":"${at}","_originalTimestamp":"${at}"` : '';
   const place = `"sessionId":${JSON.stringify(sessionId)},"seq":${event.seq},"epoch":"${epoch}"`;
-  const data = boundData(event.data, MAX_EVENT_FRAME_BYTES - ENVELOPE_BYTES);
+  const data = boundData(event.data, MAX_DATA_BYTES);
   return `{"type":"${event.type}","requestId":null,"timestamp":"${at}",${place}${marks},"data":${data}}`;
 }
 
-export const positionedFrame = ({ type, data }: PositionedFrame): string =>
-  `{"type":"${type}","requestId":null,"timestamp":"${new Date().toISOString()}","data":${JSON.stringify(data)}}`;
+const MAX_DATA_BYTES = MAX_EVENT_FRAME_BYTES - ENVELOPE_BYTES;
+
+/** Text keeps its positions, and comes in pieces that are small; anything else is cut like an event. */
+export function positionedFrame({ type, data }: PositionedFrame): string {
+  const json = JSON.stringify(data);
+  const bounded = type === 'streamData' ? json : boundData(json, MAX_DATA_BYTES);
+  return `{"type":"${type}","requestId":null,"timestamp":"${new Date().toISOString()}","data":${bounded}}`;
+}
 
 interface AnswerFrame<T extends string, Data> {
   type: T;
@@ -44,22 +50,44 @@ export const answerFrame = <T extends AnswerType>(frame: AnswerFrame<T, AnswerDa
 export const copyFrame = ({ type, requestId, data }: AnswerFrame<string, object>): string =>
   JSON.stringify({ type, requestId, timestamp: new Date().toISOString(), data });
 
-/** A message that is being written, from its beginning. */
-export function soFarFrame(sessionId: SessionId, block: OpenBlock): string {
-  const { streamType, messageId, blockIndex, text, parentToolUseId } = block;
-  return positionedFrame({
-    type: 'streamData',
-    data: {
-      sessionId,
-      streamType,
-      content: { type: 'text', text },
-      messageId,
-      blockIndex,
-      offset: 0,
-      isComplete: false,
-      ...(parentToolUseId !== undefined && { parentToolUseId }),
-    },
+/** A permission request that comes again, without `seq`; no larger than the event was. */
+export function permissionCopyFrame(data: PermissionData): string {
+  return copyFrame({ type: 'permissionRequest', requestId: null, data: boundedPermission(data, MAX_DATA_BYTES) });
+}
+
+/** Of each open permission request in a snapshot so many bytes are shown: there may be several. */
+const MAX_SNAPSHOT_PERMISSION_BYTES = 32 * 1024;
+
+export function resetFrame(data: AnswerData<'reset'>): string {
+  const permissions = data.snapshot.permissions.map((one) => boundedPermission(one, MAX_SNAPSHOT_PERMISSION_BYTES));
+  return answerFrame({
+    type: 'reset',
+    requestId: null,
+    data: { ...data, snapshot: { ...data.snapshot, permissions } },
   });
+}
+
+type PermissionData = EventData<'permissionRequest'>;
+
+const boundedPermission = (data: PermissionData, max: number): PermissionData =>
+  JSON.parse(boundData(JSON.stringify(data), max)) as PermissionData;
+
+/** UTF-16 units in one frame of text that is told from its beginning. */
+const SO_FAR_UNITS = 32 * 1024;
+
+/** A message that is being written, from its beginning, in pieces that meet. */
+export function soFarFrames(sessionId: SessionId, block: OpenBlock): string[] {
+  const { streamType, messageId, blockIndex, text, parentToolUseId } = block;
+  const frames: string[] = [];
+  for (let offset = 0; offset === 0 || offset < text.length; ) {
+    const piece = text.slice(offset, offset + SO_FAR_UNITS).replace(/[\ud800-\udbff]$/, '');
+    const content = { type: 'text' as const, text: piece };
+    const parent = parentToolUseId === undefined ? {} : { parentToolUseId };
+    const data = { sessionId, streamType, content, messageId, blockIndex, offset, isComplete: false, ...parent };
+    frames.push(positionedFrame({ type: 'streamData', data }));
+    offset += Math.max(1, piece.length);
+  }
+  return frames;
 }
 
 /** What a `streamComplete` says, in the form of older clients. */

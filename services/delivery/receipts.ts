@@ -2,10 +2,10 @@ import type { SessionId } from '../../protocol/scalars.js';
 
 /** How far one session has gone out on a connection. */
 interface Progress {
-  /** seq of the last event that went out. */
-  readonly sent: number;
-  /** Where the last `reset` that went out has put the device; 0 without one. */
-  readonly resetTo: number;
+  /** seq of the last event that went out; undefined before one has. */
+  readonly delivered: number | undefined;
+  /** Where the last `reset` that went out has put the device. */
+  readonly resetTo: number | undefined;
 }
 
 /** A connection as its receipts see it. */
@@ -41,7 +41,9 @@ export class Receipts {
   ask(): void {
     const { streams, acknowledges } = this.#owner;
     const id = this.#lastId + 1;
-    for (const [sessionId, { sent, resetTo }] of streams) this.#note(id, sessionId, acknowledges ? resetTo : sent);
+    for (const [sessionId, { delivered, resetTo }] of streams) {
+      this.#note(id, sessionId, acknowledges ? resetTo : (delivered ?? resetTo));
+    }
     if (this.#pending.at(-1)?.id === id) this.#lastId = id;
     this.#owner.confirm(this.#pending.length > 0 ? this.#lastId : 0);
   }
@@ -54,9 +56,9 @@ export class Receipts {
     });
   }
 
-  /** All that was sent before this id was asked has arrived. */
+  /** All that was sent before this id was asked has arrived. Pongs that nobody asked for say nothing. */
   confirmed(id: number): void {
-    if (this.#pending.length === 0) return;
+    if (this.#pending.length === 0 || !Number.isInteger(id) || id > this.#lastId) return;
     const arrived = this.#pending.filter((pending) => pending.id <= id);
     this.#pending = this.#pending.filter((pending) => pending.id > id);
     for (const { sessionId, seq } of arrived) {
@@ -68,8 +70,8 @@ export class Receipts {
     clearImmediate(this.#immediate);
   }
 
-  #note(id: number, sessionId: SessionId, seq: number): void {
-    if (seq <= (this.#asked?.get(sessionId) ?? 0)) return;
+  #note(id: number, sessionId: SessionId, seq: number | undefined): void {
+    if (seq === undefined || seq <= (this.#asked?.get(sessionId) ?? -1)) return;
     this.#asked ??= new Map();
     this.#asked.set(sessionId, seq);
     this.#pending.push({ id, sessionId, seq });

@@ -8,7 +8,7 @@ import { DeltaCoalescer } from './delta-coalescer.js';
 import type { EventFilter } from './event-filter.js';
 import { Frame } from './frame.js';
 import type { FrameSink } from './frame-sink.js';
-import { answerFrame, copyFrame, positionedFrame, soFarFrame } from './frames.js';
+import { answerFrame, permissionCopyFrame, positionedFrame, resetFrame, soFarFrames } from './frames.js';
 import type { PublicationListener, SharedFrame } from './stream-index.js';
 
 /** The connection as its streams see it. */
@@ -57,10 +57,12 @@ export class SessionStream implements PublicationListener {
   #head: number;
   #published: number;
   #reset: ResumeReason | undefined;
-  #resetTo = 0;
+  #resetTo: number | undefined;
+  #resetArrived = true;
+  #delivered: number | undefined;
   #announcedCaughtUp = false;
   #pumping = false;
-  /** Permission requests that were among the missed events. */
+  /** Permission requests that this device was sent. */
   #asked: Set<string> | undefined;
 
   constructor({ parts, owner, sessionId, from, head, published, reset }: SessionStreamOptions) {
@@ -78,9 +80,24 @@ export class SessionStream implements PublicationListener {
     return this.#sent;
   }
 
-  /** Where the last `reset` that went out has put this device; 0 without one. */
-  get resetTo(): number {
+  /** seq of the last event that went out here; undefined before one has. */
+  get delivered(): number | undefined {
+    return this.#delivered;
+  }
+
+  /** Where the last `reset` that went out has put this device. */
+  get resetTo(): number | undefined {
     return this.#resetTo;
+  }
+
+  /** A `reset` is owed or on its way: what the device says of its position may be from before it. */
+  get isResetting(): boolean {
+    return this.#reset !== undefined || !this.#resetArrived;
+  }
+
+  /** The device has everything up to this seq. */
+  arrived(seq: number): void {
+    if (this.#resetTo !== undefined && seq >= this.#resetTo) this.#resetArrived = true;
   }
 
   start(): void {
@@ -109,7 +126,7 @@ export class SessionStream implements PublicationListener {
   }
 
   #offerLive({ item, frame }: SharedFrame): boolean {
-    if (this.#owner.sink.unsent > PAUSE_BYTES) return this.#pause();
+    if (this.#isFull()) return false;
     if (item.kind === 'frame') {
       this.#offerFrame(item.frame, frame);
       return true;
@@ -140,14 +157,14 @@ export class SessionStream implements PublicationListener {
 
   /** Text that was held back is told from its beginning when the reader is there again. */
   #pause(): false {
-    this.#mode = 'paused';
+    if (this.#mode !== 'closed') this.#mode = 'paused';
     this.#deltas?.drop();
     return false;
   }
 
   /** Something before it was not offered: the journal has it. */
   #readUp(): false {
-    this.#mode = 'catchingUp';
+    if (this.#mode !== 'closed') this.#mode = 'catchingUp';
     void this.#pump();
     return false;
   }
@@ -171,12 +188,15 @@ export class SessionStream implements PublicationListener {
     const { source, journal, onReset } = this.#parts;
     const head = this.#head;
     const sessionId = this.#sessionId;
+    await turnOfOthers();
+    if (this.#isFull()) return;
     const snapshot = await source.snapshot(sessionId);
-    if (this.#mode === 'closed') return;
+    if (this.#mode !== 'catchingUp' || this.#isFull()) return;
     const data = { sessionId, epoch: journal.epoch, head, reason, snapshot };
-    this.#owner.sink.send(new Frame(() => answerFrame({ type: 'reset', requestId: null, data })));
+    this.#owner.sink.send(new Frame(() => resetFrame(data)));
     this.#sent = head;
     this.#resetTo = head;
+    this.#resetArrived = false;
     this.#reset = undefined;
     this.#announcedCaughtUp = false;
     onReset(reason);
@@ -193,15 +213,19 @@ export class SessionStream implements PublicationListener {
         this.#startAnew();
         return;
       }
-      if (this.#owner.sink.unsent > PAUSE_BYTES) {
-        this.#pause();
-        return;
-      }
+      if (this.#isFull()) return;
       this.#sendMissed(event);
     }
     if (this.#sent >= this.#published) this.#goLive();
     else if (events.length === 0) this.#startAnew();
     else await turnOfOthers();
+  }
+
+  /** More than the connection may hold waits already: this stream goes on when it is gone. */
+  #isFull(): boolean {
+    if (this.#owner.sink.unsent <= PAUSE_BYTES) return false;
+    this.#pause();
+    return true;
   }
 
   /** What comes next has been removed while this reader was on its way. */
@@ -224,6 +248,7 @@ export class SessionStream implements PublicationListener {
   #sendEvent(event: EventRecord, frame: () => Frame): void {
     const { filter, sink } = this.#owner;
     this.#sent = event.seq;
+    this.#delivered = event.seq;
     if (filter.wants(event.type)) sink.send(frame());
     if (event.type === 'streamComplete' && filter.names('conversationResult')) {
       sink.send(this.#parts.frames.get(this.#sessionId, event, 'result'));
@@ -232,19 +257,27 @@ export class SessionStream implements PublicationListener {
 
   /** Runs without a pause up to the mode change, so that nothing can be published in between. */
   #goLive(): void {
-    const { sink, filter } = this.#owner;
+    const { sink } = this.#owner;
     const sessionId = this.#sessionId;
+    if (this.#isFull()) return;
     if (!this.#announcedCaughtUp) this.#sendOpenPermissions();
-    if (filter.wants('streamData')) {
-      for (const block of this.#parts.source.openBlocks(sessionId))
-        sink.send(new Frame(() => soFarFrame(sessionId, block)));
+    for (const frame of this.#soFar()) {
+      if (this.#isFull()) return;
+      sink.send(frame);
     }
     if (!this.#announcedCaughtUp) {
       this.#announcedCaughtUp = true;
       const data = { sessionId, seq: this.#sent };
       sink.send(new Frame(() => answerFrame({ type: 'caughtUp', requestId: null, data })));
     }
-    this.#mode = 'live';
+    if (this.#mode === 'catchingUp') this.#mode = 'live';
+  }
+
+  /** The messages that are being written, from their beginnings. */
+  #soFar(): Frame[] {
+    if (!this.#owner.filter.wants('streamData')) return [];
+    const blocks = this.#parts.source.openBlocks(this.#sessionId);
+    return blocks.flatMap((block) => soFarFrames(this.#sessionId, block).map((text) => new Frame(() => text)));
   }
 
   /** A request from before the cursor comes again, without `seq`: it still has to be answered. */
@@ -253,7 +286,9 @@ export class SessionStream implements PublicationListener {
     if (!filter.wants('permissionRequest')) return;
     for (const data of this.#parts.source.openPermissions(this.#sessionId)) {
       if (this.#asked?.has(data.permissionId)) continue;
-      sink.send(new Frame(() => copyFrame({ type: 'permissionRequest', requestId: null, data })));
+      this.#asked ??= new Set();
+      this.#asked.add(data.permissionId);
+      sink.send(new Frame(() => permissionCopyFrame(data)));
     }
   }
 }

@@ -71,9 +71,10 @@ export class Checkpointer {
       this.#isRunning = false;
     });
     worker.on('error', (error) => {
+      onError(error);
+      if (this.#worker !== worker) return;
       this.#worker = undefined;
       this.#isRunning = false;
-      onError(error);
     });
     return worker;
   }

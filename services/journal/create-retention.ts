@@ -45,10 +45,11 @@ export function createRetention(options: RetentionOptions): Retention {
   const trim = createTrim(options);
   const runner = new RetentionRunner({
     trim: (sessionId, at) => guard.run(() => trim(sessionId, at)),
-    sessionIds: () => {
-      meta.set('retention_clock', String(Math.round(clock.now())));
-      return sessionIds.all();
-    },
+    sessionIds: () =>
+      guard.run(() => {
+        meta.set('retention_clock', String(Math.round(clock.now())));
+        return sessionIds.all();
+      }),
     now: () => clock.now(),
     onExpired,
     log,

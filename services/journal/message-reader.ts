@@ -1,4 +1,5 @@
 import type { EventData } from '../../protocol/events.js';
+import type { SessionId } from '../../protocol/scalars.js';
 import type { Journal, MessageRange } from '../ports/journal.js';
 import type { MessageRecord } from '../ports/records.js';
 import { JournalDamaged } from './journal-damaged.js';
@@ -39,6 +40,25 @@ export function createMessageReader(database: SqliteDatabase, check: RowCheck) {
     requireIndexed(sessionId);
     const messages = starts.all(bounds).map((start) => joinBlocks(start.message_id, blocksOf(sessionId, start)));
     return { messages, total: count.get(bounds) ?? 0 };
+  };
+}
+
+/** Reads backwards until it has seen enough messages begin. */
+export function createNewestReader(database: SqliteDatabase, check: RowCheck) {
+  const backwards = database.prepare<[string], EventRow>(
+    `SELECT * FROM events INDEXED BY events_by_seq
+     WHERE session_id = ? AND message_id IS NOT NULL AND data ->> 'parentToolUseId' IS NULL ORDER BY seq DESC`,
+  );
+  return (sessionId: SessionId, limit: number): MessageRecord[] => {
+    const blocks = new Map<string, EventRow[]>();
+    for (const row of backwards.iterate(sessionId)) {
+      const id = check('events', row).message_id ?? '';
+      const known = blocks.get(id);
+      if (!known && blocks.size === limit) break;
+      blocks.set(id, [row, ...(known ?? [])]);
+    }
+    const messages = [...blocks].map(([id, rows]) => joinBlocks(id, rows));
+    return messages.sort((a, b) => a.seq - b.seq);
   };
 }
 

@@ -1,12 +1,13 @@
 import { existsSync, statSync } from 'node:fs';
+import type { SessionId } from '../../protocol/scalars.js';
 import type { CursorStore } from '../ports/journal.js';
 import type { Log } from '../ports/log.js';
 import { cancelQueued } from './cancel-queued.js';
 import { Checkpointer } from './checkpointer.js';
-import { createRetention, type RetentionOptions } from './create-retention.js';
+import { createRetention, type Retention, type RetentionOptions } from './create-retention.js';
 import { DamageGuard } from './damage-guard.js';
 import { doubtOf, readFileIdentity } from './epoch.js';
-import { Extents } from './extents.js';
+import { type Extent, Extents } from './extents.js';
 import { JournalDamaged } from './journal-damaged.js';
 import { markPath, readMark } from './mark-file.js';
 import { openDatabase } from './open-database.js';
@@ -55,7 +56,7 @@ export function openJournal(options: OpenJournalOptions): OpenedJournal {
 }
 
 function openVerified(options: OpenJournalOptions): OpenedJournal {
-  const { path, bootId, onDamage } = options;
+  const { path, onDamage } = options;
   const isEmpty = !existsSync(path) || statSync(path).size === 0;
   const database = openDatabase(path);
   try {
@@ -63,22 +64,34 @@ function openVerified(options: OpenJournalOptions): OpenedJournal {
     if (isEmpty && readMark(markPath(path))) options.log.error('the journal is gone: another one is begun', { path });
     settleDoubt(database, options);
     const guard = new DamageGuard(onDamage);
-    const extents = new Extents(database);
-    const { log, retention: kept, checkpointScript: script } = options;
-    const onError = (error: unknown) => log.warn('a checkpoint failed', { error: String(error) });
-    const checkpointer = script === undefined ? undefined : new Checkpointer({ database, script, onError });
-    const retention = kept && createRetention({ ...kept, database, extents, guard, log });
-    const onGrown = retention && { onGrown: retention.onGrown };
-    const journal = createSqliteJournal({ database, bootId, guard, extents, ...onGrown });
-    const close = async () => {
-      await Promise.all([retention?.close(), checkpointer?.close()]);
-      await journal.close();
-    };
-    return { journal: { ...journal, close }, cursors: createSqliteCursors(database, guard) };
+    return keep({ ...options, database, guard, extents: new Extents(database) });
   } catch (error) {
     database.close();
     throw error;
   }
+}
+
+interface KeepOptions extends OpenJournalOptions {
+  database: SqliteDatabase;
+  guard: DamageGuard;
+  extents: Extents;
+}
+
+/** The journal with what works on it by itself: nothing of that is begun before the journal stands. */
+function keep(options: KeepOptions): OpenedJournal {
+  const { database, bootId, guard, extents, log, retention: kept, checkpointScript: script } = options;
+  let retention: Retention | undefined;
+  const onGrown = (sessionId: SessionId, extent: Extent) => retention?.onGrown(sessionId, extent);
+  const journal = createSqliteJournal({ database, bootId, guard, extents, onGrown });
+  const cursors = createSqliteCursors(database, guard);
+  const onError = (error: unknown) => log.warn('a checkpoint failed', { error: String(error) });
+  const checkpointer = script === undefined ? undefined : new Checkpointer({ database, script, onError });
+  retention = kept && createRetention({ ...kept, database, extents, guard, log });
+  const close = async () => {
+    await Promise.all([retention?.close(), checkpointer?.close()]);
+    await journal.close();
+  };
+  return { journal: { ...journal, close }, cursors };
 }
 
 /** A journal that was cut or restored may still be one in itself. If so it is served, under a new epoch. */

@@ -4,7 +4,7 @@ import type { Expiry, Trim } from './retention.js';
 
 export interface RetentionRunnerOptions {
   trim: Trim;
-  /** Those that are in the journal. */
+  /** Those that are in the journal. Throws where it cannot be used. */
   sessionIds: () => SessionId[];
   /** Epoch milliseconds; never ahead by mistake. */
   now: () => number;
@@ -30,10 +30,7 @@ export class RetentionRunner {
 
   constructor(options: RetentionRunnerOptions) {
     this.#options = options;
-    const round = () => {
-      for (const sessionId of options.sessionIds()) this.#due.add(sessionId);
-      this.#run();
-    };
+    const round = () => this.#beginRound();
     this.#timers = [setTimeout(round, FIRST_ROUND_MS).unref(), setInterval(round, ROUND_MS).unref()];
   }
 
@@ -49,6 +46,16 @@ export class RetentionRunner {
     for (const timer of this.#timers) clearTimeout(timer);
     clearTimeout(this.#delay);
     await this.#running;
+  }
+
+  /** On a full disk nothing can be removed either: the next round tries again. */
+  #beginRound(): void {
+    try {
+      for (const sessionId of this.#options.sessionIds()) this.#due.add(sessionId);
+    } catch (error) {
+      this.#options.log.warn('old events cannot be looked for', { error: (error as Error).message });
+    }
+    this.#run();
   }
 
   #run(): void {

@@ -92,10 +92,10 @@ export const promptOf = (row: PromptRow): PromptRecord => ({
   ...(row.ended_at !== null && { endedAt: row.ended_at }),
 });
 
-/** Attachments are needed until the prompt has ended, and not longer. */
 /** Of a prompt that has ended so much of the text is kept; the whole is in its `humanMessage`. */
 const ENDED_TEXT_UNITS = 1000;
 
+/** Attachments are needed until the prompt has ended, and not longer. */
 export const promptRow = (prompt: PromptRecord): PromptRow => ({
   prompt_id: prompt.promptId,
   session_id: prompt.sessionId,

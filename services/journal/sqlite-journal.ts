@@ -5,7 +5,7 @@ import { DamageGuard } from './damage-guard.js';
 import { beginEpoch, countCommits, endEpoch, readFileIdentity } from './epoch.js';
 import { type Extent, Extents } from './extents.js';
 import { MarkFile, markPath, readMark } from './mark-file.js';
-import { createMessageReader } from './message-reader.js';
+import { createMessageReader, createNewestReader } from './message-reader.js';
 import { openMeta, rowCheckOf } from './meta-rows.js';
 import { prepareCommit } from './prepare-commit.js';
 import { loadSessions, prepareReads } from './prepare-reads.js';
@@ -41,6 +41,7 @@ export function createSqliteJournal(options: SqliteJournalOptions): SqliteJourna
   const writes = prepareWrites({ ...options, extents }, mark);
   const reads = prepareReads({ database, extents, check });
   const readMessages = createMessageReader(database, check);
+  const readNewest = createNewestReader(database, check);
   const probe = database.prepare('SELECT 1 FROM meta');
   const log = new WalSync(`${database.name}-wal`, () => checkpoint(database));
   const abandon = async () => {
@@ -72,6 +73,7 @@ export function createSqliteJournal(options: SqliteJournalOptions): SqliteJourna
     findPermission: async (sessionId, id) => guard.run(() => reads.findPermission(sessionId, id)),
     findToolName: async (sessionId, toolId) => guard.run(() => reads.findToolName(sessionId, toolId)),
     readMessages: async (range) => guard.run(() => readMessages(range)),
+    readNewestMessages: async (sessionId, limit) => guard.run(() => readNewest(sessionId, limit)),
     probe: async () => void guard.run(() => probe.get()),
   };
 }

@@ -49,6 +49,8 @@ export interface Journal {
   findToolName(sessionId: SessionId, toolId: string): Promise<string | undefined>;
   /** Messages by their first event, oldest first, and how many there are in the range without limit and offset. */
   readMessages(range: MessageRange): Promise<{ messages: MessageRecord[]; total: number }>;
+  /** The last messages, oldest first; costs what these cost, however many there are before. */
+  readNewestMessages(sessionId: SessionId, limit: number): Promise<MessageRecord[]>;
   /** Rejects when the record cannot be read. */
   probe(): Promise<void>;
   /** Removes the session and all that belongs to it. */

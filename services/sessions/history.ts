@@ -52,6 +52,9 @@ export async function readHistory({ session, journal, range }: HistoryRequest): 
   };
 }
 
+/** So many of the last messages as make a page. */
+export const newestPage = (messages: MessageRecord[]): HistoryMessage[] => fitPage(messages.map(shown), true);
+
 const shown = ({ id, type, seq, at, content, model, usage }: MessageRecord): HistoryMessage => ({
   id,
   type,

@@ -1,6 +1,6 @@
 import type { Journal } from '../ports/journal.js';
 import type { SessionSource } from '../ports/session-source.js';
-import { readHistory } from './history.js';
+import { newestPage } from './history.js';
 import { permissionRequestOf } from './permission-requests.js';
 import type { SessionRegistry } from './session-registry.js';
 import { openPermissions, sessionStatusOf } from './session-state.js';
@@ -24,8 +24,7 @@ export function createSessionSource(registry: SessionRegistry, journal: Journal)
     snapshot: async (sessionId) => {
       const session = registry.find(sessionId);
       if (!session) throw new Error(`no session ${sessionId}`);
-      const range = { limit: SNAPSHOT_MESSAGES, before: Number.MAX_SAFE_INTEGER };
-      const { messages } = await readHistory({ session, journal, range });
+      const messages = newestPage(await journal.readNewestMessages(sessionId, SNAPSHOT_MESSAGES));
       return { status: sessionStatusOf(session.state), messages, permissions: source.openPermissions(sessionId) };
     },
   };

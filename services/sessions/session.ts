@@ -44,6 +44,7 @@ export class Session {
   readonly #waiting = new Map<PromptId, ((prompt: PromptRecord) => void)[]>();
   #state: SessionState;
   #publishedHead: number;
+  #forgotten = false;
   /** Changes that are in the state and not yet in the journal. */
   #postponed: SessionChange | undefined;
 
@@ -79,6 +80,11 @@ export class Session {
     return this.#publishedHead;
   }
 
+  /** Of the journal: a seq means something within it. */
+  get epoch(): string {
+    return this.#options.journal.epoch;
+  }
+
   get pid(): number | undefined {
     return this.#keeper.child?.pid;
   }
@@ -108,7 +114,8 @@ export class Session {
         reply?.(known);
         return known;
       }
-      const accepted = prompt && { ...prompt, answer: { ...prompt.answer, head: this.#state.head } };
+      const { epoch } = this;
+      const accepted = prompt && { ...prompt, answer: { ...prompt.answer, head: this.#state.head, epoch } };
       const step = command.start(
         this.#present,
         { ...request, ...(accepted && { prompt: accepted }) },
@@ -271,6 +278,8 @@ export class Session {
   }
 
   async #record(step: Step): Promise<void> {
+    if (this.#forgotten)
+      throw new CompanionError('SESSION_NOT_FOUND', 'The session was purged.', { field: 'sessionId' });
     if (step.change) {
       await this.#options.journal.commit(mergeChanges(this.#postponed, step.change));
       this.#postponed = undefined;
@@ -285,9 +294,15 @@ export class Session {
 
   #act({ effects }: Step): void {
     for (const effect of effects) {
-      if (effect.kind === 'forget') this.#options.onForget(this);
+      if (effect.kind === 'forget') this.#forget();
       else this.#keeper.run(effect);
     }
+  }
+
+  /** Whatever waits in the mailbox comes too late: the record is gone, and must not be begun again. */
+  #forget(): void {
+    this.#forgotten = true;
+    this.#options.onForget(this);
   }
 
   #publish({ state, change, publications }: Step): void {

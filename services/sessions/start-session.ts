@@ -55,6 +55,8 @@ export class SessionStarter {
     this.requireAllowedMode(options.permissionMode, `${optionsField}permissionMode`);
     const repeated = await this.#findRepeated(request);
     if (repeated) {
+      // The first answer may have failed for want of this.
+      await this.#options.journal.sync();
       reply?.(repeated);
       return repeated;
     }
@@ -151,7 +153,8 @@ function started(session: Session, prompt: PromptRecord | undefined, created: bo
     reused: !created,
     ...(prompt && { promptId: prompt.promptId }),
   };
-  const { head, ...first } = prompt?.answer ?? {};
+  const { head, epoch, ...first } = prompt?.answer ?? {};
+  const isPlace = typeof head === 'number' && epoch === session.epoch;
   // A repeated request gets its first answer.
-  return { session, prompt, answer: { ...answer, ...first }, ...(typeof head === 'number' && { head }) };
+  return { session, prompt, answer: { ...answer, ...first }, ...(isPlace && { head }) };
 }

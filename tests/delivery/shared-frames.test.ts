@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { DeviceId, SessionId } from '../../protocol/scalars.js';
 import { Delivery } from '../../services/delivery/delivery.js';
@@ -33,7 +34,9 @@ let folder: string;
 let journal: SqliteJournal;
 let delivery: Delivery;
 let head: number;
+let others: SessionId[];
 let encodings: number;
+let snapshotText: string;
 
 class Sink implements FrameSink {
   readonly texts: string[] = [];
@@ -49,7 +52,7 @@ class Sink implements FrameSink {
     this.texts.push(Buffer.from(bytes).toString());
   }
 
-  confirm(): void {}
+  confirm(_id?: number): void {}
 }
 
 beforeEach(async () => {
@@ -57,12 +60,17 @@ beforeEach(async () => {
   const database = openDatabase(join(folder, 'journal.db'));
   journal = createSqliteJournal({ database, bootId: 'boot' });
   head = 0;
+  others = [];
+  snapshotText = '';
   const source: SessionSource = {
     head: () => head,
-    owned: () => [sessionId],
+    owned: () => [sessionId, ...others],
     openBlocks: () => [],
     openPermissions: () => [],
-    snapshot: () => Promise.reject(new Error('nothing is missing here')),
+    snapshot: async () => {
+      const message = { id: 'm', type: 'assistant' as const, content: [{ type: 'text', text: snapshotText }] };
+      return { status: {} as never, messages: [message], permissions: [] };
+    },
   };
   delivery = new Delivery({ journal, cursors: createSqliteCursors(database), source, onReset: () => {}, log: silent });
   await journal.commit({ record, events: [], prompts: [], permissions: [] });
@@ -172,3 +180,67 @@ describe('D5: frames', () => {
     expect(sink.texts.filter((one) => one.includes('"sessionStatus"'))).toHaveLength(5);
   });
 });
+
+describe('D3: a reset', () => {
+  const reset = ({ texts }: Sink) => texts.filter((one) => one.includes('"type":"reset"')).length;
+
+  async function connectWithOldCursors(sink: Sink) {
+    const device = { userId: owner, deviceId: 'many' as DeviceId };
+    const connection = delivery.connect({ device, sink, owner: { onReplaced: () => {}, onError: () => {} } });
+    const cursors = Object.fromEntries([sessionId, ...others].map((id) => [id, { epoch: 'another', seq: 1 }]));
+    const { begin } = await connection.subscribe({ events: ['*'], cursors });
+    begin();
+    return connection;
+  }
+
+  test('D5: of many sessions waits for those before it to leave, and nobody is cut off for what they weigh together', async () => {
+    others = Array.from({ length: 11 }, (_, index) => `other-${index}` as SessionId);
+    for (const id of others) {
+      await journal.commit({ record: { ...record, sessionId: id }, events: [], prompts: [], permissions: [] });
+    }
+    snapshotText = 'x'.repeat(200_000);
+    const sink = new Sink();
+    sink.send = (frame) => {
+      Sink.prototype.send.call(sink, frame);
+      sink.unsent += sink.texts.at(-1)?.length ?? 0;
+    };
+    const connection = await connectWithOldCursors(sink);
+    await waitUntil('two are on their way', () => reset(sink) === 2);
+    for (let sent = 2; sent < 12; sent += 2) {
+      await settle();
+      expect(sink.unsent).toBeLessThanOrEqual(512 * 1024);
+      sink.unsent = 0;
+      connection.drained();
+      await waitUntil('more are on their way', () => reset(sink) > sent);
+    }
+    sink.unsent = 0;
+    connection.drained();
+    await waitUntil('all have come', () => reset(sink) === 12);
+  });
+
+  test('D3: an ack from before it moves nothing, until the reset is known to have arrived', async () => {
+    await publish(9);
+    let asked = 0;
+    const sink = new Sink();
+    sink.confirm = (id = 0) => {
+      asked = id;
+    };
+    const connection = await connectWithOldCursors(sink);
+    connection.ack(sessionId, 5);
+    await waitUntil('the reset has gone out', () => reset(sink) === 1 && asked > 0);
+    connection.ack(sessionId, 6);
+    const depth = async () => (await delivery.queueOf(connection.device))?.[0];
+    await settle();
+    expect(await depth()).toMatchObject({ from: 9 });
+    for (const unsolicited of [Number.NaN, 1e15, asked + 1, -1]) connection.received(unsolicited);
+    await publish(3);
+    connection.received(asked);
+    connection.ack(sessionId, 10);
+    await settle();
+    expect(await depth()).toMatchObject({ from: 10, depth: 2 });
+  });
+});
+
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 10; turn += 1) await setImmediate();
+}
