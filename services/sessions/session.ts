@@ -16,8 +16,8 @@ import { ChildKeeper, type ChildKeeperOptions } from './child-keeper.js';
 import * as command from './decide-command.js';
 import { mergeChanges, type Step } from './draft.js';
 import { Mailbox } from './mailbox.js';
-import { openPermissions, type SessionState, statusOf, type Turn } from './session-state.js';
-import { newTurn } from './turns.js';
+import { openPermissions, type SessionState, statusOf } from './session-state.js';
+import { stateOf } from './stored-state.js';
 
 export interface SessionOptions extends Pick<ChildKeeperOptions, 'launcher' | 'log'> {
   stored: StoredSession;
@@ -317,28 +317,3 @@ export class Session {
     this.#waiting.delete(prompt.promptId);
   }
 }
-
-function stateOf({ record, head, prompts, permissions }: StoredSession): SessionState {
-  const isRunning = prompts.some(({ state }) => state !== 'queued');
-  // How long an earlier daemon has been gone only the wall clock could tell, which may have been set meanwhile.
-  const ticks = performance.now();
-  return {
-    ticks,
-    record,
-    head,
-    child: { phase: record.child ? 'adopting' : 'none' },
-    turn: isRunning ? turnOf(record, ticks) : null,
-    prompts,
-    permissions,
-    background: [],
-    tools: new Map(),
-    failures: 0,
-  };
-}
-
-/** The turn that ran when the daemon before this one ended, as far as its child's record tells. */
-const turnOf = ({ child }: SessionRecord, ticks: number): Turn => ({
-  ...newTurn(ticks),
-  answering: child?.answering ?? false,
-  outputLost: child?.outputLost ?? false,
-});

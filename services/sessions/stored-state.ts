@@ -1,0 +1,29 @@
+import type { SessionRecord, StoredSession } from '../ports/records.js';
+import type { SessionState, Turn } from './session-state.js';
+import { newTurn } from './turns.js';
+
+/** The state in which a session is found at the start of the daemon. `ticks`: of the clock that turns are measured by. */
+export function stateOf({ record, head, prompts, permissions }: StoredSession): SessionState {
+  const isRunning = prompts.some(({ state }) => state !== 'queued');
+  // How long an earlier daemon has been gone only the wall clock could tell, which may have been set meanwhile.
+  const ticks = performance.now();
+  return {
+    ticks,
+    record,
+    head,
+    child: { phase: record.child ? 'adopting' : 'none' },
+    turn: isRunning ? turnOf(record, ticks) : null,
+    prompts,
+    permissions,
+    background: [],
+    tools: new Map(),
+    failures: 0,
+  };
+}
+
+/** The turn that ran when the daemon before this one ended, as far as its child's record tells. */
+const turnOf = ({ child }: SessionRecord, ticks: number): Turn => ({
+  ...newTurn(ticks),
+  answering: child?.answering ?? false,
+  outputLost: child?.outputLost ?? false,
+});
