@@ -62,6 +62,8 @@ export class RetentionRunner {
     this.#delay = undefined;
     this.#running ??= this.#trimAll().finally(() => {
       this.#running = undefined;
+      // What came when all had been looked at, and this was not told yet.
+      if (this.#due.size > 0 && !this.#closed) this.#run();
     });
   }
 

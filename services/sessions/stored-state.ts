@@ -2,7 +2,7 @@ import type { SessionRecord, StoredSession } from '../ports/records.js';
 import type { SessionState, Turn } from './session-state.js';
 import { newTurn } from './turns.js';
 
-/** The state in which a session is found at the start of the daemon. `ticks`: of the clock that turns are measured by. */
+/** The state in which a session is found at the start of the daemon. */
 export function stateOf({ record, head, prompts, permissions }: StoredSession): SessionState {
   const isRunning = prompts.some(({ state }) => state !== 'queued');
   // How long an earlier daemon has been gone only the wall clock could tell, which may have been set meanwhile.

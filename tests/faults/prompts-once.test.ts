@@ -131,6 +131,21 @@ describe('the daemon is killed', () => {
     expect((await view(sessionId)).pid).not.toBe(pid);
   });
 
+  test('I1, H2: a daemon that is stopped in an orderly way in a line of 3 MB: another child gets it, once', async () => {
+    const before = await world.connect({ deviceId: 'torn-by-stop' });
+    const { sessionId, pid } = await openSession(before);
+    const { mark, prompt } = marked({ text: 'Whole after all.' });
+    // A child that does not read keeps the line from ending.
+    process.kill(pid, 'SIGSTOP');
+    const sent = await before.request('streamSend', { sessionId, prompt, attachments: MEGABYTES }, mark);
+    await world.daemon.kill('SIGTERM');
+    process.kill(pid, 'SIGCONT');
+    await world.daemon.start();
+    const end = await ranOnce(sessionId, { mark, promptId: sent.data.promptId });
+    expect(end.data).toMatchObject({ subtype: 'success', finalResult: 'Whole after all.' });
+    expect((await view(sessionId)).pid).not.toBe(pid);
+  });
+
   test('I1: after all of a line of 3 MB, before it was noted that it is out: the turn that it began goes on', async () => {
     const before = await world.connect({ deviceId: 'torn-at-end' });
     const { sessionId } = await openSession(before);

@@ -2,8 +2,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import type { DeviceId, PermissionId, PromptId, SessionId } from '../../protocol/scalars.js';
+import { createRetention } from '../../services/journal/create-retention.js';
+import { DamageGuard } from '../../services/journal/damage-guard.js';
 import { Extents } from '../../services/journal/extents.js';
 import { openDatabase } from '../../services/journal/open-database.js';
 import { createTrim, type RetentionLimits } from '../../services/journal/retention.js';
@@ -18,6 +20,7 @@ import type {
   SessionRecord,
   UserId,
 } from '../../services/ports/records.js';
+import { waitUntil } from '../support/wait-until.js';
 
 const DAY = 86_400_000;
 const NOW = 100 * DAY;
@@ -228,5 +231,34 @@ describe('D3: the clock of retention', () => {
     expect(clock.now()).toBe(NOW - DAY);
     pass(3_600_000);
     expect(clock.now()).toBe(time.wall);
+  });
+});
+
+describe('D3: a journal that takes nothing', () => {
+  test('is no reason to end: the round is left out and said so, and the next one does its work', async () => {
+    const timers: (() => void)[] = [];
+    const warned: string[] = [];
+    const later = jest.spyOn(globalThis, 'setTimeout').mockImplementation(((round: () => void) => {
+      timers.push(round);
+      return { unref: () => undefined };
+    }) as unknown as typeof setTimeout);
+    await fill(20);
+    const retention = createRetention({
+      database,
+      extents,
+      guard: new DamageGuard(() => {}),
+      limits: { ...EVERYTHING, events: 5 },
+      now: () => NOW,
+      onExpired: () => {},
+      log: { debug: () => {}, info: () => {}, error: () => {}, warn: (message) => void warned.push(message) },
+    });
+    later.mockRestore();
+    database.pragma('query_only = ON');
+    expect(() => timers[0]?.()).not.toThrow();
+    expect(warned).toEqual(['old events cannot be looked for']);
+    database.pragma('query_only = OFF');
+    timers[0]?.();
+    await waitUntil('they are gone', () => kept().length === 5);
+    await retention.close();
   });
 });
