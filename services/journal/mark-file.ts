@@ -39,7 +39,7 @@ export function readMark(path: string): Mark | undefined {
  */
 export class MarkFile {
   readonly #epoch: string;
-  readonly #file: number | undefined;
+  #file: number | undefined;
 
   constructor(path: string, mark: Mark) {
     this.#epoch = mark.epoch;
@@ -56,14 +56,17 @@ export class MarkFile {
     }
   }
 
+  /** May be called again: a number that was closed soon names another file. */
   close(): void {
-    if (this.#file === undefined) return;
+    const file = this.#file;
+    this.#file = undefined;
+    if (file === undefined) return;
     try {
-      fsyncSync(this.#file);
+      fsyncSync(file);
     } catch {
       // As in `write`.
     }
-    closeSync(this.#file);
+    closeSync(file);
   }
 }
 

@@ -50,8 +50,9 @@ export class WalSync {
 
   /** A file that could not be opened or synced is opened anew by the next sync. */
   async #reopen(): Promise<void> {
-    const file = await this.#file?.catch(() => undefined);
+    const opened = this.#file;
     this.#file = undefined;
+    const file = await opened?.catch(() => undefined);
     if (file !== undefined) await closeFile(file).catch(() => {});
   }
 

@@ -12,7 +12,7 @@ import { useWorld } from '../support/world.js';
 import { countOf } from './counts.js';
 
 /** The half minutes of the contract pass this much faster in the fast cut. */
-const FASTER = countOf({ full: 1, fast: 20 });
+const FASTER = countOf({ full: 4, fast: 20 });
 const support = join(import.meta.dirname, '../support');
 const world = useWorld({
   environment: {
@@ -81,7 +81,7 @@ describe('connections', () => {
     relay.cut();
     const [seconds] = await Promise.all([left(others), flood(author, sessionId, 60)]);
     // In the fast cut a busy machine weighs as much more as seconds are shorter there: that they are reaped is all it shows.
-    if (FASTER === 1) expect(seconds).toBeLessThanOrEqual(36);
+    if (FASTER < 5) expect(seconds).toBeLessThanOrEqual(38);
     idle.terminate();
     busy.terminate();
   });
