@@ -79,7 +79,7 @@ export class Beat {
   constructor(pulse: Pulse, now: number, forget: (beat: Beat) => void) {
     this.#pulse = pulse;
     this.#forget = forget;
-    this.#nextPing = now + PING_EVERY_MS * (1 - Math.random() / 2);
+    this.#nextPing = now + PING_EVERY_MS * (1 - Math.random() / 4);
     this.#heardAt = now;
     this.#progressAt = now;
   }

@@ -1,3 +1,4 @@
+import { setImmediate as turnOfOthers } from 'node:timers/promises';
 import type { EventData } from '../../protocol/events.js';
 import type { SessionId } from '../../protocol/scalars.js';
 import type { PositionedData, ResumeReason } from '../../protocol/server-frames.js';
@@ -292,6 +293,3 @@ export class SessionStream implements PublicationListener {
     }
   }
 }
-
-/** Between two pages other connections have their turn. */
-const turnOfOthers = () => new Promise<void>((resolve) => setImmediate(resolve));

@@ -1,3 +1,4 @@
+import { setImmediate as turnOfOthers } from 'node:timers/promises';
 import type { SessionId } from '../../protocol/scalars.js';
 import type { Log } from '../ports/log.js';
 import type { Expiry, Trim } from './retention.js';
@@ -88,5 +89,3 @@ export class RetentionRunner {
     }
   }
 }
-
-const turnOfOthers = () => new Promise<void>((resolve) => setImmediate(resolve));

@@ -1,3 +1,4 @@
+import { setImmediate as turnOfOthers } from 'node:timers/promises';
 import type { SessionId } from '../../protocol/scalars.js';
 import type { Journal } from '../ports/journal.js';
 import type { SessionChange } from '../ports/records.js';
@@ -116,5 +117,3 @@ function prepareForget(database: SqliteDatabase): (sessionId: SessionId, commit:
     }
   });
 }
-
-const turnOfOthers = () => new Promise<void>((resolve) => setImmediate(resolve));

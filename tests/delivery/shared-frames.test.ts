@@ -11,23 +11,14 @@ import type { FrameSink } from '../../services/delivery/frame-sink.js';
 import { openDatabase } from '../../services/journal/open-database.js';
 import { createSqliteCursors } from '../../services/journal/sqlite-cursors.js';
 import { createSqliteJournal, type SqliteJournal } from '../../services/journal/sqlite-journal.js';
-import type { EventRecord, SessionRecord, UserId } from '../../services/ports/records.js';
+import type { EventRecord, UserId } from '../../services/ports/records.js';
 import type { SessionSource } from '../../services/ports/session-source.js';
+import { sessionRecord } from '../support/session-record.js';
 import { waitUntil } from '../support/wait-until.js';
 
 const owner = 'user' as UserId;
 const sessionId = 'session' as SessionId;
-const record: SessionRecord = {
-  sessionId,
-  owner,
-  directory: '/nowhere',
-  directoryKey: '0:0',
-  messageCount: 0,
-  totalCost: 0,
-  createdAt: 0,
-  updatedAt: 0,
-  lastActivity: 0,
-};
+const record = sessionRecord(sessionId);
 const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 let folder: string;
@@ -196,7 +187,7 @@ describe('D3: a reset', () => {
   test('D5: of many sessions waits for those before it to leave, and nobody is cut off for what they weigh together', async () => {
     others = Array.from({ length: 11 }, (_, index) => `other-${index}` as SessionId);
     for (const id of others) {
-      await journal.commit({ record: { ...record, sessionId: id }, events: [], prompts: [], permissions: [] });
+      await journal.commit({ record: sessionRecord(id), events: [], prompts: [], permissions: [] });
     }
     snapshotText = 'x'.repeat(200_000);
     const sink = new Sink();

@@ -22,8 +22,9 @@ import { createSqliteJournal, type SqliteJournal } from '../../services/journal/
 import type { OpenBlock } from '../../services/ports/claude.js';
 import type { CursorStore } from '../../services/ports/journal.js';
 import type { Publication } from '../../services/ports/publication.js';
-import type { EventRecord, SessionRecord, UserId } from '../../services/ports/records.js';
+import type { EventRecord, UserId } from '../../services/ports/records.js';
 import type { SessionSource } from '../../services/ports/session-source.js';
+import { sessionRecord } from '../support/session-record.js';
 import { countOf } from './counts.js';
 import { MODEL_TEXT, ModelDevice, ModelSink } from './model-client.js';
 
@@ -209,7 +210,7 @@ class World {
   async #addSession(index: number): Promise<void> {
     const id = `session-${runs}-${index}` as SessionId;
     this.#sessions.push({ id, head: 0, published: 0, said: 0, message: 0 });
-    await this.#journal.commit({ record: recordOf(id, this.#user), events: [], prompts: [], permissions: [] });
+    await this.#journal.commit({ record: sessionRecord(id, this.#user), events: [], prompts: [], permissions: [] });
   }
 
   async #do(made: Command): Promise<void> {
@@ -253,7 +254,7 @@ class World {
     const written = Array.from({ length: events }, (_, index) => eventOf(found.id, from + index + 1));
     found.head += events;
     await this.#journal.commit({
-      record: recordOf(found.id, this.#user),
+      record: sessionRecord(found.id, this.#user),
       events: written,
       prompts: [],
       permissions: [],
@@ -492,18 +493,6 @@ const blockOf = ({ said, message, id }: ModelSession): OpenBlock => ({
   messageId: `${id}-${message}`,
   blockIndex: 0,
   text: MODEL_TEXT.slice(0, said),
-});
-
-const recordOf = (sessionId: SessionId, owner: UserId): SessionRecord => ({
-  sessionId,
-  owner,
-  directory: '/nowhere',
-  directoryKey: '0:0',
-  messageCount: 0,
-  totalCost: 0,
-  createdAt: 0,
-  updatedAt: 0,
-  lastActivity: 0,
 });
 
 /** A store whose writes come to nothing once its daemon is dead. */

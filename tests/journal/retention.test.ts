@@ -13,13 +13,8 @@ import type { SqliteDatabase } from '../../services/journal/sqlite-database.js';
 import { createSqliteJournal } from '../../services/journal/sqlite-journal.js';
 import { SteadyClock } from '../../services/journal/steady-clock.js';
 import type { Journal } from '../../services/ports/journal.js';
-import type {
-  EventRecord,
-  PermissionRecord,
-  PromptRecord,
-  SessionRecord,
-  UserId,
-} from '../../services/ports/records.js';
+import type { EventRecord, PermissionRecord, PromptRecord, UserId } from '../../services/ports/records.js';
+import { sessionRecord } from '../support/session-record.js';
 import { waitUntil } from '../support/wait-until.js';
 
 const DAY = 86_400_000;
@@ -44,18 +39,6 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-const record = (id = sessionId): SessionRecord => ({
-  sessionId: id,
-  owner: 'user' as UserId,
-  directory: '/nowhere',
-  directoryKey: '0:0',
-  messageCount: 0,
-  totalCost: 0,
-  createdAt: 0,
-  updatedAt: 0,
-  lastActivity: 0,
-});
-
 interface Given {
   id?: SessionId;
   events?: Pick<EventRecord, 'seq' | 'at' | 'data' | 'type'>[];
@@ -64,7 +47,7 @@ interface Given {
 }
 
 const commit = ({ id, events = [], prompts = [], permissions = [] }: Given): Promise<void> =>
-  journal.commit({ record: record(id), events, prompts, permissions });
+  journal.commit({ record: sessionRecord(id ?? sessionId), events, prompts, permissions });
 
 const event = (seq: number, at = NOW, data = '{}') => ({ seq, at, data, type: 'sessionStatus' as const });
 
