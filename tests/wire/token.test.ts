@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { request } from 'node:http';
+import { connect as dial, type Socket } from 'node:net';
 import { describe, expect, test } from '@jest/globals';
 import { localSocketPath } from '../../config/local-socket-path.js';
 import { useWorld } from '../support/world.js';
@@ -36,4 +38,44 @@ describe('the owner’s token', () => {
     expect((await world.daemon.fetch('/api/sessions', bearer(second))).status).toBe(200);
     await world.connect(bearer(second));
   });
+
+  test('S1: a client that ignores the close is not obeyed any more, and cut off within a second', async () => {
+    const { token } = await postLocally('/local/token');
+    const socket = await openBareSocket(token);
+    const ended = once(socket, 'close');
+    const told = new Promise<void>((resolve) => {
+      socket.on('data', (bytes) => {
+        if (bytes.includes('the token is void')) resolve();
+      });
+    });
+    const { token: next } = await postLocally('/local/token');
+    await told;
+    const workingDirectory = world.daemon.project('of-a-stranger');
+    socket.write(
+      maskedText(JSON.stringify({ type: 'streamStart', requestId: '1', data: { prompt: '', workingDirectory } })),
+    );
+    await ended;
+    const { sessions } = (await (await world.daemon.fetch('/api/sessions', bearer(next))).json()) as { sessions: [] };
+    expect(sessions).toEqual([]);
+  });
 });
+
+/** A WebSocket that answers nothing: neither pings nor the close. */
+async function openBareSocket(token: string): Promise<Socket> {
+  const { port } = new URL(world.daemon.url);
+  const socket = dial({ port: Number(port), host: '127.0.0.1' });
+  const key = Buffer.alloc(16).toString('base64');
+  socket.write(
+    `GET /ws HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+      `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\nAuthorization: Bearer ${token}\r\n\r\n`,
+  );
+  for (let seen = ''; !seen.includes('"welcome"'); ) seen += String((await once(socket, 'data'))[0]);
+  return socket;
+}
+
+/** RFC 6455, section 5.2, with a mask of zeros. */
+function maskedText(text: string): Buffer {
+  const payload = Buffer.from(text);
+  const header = Buffer.from([0x81, 0x80 | 126, payload.length >> 8, payload.length & 255, 0, 0, 0, 0]);
+  return Buffer.concat([header, payload]);
+}
