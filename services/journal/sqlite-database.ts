@@ -56,8 +56,11 @@ export function acquireLock(path: string): { close(): void } {
   return { close: () => database.close() };
 }
 
-const sqliteCode = (error: unknown): string | undefined =>
-  error instanceof Sqlite.SqliteError ? error.code : undefined;
+/** By its name, not its class: where the package is loaded twice in a process, its errors are all of the first one's class. */
+function sqliteCode(error: unknown): string | undefined {
+  const { name, code } = (error ?? {}) as { name?: unknown; code?: unknown };
+  return name === 'SqliteError' && typeof code === 'string' ? code : undefined;
+}
 
 const DISK_CODES = /^SQLITE_(FULL|IOERR|READONLY|CANTOPEN)/;
 
