@@ -29,8 +29,9 @@ const LARGE_WRITE_BYTES = 64 * 1024;
 const BARE_PING = Buffer.from([0x89, 0]);
 
 /** What libuv still has to write, which `Socket` does not show: it falls while one large write makes its way. */
-interface WithWriteQueue {
-  _handle?: { writeQueueSize?: number } | null;
+function queuedBelow(socket: Socket): unknown {
+  const handle: unknown = '_handle' in socket ? socket._handle : undefined;
+  return typeof handle === 'object' && handle !== null && 'writeQueueSize' in handle ? handle.writeQueueSize : 0;
 }
 
 /**
@@ -61,8 +62,7 @@ export class SocketSink implements FrameSink, Collector {
   /** A value that changes as long as the other side takes what it is sent. */
   get progress(): string {
     const { socket } = this.#options;
-    const queued = (socket as unknown as WithWriteQueue)._handle?.writeQueueSize ?? 0;
-    return `${this.#written - socket.writableLength}/${queued}`;
+    return `${this.#written - socket.writableLength}/${String(queuedBelow(socket))}`;
   }
 
   send(frame: Frame): void {

@@ -68,7 +68,7 @@ export class Delivery implements Publisher {
   }
 
   publish({ sessionId }: PublishedSession, items: readonly Publication[]): void {
-    if (items.length === 0) return;
+    if (items.length === 0 || !this.#parts.index.has(sessionId)) return;
     const shared = items.map((item) => ({ item, frame: this.#frameOf(sessionId, item) }));
     for (const stream of this.#parts.index.of(sessionId)) stream.offer(shared);
   }

@@ -22,6 +22,10 @@ export class StreamIndex {
     return this.#bySession.get(sessionId) ?? [];
   }
 
+  has(sessionId: SessionId): boolean {
+    return this.#bySession.has(sessionId);
+  }
+
   add(sessionId: SessionId, stream: PublicationListener): void {
     const streams = this.#bySession.get(sessionId);
     if (streams) streams.add(stream);

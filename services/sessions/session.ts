@@ -4,19 +4,13 @@ import type { PromptId, SessionId } from '../../protocol/scalars.js';
 import type { OpenBlock } from '../ports/claude.js';
 import type { Journal } from '../ports/journal.js';
 import type { Publisher } from '../ports/publication.js';
-import type {
-  PermissionRecord,
-  PromptRecord,
-  SessionChange,
-  SessionRecord,
-  StoredSession,
-  UserId,
-} from '../ports/records.js';
+import type { PermissionRecord, PromptRecord, SessionRecord, StoredSession, UserId } from '../ports/records.js';
 import { ChildKeeper, type ChildKeeperOptions } from './child-keeper.js';
 import * as command from './decide-command.js';
-import { mergeChanges, type Step } from './draft.js';
+import type { Step } from './draft.js';
 import { Mailbox } from './mailbox.js';
 import { openPermissions, type SessionState, statusOf } from './session-state.js';
+import { SessionSteps } from './session-steps.js';
 import { stateOf } from './stored-state.js';
 
 export interface SessionOptions extends Pick<ChildKeeperOptions, 'launcher' | 'log'> {
@@ -41,43 +35,42 @@ export class Session {
   readonly #options: SessionOptions;
   readonly #mailbox = new Mailbox();
   readonly #keeper: ChildKeeper;
-  readonly #waiting = new Map<PromptId, ((prompt: PromptRecord) => void)[]>();
-  #state: SessionState;
-  #publishedHead: number;
-  #forgotten = false;
-  /** Changes that are in the state and not yet in the journal. */
-  #postponed: SessionChange | undefined;
+  readonly #steps: SessionSteps;
 
   constructor(options: SessionOptions) {
     this.#options = options;
-    this.#state = stateOf(options.stored);
-    this.#publishedHead = options.stored.head;
+    this.#steps = new SessionSteps({
+      journal: options.journal,
+      publisher: options.publisher,
+      state: stateOf(options.stored),
+      onEffect: (effect) => (effect.kind === 'forget' ? options.onForget(this) : this.#keeper.run(effect)),
+    });
     this.#keeper = new ChildKeeper({
       launcher: options.launcher,
       log: options.log,
-      record: () => this.#state.record,
+      record: () => this.state.record,
       step: (decide) => this.#run(decide),
       toolName: (toolId) => options.journal.findToolName(this.id, toolId),
-      isWorking: () => this.#state.turn !== null && openPermissions(this.#state).length === 0,
-      hasTool: (toolId) => this.#state.tools.has(toolId),
+      isWorking: () => this.state.turn !== null && openPermissions(this.state).length === 0,
+      hasTool: (toolId) => this.state.tools.has(toolId),
     });
   }
 
   get id(): SessionId {
-    return this.#state.record.sessionId;
+    return this.state.record.sessionId;
   }
 
   get owner(): UserId {
-    return this.#state.record.owner;
+    return this.state.record.owner;
   }
 
   get state(): SessionState {
-    return this.#state;
+    return this.#steps.state;
   }
 
   /** seq of the last event that was published; the state may be one step ahead of it. */
   get publishedHead(): number {
-    return this.#publishedHead;
+    return this.#steps.publishedHead;
   }
 
   /** Of the journal: a seq means something within it. */
@@ -91,7 +84,7 @@ export class Session {
 
   /** The state as a step is to see it. */
   get #present(): SessionState {
-    return { ...this.#state, ticks: performance.now() };
+    return { ...this.state, ticks: performance.now() };
   }
 
   openBlocks(): OpenBlock[] {
@@ -115,13 +108,13 @@ export class Session {
         return known;
       }
       const { epoch } = this;
-      const accepted = prompt && { ...prompt, answer: { ...prompt.answer, head: this.#state.head, epoch } };
+      const accepted = prompt && { ...prompt, answer: { ...prompt.answer, head: this.state.head, epoch } };
       const step = command.start(
         this.#present,
         { ...request, ...(accepted && { prompt: accepted }) },
         this.#options.now(),
       );
-      await this.#applyCommand(step, () => reply?.(accepted));
+      await this.#steps.applyCommand(step, () => reply?.(accepted));
       this.#requestMode(undefined);
       return accepted;
     });
@@ -137,24 +130,22 @@ export class Session {
         reply?.({ prompt: known, duplicate: true });
         return;
       }
-      const position = command.positionOf(this.#state, prompt.mode);
+      const position = command.positionOf(this.state, prompt.mode);
       const accepted = { ...prompt, answer: { ...prompt.answer, position } };
       const step = command.acceptPrompt(this.#present, accepted, this.#options.now());
-      await this.#applyCommand(step, () => reply?.({ prompt: accepted, duplicate: false }));
+      await this.#steps.applyCommand(step, () => reply?.({ prompt: accepted, duplicate: false }));
     });
   }
 
   /** Resolves when this prompt has ended. Must be asked before that. */
   outcome(promptId: PromptId): Promise<PromptRecord> {
-    return new Promise((resolve) => {
-      this.#waiting.set(promptId, [...(this.#waiting.get(promptId) ?? []), resolve]);
-    });
+    return this.#steps.outcome(promptId);
   }
 
   cancelPrompt(promptId: PromptId, reply?: Reply<{ was: string }>) {
     return this.#mailbox.run(async () => {
-      const was = this.#state.prompts.find((prompt) => prompt.promptId === promptId)?.state ?? 'ended';
-      await this.#applyCommand(command.cancelPrompt(this.#present, promptId, this.#options.now()), () =>
+      const was = this.state.prompts.find((prompt) => prompt.promptId === promptId)?.state ?? 'ended';
+      await this.#steps.applyCommand(command.cancelPrompt(this.#present, promptId, this.#options.now()), () =>
         reply?.({ was }),
       );
     });
@@ -162,8 +153,8 @@ export class Session {
 
   interrupt(clearQueue: boolean, reply?: Reply<{ was: ReturnType<typeof statusOf> }>) {
     return this.#mailbox.run(async () => {
-      const was = statusOf(this.#state);
-      await this.#applyCommand(command.interrupt(this.#present, clearQueue, this.#options.now()), () =>
+      const was = statusOf(this.state);
+      await this.#steps.applyCommand(command.interrupt(this.#present, clearQueue, this.#options.now()), () =>
         reply?.({ was }),
       );
     });
@@ -173,7 +164,7 @@ export class Session {
     return this.#mailbox.run(async () => {
       await this.#refuseLateAnswer(answer.answer);
       const { step, decided } = command.answerPermission(this.#present, answer, this.#options.now());
-      await this.#applyCommand(step, () => reply?.(decided));
+      await this.#steps.applyCommand(step, () => reply?.(decided));
     });
   }
 
@@ -181,25 +172,25 @@ export class Session {
   async amend(changes: Partial<SessionRecord>, reply?: Reply<void>) {
     await this.#tellChild(changes, undefined);
     return this.#mailbox.run(async () => {
-      await this.#applyCommand(command.amend(this.#present, changes, this.#options.now()), () => reply?.());
+      await this.#steps.applyCommand(command.amend(this.#present, changes, this.#options.now()), () => reply?.());
       this.#requestMode(undefined);
     });
   }
 
   close(reason: string, reply?: Reply<void>) {
     return this.#mailbox.run(() =>
-      this.#applyCommand(command.close(this.#present, reason, this.#options.now()), () => reply?.()),
+      this.#steps.applyCommand(command.close(this.#present, reason, this.#options.now()), () => reply?.()),
     );
   }
 
   /** Closes, and forgets the record when the child has gone. */
   purge() {
-    return this.#mailbox.run(() => this.#applyCommand(command.purge(this.#present, this.#options.now())));
+    return this.#mailbox.run(() => this.#steps.applyCommand(command.purge(this.#present, this.#options.now())));
   }
 
   /** Writes a new session's record before anything is done with it. */
   create(): Promise<void> {
-    const { record } = this.#state;
+    const { record } = this.state;
     return this.#options.journal.commit({ record, events: [], prompts: [], permissions: [] });
   }
 
@@ -222,8 +213,8 @@ export class Session {
   ) {
     const { child } = this.#keeper;
     if (!child || child.inputTorn || conversation) return;
-    if (modelChoice !== undefined && modelChoice !== this.#state.record.modelChoice) await child.setModel(modelChoice);
-    if (permissionMode === undefined || permissionMode === this.#state.record.permissionMode) return;
+    if (modelChoice !== undefined && modelChoice !== this.state.record.modelChoice) await child.setModel(modelChoice);
+    if (permissionMode === undefined || permissionMode === this.state.record.permissionMode) return;
     await this.#mailbox.run(async () => this.#requestMode(permissionMode));
     try {
       await child.setPermissionMode(permissionMode);
@@ -235,8 +226,8 @@ export class Session {
 
   /** Which mode the child is being asked for; called in the mailbox alone, like everything that changes the state. */
   #requestMode(mode: string | undefined): void {
-    const { requestedMode: _, ...state } = this.#state;
-    this.#state = mode === undefined ? state : { ...state, requestedMode: mode };
+    const { requestedMode: _, ...state } = this.state;
+    this.#steps.note(mode === undefined ? state : { ...state, requestedMode: mode });
   }
 
   async #findRepeated({ device, requestId }: PromptRecord): Promise<PromptRecord | undefined> {
@@ -244,7 +235,7 @@ export class Session {
   }
 
   async #refuseLateAnswer({ permissionId }: ClientData<'permission'>): Promise<void> {
-    if (permissionId === undefined || openPermissions(this.#state).some((one) => one.permissionId === permissionId))
+    if (permissionId === undefined || openPermissions(this.state).some((one) => one.permissionId === permissionId))
       return;
     const known = await this.#options.journal.findPermission(this.id, permissionId);
     if (known) {
@@ -253,67 +244,6 @@ export class Session {
   }
 
   #run(decide: (state: SessionState, now: number) => Step): Promise<void> {
-    return this.#mailbox.run(() => this.#applyOutput(decide(this.#present, this.#options.now())));
-  }
-
-  /** A person's command: it is answered when the disk itself has it, while the child is at work on it already. */
-  async #applyCommand(step: Step, reply?: () => void): Promise<void> {
-    await this.#record(step);
-    this.#act(step);
-    try {
-      if (step.change) await this.#options.journal.sync();
-      reply?.();
-    } finally {
-      this.#publish(step);
-    }
-  }
-
-  /** What the child does. A line that is no event is recorded with the next that is: until then it can be read again. */
-  async #applyOutput(step: Step): Promise<void> {
-    const isNews = step.effects.length > 0 || step.publications.some(({ kind }) => kind === 'event');
-    if (isNews) await this.#record(step);
-    else this.#postpone(step);
-    this.#act(step);
-    this.#publish(step);
-  }
-
-  async #record(step: Step): Promise<void> {
-    if (this.#forgotten)
-      throw new CompanionError('SESSION_NOT_FOUND', 'The session was purged.', { field: 'sessionId' });
-    if (step.change) {
-      await this.#options.journal.commit(mergeChanges(this.#postponed, step.change));
-      this.#postponed = undefined;
-    }
-    this.#state = step.state;
-  }
-
-  #postpone(step: Step): void {
-    if (step.change) this.#postponed = mergeChanges(this.#postponed, step.change);
-    this.#state = step.state;
-  }
-
-  #act({ effects }: Step): void {
-    for (const effect of effects) {
-      if (effect.kind === 'forget') this.#forget();
-      else this.#keeper.run(effect);
-    }
-  }
-
-  /** Whatever waits in the mailbox comes too late: the record is gone, and must not be begun again. */
-  #forget(): void {
-    this.#forgotten = true;
-    this.#options.onForget(this);
-  }
-
-  #publish({ state, change, publications }: Step): void {
-    for (const prompt of change?.prompts ?? []) this.#tellWaiting(prompt);
-    this.#publishedHead = state.head;
-    this.#options.publisher.publish({ sessionId: this.id, owner: this.owner }, publications);
-  }
-
-  #tellWaiting(prompt: PromptRecord): void {
-    if (prompt.endedAt === undefined) return;
-    for (const resolve of this.#waiting.get(prompt.promptId) ?? []) resolve(prompt);
-    this.#waiting.delete(prompt.promptId);
+    return this.#mailbox.run(() => this.#steps.applyOutput(decide(this.#present, this.#options.now())));
   }
 }

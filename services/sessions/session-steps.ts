@@ -1,0 +1,114 @@
+import { CompanionError } from '../../protocol/error-codes.js';
+import type { PromptId } from '../../protocol/scalars.js';
+import type { Journal } from '../ports/journal.js';
+import type { Publisher } from '../ports/publication.js';
+import type { PromptRecord, SessionChange } from '../ports/records.js';
+import { mergeChanges, type Step } from './draft.js';
+import type { Effect } from './effects.js';
+import type { SessionState } from './session-state.js';
+
+export interface SessionStepsOptions {
+  journal: Journal;
+  publisher: Publisher;
+  state: SessionState;
+  onEffect: (effect: Effect) => void;
+}
+
+/**
+ * How a decided step becomes real: written to the journal, acted upon, answered, published, in this order. A step that
+ * cannot be written has not happened. One at a time: the session's mailbox sees to that.
+ */
+export class SessionSteps {
+  readonly #options: SessionStepsOptions;
+  readonly #waiting = new Map<PromptId, ((prompt: PromptRecord) => void)[]>();
+  #state: SessionState;
+  #publishedHead: number;
+  /** The record is gone: whatever comes now comes too late, and must not begin it again. */
+  #forgotten = false;
+  /** Changes that are in the state and not yet in the journal. */
+  #postponed: SessionChange | undefined;
+
+  constructor(options: SessionStepsOptions) {
+    this.#options = options;
+    this.#state = options.state;
+    this.#publishedHead = options.state.head;
+  }
+
+  get state(): SessionState {
+    return this.#state;
+  }
+
+  /** seq of the last event that was published; the state may be one step ahead of it. */
+  get publishedHead(): number {
+    return this.#publishedHead;
+  }
+
+  /** Changes what of the state is in no journal. */
+  note(state: SessionState): void {
+    this.#state = state;
+  }
+
+  /** Resolves when this prompt has ended. Must be asked before that. */
+  outcome(promptId: PromptId): Promise<PromptRecord> {
+    return new Promise((resolve) => {
+      this.#waiting.set(promptId, [...(this.#waiting.get(promptId) ?? []), resolve]);
+    });
+  }
+
+  /** A person's command: it is answered when the disk itself has it, while the child is at work on it already. */
+  async applyCommand(step: Step, reply?: () => void): Promise<void> {
+    await this.#record(step);
+    this.#act(step);
+    try {
+      if (step.change) await this.#options.journal.sync();
+      reply?.();
+    } finally {
+      this.#publish(step);
+    }
+  }
+
+  /** What the child does. A line that is no event is recorded with the next that is: until then it can be read again. */
+  async applyOutput(step: Step): Promise<void> {
+    const isNews = step.effects.length > 0 || step.publications.some(({ kind }) => kind === 'event');
+    if (isNews) await this.#record(step);
+    else this.#postpone(step);
+    this.#act(step);
+    this.#publish(step);
+  }
+
+  async #record(step: Step): Promise<void> {
+    if (this.#forgotten) {
+      throw new CompanionError('SESSION_NOT_FOUND', 'The session was purged.', { field: 'sessionId' });
+    }
+    if (step.change) {
+      await this.#options.journal.commit(mergeChanges(this.#postponed, step.change));
+      this.#postponed = undefined;
+    }
+    this.#state = step.state;
+  }
+
+  #postpone(step: Step): void {
+    if (step.change) this.#postponed = mergeChanges(this.#postponed, step.change);
+    this.#state = step.state;
+  }
+
+  #act({ effects }: Step): void {
+    for (const effect of effects) {
+      if (effect.kind === 'forget') this.#forgotten = true;
+      this.#options.onEffect(effect);
+    }
+  }
+
+  #publish({ state, change, publications }: Step): void {
+    for (const prompt of change?.prompts ?? []) this.#tellWaiting(prompt);
+    this.#publishedHead = state.head;
+    const { sessionId, owner } = state.record;
+    this.#options.publisher.publish({ sessionId, owner }, publications);
+  }
+
+  #tellWaiting(prompt: PromptRecord): void {
+    if (prompt.endedAt === undefined) return;
+    for (const resolve of this.#waiting.get(prompt.promptId) ?? []) resolve(prompt);
+    this.#waiting.delete(prompt.promptId);
+  }
+}
