@@ -5,6 +5,8 @@ import { JournalDamaged } from './journal-damaged.js';
 
 export type SqliteDatabase = Sqlite.Database;
 
+const KEPT_LOG_BYTES = 16 * 1024 * 1024;
+
 /** Raised when another process holds the file. */
 export class DatabaseHeldError extends Error {}
 
@@ -20,6 +22,8 @@ export function connect(path: string): SqliteDatabase {
     database.pragma('synchronous = NORMAL');
     database.pragma('foreign_keys = ON');
     database.pragma('cache_size = -2048');
+    // After a flood the log gives its room back when it begins anew.
+    database.pragma(`journal_size_limit = ${KEPT_LOG_BYTES}`);
     return database;
   } catch (error) {
     database.close();
