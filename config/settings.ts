@@ -46,6 +46,10 @@ const port = wholeNumber('must be a whole number from 0 to 65535', { min: 0, max
 
 const atLeastOne = wholeNumber('must be a whole number of at least 1', { min: 1 });
 
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
+const milliseconds = wholeNumber('must be a whole number of milliseconds, at least 1', { min: 1 });
+
 export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
 
 /** Names are those of the environment; a value comes as text. */
@@ -74,6 +78,13 @@ export const settingsSchema = z.object({
   CLAUDE_DISALLOWED_TOOLS: list(/,(?![^(]*\))/).default([]),
   ALLOW_BYPASS: flag.default(false),
   MAX_PROCESSES: atLeastOne.default(() => Math.max(2, Math.floor(totalmem() / CHILD_BYTES))),
+  MIN_FREE_MEMORY_BYTES: wholeNumber('must be a whole number of bytes', { min: 0 }).default(300 * MIB),
+  MIN_FREE_DISK_BYTES: wholeNumber('must be a whole number of bytes', { min: 0 }).default(1024 * MIB),
+  IDLE_HIBERNATE_MS: milliseconds.default(15 * MINUTE_MS),
+  SESSION_TTL_MS: milliseconds.default(30 * DAY_MS),
+  ORPHAN_GRACE_MS: milliseconds.default(10 * MINUTE_MS),
+  ORPHAN_WAIT_MS: milliseconds.default(DAY_MS),
+  CAFFEINATE: z.enum(['on', 'off'], { error: 'must be on or off' }).default('on'),
   RETENTION_DAYS: atLeastOne.default(30),
   RETENTION_EVENTS: atLeastOne.default(10_000),
   RETENTION_BYTES: atLeastOne.default(64 * MIB),
