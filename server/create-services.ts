@@ -16,6 +16,7 @@ import { openRegistryFile } from '../services/identity/registry-file.js';
 import { readBootId } from '../services/journal/epoch.js';
 import type { JournalDamaged } from '../services/journal/journal-damaged.js';
 import { openJournal } from '../services/journal/open-journal.js';
+import { MachineRoom } from '../services/machine/machine-room.js';
 import type { ClaudeLauncher } from '../services/ports/claude.js';
 import type { Publisher } from '../services/ports/publication.js';
 import { SessionRegistry } from '../services/sessions/session-registry.js';
@@ -41,16 +42,14 @@ export interface ServicesOptions {
 /** The parts of the daemon, put together. */
 export async function createServices(options: ServicesOptions, onTokenRevoked: () => void) {
   const { config, paths, log, onStop } = options;
+  const { childEnvironment: environment, ALLOW_BYPASS: allowBypass } = config;
   const metrics: Metrics = countedBy(() => ({ delivery, registry }));
   const retention = retentionOf(config, metrics);
   const { journal, cursors } = openJournal({ ...options, ...journalSettings(paths), retention });
-  const status = new CliStatus({
-    environment: config.childEnvironment,
-    ...(config.CLAUDE_PATH !== undefined && { configuredPath: config.CLAUDE_PATH }),
-  });
+  const status = statusOf(config);
   const launcher = createClaudeLauncher({
     status,
-    environment: config.childEnvironment,
+    environment,
     defaults: cliDefaults(config),
     runFolder: paths.run,
   });
@@ -58,23 +57,25 @@ export async function createServices(options: ServicesOptions, onTokenRevoked: (
   const publisher = lateBound(() => delivery);
   const { identify } = workspace;
   const maxProcesses = config.MAX_PROCESSES;
-  const registry = new SessionRegistry({ journal, launcher, publisher, log, now, maxProcesses, identify });
+  const room = roomOf(config);
+  const requireRoom = () => room.require();
+  const registry = new SessionRegistry({ journal, launcher, publisher, log, now, maxProcesses, requireRoom, identify });
   const source = createSessionSource(registry, journal);
   const onReset = (reason: string) => metrics.reset(reason);
   const delivery: Delivery = new Delivery({ journal, cursors, source, onReset, log });
   const identity = await openIdentity(config, paths);
   const services: RouteServices = {
     registry,
-    starter: new SessionStarter({ registry, workspace, launcher, journal, allowBypass: config.ALLOW_BYPASS, now }),
+    starter: new SessionStarter({ registry, workspace, launcher, requireRoom, journal, allowBypass, now }),
     delivery,
     identity,
     journal,
     workspace,
-    askRunner: new AskRunner({ status, environment: config.childEnvironment, home: paths.home, ...askModel(config) }),
+    askRunner: new AskRunner({ status, requireRoom, environment, home: paths.home, ...askModel(config) }),
     log,
     now,
     claudeCodeVersion: () => status.version(),
-    health: () => readHealth({ version: VERSION, home: paths.home, status, journal, registry }),
+    health: () => readHealth({ version: VERSION, room, status, journal, registry }),
     metrics,
     memoryOf: residentBytes,
     control: { revokeToken: onTokenRevoked, stop: (options) => stop({ registry, onStop, ...options }) },
@@ -84,6 +85,12 @@ export async function createServices(options: ServicesOptions, onTokenRevoked: (
 }
 
 const now = () => Date.now();
+
+const statusOf = ({ childEnvironment: environment, CLAUDE_PATH: configuredPath }: Config): CliStatus =>
+  new CliStatus({ environment, ...(configuredPath !== undefined && { configuredPath }) });
+
+const roomOf = ({ home, MIN_FREE_MEMORY_BYTES: minMemory, MIN_FREE_DISK_BYTES: minDisk }: Config): MachineRoom =>
+  new MachineRoom({ home, minMemory, minDisk });
 
 const journalSettings = ({ journal }: HomePaths) => ({
   path: journal,

@@ -1,20 +1,16 @@
-import { statfs } from 'node:fs/promises';
-import { freemem } from 'node:os';
 import type { Health } from '../protocol/rest.js';
 import type { CliStatus } from '../services/claude/cli-status.js';
+import type { MachineRoom, Shortage } from '../services/machine/machine-room.js';
 import type { Journal } from '../services/ports/journal.js';
 import type { SessionRegistry } from '../services/sessions/session-registry.js';
 
 export interface HealthOptions {
   version: string;
-  home: string;
+  room: MachineRoom;
   status: CliStatus;
   journal: Journal;
   registry: SessionRegistry;
 }
-
-const MIN_MEMORY_BYTES = 300 * 1024 * 1024;
-const MIN_DISK_BYTES = 1024 * 1024 * 1024;
 
 interface Check {
   verdict: string;
@@ -25,12 +21,13 @@ interface Check {
 const OK: Check = { verdict: 'ok' };
 
 /** How the daemon does, and what to do where it does not do well. */
-export async function readHealth({ version, home, status, journal, registry }: HealthOptions): Promise<Health> {
+export async function readHealth({ version, room, status, journal, registry }: HealthOptions): Promise<Health> {
+  const shortages = await room.shortages();
   const checks = {
     database: await checkDatabase(journal),
     claude: checkClaude(status),
-    memory: checkMemory(),
-    disk: await checkDisk(home),
+    memory: checkRoom(shortages, 'memory'),
+    disk: checkRoom(shortages, 'disk'),
     push: { verdict: 'off' } satisfies Check as Check,
   };
   const all = Object.values(checks);
@@ -65,13 +62,7 @@ function checkClaude({ problem }: CliStatus): Check {
   return { verdict: problem.code === 'CLAUDE_UNAVAILABLE' ? 'missing' : 'not logged in', remedy: problem.remedy };
 }
 
-function checkMemory(): Check {
-  if (freemem() >= MIN_MEMORY_BYTES) return OK;
-  return { verdict: 'low', remedy: 'Less than 300 MB of memory are free: close sessions or programs.' };
-}
-
-async function checkDisk(home: string): Promise<Check> {
-  const { bavail, bsize } = await statfs(home);
-  if (bavail * bsize >= MIN_DISK_BYTES) return OK;
-  return { verdict: 'low', remedy: 'Less than 1 GiB is free on the disk of the companion home folder.' };
+function checkRoom(shortages: Shortage[], of: Shortage['of']): Check {
+  const short = shortages.find((one) => one.of === of);
+  return short ? { verdict: 'low', remedy: `${short.what} ${short.remedy}` } : OK;
 }

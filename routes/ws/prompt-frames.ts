@@ -12,7 +12,7 @@ export async function streamSend(context: RequestContext, data: ClientData<'stre
   const { services, device } = connection;
   const { sessionId, prompt: text, attachments, mode } = data;
   const session = sessionOf(connection, sessionId);
-  await services.starter.requireClaude(device, requestId);
+  await services.starter.requireClaude({ session, device, requestId });
   const prompt = newPrompt({ sessionId, device, requestId, text, attachments, mode, now: services.now() });
   await session.acceptPrompt(prompt, ({ prompt: accepted, duplicate }) => {
     const position = Number(accepted.answer.position ?? 0);
@@ -79,7 +79,7 @@ export async function claudeCommand(context: RequestContext, data: ClientData<'c
   const { services, device } = connection;
   const session = sessionOf(connection, data.sessionId);
   const { requestId } = context;
-  await services.starter.requireClaude(device, requestId);
+  await services.starter.requireClaude({ session, device, requestId });
   const prompt = newPrompt({ sessionId: session.id, device, requestId, text: data.command, now: services.now() });
   await session.acceptPrompt(prompt, ({ prompt: accepted }) => waitForEnd(context, session, accepted, say));
 }

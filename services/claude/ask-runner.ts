@@ -6,6 +6,7 @@ import * as z from 'zod';
 import { CompanionError } from '../../protocol/error-codes.js';
 import type { AnswerData } from '../../protocol/server-frames.js';
 import { toStorageError } from '../../protocol/storage-error.js';
+import type { RequireRoom } from '../ports/machine.js';
 import { settingsOf } from './cli-arguments.js';
 import type { CliStatus } from './cli-status.js';
 import { CHILD_MARKER, SESSION_MARKER, sweep } from './sweep.js';
@@ -14,6 +15,7 @@ export type AskResult = NonNullable<AnswerData<'askResponse'>['response']>;
 
 export interface AskRunnerOptions {
   status: CliStatus;
+  requireRoom: RequireRoom;
   environment: NodeJS.ProcessEnv;
   /** The daemon's home; questions run in an empty folder below it. */
   home: string;
@@ -48,9 +50,10 @@ export class AskRunner {
     this.#options = options;
   }
 
-  /** Rejects with `TIMEOUT`, `CLAUDE_UNAVAILABLE` or `CLAUDE_NOT_LOGGED_IN`. Nothing of the CLI is left afterwards. */
+  /** Rejects with `TIMEOUT`, `CAPACITY`, `CLAUDE_UNAVAILABLE` or `CLAUDE_NOT_LOGGED_IN`. Nothing of the CLI is left afterwards. */
   async ask({ prompt, timeoutMs }: Question): Promise<AskResult> {
     await this.#options.status.check();
+    await this.#options.requireRoom();
     const id = randomUUID();
     const folder = join(this.#options.home, 'ask', id);
     makeFolder(folder);

@@ -4,6 +4,7 @@ import type { SessionId } from '../../protocol/scalars.js';
 import type { ClaudeLauncher } from '../ports/claude.js';
 import type { Journal } from '../ports/journal.js';
 import type { Log } from '../ports/log.js';
+import type { RequireRoom } from '../ports/machine.js';
 import type { Publisher } from '../ports/publication.js';
 import type { StoredSession, UserId } from '../ports/records.js';
 import type { Place } from '../ports/workspace.js';
@@ -18,6 +19,7 @@ export interface SessionRegistryOptions {
   now: () => number;
   /** How many children may live at a time. */
   maxProcesses: number;
+  requireRoom: RequireRoom;
   /** The identity of the directory that a path leads to now; undefined when there is none. */
   identify: (path: string) => Promise<string | undefined>;
 }
@@ -66,7 +68,7 @@ export class SessionRegistry {
     throw new CompanionError('SESSION_NOT_FOUND', 'There is no such session.', { field: 'sessionId' });
   }
 
-  /** The session of a directory, made when there is none. Concurrent callers get the same one. */
+  /** The session of a directory, made when there is none, with room for the child that it has not got. Concurrent callers get the same one. */
   at(place: Place, owner: UserId): Promise<{ session: Session; created: boolean }> {
     return this.#opening.run(async () => {
       const known = await this.#findAt(place);
@@ -75,6 +77,7 @@ export class SessionRegistry {
           field: 'workingDirectory',
         });
       }
+      if (!known?.hasChild) await this.#options.requireRoom();
       if (known) return { session: known, created: false };
       this.#requireCapacity();
       const session = this.#add(newSession({ place, owner, now: this.#options.now() }));

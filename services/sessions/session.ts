@@ -82,6 +82,11 @@ export class Session {
     return this.#keeper.child?.pid;
   }
 
+  /** A child lives, comes or goes: work that is asked for now starts none of its own accord. */
+  get hasChild(): boolean {
+    return this.state.child.phase !== 'none';
+  }
+
   /** The state as a step is to see it. */
   get #present(): SessionState {
     return { ...this.state, ticks: performance.now() };

@@ -4,6 +4,7 @@ import type { Attachment, PermissionMode } from '../../protocol/scalars.js';
 import type { AnswerData } from '../../protocol/server-frames.js';
 import type { ClaudeLauncher } from '../ports/claude.js';
 import type { Journal } from '../ports/journal.js';
+import type { RequireRoom } from '../ports/machine.js';
 import type { DeviceRef, PromptRecord, SessionRecord } from '../ports/records.js';
 import type { Workspace } from '../ports/workspace.js';
 import type { Conversation } from './decide-command.js';
@@ -31,10 +32,18 @@ export interface StartedSession {
   head?: number;
 }
 
+/** A prompt that is meant for a session. */
+export interface PromptRequest {
+  session: Session;
+  device: DeviceRef;
+  requestId: string | null;
+}
+
 export interface SessionStarterOptions {
   registry: SessionRegistry;
   workspace: Workspace;
   launcher: ClaudeLauncher;
+  requireRoom: RequireRoom;
   journal: Journal;
   allowBypass: boolean;
   now: () => number;
@@ -76,9 +85,11 @@ export class SessionStarter {
   }
 
   /** Rejects when a prompt could not be run; one that was accepted before needs nothing any more. */
-  async requireClaude(device: DeviceRef, requestId: string | null): Promise<void> {
-    if (requestId !== null && (await this.#options.journal.findRequest(device, requestId))) return;
-    await this.#options.launcher.checkAvailable();
+  async requireClaude({ session, device, requestId }: PromptRequest): Promise<void> {
+    const { journal, launcher, requireRoom } = this.#options;
+    if (requestId !== null && (await journal.findRequest(device, requestId))) return;
+    await launcher.checkAvailable();
+    if (!session.hasChild && !session.state.record.closed) await requireRoom();
   }
 
   /** A mode in which nobody is asked any more must have been allowed by the owner of the machine. */

@@ -28,6 +28,7 @@ export function useSmallDiskWorld(): SmallDiskWorld {
   let disk: SmallDisk;
   let isFull = false;
   const world = useWorld({
+    environment: { MIN_FREE_DISK_BYTES: '0' },
     command: async (folders) => {
       disk = await createSmallDisk(folders, DISK_BYTES);
       return disk.command;
