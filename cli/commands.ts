@@ -1,9 +1,10 @@
 import { resolve } from 'node:path';
 import * as z from 'zod';
-import { healthSchema, type SessionView, sessionViewSchema } from '../protocol/rest.js';
+import { healthSchema, sessionViewSchema } from '../protocol/rest.js';
 import { ask } from './ask.js';
 import { askDaemon, type LocalRequest } from './local-daemon.js';
 import { plainLine, plainText } from './plain-text.js';
+import { sessionTable } from './session-table.js';
 import type { TerminalIo } from './terminal-io.js';
 
 /** What a command has found out: the document for `--json`, what a person reads instead, and the exit code. */
@@ -51,18 +52,8 @@ const sessionsSchema = z.object({ sessions: z.array(sessionViewSchema), total: z
 export async function sessionsCommand(context: CommandContext): Promise<Report> {
   const answer = await get(context, '/api/sessions?limit=1000');
   const { sessions } = sessionsSchema.parse(answer);
-  return say(answer, sessions.length === 0 ? 'No sessions.' : sessions.map(sessionLine).join('\n'));
+  return say(answer, sessions.length === 0 ? 'No sessions.' : sessionTable(sessions, Date.now()));
 }
-
-const sessionLine = ({ sessionId, status, queueDepth, openPermissions, sessionName, workingDirectory }: SessionView) =>
-  [
-    plainLine(sessionId, 40),
-    status.padEnd(10),
-    plainText(workingDirectory),
-    ...(sessionName === undefined ? [] : [`"${plainLine(sessionName, 60)}"`]),
-    ...(queueDepth > 0 ? [`${queueDepth} queued`] : []),
-    ...(openPermissions > 0 ? [`${openPermissions} to be answered`] : []),
-  ].join('  ');
 
 export async function statusCommand(context: CommandContext): Promise<Report> {
   const answer = await get(context, '/health');

@@ -25,7 +25,7 @@ const REST_DEVICE = 'rest' as DeviceId;
 export function createSessionRoutes(services: RouteServices): Router {
   const { registry, starter } = services;
   const router = Router();
-  const view = (session: Session): SessionView => sessionView(session, services.memoryOf);
+  const view = (session: Session): SessionView => sessionView(session, services);
 
   router.get('/', (request, response) => {
     const query = parseInput(listSessionsSchema, request.query, 'query');

@@ -22,6 +22,8 @@ export interface DeviceRef {
 /** The CLI child of a session, as far as its output has been taken into the journal. Offsets are bytes of its stdout file. */
 export interface ChildRecord {
   childId: string;
+  /** When it was started; records of older daemons have not kept it. */
+  startedAt?: number;
   /** Everything before this offset has had its effect. */
   processed: number;
   /** Start of the oldest message still open at `processed`: reading again from here rebuilds its text. */
@@ -60,6 +62,8 @@ export interface SessionRecord {
   lastInit?: string;
   /** The last `sessionStatus`, without what changes all the time: an equal one is not said again. */
   lastStatus?: string;
+  /** When its `status` was another one last. */
+  statusSince?: number;
   messageCount: number;
   lastMessageId?: string;
   totalCost: number;

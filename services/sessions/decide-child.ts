@@ -15,7 +15,7 @@ const MAX_FAILURES = 5;
 /** A child runs: it gets the next prompt at once, before it says that it is ready. */
 export function onChildStarted(state: SessionState, childId: string, now: number): Step {
   const draft = new Draft(state, now);
-  draft.updateRecord({ child: { childId, processed: 0, resume: 0, costBase: 0 } });
+  draft.updateRecord({ child: { childId, startedAt: now, processed: 0, resume: 0, costBase: 0 } });
   draft.update({ child: { phase: 'live', ready: false, input: 'open' } });
   settle(draft);
   return draft.finish();

@@ -28,6 +28,8 @@ export function mergeChanges(earlier: SessionChange | undefined, later: SessionC
   };
 }
 
+const toldStatus = (key: string): unknown => (JSON.parse(key) as Pick<EventData<'sessionStatus'>, 'status'>).status;
+
 /** Collects what one step of a session changes. The state that it began with is left as it is. */
 export class Draft {
   state: SessionState;
@@ -148,10 +150,13 @@ export class Draft {
 
   #sayStatus(): void {
     const key = statusKey(this.state);
-    if (key === this.state.record.lastStatus) return;
+    const { lastStatus } = this.state.record;
+    if (key === lastStatus) return;
     this.#line = undefined;
-    this.updateRecord({ lastStatus: key });
-    this.event('sessionStatus', sessionStatusOf(this.state));
+    const status = sessionStatusOf(this.state);
+    const isOther = lastStatus === undefined || toldStatus(lastStatus) !== status.status;
+    this.updateRecord({ lastStatus: key, ...(isOther && { statusSince: this.now }) });
+    this.event('sessionStatus', status);
   }
 
   #touch(): void {

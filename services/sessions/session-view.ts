@@ -3,12 +3,20 @@ import type { SessionView } from '../../protocol/rest.js';
 import type { Session } from './session.js';
 import { openPermissions, queuedPrompts, statusOf } from './session-state.js';
 
-/** A session as REST shows it. `memoryOf` gives the resident bytes of a process. */
-export function sessionView(session: Session, memoryOf: (pid: number) => number | undefined): SessionView {
+export interface ViewOptions {
+  /** The resident bytes of a process. */
+  memoryOf: (pid: number) => number | undefined;
+  /** Wall clock in epoch milliseconds. */
+  now: () => number;
+}
+
+/** A session as REST shows it. What its child costs is that of the CLI alone, without what its tools have started. */
+export function sessionView(session: Session, { memoryOf, now }: ViewOptions): SessionView {
   const { state, pid } = session;
   const { record } = state;
   const status = statusOf(state);
   const memoryBytes = pid === undefined ? undefined : memoryOf(pid);
+  const startedAt = pid === undefined ? undefined : record.child?.startedAt;
   return {
     id: record.sessionId,
     sessionId: record.sessionId,
@@ -29,13 +37,18 @@ export function sessionView(session: Session, memoryOf: (pid: number) => number 
       claudeSessionId: record.claudeSessionId,
       model: record.model ?? record.modelChoice,
       permissionMode: record.permissionMode,
+      statusSince: record.statusSince === undefined ? undefined : iso(record.statusSince),
       pid,
       memoryBytes,
+      uptimeSeconds: startedAt === undefined ? undefined : secondsSince(startedAt, now()),
       context: record.context,
       metadata: record.metadata,
     }),
   };
 }
+
+/** Never below zero: the clock may have been set back since. */
+const secondsSince = (at: number, now: number): number => Math.max(0, Math.floor((now - at) / 1000));
 
 const iso = (at: number) => new Date(at).toISOString();
 

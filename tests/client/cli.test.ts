@@ -353,7 +353,6 @@ describe('the other commands', () => {
   });
 
   test.each([
-    [['sessions'], sessions, 's1  waiting     /w  "na[2Jme"  2 queued  1 to be answered\n'],
     [['sessions'], { ...sessions, sessions: [] }, 'No sessions.\n'],
     [['token'], { token: 'new-token' }, 'new-token\n'],
     [['stop'], { children: 1 }, 'The daemon stops. 1 Claude session will be taken up by its next start.\n'],
@@ -365,6 +364,30 @@ describe('the other commands', () => {
     const run = stage.run(args);
     expect(await run.exitCode).toBe(0);
     expect(run.stdout()).toBe(text);
+  });
+
+  test('sessions shows what each is and costs in columns, and what is not known as such', async () => {
+    const ago = (ms: number) => new Date(Date.now() - ms).toISOString();
+    const costly = {
+      ...view,
+      statusSince: ago(2.5 * 3_600_000),
+      pid: 4711,
+      memoryBytes: 204_800_000,
+      uptimeSeconds: 190,
+    };
+    const old = { ...view, sessionId: 's-2', status: 'hibernated', queueDepth: 0, openPermissions: 0 };
+    const fresh = { ...costly, sessionId: 's3', statusSince: ago(-60_000), uptimeSeconds: 90, openPermissions: 0 };
+    await stage.startDaemon();
+    stage.answerWith(200, { ...sessions, sessions: [costly, old, fresh] });
+    const run = stage.run(['sessions']);
+    expect(await run.exitCode).toBe(0);
+    expect(run.stdout().split('\n')).toEqual([
+      'SESSION  STATUS      FOR  PID   MEMORY   UPTIME  QUEUED  DIRECTORY',
+      's1       waiting     2 h  4711  195 MiB  3 min   2       /w  "na[2Jme"  1 to be answered',
+      's-2      hibernated  -    -     -        -       0       /w  "na[2Jme"',
+      's3       waiting     0 s  4711  195 MiB  90 s    2       /w  "na[2Jme"',
+      '',
+    ]);
   });
 
   test('status leaves with 1 when the daemon is unhealthy, and says what to do', async () => {

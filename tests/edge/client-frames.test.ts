@@ -286,7 +286,7 @@ async function readSessions(): Promise<Listed[]> {
 
 /** All that a refused frame must have left as it was. */
 async function readState() {
-  const sessions = (await readSessions()).map((session) => ({ ...session, memoryBytes: 'changes by itself' }));
+  const sessions = (await readSessions()).map((session) => ({ ...session, memoryBytes: 0, uptimeSeconds: 0 }));
   return { sessions, registry: readFileSync(join(world.daemon.home, 'registry.json'), 'utf8') };
 }
 
