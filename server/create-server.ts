@@ -6,6 +6,7 @@ import { createApp } from '../routes/http/create-app.js';
 import type { RouteServices } from '../routes/route-services.js';
 import { createGateway, type Gateway } from '../routes/ws/gateway.js';
 import type { Identity } from '../services/identity/identity.js';
+import { createExpiry } from './create-expiry.js';
 import { createServices, type ServicesOptions } from './create-services.js';
 
 export interface CompanionServer {
@@ -27,6 +28,7 @@ export async function createServer(options: ServicesOptions): Promise<CompanionS
   const { registry, identity } = services;
   await registry.recover();
   await discardStrays();
+  const expiry = createExpiry({ registry, ttlMs: config.SESSION_TTL_MS, log });
   const socketPath = localSocketPath(paths.home);
   const local = await serve({ services, local: true, listen: (server) => listenOnSocket(server, socketPath) });
   const remote: Served = await serve({
@@ -39,6 +41,7 @@ export async function createServer(options: ServicesOptions): Promise<CompanionS
     identity,
     probeClaude: () => status.probe(),
     close: async (code, reason) => {
+      expiry.close();
       status.close();
       const children = registry.release();
       for (const { gateway } of [local, remote]) gateway.close(code, reason);

@@ -67,6 +67,13 @@ export const givenPrompts = (state: SessionState): PromptRecord[] =>
 export const isBusy = (state: SessionState): boolean =>
   state.turn !== null || state.prompts.length > 0 || openPermissions(state).length > 0;
 
+/** When a person has last had to do with it, or its child; an opening is no activity of the child, but a change of the record. */
+export const lastUseOf = ({ record }: SessionState): number => Math.max(record.lastActivity, record.updatedAt);
+
+/** Whether it is open, nothing has been done with it since this moment, and nothing is being done. */
+export const isUnused = (state: SessionState, before: number): boolean =>
+  !state.record.closed && !isBusy(state) && state.background.length === 0 && lastUseOf(state) < before;
+
 /** The status of a session follows from its state; it is never stored. */
 export function statusOf(state: SessionState): SessionStatus {
   if (state.record.closed) return 'closed';

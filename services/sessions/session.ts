@@ -9,7 +9,7 @@ import { ChildKeeper, type ChildKeeperOptions } from './child-keeper.js';
 import * as command from './decide-command.js';
 import type { Step } from './draft.js';
 import { Mailbox } from './mailbox.js';
-import { openPermissions, type SessionState, statusOf } from './session-state.js';
+import { isUnused, lastUseOf, openPermissions, type SessionState, statusOf } from './session-state.js';
 import { SessionSteps } from './session-steps.js';
 import { stateOf } from './stored-state.js';
 
@@ -22,6 +22,9 @@ export interface SessionOptions extends Pick<ChildKeeperOptions, 'launcher' | 'l
   /** The session was purged and its child is gone. */
   onForget: (session: Session) => void;
 }
+
+/** Why a session was closed that nobody used. */
+const UNUSED = 'unused';
 
 /** Called with a command's result when it is in the journal, before any client sees an event of it. */
 export type Reply<Result> = (result: Result) => void;
@@ -85,6 +88,11 @@ export class Session {
   /** A child lives, comes or goes: work that is asked for now starts none of its own accord. */
   get hasChild(): boolean {
     return this.state.child.phase !== 'none';
+  }
+
+  /** When it was last opened, prompted, answered or changed, or said something; epoch milliseconds. */
+  get lastUse(): number {
+    return lastUseOf(this.state);
   }
 
   /** The state as a step is to see it. */
@@ -186,6 +194,15 @@ export class Session {
     return this.#mailbox.run(() =>
       this.#steps.applyCommand(command.close(this.#present, reason, this.#options.now()), () => reply?.()),
     );
+  }
+
+  /** Closes it if nobody has used it since this moment and nothing is under way in it. Resolves to whether it did. */
+  closeUnused(before: number): Promise<boolean> {
+    return this.#mailbox.run(async () => {
+      if (!isUnused(this.state, before)) return false;
+      await this.#steps.applyCommand(command.close(this.#present, UNUSED, this.#options.now()));
+      return true;
+    });
   }
 
   /** Closes, and forgets the record when the child has gone. */

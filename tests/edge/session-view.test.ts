@@ -4,8 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { type SessionView, sessionViewSchema } from '../../protocol/rest.js';
-import { openDatabase } from '../../services/journal/open-database.js';
-import { withSum } from '../../services/journal/row-sums.js';
+import { rewriteRecord } from '../support/rewrite-record.js';
 import { scenario } from '../support/scripted-api.js';
 import { waitUntil } from '../support/wait-until.js';
 import type { WireClient } from '../support/wire-client.js';
@@ -96,7 +95,11 @@ describe('a session that is shown', () => {
     const id = await openIdle();
     const { pid } = await view(id);
     await world.daemon.kill('SIGTERM');
-    forgetTimes(id);
+    rewriteRecord(world.daemon.home, id, (record) => {
+      delete record.statusSince;
+      delete record.child?.startedAt;
+      return record;
+    });
     await world.daemon.start();
     client = await world.connect();
     const older = await view(id);
@@ -107,14 +110,3 @@ describe('a session that is shown', () => {
     expect(await view(id)).toMatchObject({ statusSince: expect.any(String) });
   });
 });
-
-function forgetTimes(id: string): void {
-  const database = openDatabase(join(world.daemon.home, 'journal.db'));
-  const row = database.prepare('SELECT * FROM sessions WHERE session_id = ?').get(id) as { record: string };
-  const { statusSince: _, child, ...record } = JSON.parse(row.record);
-  const { startedAt: __, ...older } = child;
-  const summed = withSum('sessions', { ...row, record: JSON.stringify({ ...record, child: older }) });
-  const change = database.prepare('UPDATE sessions SET record = ?, sum = ? WHERE session_id = ?');
-  change.run(summed.record, summed.sum, id);
-  database.close();
-}

@@ -1,0 +1,55 @@
+import type { Log } from '../ports/log.js';
+import type { Session } from './session.js';
+
+export interface SessionExpiryOptions {
+  sessions: () => readonly Session[];
+  /** How long a session may go unused, in milliseconds. */
+  ttlMs: number;
+  /** Epoch milliseconds; never ahead by mistake. */
+  now: () => number;
+  log: Log;
+}
+
+const LOOKS_PER_TTL = 10;
+const MAX_PERIOD_MS = 3_600_000;
+
+/** Closes sessions that nobody has used for long: looks at once and then again and again, until it is closed itself. */
+export class SessionExpiry {
+  readonly #options: SessionExpiryOptions;
+  readonly #timer: NodeJS.Timeout;
+  #closed = false;
+  #looking = false;
+
+  constructor(options: SessionExpiryOptions) {
+    this.#options = options;
+    const periodMs = Math.min(Math.ceil(options.ttlMs / LOOKS_PER_TTL), MAX_PERIOD_MS);
+    this.#timer = setInterval(() => void this.#look(), periodMs).unref();
+    void this.#look();
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearInterval(this.#timer);
+  }
+
+  async #look(): Promise<void> {
+    if (this.#looking) return;
+    this.#looking = true;
+    const { sessions, ttlMs, now } = this.#options;
+    const before = now() - ttlMs;
+    for (const session of sessions()) {
+      if (!this.#closed) await this.#closeUnused(session, before);
+    }
+    this.#looking = false;
+  }
+
+  /** One that cannot be closed now is looked at again the next time. */
+  async #closeUnused(session: Session, before: number): Promise<void> {
+    const { log } = this.#options;
+    try {
+      if (await session.closeUnused(before)) log.info('unused session closed', { sessionId: session.id });
+    } catch (error) {
+      log.warn('could not close an unused session', { sessionId: session.id, error: (error as Error).message });
+    }
+  }
+}
