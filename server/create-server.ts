@@ -6,6 +6,7 @@ import { createApp } from '../routes/http/create-app.js';
 import type { RouteServices } from '../routes/route-services.js';
 import { createGateway, type Gateway } from '../routes/ws/gateway.js';
 import type { Identity } from '../services/identity/identity.js';
+import { statusOf } from '../services/sessions/session-state.js';
 import { createExpiry } from './create-expiry.js';
 import { createServices, type ServicesOptions } from './create-services.js';
 
@@ -22,12 +23,14 @@ export interface CompanionServer {
 /** Puts the parts together and serves. */
 export async function createServer(options: ServicesOptions): Promise<CompanionServer> {
   const { config, paths, log } = options;
-  const { services, status, journal, discardStrays } = await createServices(options, () =>
+  const { services, status, journal, awake, discardStrays } = await createServices(options, () =>
     remote.gateway.revokeToken(),
   );
   const { registry, identity } = services;
   await registry.recover();
   await discardStrays();
+  // Turns that an earlier daemon began.
+  for (const session of registry.all()) awake.see(session.id, statusOf(session.state));
   const expiry = createExpiry({ registry, ttlMs: config.SESSION_TTL_MS, log });
   const socketPath = localSocketPath(paths.home);
   const local = await serve({ services, local: true, listen: (server) => listenOnSocket(server, socketPath) });
@@ -42,6 +45,7 @@ export async function createServer(options: ServicesOptions): Promise<CompanionS
     probeClaude: () => status.probe(),
     close: async (code, reason) => {
       expiry.close();
+      awake.close();
       status.close();
       const children = registry.release();
       for (const { gateway } of [local, remote]) gateway.close(code, reason);

@@ -16,6 +16,7 @@ import { openRegistryFile } from '../services/identity/registry-file.js';
 import { readBootId } from '../services/journal/epoch.js';
 import type { JournalDamaged } from '../services/journal/journal-damaged.js';
 import { openJournal } from '../services/journal/open-journal.js';
+import { KeepAwake } from '../services/machine/keep-awake.js';
 import { MachineRoom } from '../services/machine/machine-room.js';
 import type { ClaudeLauncher } from '../services/ports/claude.js';
 import type { Publisher } from '../services/ports/publication.js';
@@ -54,7 +55,8 @@ export async function createServices(options: ServicesOptions, onTokenRevoked: (
     runFolder: paths.run,
   });
   const workspace = createWorkspace({ roots: config.PROJECT_ROOTS, home: paths.home });
-  const publisher = lateBound(() => delivery);
+  const awake = new KeepAwake({ setting: config.CAFFEINATE, platform: process.platform, program: CAFFEINATE, log });
+  const publisher = awake.observe(lateBound(() => delivery));
   const { identify } = workspace;
   const maxProcesses = config.MAX_PROCESSES;
   const room = roomOf(config);
@@ -81,8 +83,11 @@ export async function createServices(options: ServicesOptions, onTokenRevoked: (
     control: { revokeToken: onTokenRevoked, stop: (options) => stop({ registry, onStop, ...options }) },
     ...routeSettings(config, paths),
   };
-  return { services, status, journal, discardStrays: () => discardStrays(paths.run, registry, launcher) };
+  return { services, status, journal, awake, discardStrays: () => discardStrays(paths.run, registry, launcher) };
 }
+
+/** Its place on every Mac. */
+const CAFFEINATE = '/usr/bin/caffeinate';
 
 const now = () => Date.now();
 
