@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import { CompanionError } from '../../protocol/error-codes.js';
 import type { AnswerData } from '../../protocol/server-frames.js';
-import { toStorageError } from '../../protocol/storage-error.js';
 import type { RequireRoom } from '../ports/machine.js';
 import { settingsOf } from './cli-arguments.js';
 import type { CliStatus } from './cli-status.js';
+import { spawnError, startError } from './start-error.js';
 import { CHILD_MARKER, SESSION_MARKER, sweep } from './sweep.js';
 
 export type AskResult = NonNullable<AnswerData<'askResponse'>['response']>;
@@ -51,14 +51,19 @@ export class AskRunner {
   }
 
   /** Rejects with `TIMEOUT`, `CAPACITY`, `CLAUDE_UNAVAILABLE` or `CLAUDE_NOT_LOGGED_IN`. Nothing of the CLI is left afterwards. */
-  async ask({ prompt, timeoutMs }: Question): Promise<AskResult> {
+  async ask(question: Question): Promise<AskResult> {
     await this.#options.status.check();
     await this.#options.requireRoom();
-    const id = randomUUID();
+    return this.#askIn(randomUUID(), question).catch((error: unknown) => {
+      throw startError(error);
+    });
+  }
+
+  async #askIn(id: string, question: Question): Promise<AskResult> {
     const folder = join(this.#options.home, 'ask', id);
-    makeFolder(folder);
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
     try {
-      return parseResult(await this.#run({ id, folder, prompt, timeoutMs }));
+      return parseResult(await this.#run({ id, folder, ...question }));
     } finally {
       await sweep(CHILD_MARKER, id);
       rmSync(folder, { recursive: true, force: true });
@@ -75,6 +80,9 @@ export class AskRunner {
         env: { ...environment, [SESSION_MARKER]: `ask-${id}`, [CHILD_MARKER]: id },
         stdio: ['pipe', 'pipe', 'ignore'],
       });
+      child.once('error', (error) => reject(spawnError(error)));
+      // Without a descriptor to spare for them it has no streams.
+      if (child.pid === undefined) return;
       const timer = setTimeout(() => {
         child.kill('SIGTERM');
         reject(new CompanionError('TIMEOUT', `No answer within ${timeoutMs} ms.`));
@@ -85,20 +93,11 @@ export class AskRunner {
       });
       child.stdin.on('error', () => {});
       child.stdin.end(prompt);
-      child.once('error', (error) => reject(new CompanionError('CLAUDE_UNAVAILABLE', error.message)));
       child.once('close', () => {
         clearTimeout(timer);
         resolve(output);
       });
     });
-  }
-}
-
-function makeFolder(folder: string): void {
-  try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    throw toStorageError('The folder of the question', error);
   }
 }
 

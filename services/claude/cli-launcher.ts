@@ -1,14 +1,12 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { closeSync, existsSync, openSync } from 'node:fs';
-import { CompanionError } from '../../protocol/error-codes.js';
-import { toStorageError } from '../../protocol/storage-error.js';
 import type { AdoptOptions, ClaudeChild, ClaudeLauncher, StartOptions } from '../ports/claude.js';
 import { type CliDefaults, cliArguments } from './cli-arguments.js';
 import type { CliStatus } from './cli-status.js';
 import { HeldChild } from './held-child.js';
 import { makeFifo, openForChild } from './input-fifo.js';
-import { identify, isAlive } from './process-identity.js';
+import { identify, isAlive, type ProcessIdentity } from './process-identity.js';
 import {
   prepareFolder,
   type RunFiles,
@@ -18,6 +16,7 @@ import {
   writeProcessRecord,
 } from './process-record.js';
 import { requireRoom } from './room.js';
+import { spawnError, startError } from './start-error.js';
 import { CHILD_MARKER, SESSION_MARKER, signalExactly, sweep } from './sweep.js';
 import { findInTranscript, hasConversation } from './transcript.js';
 
@@ -33,7 +32,7 @@ export function createClaudeLauncher(options: LauncherOptions): ClaudeLauncher {
   return {
     start: (start) =>
       startChild(options, start).catch((error: unknown) => {
-        throw toStorageError('The folder of the child', error);
+        throw startError(error);
       }),
     adopt: (adopt) => adoptChild(options, adopt),
     discard: async (sessionId) => {
@@ -59,13 +58,13 @@ async function startChild(launcher: LauncherOptions, options: StartOptions): Pro
   const process = await spawnDetached({ launcher, options, binary, files, childId });
   try {
     writeProcessRecord(files, { childId, ...process.identity, binary });
+    return new HeldChild({ ...process, sessionId, childId, files, listener, processed: 0, resume: 0, alive: true });
   } catch (error) {
-    // Nobody would know of it.
+    // Nobody would know of it, or hold it.
     signalExactly(process.identity, 'SIGKILL');
     await sweep(CHILD_MARKER, childId);
     throw error;
   }
-  return new HeldChild({ ...process, sessionId, childId, files, listener, processed: 0, resume: 0, alive: true });
 }
 
 interface SpawnOptions {
@@ -95,18 +94,25 @@ async function spawnDetached({ launcher, options, binary, files, childId }: Spaw
     });
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve);
-      child.once('error', (error) => reject(unavailable(error.message)));
+      child.once('error', (error) => reject(spawnError(error)));
     });
     child.unref();
     const pid = child.pid ?? 0;
-    return { identity: identify(pid) ?? { pid, startTime: 'ended' }, exited };
+    return { identity: identityOf(child, pid), exited };
   } finally {
     for (const descriptor of descriptors) closeSync(descriptor);
   }
 }
 
-const unavailable = (reason: string) =>
-  new CompanionError('CLAUDE_UNAVAILABLE', `The Claude CLI could not be started: ${reason}`);
+/** Of a child that was just started. It ends when that cannot be told: nobody could take it up later. */
+function identityOf(child: ChildProcess, pid: number): ProcessIdentity {
+  try {
+    return identify(pid) ?? { pid, startTime: 'ended' };
+  } catch (error) {
+    child.kill('SIGKILL');
+    throw error;
+  }
+}
 
 async function adoptChild(launcher: LauncherOptions, options: AdoptOptions): Promise<ClaudeChild | undefined> {
   const { sessionId, childId, processed, resume, listener } = options;

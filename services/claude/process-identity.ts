@@ -4,6 +4,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
+import { isScarcity } from '../../protocol/capacity-error.js';
 
 export interface ProcessIdentity {
   pid: number;
@@ -13,14 +14,31 @@ export interface ProcessIdentity {
 
 const isLinux = process.platform === 'linux';
 
-/** The identity of a live process; undefined when there is none or only a zombie is left of it. */
+/**
+ * The identity of a live process; undefined when there is none or only a zombie is left of it. Throws when that cannot be
+ * told for now: to look takes a descriptor, or on macOS a process.
+ */
 export function identify(pid: number): ProcessIdentity | undefined {
   const startTime = isLinux ? linuxStartTime(pid) : psStartTime(pid);
   return startTime === undefined ? undefined : { pid, startTime };
 }
 
-/** Whether exactly this process still lives. */
-export const isAlive = ({ pid, startTime }: ProcessIdentity): boolean => identify(pid)?.startTime === startTime;
+/** Whether exactly this process still lives. While that cannot be told, one that has its pid is taken for it. */
+export function isAlive({ pid, startTime }: ProcessIdentity): boolean {
+  try {
+    return identify(pid)?.startTime === startTime;
+  } catch {
+    return isThere(pid);
+  }
+}
+
+function isThere(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
+}
 
 /** Resident memory in bytes; undefined when it cannot be told. */
 export function residentBytes(pid: number): number | undefined {
@@ -46,7 +64,8 @@ function linuxStartTime(pid: number): string | undefined {
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     const state = fields[0];
     return state === 'Z' || state === 'X' ? undefined : fields[19];
-  } catch {
+  } catch (error) {
+    if (isScarcity(error)) throw error;
     return undefined;
   }
 }
@@ -55,7 +74,8 @@ function psStartTime(pid: number): string | undefined {
   try {
     const [state = '', ...started] = ps(['-o', 'state=,lstart=', '-p', String(pid)]).split(/\s+/);
     return state.startsWith('Z') ? undefined : started.join(' ');
-  } catch {
+  } catch (error) {
+    if (isScarcity(error)) throw error;
     return undefined;
   }
 }
@@ -72,7 +92,9 @@ function findInProc(entry: string): number[] {
 function environmentHas(pid: string, wanted: Buffer): boolean {
   try {
     return readFileSync(`/proc/${pid}/environ`).includes(wanted);
-  } catch {
+  } catch (error) {
+    // It has ended, or is another user's. One that is not looked at for want of a descriptor would be missed.
+    if (isScarcity(error)) throw error;
     return false;
   }
 }

@@ -34,12 +34,12 @@ export async function waitForEnd(processes: ProcessIdentity[], withinMs: number)
   return !processes.some(isAlive);
 }
 
-/** Signals this process and no other that may have got its pid since. */
+/** Signals this process and no other that may have got its pid since: while that cannot be told, none. */
 export function signalExactly(identity: ProcessIdentity, signal: NodeJS.Signals): void {
-  if (!isAlive(identity)) return;
   try {
+    if (identify(identity.pid)?.startTime !== identity.startTime) return;
     process.kill(identity.pid, signal);
   } catch {
-    // It ended between the two calls.
+    // It ended between the two calls, or cannot be looked at.
   }
 }

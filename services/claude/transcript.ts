@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
+import { toCapacityError } from '../../protocol/capacity-error.js';
 import type { ClaudeSessionId } from '../../protocol/scalars.js';
 import type { TranscriptQuery } from '../ports/claude.js';
 
@@ -11,10 +12,12 @@ export type TranscriptRequest = TranscriptQuery | Omit<TranscriptQuery, 'uuids'>
 function ask<Answer>(request: TranscriptRequest): Promise<Answer> {
   const script = fileURLToPath(new URL('./transcript-worker.js', import.meta.url));
   if (!existsSync(script)) return Promise.reject(new Error(`missing ${script}: the build is incomplete`));
-  return new Promise((resolve, reject) => {
+  return new Promise<Answer>((resolve, reject) => {
     const worker = new Worker(script, { workerData: request });
     worker.once('message', resolve);
     worker.once('error', reject);
+  }).catch((error: unknown) => {
+    throw toCapacityError('The transcript could not be read', error);
   });
 }
 

@@ -58,9 +58,14 @@ export class Checkpointer {
 
   #ask(): void {
     this.#idleLooks = 0;
-    this.#isRunning = true;
-    this.#worker ??= this.#start();
-    this.#worker.postMessage('checkpoint');
+    try {
+      this.#worker ??= this.#start();
+      this.#worker.postMessage('checkpoint');
+      this.#isRunning = true;
+    } catch (error) {
+      // There is no thread to be had (`ERR_WORKER_INIT_FAILED`): the next changes ask again.
+      this.#options.onError(error);
+    }
   }
 
   #start(): Worker {

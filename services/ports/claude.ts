@@ -171,7 +171,10 @@ export interface AdoptOptions {
 }
 
 export interface ClaudeLauncher {
-  /** Starts a child. Rejects with `CLAUDE_UNAVAILABLE` or `CLAUDE_NOT_LOGGED_IN` with the remedy. */
+  /**
+   * Starts a child. Rejects with `CLAUDE_UNAVAILABLE` or `CLAUDE_NOT_LOGGED_IN` with the remedy; with `CAPACITY` or
+   * `STORAGE_FULL` when the machine lacks what it takes, which passes: a later try may succeed.
+   */
   start(options: StartOptions): Promise<ClaudeChild>;
   /** Takes up a child that an earlier daemon left; undefined when it is gone (what it wrote was read first). */
   adopt(options: AdoptOptions): Promise<ClaudeChild | undefined>;

@@ -1,3 +1,4 @@
+import { isCapacityError } from '../../protocol/capacity-error.js';
 import { isStorageError } from '../../protocol/storage-error.js';
 import type { ChildListener, ClaudeChild, ClaudeLauncher, CliLine, StartOptions } from '../ports/claude.js';
 import type { Log } from '../ports/log.js';
@@ -151,6 +152,7 @@ export class ChildKeeper {
 
   /** For want of room a start is not given up: what waits for it was accepted. */
   async #onStartFailed(error: Error, afterFailure: boolean): Promise<void> {
+    if (isCapacityError(error)) return this.#tryAgain('start a child', error, () => this.#start(afterFailure));
     if (!isStorageError(error)) return this.#stepWhenRoom((state, now) => onStartFailed(state, error.message, now));
     await this.#options.step(sayStorageFull);
     this.#tryAgain('start a child', error, () => this.#start(afterFailure));
