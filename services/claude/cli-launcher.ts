@@ -19,7 +19,7 @@ import {
 } from './process-record.js';
 import { requireRoom } from './room.js';
 import { CHILD_MARKER, SESSION_MARKER, signalExactly, sweep } from './sweep.js';
-import { findInTranscript, hasConversation } from './transcript.js';
+import { createTranscripts } from './transcript.js';
 
 export interface LauncherOptions {
   status: CliStatus;
@@ -43,8 +43,7 @@ export function createClaudeLauncher(options: LauncherOptions): ClaudeLauncher {
       removeFolder(files);
     },
     checkAvailable: () => options.status.check(),
-    findInTranscript,
-    hasConversation,
+    ...createTranscripts(options.environment),
   };
 }
 

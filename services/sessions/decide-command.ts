@@ -185,7 +185,7 @@ function changeConversation(draft: Draft, conversation: Conversation): void {
   if (conversation.kind === 'resume') {
     draft.clearRecord('fork');
     const { claudeSessionId, fork } = conversation;
-    draft.updateRecord({ claudeSessionId, ...(fork && { fork }) });
+    draft.updateRecord({ claudeSessionId, joining: true, ...(fork && { fork }) });
   }
   const { child } = draft.state.record;
   if (child) draft.updateRecord({ child: { ...child, outdated: true } });

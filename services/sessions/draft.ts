@@ -39,6 +39,7 @@ export class Draft {
   readonly #permissions = new Map<string, PermissionRecord>();
   #line: { childId: string; offset: number; part: number } | undefined;
   #dirty = false;
+  #happened: number | undefined;
 
   constructor(state: SessionState, now: number) {
     this.#initial = state;
@@ -46,9 +47,14 @@ export class Draft {
     this.now = now;
   }
 
-  /** When the step happens, as the wire writes it. */
+  /** When the events of the step happen, as the wire writes it. */
   get timestamp(): string {
-    return new Date(this.now).toISOString();
+    return new Date(this.#happened ?? this.now).toISOString();
+  }
+
+  /** Events from here on happened before the step, in epoch milliseconds; not later than it. Undefined: they happen with it. */
+  happenedAt(at: number | undefined): void {
+    this.#happened = at === undefined ? undefined : Math.min(at, this.now);
   }
 
   /** Events from here on come from this line of the child's output. */
@@ -83,7 +89,7 @@ export class Draft {
     const line = this.#line && { ...this.#line };
     if (this.#line) this.#line.part += 1;
     this.update({ head: seq });
-    const event = { seq, type, at: this.now, data: JSON.stringify(data) };
+    const event = { seq, type, at: this.#happened ?? this.now, data: JSON.stringify(data) };
     this.#publications.push({
       kind: 'event',
       event: { ...event, ...(messageId !== undefined && { messageId }), ...(line && { line }) },
@@ -150,11 +156,13 @@ export class Draft {
     const key = statusKey(this.state);
     if (key === this.state.record.lastStatus) return;
     this.#line = undefined;
+    this.#happened = undefined;
     this.updateRecord({ lastStatus: key });
     this.event('sessionStatus', sessionStatusOf(this.state));
   }
 
   #touch(): void {
-    this.updateRecord({ lastActivity: this.now, updatedAt: this.now });
+    const lastActivity = Math.max(this.#happened ?? this.now, this.#happened ? this.state.record.lastActivity : 0);
+    this.updateRecord({ lastActivity, updatedAt: this.now });
   }
 }
