@@ -6,6 +6,10 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { TranscriptPlace } from '../ports/claude.js';
 
+/** Where a CLI with this environment keeps what it keeps for a person. */
+export const configFolder = ({ CLAUDE_CONFIG_DIR, HOME }: NodeJS.ProcessEnv): string =>
+  CLAUDE_CONFIG_DIR ?? join(HOME ?? homedir(), '.claude');
+
 export interface PlaceQuery {
   claudeSessionId: string;
   /** Where it was the last time. */
@@ -24,8 +28,7 @@ export async function findTranscript(
   const name = `${claudeSessionId}.jsonl`;
   const known = path?.endsWith(name) ? await lookAt(path) : undefined;
   if (known) return known;
-  const { CLAUDE_CONFIG_DIR: config = join(environment.HOME ?? homedir(), '.claude') } = environment;
-  const projects = join(config, 'projects');
+  const projects = join(configFolder(environment), 'projects');
   const folders = await readdir(projects).catch(() => []);
   const places = await Promise.all(folders.map((folder) => lookAt(join(projects, folder, name))));
   const found = places.filter((place) => place !== undefined);

@@ -1,7 +1,6 @@
 /** The thread that reads transcripts with the Agent SDK. It answers one question, and is ended by who asked. */
 import { once } from 'node:events';
 import { parentPort, workerData } from 'node:worker_threads';
-import { getSessionInfo, getSessionMessages } from '@anthropic-ai/claude-agent-sdk';
 import type { TranscriptEntry } from '../ports/claude.js';
 import type { TranscriptRequest } from './transcript.js';
 import { pagesOf, toEntries } from './transcript-entries.js';
@@ -13,30 +12,40 @@ await answer(request);
 async function answer(query: TranscriptRequest): Promise<void> {
   switch (query.kind) {
     case 'exists': {
+      const { getSessionInfo } = await loadSdk();
       const info = await getSessionInfo(query.claudeSessionId, { dir: query.workingDirectory });
       parentPort?.postMessage(info !== undefined);
       return;
     }
     case 'find': {
+      const { getSessionMessages } = await loadSdk();
       const messages = await getSessionMessages(query.claudeSessionId, { dir: query.workingDirectory });
       const found = new Set(messages.map((message) => message.uuid));
       parentPort?.postMessage(query.uuids.filter((uuid) => found.has(uuid)));
       return;
     }
     case 'read':
-      await sendPages(toEntries(await getSessionMessages(query.claudeSessionId)), query);
+      for (const page of pagesOf(await entriesBehind(query))) await sendPage(page);
+      parentPort?.postMessage(undefined);
   }
 }
 
-/** One page at a time: the next goes when it is asked for, so that what lies between the threads is bounded. */
-async function sendPages(
-  entries: TranscriptEntry[],
-  { path, from }: Extract<TranscriptRequest, { kind: 'read' }>,
-): Promise<void> {
+/** Takes 0.1 s, which is not spent where nothing was written. */
+function loadSdk() {
+  return import('@anthropic-ai/claude-agent-sdk');
+}
+
+/** Which of the lines belong to the conversation, and in which order, only the SDK knows: it is given the whole file. */
+async function entriesBehind({ claudeSessionId, path, from }: Extract<TranscriptRequest, { kind: 'read' }>) {
   const written = from === 0 ? undefined : await uuidsBehind(path, from);
-  for (const page of pagesOf(written ? entries.filter(({ uuid }) => written.has(uuid)) : entries)) {
-    parentPort?.postMessage(page);
-    if (parentPort) await once(parentPort, 'message');
-  }
-  parentPort?.postMessage(undefined);
+  if (written?.size === 0) return [];
+  const { getSessionMessages } = await loadSdk();
+  const entries = toEntries(await getSessionMessages(claudeSessionId));
+  return written ? entries.filter(({ uuid }) => written.has(uuid)) : entries;
+}
+
+/** Resolves when the next is asked for, so that what lies between the threads is bounded. */
+async function sendPage(page: TranscriptEntry[]): Promise<void> {
+  parentPort?.postMessage(page);
+  if (parentPort) await once(parentPort, 'message');
 }

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import type { ClaudeLauncher, TranscriptEntry, TranscriptQuery, TranscriptTail } from '../ports/claude.js';
-import { findTranscript } from './transcript-place.js';
+import { configFolder, findTranscript } from './transcript-place.js';
 
 /** What the worker is asked: whether a conversation is there, which messages it holds, what is in it. */
 export type TranscriptRequest =
@@ -40,7 +40,9 @@ class Reader {
   constructor(request: TranscriptRequest, env: NodeJS.ProcessEnv) {
     const script = fileURLToPath(new URL('./transcript-worker.js', import.meta.url));
     if (!existsSync(script)) throw new Error(`missing ${script}: the build is incomplete`);
-    this.#worker = new Worker(script, { workerData: request, env });
+    // Named, since in a thread the home folder is that of the process, whatever `HOME` says there.
+    const named = { ...env, CLAUDE_CONFIG_DIR: configFolder(env) };
+    this.#worker = new Worker(script, { workerData: request, env: named });
     // It may fail while nobody waits for it; whoever asks next gets no answer.
     this.#worker.on('error', () => {});
     this.#worker.unref();

@@ -180,7 +180,7 @@ function changeConversation(draft: Draft, conversation: Conversation): void {
       rule: 'resume, fork and preserveContext: false need an idle session',
     });
   }
-  if (conversation.kind === 'new') draft.clearRecord('claudeSessionId', 'fork');
+  if (conversation.kind === 'new') draft.clearRecord('claudeSessionId', 'fork', 'joining');
   if (conversation.kind === 'fork') draft.updateRecord({ fork: true });
   if (conversation.kind === 'resume') {
     draft.clearRecord('fork');

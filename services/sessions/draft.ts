@@ -77,7 +77,7 @@ export class Draft {
   }
 
   /** Takes fields out of the record. */
-  clearRecord(...fields: ('closed' | 'failed' | 'child' | 'fork' | 'claudeSessionId')[]): void {
+  clearRecord(...fields: ('closed' | 'failed' | 'child' | 'fork' | 'claudeSessionId' | 'joining')[]): void {
     const record = { ...this.state.record };
     for (const field of fields) delete record[field];
     this.#dirty = true;

@@ -186,8 +186,7 @@ export function onOwed(state: SessionState, epoch: string, now: number): Step {
 /** The record agrees with the transcript up to here. The mark's `seq` is that of the last event. */
 export function onAgreed(state: SessionState, mark: Omit<TranscriptMark, 'seq'>, now: number): Step {
   const draft = new Draft(state, now);
-  const { joining: _, ...record } = state.record;
-  draft.update({ record });
+  draft.clearRecord('joining');
   draft.updateRecord({ transcript: { ...mark, seq: state.head } });
   return draft.finish();
 }

@@ -49,7 +49,7 @@ async function open(client: WireClient, directory: string, prompt: string, optio
   const { sessionId, promptId } = started.data;
   await client.waitFor(({ type, data }) => type === 'streamComplete' && data.promptId === promptId, from);
   const init = client.events(sessionId).findLast(({ type }) => type === 'systemInit');
-  return { sessionId, directory, claudeSessionId: String(init?.data.claudeSessionId ?? '') };
+  return { sessionId, directory, claudeSessionId: init?.data.claudeSessionId as string };
 }
 
 /** The session stays and has no child. */
@@ -67,7 +67,7 @@ const saidIn = (frames: Frame[]): string[] =>
     const text = textOf(frame)
       .replace(/scenario \S+ @@.*@@/s, '')
       .trim();
-    return frame.type === 'humanMessage' ? `${frame.data.deviceId}: ${text}` : text;
+    return frame.type === 'humanMessage' ? `${frame.data.deviceId as string}: ${text}` : text;
   });
 
 interface HistoryMessage {
