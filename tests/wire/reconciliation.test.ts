@@ -5,6 +5,7 @@ import { copyFileSync, readdirSync, readFileSync, rmSync, statSync, truncateSync
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { locateCli } from '../../services/claude/cli-locator.js';
+import { openDatabase } from '../../services/journal/open-database.js';
 import { scenario } from '../support/scripted-api.js';
 import { isAlive, waitUntil } from '../support/wait-until.js';
 import type { Frame, WireClient } from '../support/wire-client.js';
@@ -150,6 +151,16 @@ describe('a conversation that went on in a terminal', () => {
     expect(await historyOf(client, sessionId)).toEqual(['joined', 'Now.', 'after', 'Later.', 'back', 'Again.']);
   });
 
+  test('one that the session had left is taken up where it is now', async () => {
+    const client = await world.connect({ deviceId: 'leaves' });
+    const first = await open(client, world.daemon.project(), `one ${scenario({ text: 'First.' })}`);
+    const { sessionId, directory, claudeSessionId } = first;
+    await open(client, directory, `two ${scenario({ text: 'Second.' })}`, { preserveContext: false });
+    await inTerminal(world, directory, '--resume', claudeSessionId, `aside ${scenario({ text: 'Elsewhere.' })}`);
+    await open(client, directory, `three ${scenario({ text: 'Third.' })}`, { resume: claudeSessionId });
+    expect(await historyOf(client, sessionId)).toEqual(['one', 'First.', 'two', 'Second.', 'three', 'Third.']);
+  });
+
   test('where nothing was said in it, nothing is read', async () => {
     const client = await world.connect();
     const { sessionId, directory } = await open(client, world.daemon.project(), scenario({ text: 'Quiet.' }));
@@ -243,11 +254,30 @@ test('D3: what a journal has lost that was restored from an older copy is read f
   expect(await historyOf(back, sessionId)).toEqual(['one', 'First.', 'two', 'Second.']);
 });
 
+test('D3: what a damaged journal has lost is read from the transcript at the start, though both had agreed', async () => {
+  const world = ordinary;
+  const client = await world.connect({ deviceId: 'mended' });
+  const opened = await open(client, world.daemon.project(), `one ${scenario({ text: 'First.' })}`);
+  const { sessionId } = opened;
+  await open(client, opened.directory, `two ${scenario({ text: 'Second.' })}`);
+  const asked = client.events(sessionId).findLast(({ type }) => type === 'humanMessage');
+  await close(world, client, sessionId);
+  await world.daemon.kill('SIGTERM');
+  const database = openDatabase(join(world.daemon.home, 'journal.db'));
+  database.prepare('DELETE FROM events WHERE session_id = ? AND seq > ?').run(sessionId, asked?.seq);
+  database.close();
+  await world.daemon.start();
+  const back = await world.connect({ deviceId: 'mended' });
+  await waitUntil('it is told', async () => (await historyOf(back, sessionId)).includes('Second.'));
+  expect(await historyOf(back, sessionId)).toEqual(['one', 'First.', 'two', 'Second.']);
+});
+
 test('D3: what retention has removed is not added again', async () => {
   const world = forgetful;
   const client = await world.connect({ deviceId: 'forgets' });
   const opened = await open(client, world.daemon.project(), `one ${scenario({ text: 'First.' })}`);
   const { sessionId } = opened;
+  await close(world, client, sessionId);
   for (const text of ['Second.', 'Third.', 'Fourth.', 'Fifth.'])
     await open(client, opened.directory, scenario({ text }));
   await waitUntil('it is removed', async () => !(await historyOf(client, sessionId)).includes('First.'));
