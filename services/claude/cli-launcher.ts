@@ -18,7 +18,7 @@ import {
 import { requireRoom } from './room.js';
 import { spawnError, startError } from './start-error.js';
 import { CHILD_MARKER, SESSION_MARKER, signalExactly, sweep } from './sweep.js';
-import { findInTranscript, hasConversation } from './transcript.js';
+import { createTranscripts } from './transcript.js';
 
 export interface LauncherOptions {
   status: CliStatus;
@@ -42,8 +42,7 @@ export function createClaudeLauncher(options: LauncherOptions): ClaudeLauncher {
       removeFolder(files);
     },
     checkAvailable: () => options.status.check(),
-    findInTranscript,
-    hasConversation,
+    ...createTranscripts(options.environment),
   };
 }
 

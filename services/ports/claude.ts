@@ -186,6 +186,47 @@ export interface ClaudeLauncher {
   findInTranscript(query: TranscriptQuery): Promise<Set<string>>;
   /** Whether the directory has a conversation with this id. */
   hasConversation(workingDirectory: string, claudeSessionId: ClaudeSessionId): Promise<boolean>;
+  /** The transcript's file as it is now; undefined when there is none. `path`: where it was before. */
+  findTranscript(query: { claudeSessionId: string; path?: string }): Promise<TranscriptPlace | undefined>;
+  /** What the conversation says, page by page. Rejects when a page takes longer than 30 s. */
+  readTranscript(tail: TranscriptTail): AsyncIterable<TranscriptEntry[]>;
+}
+
+export interface TranscriptPlace {
+  path: string;
+  /** Bytes. The CLI appends to it. */
+  size: number;
+  mtimeMs: number;
+}
+
+export interface TranscriptTail {
+  claudeSessionId: string;
+  path: string;
+  /** Only what was written behind this byte of the file. */
+  from: number;
+}
+
+/** One thing that was said in a conversation, as its transcript has it. Of what subagents say it has nothing. */
+export type TranscriptEntry = TranscriptEntryPlace &
+  (
+    | { kind: 'human'; content: ContentBlock[] }
+    | {
+        kind: 'block';
+        messageId: string;
+        /** Its place among the blocks of its message in the transcript. */
+        blockIndex: number;
+        content: ContentBlock;
+        model?: string;
+        usage?: Usage;
+      }
+    | { kind: 'toolResult'; toolId: string; toolName: string; text: string; isError: boolean }
+  );
+
+interface TranscriptEntryPlace {
+  uuid: string;
+  /** Epoch milliseconds; absent where the transcript does not tell. */
+  at?: number;
+  parentToolUseId?: string;
 }
 
 export interface TranscriptQuery {

@@ -17,6 +17,7 @@ import type { Step } from './draft.js';
 import type { Effect } from './effects.js';
 import { onOutputLost, sayStorageFull } from './lost-output.js';
 import { OutputGuard } from './output-guard.js';
+import type { Reconciler } from './reconciler.js';
 import { rememberedOptions } from './remembered-permissions.js';
 import type { SessionState } from './session-state.js';
 
@@ -31,6 +32,7 @@ export interface ChildKeeperOptions {
   hasTool: (toolId: string) => boolean;
   /** Whether a turn runs and does not wait for a person. */
   isWorking: () => boolean;
+  reconciler: Reconciler;
 }
 
 type Decide = (state: SessionState, now: number) => Step;
@@ -132,6 +134,7 @@ export class ChildKeeper {
 
   async #start(afterFailure: boolean): Promise<void> {
     const { launcher, step, record } = this.#options;
+    if (!(await this.#options.reconciler.reconcile())) return;
     if (record().closed) return this.#stepWhenRoom(onStartCancelled);
     const { listener, ready } = this.#newListener();
     try {
@@ -215,12 +218,14 @@ export class ChildKeeper {
         if (await known) await this.#takeLines(lines);
       },
       onExit: (exit, cut) => {
-        const told = known.then((isKnown) => {
+        const told = known.then(async (isKnown) => {
           if (!isKnown) return;
+          this.#options.reconciler.childEnded(exit, cut);
           this.#guard.close();
           this.child = undefined;
           this.#log('child ended', { code: exit.code, signal: exit.signal });
-          return this.#stepOrTell((state, now) => onChildExited(state, { exit, cut }, now));
+          await this.#stepOrTell((state, now) => onChildExited(state, { exit, cut }, now));
+          void this.#options.reconciler.reconcile();
         });
         told.catch((error: Error) =>
           this.#tryAgain('record the end of the child', error, () => listener.onExit(exit, cut)),
