@@ -40,7 +40,9 @@ const child: ClaudeChild = {
   openBlocks: () => [],
   checkOutput: async () => 'kept',
   drain: async () => {},
+  hasKin: async () => false,
   end: async () => {},
+  removeFiles: async () => {},
   release: () => {},
 };
 
