@@ -45,6 +45,17 @@ function commandOf(pid: string): string {
   }
 }
 
+/** A client that allows whatever is asked. */
+async function connect(): Promise<WireClient> {
+  const client: WireClient = await world.connect({
+    onFrame: ({ type, data: { sessionId, permissionId } }) => {
+      if (type === 'permissionRequest')
+        client.send('permission', { sessionId, permissionId, response: 'y', remember: false });
+    },
+  });
+  return client;
+}
+
 /** A session whose only turn has run this command. */
 async function afterTool(
   client: WireClient,
@@ -77,7 +88,7 @@ describe.each([
   ],
 ])('a process that a tool has started %s', (_, command) => {
   test('H3: ends with the session', async () => {
-    const client = await world.connect();
+    const client = await connect();
     const sleep = aSleep();
     const { sessionId, pid } = await afterTool(client, command(sleep));
     expect(running(sleep)).not.toEqual([]);
@@ -88,7 +99,7 @@ describe.each([
   });
 
   test('H3: ends when its child was killed', async () => {
-    const client = await world.connect();
+    const client = await connect();
     const sleep = aSleep();
     const { pid } = await afterTool(client, command(sleep));
     expect(running(sleep)).not.toEqual([]);
@@ -97,7 +108,7 @@ describe.each([
   });
 
   test('H3: ends when its child was killed while there was no daemon', async () => {
-    const client = await world.connect();
+    const client = await connect();
     const sleep = aSleep();
     const { pid } = await afterTool(client, command(sleep));
     await world.daemon.kill('SIGKILL');
@@ -109,7 +120,7 @@ describe.each([
 });
 
 test('H3: a stopped child ends too, with what it has started', async () => {
-  const client = await world.connect();
+  const client = await connect();
   const sleep = aSleep();
   const { sessionId, pid } = await afterTool(client, background(sleep));
   process.kill(pid, 'SIGSTOP');
@@ -118,7 +129,7 @@ test('H3: a stopped child ends too, with what it has started', async () => {
 });
 
 test('H3: what a background task runs is on record while it runs', async () => {
-  const client = await world.connect();
+  const client = await connect();
   const sleep = aSleep();
   const { sessionId, pid } = await afterTool(client, sleep, { run_in_background: true });
   const [task] = running(sleep);
@@ -129,7 +140,7 @@ test('H3: what a background task runs is on record while it runs', async () => {
 });
 
 test('H3: a pid on record that is another process by now is left alone, and its child counts as gone', async () => {
-  const client = await world.connect();
+  const client = await connect();
   const { sessionId, pid } = await afterTool(client, 'echo hi');
   const innocent = spawn('sleep', ['1000'], { stdio: 'ignore', detached: true });
   foreign.push(() => innocent.kill('SIGKILL'));
@@ -154,7 +165,7 @@ test('H3: a pid on record that is another process by now is left alone, and its 
 });
 
 test('H3: a process of another boot with the same pid and start is another process', async () => {
-  const client = await world.connect();
+  const client = await connect();
   const { sessionId, pid } = await afterTool(client, 'echo hi');
   await world.daemon.kill('SIGKILL');
   const record = readRecord(sessionId);
