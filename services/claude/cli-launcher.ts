@@ -6,8 +6,10 @@ import { type CliDefaults, cliArguments } from './cli-arguments.js';
 import type { CliStatus } from './cli-status.js';
 import { HeldChild } from './held-child.js';
 import { makeFifo, openForChild } from './input-fifo.js';
+import { Kin } from './kin.js';
 import { identify, isAlive, type ProcessIdentity } from './process-identity.js';
 import {
+  type ProcessRecord,
   prepareFolder,
   type RunFiles,
   readProcessRecord,
@@ -38,12 +40,18 @@ export function createClaudeLauncher(options: LauncherOptions): ClaudeLauncher {
     discard: async (sessionId) => {
       const files = runFiles(options.runFolder, sessionId);
       if (!existsSync(files.folder)) return;
-      await sweep(SESSION_MARKER, sessionId);
+      await sweep({ marker: SESSION_MARKER, value: sessionId, ...recordedKin(files) });
       removeFolder(files);
     },
     checkAvailable: () => options.status.check(),
     ...createTranscripts(options.environment),
   };
+}
+
+/** What the child was seen to have started that is recorded there. */
+function recordedKin(files: RunFiles): { kin?: Kin } {
+  const record = readProcessRecord(files);
+  return record ? { kin: new Kin(record) } : {};
 }
 
 async function startChild(launcher: LauncherOptions, options: StartOptions): Promise<ClaudeChild> {
@@ -52,16 +60,28 @@ async function startChild(launcher: LauncherOptions, options: StartOptions): Pro
   const files = runFiles(launcher.runFolder, sessionId);
   const childId = randomUUID();
   prepareFolder(files);
-  await requireRoom(files.folder);
-  await makeFifo(files.stdin);
-  const process = await spawnDetached({ launcher, options, binary, files, childId });
   try {
-    writeProcessRecord(files, { childId, ...process.identity, binary });
-    return new HeldChild({ ...process, sessionId, childId, files, listener, processed: 0, resume: 0, alive: true });
+    await requireRoom(files.folder);
+    await makeFifo(files.stdin);
+    const { exited, identity } = await spawnDetached({ launcher, options, binary, files, childId });
+    const record = { childId, ...identity, binary };
+    return await hold(record, () => {
+      writeProcessRecord(files, record);
+      return new HeldChild({ sessionId, record, files, listener, exited, processed: 0, resume: 0, alive: true });
+    });
   } catch (error) {
-    // Nobody would know of it, or hold it.
-    signalExactly(process.identity, 'SIGKILL');
-    await sweep(CHILD_MARKER, childId);
+    removeFolder(files);
+    throw error;
+  }
+}
+
+/** Nobody would know of a child that is not recorded, or not held. */
+async function hold(record: ProcessRecord, take: () => ClaudeChild): Promise<ClaudeChild> {
+  try {
+    return take();
+  } catch (error) {
+    signalExactly(record, 'SIGKILL');
+    await sweep({ marker: CHILD_MARKER, value: record.childId });
     throw error;
   }
 }
@@ -118,14 +138,12 @@ async function adoptChild(launcher: LauncherOptions, options: AdoptOptions): Pro
   const files = runFiles(launcher.runFolder, sessionId);
   const record = readProcessRecord(files);
   if (record?.childId !== childId) return undefined;
-  const { pid, startTime } = record;
-  const identity = { pid, startTime };
-  const held = { sessionId, childId, identity, files, listener, processed, resume };
-  if (isAlive(identity)) {
+  const held = { sessionId, record, files, listener, processed, resume };
+  if (isAlive(record)) {
     try {
       return new HeldChild({ ...held, alive: true });
     } catch (error) {
-      if (isAlive(identity)) throw error;
+      if (isAlive(record)) throw error;
     }
   }
   return new HeldChild({ ...held, alive: false, exited: Promise.resolve({ code: null, signal: null }) });

@@ -110,6 +110,8 @@ export interface ChildExit {
   signal: string | null;
   /** The disk took no more when it ended: what it said last may be missing. */
   outputLost?: boolean;
+  /** It was ended because no daemon came back for it. */
+  orphaned?: boolean;
   /** The last lines that it wrote to stderr. */
   stderrTail: string;
 }
@@ -145,8 +147,12 @@ export interface ClaudeChild {
   checkOutput(): Promise<'kept' | 'lost'>;
   /** Resolves when all that it has written up to now has been taken. */
   drain(): Promise<void>;
-  /** Ends the child and all that it started: asks, then insists. Resolves when nothing of it is left. */
-  end(): Promise<void>;
+  /** Whether something that its tools have started still runs, in the foreground or left behind. */
+  hasKin(): Promise<boolean>;
+  /** Ends the child and all that it started: asks, then insists; with `insist` at once. Resolves when nothing of it is left. */
+  end(options?: { insist?: boolean }): Promise<void>;
+  /** To be called when its end is on record: removes its files as soon as nothing that it started is left. */
+  removeFiles(): Promise<void>;
   /** Lets go of the child and leaves it running. */
   release(): void;
 }

@@ -57,6 +57,7 @@ export class Session {
       log: options.log,
       record: () => this.state.record,
       step: (decide) => this.#run(decide),
+      sync: () => options.journal.sync(),
       toolName: (toolId) => options.journal.findToolName(this.id, toolId),
       isWorking: () => this.state.turn !== null && openPermissions(this.state).length === 0,
       hasTool: (toolId) => this.state.tools.has(toolId),

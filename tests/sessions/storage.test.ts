@@ -41,7 +41,9 @@ const child: ClaudeChild = {
   openBlocks: () => [],
   checkOutput: async () => 'kept',
   drain: async () => {},
+  hasKin: async () => false,
   end: async () => {},
+  removeFiles: async () => {},
   release: () => {},
 };
 
