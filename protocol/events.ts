@@ -100,6 +100,8 @@ export const EVENTS = {
     permissionMode: z.string().optional(),
     queueDepth: z.int(),
     background: z.array(z.unknown()).optional(),
+    /** While its prompts wait for another session's CLI to have nothing to do; `position` 1 is the next. */
+    place: z.object({ position: z.int(), estimateMs: z.int().optional() }).optional(),
     reason: z.string().optional(),
   }),
   error: z.object({

@@ -48,20 +48,15 @@ export async function createServices(options: ServicesOptions, onTokenRevoked: (
   const retention = retentionOf(config, metrics);
   const { journal, cursors } = openJournal({ ...options, ...journalSettings(paths), retention });
   const status = statusOf(config);
-  const launcher = createClaudeLauncher({
-    status,
-    environment: { ...environment, ...exitDelay(config) },
-    defaults: cliDefaults(config),
-    runFolder: paths.run,
-  });
+  const launcher = createClaudeLauncher({ status, runFolder: paths.run, ...childSettings(config) });
   const workspace = createWorkspace({ roots: config.PROJECT_ROOTS, home: paths.home });
   const awake = new KeepAwake({ setting: config.CAFFEINATE, platform: process.platform, program: CAFFEINATE, log });
   const publisher = awake.observe(lateBound(() => delivery));
   const { identify } = workspace;
-  const maxProcesses = config.MAX_PROCESSES;
   const room = roomOf(config);
   const requireRoom = () => room.require();
-  const registry = new SessionRegistry({ journal, launcher, publisher, log, now, maxProcesses, requireRoom, identify });
+  const parts = { journal, launcher, publisher, log, now, requireRoom, identify };
+  const registry = new SessionRegistry({ ...parts, ...sessionLimits(config) });
   const source = createSessionSource(registry, journal);
   const onReset = (reason: string) => metrics.reset(reason);
   const delivery: Delivery = new Delivery({ journal, cursors, source, onReset, log });
@@ -85,6 +80,16 @@ export async function createServices(options: ServicesOptions, onTokenRevoked: (
   };
   return { services, status, journal, awake, discardStrays: () => discardStrays(paths.run, registry, launcher) };
 }
+
+const childSettings = (config: Config) => ({
+  environment: { ...config.childEnvironment, ...exitDelay(config) },
+  defaults: cliDefaults(config),
+});
+
+const sessionLimits = ({ MAX_PROCESSES: maxProcesses, IDLE_HIBERNATE_MS: idleMs }: Config) => ({
+  maxProcesses,
+  idleMs,
+});
 
 /** Its place on every Mac. */
 const CAFFEINATE = '/usr/bin/caffeinate';

@@ -22,13 +22,16 @@ export class ControlChannel {
   }
 
   /** Resolves when the CLI has agreed. Rejects with `INVALID_REQUEST` (its refusal), `TIMEOUT` or `CLAUDE_UNAVAILABLE`. */
-  request(request: { subtype: string } & Record<string, unknown>): Promise<void> {
+  request(
+    request: { subtype: string } & Record<string, unknown>,
+    { withinMs = ANSWER_TIMEOUT_MS }: { withinMs?: number } = {},
+  ): Promise<void> {
     const requestId = randomUUID();
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#pending.delete(requestId);
         reject(new CompanionError('TIMEOUT', `The Claude CLI did not answer ${request.subtype} in time.`));
-      }, ANSWER_TIMEOUT_MS);
+      }, withinMs);
       this.#pending.set(requestId, { subtype: request.subtype, resolve, reject, timer });
       this.#write({ type: 'control_request', request_id: requestId, request });
     });

@@ -1,6 +1,6 @@
 import { claudeSessionIdSchema } from '../../protocol/scalars.js';
-import type { BackgroundTask, CliFact, CliLine, CutBlock, OpenBlock } from '../ports/claude.js';
-import type { PermissionAsk } from '../ports/records.js';
+import type { CliFact, CliLine, CutBlock, OpenBlock } from '../ports/claude.js';
+import type { BackgroundTask, PermissionAsk } from '../ports/records.js';
 import {
   type CliCanUseTool,
   type CliControlRequest,
@@ -182,6 +182,7 @@ function initFacts(message: CliSystem): CliFact[] {
 function statusFacts({ permissionMode, status }: CliSystem): CliFact[] {
   const facts: CliFact[] = [];
   if (permissionMode) facts.push({ kind: 'modeChanged', permissionMode });
+  if (status === 'requesting') facts.push({ kind: 'calling' });
   if (status === 'compacting') facts.push({ kind: 'progress', stage: status, message: 'Compacting the conversation' });
   return facts;
 }

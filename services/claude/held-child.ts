@@ -1,3 +1,4 @@
+import type { CompanionError } from '../../protocol/error-codes.js';
 import { isStorageError, toStorageError } from '../../protocol/storage-error.js';
 import type { ChildExit, ChildListener, ClaudeChild, CliLine, OpenBlock, UserMessage } from '../ports/claude.js';
 import { ControlChannel } from './control-channel.js';
@@ -35,6 +36,8 @@ export interface HeldChildOptions {
   alive: boolean;
 }
 
+/** `mcp_status` is answered in a millisecond, at any time. */
+const REACT_MS = 5000;
 /** After a line could not be taken (disk full), when to try again. */
 const RETRY_MS = 1000;
 /** After so many looks at half a line that does not grow, its rest will not come. */
@@ -118,8 +121,21 @@ export class HeldChild implements ClaudeChild {
     return this.#control.request({ subtype: 'set_permission_mode', mode });
   }
 
-  interrupt(): Promise<void> {
-    return this.#control.request({ subtype: 'interrupt' });
+  interrupt(withinMs: number): Promise<void> {
+    return this.#control.request({ subtype: 'interrupt' }, { withinMs });
+  }
+
+  /** One that cannot be written to cannot be asked, and is not to be blamed for it. */
+  async reacts(): Promise<boolean> {
+    if (!this.#input) return true;
+    return this.#control.request({ subtype: 'mcp_status' }, { withinMs: REACT_MS }).then(
+      () => true,
+      (error: CompanionError) => error.code !== 'TIMEOUT',
+    );
+  }
+
+  get outputBytes(): number {
+    return this.#taken.processed;
   }
 
   async checkOutput(): Promise<'kept' | 'lost'> {
@@ -170,7 +186,7 @@ export class HeldChild implements ClaudeChild {
   }
 
   #askToEnd(): void {
-    this.interrupt().catch(() => {});
+    this.interrupt(REACT_MS).catch(() => {});
     this.#control.request({ subtype: 'end_session' }).catch(() => {});
   }
 

@@ -2,7 +2,7 @@
 import type { ContentBlock, Usage } from '../../protocol/content.js';
 import type { ClaudeSessionId, SessionId } from '../../protocol/scalars.js';
 import type { PositionedData } from '../../protocol/server-frames.js';
-import type { PermissionAsk } from './records.js';
+import type { BackgroundTask, PermissionAsk } from './records.js';
 
 export type StreamType = PositionedData<'streamData'>['streamType'];
 
@@ -24,12 +24,6 @@ export interface OpenBlock extends BlockPlace {
 export interface CutBlock {
   block: OpenBlock;
   content: ContentBlock;
-}
-
-export interface BackgroundTask {
-  taskId: string;
-  type?: string;
-  description?: string;
 }
 
 export interface TurnResult {
@@ -67,6 +61,8 @@ export type CliFact =
   | { kind: 'result'; result: TurnResult }
   | { kind: 'modeChanged'; permissionMode: string }
   | { kind: 'background'; change: BackgroundChange }
+  /** It asks the API, and waits for it to begin its answer. */
+  | { kind: 'calling' }
   | { kind: 'progress'; stage: string; message: string }
   | { kind: 'garbage'; bytes: number }
   /** Something before this could not be written: lines are missing. */
@@ -141,7 +137,12 @@ export interface ClaudeChild {
   /** Resolves with the answer of the CLI. */
   setModel(model: string): Promise<void>;
   setPermissionMode(mode: string): Promise<void>;
-  interrupt(): Promise<void>;
+  /** Rejects with `TIMEOUT` when the CLI has not taken it up within this time, in milliseconds. */
+  interrupt(withinMs: number): Promise<void>;
+  /** Whether it answers at all, be it in the middle of a turn. */
+  reacts(): Promise<boolean>;
+  /** How much it has written. */
+  readonly outputBytes: number;
   openBlocks(): OpenBlock[];
   /** Whether what it writes can be kept; to be asked once a second while it works, for a single look can err. */
   checkOutput(): Promise<'kept' | 'lost'>;

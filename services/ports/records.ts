@@ -19,6 +19,13 @@ export interface DeviceRef {
   deviceId: DeviceId;
 }
 
+/** What a CLI has running beside its turns. */
+export interface BackgroundTask {
+  taskId: string;
+  type?: string;
+  description?: string;
+}
+
 /** The CLI child of a session, as far as its output has been taken into the journal. Offsets are bytes of its stdout file. */
 export interface ChildRecord {
   childId: string;
@@ -32,8 +39,12 @@ export interface ChildRecord {
   costBase: number;
   /** It is at work on a turn. */
   answering?: boolean;
-  /** It holds another conversation than the session is to have, and is to be replaced. */
-  outdated?: boolean;
+  /** What of it runs on beside or behind its turns. */
+  background?: readonly BackgroundTask[];
+  /** It is being ended: to rest, or for another to take its place. Its end is no accident, whoever comes to see it. */
+  ending?: 'rest' | 'restart';
+  /** It can ask for no permission any more, and is replaced in the middle of a turn. */
+  cutOff?: boolean;
   /** The disk was full while it ran: what it said is not all there. */
   outputLost?: boolean;
 }
@@ -115,7 +126,8 @@ export interface PromptRecord {
   uuid: string;
   text: string;
   attachments: Attachment[];
-  mode: 'queue' | 'steer';
+  /** `resume`: the daemon's own, by which a conversation goes on whose child was lost; before all others. */
+  mode: 'queue' | 'steer' | 'resume';
   state: PromptState;
   /** Its `humanMessage` has been said. */
   announced: boolean;

@@ -1,70 +1,88 @@
-import { isCapacityError } from '../../protocol/capacity-error.js';
-import { isStorageError } from '../../protocol/storage-error.js';
-import type { ChildListener, ClaudeChild, ClaudeLauncher, CliLine, StartOptions } from '../ports/claude.js';
+import { CompanionError } from '../../protocol/error-codes.js';
+import type { DeviceId } from '../../protocol/scalars.js';
+import type { ChildListener, ClaudeChild, ClaudeLauncher, CliLine } from '../ports/claude.js';
 import type { Log } from '../ports/log.js';
+import type { RequireRoom } from '../ports/machine.js';
 import type { SessionRecord } from '../ports/records.js';
+import type { ChildPlaces } from './child-places.js';
+import { ChildStarter } from './child-starter.js';
 import {
+  type Exited,
   onChildAdopted,
   onChildExited,
-  onChildStarted,
   onStartCancelled,
-  onStartFailed,
   onTornChildRead,
   onTranscriptChecked,
 } from './decide-child.js';
 import { decideLines, nameTools } from './decide-fact.js';
-import type { Step } from './draft.js';
+import { onInterruptIgnored, onSilence } from './decide-silence.js';
 import type { Effect } from './effects.js';
-import { onOutputLost, sayStorageFull } from './lost-output.js';
+import { onOutputLost } from './lost-output.js';
+import { newPrompt } from './new-prompt.js';
 import { OutputGuard } from './output-guard.js';
+import { type Decide, PersistentSteps } from './persistent-steps.js';
 import type { Reconciler } from './reconciler.js';
-import { rememberedOptions } from './remembered-permissions.js';
-import type { SessionState } from './session-state.js';
+import { openPermissions, queuedPrompts, type SessionState } from './session-state.js';
+import { TurnWatch } from './turn-watch.js';
 
 export interface ChildKeeperOptions {
   launcher: ClaudeLauncher;
   log: Log;
-  record: () => SessionRecord;
+  places: ChildPlaces;
+  requireRoom: RequireRoom;
+  state: () => SessionState;
   /** Takes a step of the session, after those before it. Rejects when it could not be written. */
   step: (decide: Decide) => Promise<void>;
   /** Resolves when the steps taken survive the machine as well. */
   sync: () => Promise<void>;
   /** The name of a tool that was used before this daemon came. */
   toolName: (toolId: string) => Promise<string | undefined>;
-  hasTool: (toolId: string) => boolean;
-  /** Whether a turn runs and does not wait for a person. */
-  isWorking: () => boolean;
   reconciler: Reconciler;
 }
 
-type Decide = (state: SessionState, now: number) => Step;
-
 type ChildEffect = Exclude<Effect, { kind: 'forget' }>;
 
-const RETRY_MS = 1000;
+/** How long the end of an interrupted turn may take once the CLI has taken the interrupt up, in milliseconds. */
+const TURN_END_MS = 30_000;
 
 /** Does what a session wants done to its child, and tells the session what the child does. */
 export class ChildKeeper {
   readonly #options: ChildKeeperOptions;
-  readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #steps: PersistentSteps;
+  readonly #starter: ChildStarter;
   readonly #guard: OutputGuard;
-  #onWaiting = () => {};
-  #released = false;
+  readonly #watch: TurnWatch;
   #stopping = false;
   child: ClaudeChild | undefined;
 
   constructor(options: ChildKeeperOptions) {
     this.#options = options;
-    this.#guard = new OutputGuard({ isWorking: options.isWorking, onLost: () => this.#stepOrTell(onOutputLost) });
+    const { sessionId, child } = options.state().record;
+    if (child) options.places.hold(sessionId);
+    this.#steps = new PersistentSteps({ ...options, sessionId });
+    const isWorking = () => options.state().turn !== null && openPermissions(options.state()).length === 0;
+    this.#guard = new OutputGuard({ isWorking, onLost: () => this.#steps.takeOrTell(onOutputLost) });
+    this.#watch = new TurnWatch({
+      isWorking,
+      onSilence: (silence) => options.step((state, now) => onSilence(state, silence, now)),
+    });
+    this.#starter = new ChildStarter({
+      ...options,
+      steps: this.#steps,
+      record: () => this.#record,
+      isWanted: () => queuedPrompts(options.state()).length > 0,
+      newListener: () => this.#newListener(),
+      onChild: (started) => this.#hold(started),
+    });
   }
 
   run(effect: ChildEffect): void {
     switch (effect.kind) {
       case 'startChild':
-        if (!this.#stopping) this.#later(effect.delayMs, () => this.#start(effect.afterFailure));
+        if (!this.#stopping) this.#starter.start(effect);
         return;
       case 'endChild':
-        this.#attempt('end the child', async () => this.child?.end());
+        this.#steps.attempt('end the child', () => this.child?.end({ insist: effect.insist }));
         return;
       case 'sendMessage':
         this.#log('prompt given', { promptId: effect.promptId, requestId: effect.requestId });
@@ -77,28 +95,32 @@ export class ChildKeeper {
         this.child?.refuseRequest(effect.requestId, effect.reason);
         return;
       case 'interrupt':
-        this.#attempt('interrupt', async () => this.child?.interrupt());
+        this.#steps.attempt('interrupt', () => this.#interrupt(effect));
         return;
       case 'checkTranscript':
-        this.#attempt('read the transcript', () => this.#checkTranscript(effect.uuids));
+        this.#steps.attempt('read the transcript', () => this.#checkTranscript(effect.uuids));
         return;
     }
+  }
+
+  /** To be called after every step. */
+  update(): void {
+    this.#starter.update();
   }
 
   /** Takes up the child of an earlier daemon, or learns that it is gone. Resolves early when the disk is full; it goes on when there is room. */
   recover(): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#onWaiting = resolve;
-      this.#takeUp().then(resolve, reject);
+      this.#takeUp(resolve).then(resolve, reject);
     });
   }
 
-  async #takeUp(): Promise<void> {
-    const { launcher, record } = this.#options;
-    const { sessionId, child } = record();
+  async #takeUp(onWaiting: () => void): Promise<void> {
+    const { launcher } = this.#options;
+    const { sessionId, child } = this.#record;
     if (!child) {
       await launcher.discard(sessionId);
-      await this.#stepWhenRoom(onStartCancelled);
+      await this.#steps.take(onStartCancelled, onWaiting);
       return;
     }
     const { listener, ready } = this.#newListener();
@@ -106,20 +128,24 @@ export class ChildKeeper {
     if (!adopted) {
       const exit = { code: null, signal: null, stderrTail: '' };
       await launcher.discard(sessionId);
-      await this.#stepWhenRoom((state, now) => onChildExited(state, { exit, cut: [] }, now));
+      this.#options.places.leave(sessionId);
+      await this.#steps.take(
+        (state, now) => onChildExited(state, this.#exited({ exit, cut: [] }, now), now),
+        onWaiting,
+      );
       return;
     }
     this.child = adopted;
     this.#log('child adopted', { pid: adopted.pid });
     const { inputTorn } = adopted;
-    await this.#stepWhenRoom((state, now) => onChildAdopted(state, { inputTorn }, now));
+    await this.#steps.take((state, now) => onChildAdopted(state, { inputTorn }, now), onWaiting);
     ready(true);
     // Where its output is read anew from the beginning (the journal has lost the end of it), no prompt may come between.
     if (inputTorn || (child.resume === 0 && child.processed > 0)) await adopted.drain();
-    this.#guard.watch(adopted);
+    this.#hold(adopted);
     if (!inputTorn) return;
     const answering = adopted.openBlocks().some(({ parentToolUseId }) => parentToolUseId === undefined);
-    await this.#stepWhenRoom((state, now) => onTornChildRead(state, answering, now));
+    await this.#steps.take((state, now) => onTornChildRead(state, answering, now), onWaiting);
   }
 
   /** What is asked for from here on is left to the next daemon. */
@@ -128,48 +154,44 @@ export class ChildKeeper {
   }
 
   release(): void {
-    this.#released = true;
+    this.#steps.close();
     this.#guard.close();
-    for (const timer of this.#timers) clearTimeout(timer);
+    this.#watch.close();
     this.child?.release();
   }
 
-  async #start(afterFailure: boolean): Promise<void> {
-    const { launcher, step, record } = this.#options;
-    if (!(await this.#options.reconciler.reconcile())) return;
-    if (record().closed) return this.#stepWhenRoom(onStartCancelled);
-    const { listener, ready } = this.#newListener();
+  get #record(): SessionRecord {
+    return this.#options.state().record;
+  }
+
+  #hold(child: ClaudeChild | undefined): void {
+    this.child = child;
+    this.#stopWatching();
+    if (!child) return;
+    this.#log('child held', { pid: child.pid });
+    this.#guard.watch(child);
+    this.#watch.watch(child);
+  }
+
+  #stopWatching(): void {
+    this.#guard.close();
+    this.#watch.close();
+  }
+
+  async #interrupt({ withinMs, turnStartedAt }: Extract<Effect, { kind: 'interrupt' }>): Promise<void> {
+    const { child } = this;
+    if (!child) return;
+    const insist = () => {
+      if (this.child !== child) return;
+      return this.#steps.takeOrTell((state, now) => onInterruptIgnored(state, turnStartedAt, now));
+    };
     try {
-      const options = startOptions(record(), listener);
-      const child = await launcher.start(afterFailure ? await this.#withConversation(options) : options);
-      this.child = child;
-      this.#log('child started', { pid: child.pid });
-      await step((state, now) => onChildStarted(state, child.childId, now));
-      ready(true);
-      this.#guard.watch(child);
+      await child.interrupt(withinMs);
+      this.#steps.later('end a turn', { afterMs: TURN_END_MS, action: insist });
     } catch (error) {
-      ready(false);
-      await this.child?.end();
-      await this.child?.removeFiles();
-      this.child = undefined;
-      await this.#onStartFailed(error as Error, afterFailure);
+      if (!(error instanceof CompanionError && error.code === 'TIMEOUT')) throw error;
+      await insist();
     }
-  }
-
-  /** For want of room a start is not given up: what waits for it was accepted. */
-  async #onStartFailed(error: Error, afterFailure: boolean): Promise<void> {
-    if (isCapacityError(error)) return this.#tryAgain('start a child', error, () => this.#start(afterFailure));
-    if (!isStorageError(error)) return this.#stepWhenRoom((state, now) => onStartFailed(state, error.message, now));
-    await this.#options.step(sayStorageFull);
-    this.#tryAgain('start a child', error, () => this.#start(afterFailure));
-  }
-
-  /** A child that died early may have left no transcript: its conversation cannot be resumed, only begun again. */
-  async #withConversation({ resume, ...options }: StartOptions): Promise<StartOptions> {
-    if (!resume) return options;
-    const { launcher } = this.#options;
-    const exists = await launcher.hasConversation(options.workingDirectory, resume.claudeSessionId).catch(() => true);
-    return exists ? { ...options, resume } : options;
   }
 
   async #checkTranscript(uuids: string[]): Promise<void> {
@@ -178,36 +200,13 @@ export class ChildKeeper {
       this.#options.log.warn('could not read the transcript', { error: error.message });
       return new Set(uuids);
     });
-    await this.#stepWhenRoom((state, now) => onTranscriptChecked(state, found, now));
+    await this.#steps.take((state, now) => onTranscriptChecked(state, found, now));
   }
 
   async #findBegun(uuids: string[]): Promise<Set<string>> {
-    const { launcher, record } = this.#options;
-    const { directory: workingDirectory, claudeSessionId } = record();
+    const { directory: workingDirectory, claudeSessionId } = this.#record;
     if (!claudeSessionId) return new Set();
-    return launcher.findInTranscript({ workingDirectory, claudeSessionId, uuids });
-  }
-
-  /** Tells whoever is connected why a step cannot be written. */
-  async #stepOrTell(decide: Decide): Promise<void> {
-    try {
-      await this.#options.step(decide);
-    } catch (error) {
-      if (isStorageError(error)) await this.#options.step(sayStorageFull);
-      throw error;
-    }
-  }
-
-  /** For steps that nobody asks for a second time: a full disk delays them. */
-  async #stepWhenRoom(decide: Decide): Promise<void> {
-    try {
-      await this.#stepOrTell(decide);
-    } catch (error) {
-      if (!isStorageError(error)) throw error;
-      this.#onWaiting();
-      await new Promise<void>((resolve) => this.#tryAgain('record a step', error as Error, resolve));
-      await this.#stepWhenRoom(decide);
-    }
+    return this.#options.launcher.findInTranscript({ workingDirectory, claudeSessionId, uuids });
   }
 
   /** Lines wait until the session knows of the child; with `ready(false)` it never will. */
@@ -217,40 +216,54 @@ export class ChildKeeper {
       ready = resolve;
     });
     let ended: ClaudeChild | undefined;
-    const listener: ChildListener = {
-      onLines: async (lines) => {
-        if (await known) await this.#takeLines(lines);
-      },
-      onExit: (exit, cut) => {
-        const told = known.then(async (isKnown) => {
-          if (!isKnown) return;
-          this.#options.reconciler.childEnded(exit, cut);
-          this.#guard.close();
-          ended ??= this.child;
-          this.child = undefined;
-          this.#log('child ended', { code: exit.code, signal: exit.signal });
-          await this.#stepOrTell((state, now) => onChildExited(state, { exit, cut }, now));
-          void this.#options.reconciler.reconcile();
-        });
-        told
-          .then(() => this.#removeFiles(ended))
-          .catch((error: Error) =>
-            this.#tryAgain('record the end of the child', error, () => listener.onExit(exit, cut)),
-          );
-      },
+    const onExit: ChildListener['onExit'] = (exit, cut) => {
+      const told = known.then(async (isKnown) => {
+        if (!isKnown) return;
+        ended ??= this.child;
+        await this.#onExit({ exit, cut });
+        this.#removeFiles(ended);
+      });
+      told.catch((error: Error) =>
+        this.#steps.tryAgain('record the end of the child', { error, action: () => onExit(exit, cut) }),
+      );
     };
-    return { listener, ready };
+    const onLines = async (lines: CliLine[]) => {
+      if (await known) await this.#takeLines(lines);
+    };
+    return { listener: { onLines, onExit }, ready };
+  }
+
+  async #onExit(ended: Omit<Exited, 'resumption'>): Promise<void> {
+    const { reconciler, places } = this.#options;
+    const { exit, cut } = ended;
+    reconciler.childEnded(exit, cut);
+    this.#stopWatching();
+    this.child = undefined;
+    this.#log('child ended', { code: exit.code, signal: exit.signal });
+    // Before the step, which may ask for a place again: others have waited for it.
+    places.leave(this.#record.sessionId);
+    await this.#steps.takeOrTell((state, now) => onChildExited(state, this.#exited(ended, now), now));
+    void reconciler.reconcile();
+  }
+
+  #exited(ended: Omit<Exited, 'resumption'>, now: number): Exited {
+    const { sessionId, owner } = this.#record;
+    const device = { userId: owner, deviceId: COMPANION };
+    const resumption = newPrompt({ sessionId, device, requestId: null, text: RESUMPTION, mode: 'resume', now });
+    return { ...ended, resumption };
   }
 
   /** What it said is only in its files until the disk has the journal. */
   #removeFiles(ended: ClaudeChild | undefined): void {
-    this.#attempt('remove the files of the child', async () => {
+    this.#steps.attempt('remove the files of the child', async () => {
       await this.#options.sync();
       await ended?.removeFiles();
     });
   }
 
   async #takeLines(lines: CliLine[]): Promise<void> {
+    // An answer to a question of ours is no sign of work.
+    if (lines.some(({ facts }) => facts.some(({ kind }) => kind !== 'initialized'))) this.#watch.heard();
     const names = await this.#missingToolNames(lines);
     await this.#options.step((state, now) => decideLines(names.size > 0 ? nameTools(state, names) : state, lines, now));
   }
@@ -263,7 +276,7 @@ export class ChildKeeper {
     );
     const names = new Map<string, string>();
     for (const fact of facts) {
-      if (fact.kind !== 'toolResult' || used.has(fact.toolId) || this.#options.hasTool(fact.toolId)) continue;
+      if (fact.kind !== 'toolResult' || used.has(fact.toolId) || this.#options.state().tools.has(fact.toolId)) continue;
       const name = await this.#options.toolName(fact.toolId);
       if (name !== undefined) names.set(fact.toolId, name);
     }
@@ -271,47 +284,13 @@ export class ChildKeeper {
   }
 
   #log(message: string, fields: Record<string, unknown>): void {
-    this.#options.log.info(message, { sessionId: this.#options.record().sessionId, ...fields });
-  }
-
-  #attempt(what: string, action: () => Promise<void> | undefined): void {
-    const { log, record } = this.#options;
-    Promise.resolve(action()).catch((error: Error) => {
-      log.warn(`could not ${what}`, { sessionId: record().sessionId, error: error.message });
-    });
-  }
-
-  #tryAgain(what: string, error: Error, action: () => void | Promise<void>): void {
-    const { log, record } = this.#options;
-    log.warn(`could not ${what}`, { sessionId: record().sessionId, error: error.message });
-    this.#later(RETRY_MS, action);
-  }
-
-  #later(delayMs: number, action: () => void | Promise<void>): void {
-    if (this.#released) return;
-    if (delayMs === 0) {
-      this.#attempt('start a child', async () => action());
-      return;
-    }
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
-      this.#attempt('start a child', async () => action());
-    }, delayMs);
-    this.#timers.add(timer);
+    this.#options.log.info(message, { sessionId: this.#record.sessionId, ...fields });
   }
 }
 
-function startOptions(record: SessionRecord, listener: ChildListener): StartOptions {
-  const { claudeSessionId, fork = false, modelChoice, permissionMode, allowedTools = [], remembered = [] } = record;
-  const options = rememberedOptions(remembered);
-  return {
-    sessionId: record.sessionId,
-    workingDirectory: record.directory,
-    listener,
-    allowedTools: [...allowedTools, ...options.allowedTools],
-    addDirectories: options.addDirectories,
-    ...(claudeSessionId !== undefined && { resume: { claudeSessionId, fork } }),
-    ...(modelChoice !== undefined && { model: modelChoice }),
-    ...(permissionMode !== undefined && { permissionMode }),
-  };
-}
+/** In whose name the daemon itself speaks to Claude. */
+const COMPANION = 'companion' as DeviceId;
+
+const RESUMPTION =
+  'The process that ran this conversation ended while it waited for permission, and the request has expired. ' +
+  'Go on with what you were doing. Ask again for what needs permission.';

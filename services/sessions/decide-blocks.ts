@@ -1,6 +1,7 @@
 /** What the content blocks of the CLI mean for a session: streamed text, whole blocks, tools and their results. */
 import type { ContentBlock } from '../../protocol/content.js';
 import type { BlockDetails, BlockPlace, CliFact, CutBlock, OpenBlock } from '../ports/claude.js';
+import { endChild } from './dispatch.js';
 import type { Draft } from './draft.js';
 import type { SessionState } from './session-state.js';
 import { beginAnswer } from './turns.js';
@@ -11,6 +12,8 @@ type Fact<Kind extends CliFact['kind']> = Extract<CliFact, { kind: Kind }>;
 function ensureTurnOfMain(draft: Draft, place: { parentToolUseId?: string }): void {
   if (place.parentToolUseId !== undefined) return;
   beginAnswer(draft);
+  const { turn } = draft.state;
+  if (turn?.calling) draft.update({ turn: { ...turn, calling: false } });
 }
 
 export function onBlockStarted(draft: Draft, { block }: Fact<'blockStarted'>): void {
@@ -110,7 +113,8 @@ type ToolUseBlock = Extract<ContentBlock, { input: unknown }>;
 function onToolUse(draft: Draft, place: BlockPlace, content: ContentBlock & { input?: unknown }): void {
   if (!('id' in content) || !('name' in content)) return;
   const { id: toolId, name: toolName, input: toolInput } = content;
-  draft.update({ tools: new Map(draft.state.tools).set(toolId, toolName), ...planOf(content) });
+  const tool = { name: toolName, since: draft.state.ticks };
+  draft.update({ tools: new Map(draft.state.tools).set(toolId, tool), ...planOf(content) });
   toolUseEvent(draft, place, content);
   frameToolUse(draft, { toolName, toolInput, status: 'running' });
 }
@@ -149,11 +153,12 @@ export function onBlockCut(draft: Draft, { block, content }: CutBlock): void {
 export function onToolResult(draft: Draft, fact: Fact<'toolResult'>): void {
   const { toolId } = fact;
   const tools = new Map(draft.state.tools);
-  const toolName = tools.get(toolId) ?? '';
+  const toolName = tools.get(toolId)?.name ?? '';
   tools.delete(toolId);
   draft.update({ tools });
   toolResultEvent(draft, { ...fact, toolName });
   frameToolUse(draft, { toolName, toolInput: {}, status: 'done' });
+  if (fact.isError && CHANNEL_CLOSED.test(fact.text)) loseChannel(draft);
 }
 
 type SaidResult = Omit<Fact<'toolResult'>, 'kind'> & { toolName: string };
@@ -168,4 +173,21 @@ export function toolResultEvent(draft: Draft, { toolId, toolName, text, isError,
     ...(parentToolUseId !== undefined && { parentToolUseId }),
     timestamp: draft.timestamp,
   });
+}
+
+/** What the CLI makes of a tool for which it could not ask any more, though the one who answers is there (2.1.197, 2.1.329). */
+const CHANNEL_CLOSED = /^Tool permission request failed: .*stream closed/i;
+
+/** Each further tool would fail alike, so the child is replaced in the middle of its turn. An interrupt has the same effect, and is none. */
+function loseChannel(draft: Draft): void {
+  const { child, turn, record } = draft.state;
+  if (child.phase !== 'live' || turn?.interrupted || !record.child) return;
+  draft.offLine();
+  draft.updateRecord({ child: { ...record.child, cutOff: true } });
+  draft.event('error', {
+    sessionId: record.sessionId,
+    code: 'CLAUDE_UNAVAILABLE',
+    message: 'Claude could not ask for permission any more: it is started again and goes on.',
+  });
+  endChild(draft, { restart: true });
 }

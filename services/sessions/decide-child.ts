@@ -6,15 +6,16 @@ import { PURGED } from './decide-command.js';
 import { endChild, give, settle, startChild } from './dispatch.js';
 import { Draft, type Step } from './draft.js';
 import { resolvePermission } from './permission-requests.js';
-import { givenPrompts, queuedPrompts, type SessionState } from './session-state.js';
+import { givenPrompts, isBusy, type Place, queuedPrompts, type SessionState, unplaced } from './session-state.js';
 import { beginAnswer, completeTurn, OUTPUT_LOST } from './turns.js';
 
-/** After so many children in a row that died before a turn of theirs ended, no more are started by themselves. */
+/** After so many deaths before the end of a turn, within this time in milliseconds, no more children are started by themselves. */
 const MAX_FAILURES = 5;
+const FAILURES_WITHIN_MS = 600_000;
 
 /** A child runs: it gets the next prompt at once, before it says that it is ready. */
 export function onChildStarted(state: SessionState, childId: string, now: number): Step {
-  const draft = new Draft(state, now);
+  const draft = new Draft(unplaced(state), now);
   draft.updateRecord({ child: { childId, startedAt: now, processed: 0, resume: 0, costBase: 0 } });
   draft.update({ child: { phase: 'live', ready: false, input: 'open' } });
   settle(draft);
@@ -26,7 +27,8 @@ export function onChildAdopted(state: SessionState, { inputTorn }: { inputTorn: 
   const draft = new Draft(state, now);
   draft.update({ child: { phase: 'live', ready: true, input: inputTorn ? 'unsure' : 'open' } });
   if (!inputTorn) for (const prompt of givenPrompts(draft.state)) resend(draft, prompt);
-  if (state.record.child?.outdated) endChild(draft, { restart: true });
+  const { child } = state.record;
+  if (child?.ending) endChild(draft, { restart: child.ending === 'restart' });
   settle(draft);
   return draft.finish();
 }
@@ -46,7 +48,7 @@ function resend(draft: Draft, prompt: PromptRecord): void {
 }
 
 export function onStartFailed(state: SessionState, message: string, now: number): Step {
-  const draft = new Draft(state, now);
+  const draft = new Draft(unplaced(state), now);
   draft.update({ child: { phase: 'none' } });
   giveUp(draft, message);
   return draft.finish();
@@ -55,19 +57,22 @@ export function onStartFailed(state: SessionState, message: string, now: number)
 export interface Exited {
   exit: ChildExit;
   cut: CutBlock[];
+  /** By which the conversation goes on, where the child is lost with a question still open. */
+  resumption: PromptRecord;
 }
 
 /** The child is gone. What it had begun ends here; what it may not have got is looked up in its transcript. */
-export function onChildExited(state: SessionState, { exit, cut }: Exited, now: number): Step {
+export function onChildExited(state: SessionState, { exit, cut, resumption }: Exited, now: number): Step {
   const draft = new Draft(state, now);
-  const ending = state.child.phase === 'ending' ? state.child : undefined;
+  const ending = endingOf(state);
   if (exit.outputLost && state.turn) draft.update({ turn: { ...state.turn, outputLost: true } });
   for (const block of cut) onBlockCut(draft, block);
   for (const permission of state.permissions) expire(draft, permission);
   draft.clearRecord('child');
   draft.update({ child: { phase: 'none' }, background: [], tools: new Map() });
   endTurn(draft, cut);
-  if (!ending) sayCrash(draft, exit);
+  if (!ending && !isQuiet(state, exit)) sayCrash(draft, exit);
+  if (ending?.restart !== false && wasCutOff(state)) resume(draft, resumption);
   const unsure = givenPrompts(draft.state);
   if (unsure.length > 0) {
     draft.update({ child: { phase: 'checking' } });
@@ -85,9 +90,31 @@ export function onTranscriptChecked(state: SessionState, found: ReadonlySet<stri
   for (const prompt of givenPrompts(state)) {
     if (found.has(prompt.uuid)) completeTurn(draft, [prompt], EXITED);
     else if (state.record.closed) completeTurn(draft, [prompt], { ...EXITED, subtype: 'interrupted' });
-    else draft.putPrompt({ ...prompt, state: 'queued', mode: 'queue' });
+    else draft.putPrompt({ ...prompt, state: 'queued', mode: prompt.mode === 'resume' ? 'resume' : 'queue' });
   }
   return goOn(draft);
+}
+
+/** That it is being ended is on record, for its end may be seen by the next daemon alone. */
+function endingOf({ child, record }: SessionState): { restart: boolean } | undefined {
+  if (child.phase === 'ending') return child;
+  return record.child?.ending && { restart: record.child.ending === 'restart' };
+}
+
+/** An idle CLI ends by itself, with code 0, when nobody has asked anything of it for long; or it was ended as an orphan. */
+const isQuiet = (state: SessionState, { code, orphaned = false }: ChildExit): boolean =>
+  orphaned || (code === 0 && !isBusy(state));
+
+/** A turn that could only go on with a person's word, and can no more: nobody has stopped it. */
+const wasCutOff = ({ permissions, record, turn }: SessionState): boolean =>
+  !record.closed &&
+  !record.failed &&
+  !turn?.interrupted &&
+  (record.child?.cutOff === true || permissions.some(({ decision }) => decision === undefined));
+
+/** Claude is told to go on; nothing is repeated, and what needs a person's word is asked for again. */
+function resume(draft: Draft, resumption: PromptRecord): void {
+  if (!draft.state.record.failed) draft.putPrompt(resumption);
 }
 
 const EXITED = { subtype: 'child_exited', isError: true, finalResult: '', durationMs: 0, numTurns: 0 };
@@ -103,7 +130,7 @@ function expire(draft: Draft, permission: PermissionRecord): void {
 /**
  * The turn ends for the prompts that began it. Where an answer was seen and none was acknowledged, the oldest began it:
  * the transcript may not hold it yet, and it must not be run again. Where the disk was full the acknowledgement may have
- * been lost, and the transcript with it.
+ * been lost, and the transcript with it. What was interrupted is not wanted any more, begun or not.
  */
 function endTurn(draft: Draft, cut: CutBlock[]): void {
   const { turn } = draft.state;
@@ -111,7 +138,12 @@ function endTurn(draft: Draft, cut: CutBlock[]): void {
   const given = givenPrompts(draft.state);
   const acknowledged = given.filter(({ state }) => state === 'processing');
   const answered = turn.answering || cut.some(({ block }) => block.parentToolUseId === undefined);
-  const began = turn.outputLost ? given : acknowledged.length === 0 && answered ? given.slice(0, 1) : acknowledged;
+  const began =
+    turn.outputLost || turn.interrupted
+      ? given
+      : acknowledged.length === 0 && answered
+        ? given.slice(0, 1)
+        : acknowledged;
   const unsure = given.length > began.length;
   const durationMs = Math.round(draft.state.ticks - turn.startedAt);
   const subtype = turn.outputLost ? OUTPUT_LOST : turn.interrupted ? 'interrupted' : EXITED.subtype;
@@ -122,9 +154,16 @@ function endTurn(draft: Draft, cut: CutBlock[]): void {
 function sayCrash(draft: Draft, { code, signal, stderrTail }: ChildExit): void {
   const how = signal ?? (code === null ? 'for an unknown reason' : `with code ${code}`);
   const message = `The Claude CLI ended ${how}.${stderrTail && ` Its last words: ${stderrTail}`}`;
-  draft.update({ failures: draft.state.failures + 1 });
   draft.event('error', { sessionId: draft.state.record.sessionId, code: 'CLAUDE_UNAVAILABLE', message });
-  if (draft.state.failures >= MAX_FAILURES) giveUp(draft, message);
+  if (countFailure(draft) >= MAX_FAILURES) giveUp(draft, message);
+}
+
+/** Returns how many there were of late. */
+function countFailure(draft: Draft): number {
+  const { ticks, failures } = draft.state;
+  const late = [...failures.filter((at) => at > ticks - FAILURES_WITHIN_MS), ticks];
+  draft.update({ failures: late });
+  return late.length;
 }
 
 /** Nothing is started by itself any more; the next prompt or `streamStart` tries again. */
@@ -145,9 +184,30 @@ function goOn(draft: Draft): Step {
   return draft.finish();
 }
 
-/** The session was closed before its child was started. */
-export function onStartCancelled(state: SessionState, now: number): Step {
+/** It has to wait until others give up their child. */
+export function onPlaced(state: SessionState, place: Place, now: number): Step {
   const draft = new Draft(state, now);
+  if (state.child.phase !== 'starting') return draft.finish();
+  draft.update({ place });
+  const { sessionId } = state.record;
+  const { position, estimateMs } = place;
+  const about = estimateMs === undefined ? '' : `, for about ${Math.ceil(estimateMs / 1000)} s`;
+  const message = `All Claude CLIs that may run are at work. This session waits as number ${position}${about}.`;
+  draft.frame({ type: 'progress', data: { sessionId, stage: 'queued', message, timestamp: draft.timestamp } });
+  return draft.finish();
+}
+
+/** The machine has nothing left to start a child with; it is tried again. */
+export function onNoRoom(state: SessionState, message: string, now: number): Step {
+  const draft = new Draft(unplaced(state), now);
+  const { sessionId } = state.record;
+  draft.frame({ type: 'progress', data: { sessionId, stage: 'capacity', message, timestamp: draft.timestamp } });
+  return draft.finish();
+}
+
+/** Its child is not wanted any more, before it was started. */
+export function onStartCancelled(state: SessionState, now: number): Step {
+  const draft = new Draft(unplaced(state), now);
   draft.update({ child: { phase: 'none' } });
   return goOn(draft);
 }

@@ -3,10 +3,10 @@ import type { ClientData } from '../../protocol/client-frames.js';
 import { CompanionError } from '../../protocol/error-codes.js';
 import type { ClaudeSessionId, PromptId } from '../../protocol/scalars.js';
 import type { PermissionRecord, PromptRecord, SessionRecord } from '../ports/records.js';
-import { dispatch, endChild, settle, startChild } from './dispatch.js';
+import { dispatch, endChild, interruption, settle, startChild } from './dispatch.js';
 import { Draft, type Step } from './draft.js';
 import { findOpen, judge, resolvePermission } from './permission-requests.js';
-import { isBusy, openPermissions, queuedPrompts, type SessionState } from './session-state.js';
+import { isBusy, isIdle, openPermissions, queuedPrompts, type SessionState } from './session-state.js';
 import { completeTurn } from './turns.js';
 
 const MAX_QUEUED = 1000;
@@ -44,7 +44,7 @@ function takePrompt(draft: Draft, prompt: PromptRecord): void {
 function forgive(draft: Draft): void {
   if (!draft.state.record.failed) return;
   draft.clearRecord('failed');
-  draft.update({ failures: 0 });
+  draft.update({ failures: [] });
 }
 
 const closedError = () =>
@@ -79,7 +79,7 @@ function interruptTurn(draft: Draft): void {
   if (turn) {
     draft.update({ turn: { ...turn, interrupted: true } });
     if (child.phase === 'live' && child.input !== 'open') endChild(draft, { restart: true });
-    else draft.effect({ kind: 'interrupt' });
+    else draft.effect(interruption(draft.state));
   } else if (next) {
     completeTurn(draft, [next], INTERRUPTED);
   }
@@ -129,10 +129,17 @@ export function close(state: SessionState, reason: string, now: number): Step {
   return draft.finish();
 }
 
-/** Ends the child; the session stays. */
-export function rest(state: SessionState, now: number): Step {
+/** Ends the child, whatever it does: the daemon is about to stop. */
+export function dismissChild(state: SessionState, now: number): Step {
   const draft = new Draft(state, now);
   if (state.child.phase === 'live') endChild(draft, { restart: false });
+  return draft.finish();
+}
+
+/** Ends a child that has nothing to do; the next prompt resumes its conversation. */
+export function hibernate(state: SessionState, now: number): Step {
+  const draft = new Draft(state, now);
+  if (isIdle(state)) endChild(draft, { restart: false });
   return draft.finish();
 }
 
@@ -188,6 +195,6 @@ function changeConversation(draft: Draft, conversation: Conversation): void {
     draft.updateRecord({ claudeSessionId, joining: true, ...(fork && { fork }) });
   }
   const { child } = draft.state.record;
-  if (child) draft.updateRecord({ child: { ...child, outdated: true } });
   if (draft.state.child.phase === 'live') endChild(draft, { restart: true });
+  else if (child) draft.updateRecord({ child: { ...child, ending: 'restart' } });
 }

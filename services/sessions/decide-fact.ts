@@ -1,10 +1,10 @@
 /** What the lines of the CLI mean for a session. */
 
 import type { PermissionId } from '../../protocol/scalars.js';
-import type { BackgroundChange, BackgroundTask, CliFact, CliLine } from '../ports/claude.js';
-import type { PermissionRecord } from '../ports/records.js';
+import type { BackgroundChange, CliFact, CliLine } from '../ports/claude.js';
+import type { BackgroundTask, PermissionRecord } from '../ports/records.js';
 import { onBlock, onBlockCut, onBlockStarted, onDelta, onToolResult } from './decide-blocks.js';
-import { settle } from './dispatch.js';
+import { interruption, settle } from './dispatch.js';
 import { Draft, type Step } from './draft.js';
 import { loseOutput } from './lost-output.js';
 import { permissionRequestOf, resolvePermission } from './permission-requests.js';
@@ -30,7 +30,7 @@ export function decideLines(state: SessionState, lines: readonly CliLine[], now:
 /** Names of tools that were used before this daemon came. */
 export const nameTools = (state: SessionState, names: ReadonlyMap<string, string>): SessionState => ({
   ...state,
-  tools: new Map([...state.tools, ...names]),
+  tools: new Map([...state.tools, ...[...names].map(([id, name]) => [id, { name, since: state.ticks }] as const)]),
 });
 
 /** Offsets ride along with what is written anyway: deltas alone are no reason to write. */
@@ -63,7 +63,8 @@ const HANDLERS: Handlers = {
   initialized: onInitialized,
   result: (draft, { result }) => onResult(draft, result),
   modeChanged: onModeChanged,
-  background: (draft, { change }) => draft.update({ background: changedTasks(draft.state.background, change) }),
+  background: onBackground,
+  calling: onCalling,
   progress: onProgress,
   outputLost: (draft) => loseOutput(draft),
   garbage: (draft, { bytes }) =>
@@ -104,7 +105,7 @@ function onPromptStarted(draft: Draft, { uuid }: Fact<'promptStarted'>): void {
   if (!prompt) return;
   ensureTurn(draft);
   draft.putPrompt({ ...prompt, state: 'processing' });
-  if (draft.state.turn?.interrupted) draft.effect({ kind: 'interrupt' });
+  if (draft.state.turn?.interrupted) draft.effect(interruption(draft.state));
 }
 
 /** The CLI has thrown a queued message away, as an interrupt may do: no `result` will name it. */
@@ -158,6 +159,19 @@ function onInitialized(draft: Draft, { pendingRequestIds }: Fact<'initialized'>)
       draft.effect({ kind: 'answerPermission', requestId: ask.requestId, answer });
     }
   }
+}
+
+/** Kept with the child: 2.1.197 does not tell the next daemon what still runs. */
+function onBackground(draft: Draft, { change }: Fact<'background'>): void {
+  const background = changedTasks(draft.state.background, change);
+  const { child } = draft.state.record;
+  if (child) draft.updateRecord({ child: { ...child, background } });
+  draft.update({ background });
+}
+
+function onCalling(draft: Draft): void {
+  const { turn } = draft.state;
+  if (turn) draft.update({ turn: { ...turn, calling: true } });
 }
 
 function onModeChanged(draft: Draft, { permissionMode }: Fact<'modeChanged'>): void {

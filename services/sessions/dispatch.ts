@@ -4,12 +4,13 @@ import { decodedLength } from '../../protocol/scalars.js';
 import type { UserMessage } from '../ports/claude.js';
 import type { PromptRecord } from '../ports/records.js';
 import type { Draft } from './draft.js';
+import type { Effect } from './effects.js';
 import { givenPrompts, queuedPrompts, type SessionState } from './session-state.js';
 import { newTurn } from './turns.js';
 
 const MAX_BACKOFF_MS = 60_000;
 
-/** Waiting time before a child is started again after this many failures in a row, in milliseconds. */
+/** Waiting time before a child is started again after so many failures of late, in milliseconds. */
 const backoffMs = (failures: number): number =>
   failures === 0 ? 0 : Math.min(1000 * 2 ** (failures - 1), MAX_BACKOFF_MS);
 
@@ -36,14 +37,33 @@ const canFinish = ({ prompts, permissions, turn }: SessionState): boolean =>
 
 export function startChild(draft: Draft): void {
   draft.update({ child: { phase: 'starting' } });
-  const { failures } = draft.state;
-  draft.effect({ kind: 'startChild', delayMs: backoffMs(failures), afterFailure: failures > 0 });
+  const { length } = draft.state.failures;
+  draft.effect({ kind: 'startChild', delayMs: backoffMs(length), afterFailure: length > 0 });
 }
 
-export function endChild(draft: Draft, { restart }: { restart: boolean }): void {
-  draft.update({ child: { phase: 'ending', restart } });
-  draft.effect({ kind: 'endChild' });
+export interface EndOptions {
+  /** Another is started in its place. */
+  restart: boolean;
+  /** It does not react: it is not asked first. */
+  insist?: boolean;
 }
+
+export function endChild(draft: Draft, { restart, insist = false }: EndOptions): void {
+  const { child } = draft.state.record;
+  if (child) draft.updateRecord({ child: { ...child, ending: restart ? 'restart' : 'rest' } });
+  draft.update({ child: { phase: 'ending', restart } });
+  draft.effect({ kind: 'endChild', insist });
+}
+
+/** An interrupt takes milliseconds. A CLI that is only coming up reads it when it is there. */
+const REACT_MS = 5000;
+const COME_UP_MS = 30_000;
+
+export const interruption = ({ child, turn, ticks }: SessionState): Extract<Effect, { kind: 'interrupt' }> => ({
+  kind: 'interrupt',
+  withinMs: child.phase === 'live' && child.ready ? REACT_MS : COME_UP_MS,
+  turnStartedAt: turn?.startedAt ?? ticks,
+});
 
 /** Gives a prompt to the child. It is announced once, also when it has to be given to a second child. */
 export function dispatch(draft: Draft, prompt: PromptRecord): void {

@@ -4,10 +4,11 @@ import type { UserMessage } from '../ports/claude.js';
 /** What a step wants done to the world, after it is in the journal. */
 export type Effect =
   | { kind: 'startChild'; delayMs: number; afterFailure: boolean }
-  | { kind: 'endChild' }
+  | { kind: 'endChild'; insist: boolean }
   | { kind: 'sendMessage'; message: UserMessage; promptId: PromptId; requestId: string | null }
   | { kind: 'answerPermission'; requestId: string; answer: Record<string, unknown> }
   | { kind: 'refuseRequest'; requestId: string; reason: string }
-  | { kind: 'interrupt' }
+  /** The CLI is to take it up within this time, in milliseconds, and the turn that began then (by `ticks`) is to end. */
+  | { kind: 'interrupt'; withinMs: number; turnStartedAt: number }
   | { kind: 'checkTranscript'; uuids: string[] }
   | { kind: 'forget' };

@@ -11,7 +11,7 @@ export function loseOutput(draft: Draft): void {
   if (child.phase !== 'live') return;
   draft.offLine();
   if (turn) draft.update({ turn: { ...turn, outputLost: true } });
-  if (record.child) draft.updateRecord({ child: { ...record.child, outdated: true, outputLost: true } });
+  if (record.child) draft.updateRecord({ child: { ...record.child, outputLost: true } });
   draft.event('error', {
     sessionId: record.sessionId,
     code: 'STORAGE_FULL',

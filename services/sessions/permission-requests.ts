@@ -3,8 +3,10 @@ import * as z from 'zod';
 import type { ClientData } from '../../protocol/client-frames.js';
 import { CompanionError, invalid } from '../../protocol/error-codes.js';
 import type { EventData } from '../../protocol/events.js';
+import type { Journal } from '../ports/journal.js';
 import type { PermissionAsk, PermissionRecord } from '../ports/records.js';
 import type { Draft } from './draft.js';
+import { openPermissions, type SessionState } from './session-state.js';
 
 type Answer = Omit<ClientData<'permission'>, 'sessionId' | 'permissionId'>;
 
@@ -129,6 +131,20 @@ export function resolvePermission(draft: Draft, permission: PermissionRecord, re
     decision,
     ...(byDeviceId !== undefined && { byDeviceId }),
   });
+}
+
+/** An answer to a request that was resolved before is told so: `ALREADY_RESOLVED`. */
+export async function refuseLateAnswer(
+  state: SessionState,
+  { permissionId }: Pick<ClientData<'permission'>, 'permissionId'>,
+  journal: Pick<Journal, 'findPermission'>,
+): Promise<void> {
+  const isOpen = openPermissions(state).some((one) => one.permissionId === permissionId);
+  if (permissionId === undefined || isOpen) return;
+  const known = await journal.findPermission(state.record.sessionId, permissionId);
+  if (known) {
+    throw new CompanionError('ALREADY_RESOLVED', `The request was resolved before: ${known.decision ?? 'expired'}.`);
+  }
 }
 
 /** The open request that an answer means: the one named, or the oldest. Throws when there is none. */

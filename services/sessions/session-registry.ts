@@ -8,6 +8,7 @@ import type { RequireRoom } from '../ports/machine.js';
 import type { Publisher } from '../ports/publication.js';
 import type { StoredSession, UserId } from '../ports/records.js';
 import type { Place } from '../ports/workspace.js';
+import { ChildPlaces } from './child-places.js';
 import { Mailbox } from './mailbox.js';
 import { Session } from './session.js';
 
@@ -20,6 +21,8 @@ export interface SessionRegistryOptions {
   /** How many children may live at a time. */
   maxProcesses: number;
   requireRoom: RequireRoom;
+  /** A child that has nothing to do for so many milliseconds is ended. */
+  idleMs: number;
   /** The identity of the directory that a path leads to now; undefined when there is none. */
   identify: (path: string) => Promise<string | undefined>;
 }
@@ -29,9 +32,14 @@ export class SessionRegistry {
   readonly #options: SessionRegistryOptions;
   readonly #sessions = new Map<SessionId, Session>();
   readonly #opening = new Mailbox();
+  readonly #places: ChildPlaces;
 
   constructor(options: SessionRegistryOptions) {
     this.#options = options;
+    this.#places = new ChildPlaces({
+      max: options.maxProcesses,
+      holders: () => this.all().flatMap((session) => (session.hasChild ? session.placeHolder : [])),
+    });
   }
 
   /** Loads what the journal holds, and takes up the children that still live. Resolves when all are taken up. */
@@ -79,7 +87,6 @@ export class SessionRegistry {
       }
       if (!known?.hasChild) await this.#options.requireRoom();
       if (known) return { session: known, created: false };
-      this.#requireCapacity();
       const session = this.#add(newSession({ place, owner, now: this.#options.now() }));
       await session.create().catch((error: unknown) => {
         this.#sessions.delete(session.id);
@@ -94,20 +101,13 @@ export class SessionRegistry {
   release(): number {
     const live = this.all().filter((session) => session.pid !== undefined).length;
     for (const session of this.#sessions.values()) session.release();
+    this.#places.close();
     return live;
   }
 
   /** Ends all children. */
   async endChildren(): Promise<void> {
     await Promise.all(this.all().map((session) => session.endChild()));
-  }
-
-  #requireCapacity(): void {
-    const live = this.all().filter((session) => session.pid !== undefined).length;
-    if (live < this.#options.maxProcesses) return;
-    throw new CompanionError('CAPACITY', `${live} sessions have a running Claude CLI; no more may run at a time.`, {
-      suggestion: 'Close a session, or raise MAX_PROCESSES.',
-    });
   }
 
   /**
@@ -122,9 +122,8 @@ export class SessionRegistry {
   }
 
   #add(stored: StoredSession): Session {
-    const { journal, launcher, publisher, log, now } = this.#options;
     const onForget = (session: Session) => void this.#forget(session);
-    const session = new Session({ stored, journal, launcher, publisher, log, now, onForget });
+    const session = new Session({ ...this.#options, stored, places: this.#places, onForget });
     this.#sessions.set(session.id, session);
     return session;
   }

@@ -1,7 +1,6 @@
 import type { EventData } from '../../protocol/events.js';
 import type { SessionStatus } from '../../protocol/scalars.js';
-import type { BackgroundTask } from '../ports/claude.js';
-import type { PermissionRecord, PromptRecord, SessionRecord } from '../ports/records.js';
+import type { BackgroundTask, PermissionRecord, PromptRecord, SessionRecord } from '../ports/records.js';
 
 /**
  * Whether the child can be written to. `torn`: an earlier daemon died in the middle of a line, so nothing may follow it.
@@ -25,10 +24,18 @@ export interface Turn {
   interrupted: boolean;
   /** Something of its answer was seen, whether or not the child has told which prompt began it (2.1.197 tells late). */
   answering: boolean;
+  /** The API was asked and has not begun to answer. */
+  calling: boolean;
   /** The CLI said that the API failed. */
   apiError: boolean;
   /** The disk was full while it ran: what the CLI said is not all there. */
   outputLost: boolean;
+}
+
+export interface RunningTool {
+  name: string;
+  /** When it was called, by `ticks`. */
+  since: number;
 }
 
 export interface SessionState {
@@ -44,21 +51,33 @@ export interface SessionState {
   /** Open, or decided but not known to have been read by the CLI; oldest first. */
   permissions: readonly PermissionRecord[];
   background: readonly BackgroundTask[];
-  /** Names of the tools whose results are to come, by tool use id. */
-  tools: ReadonlyMap<string, string>;
+  /** The tools whose results are to come, by tool use id. */
+  tools: ReadonlyMap<string, RunningTool>;
   /** The plan that Claude handed in last, by tool use id: 2.1.329 asks for approval without it when it is in no file. */
   plan?: { toolId: string; text: string };
   /** A mode that the CLI was asked for: its own word of the change is no news. */
   requestedMode?: string;
-  /** Children in a row that died before a turn of theirs ended. */
-  failures: number;
+  /** When, by `ticks`, children of late died before a turn of theirs had ended. */
+  failures: readonly number[];
+  /** Its place among the sessions that wait for others to give up their child. */
+  place?: Place;
+}
+
+export interface Place {
+  /** 1: the next. */
+  position: number;
+  /** Milliseconds, where turns have ended before from which it can be told. */
+  estimateMs?: number;
 }
 
 export const openPermissions = (state: SessionState): PermissionRecord[] =>
   state.permissions.filter(({ decision }) => decision === undefined);
 
+/** In the order in which they run. */
 export const queuedPrompts = (state: SessionState): PromptRecord[] =>
-  state.prompts.filter((prompt) => prompt.state === 'queued');
+  state.prompts
+    .filter((prompt) => prompt.state === 'queued')
+    .sort((a, b) => Number(b.mode === 'resume') - Number(a.mode === 'resume'));
 
 /** Prompts that the CLI has been given. */
 export const givenPrompts = (state: SessionState): PromptRecord[] =>
@@ -74,6 +93,19 @@ export const lastUseOf = ({ record }: SessionState): number => Math.max(record.l
 export const isUnused = (state: SessionState, before: number): boolean =>
   !state.record.closed && !isBusy(state) && state.background.length === 0 && lastUseOf(state) < before;
 
+/** Without its place in the line. */
+export function unplaced({ place: _, ...state }: SessionState): SessionState {
+  return state;
+}
+
+/** Whether the child has nothing to do that its end would cut short. What its tools have left behind is not known here. */
+export const isIdle = (state: SessionState): boolean =>
+  state.child.phase === 'live' && state.child.ready && !isBusy(state) && state.background.length === 0;
+
+/** Of a session without a child: one is started for the next prompt. */
+const statusWithout = (state: SessionState): SessionStatus =>
+  queuedPrompts(state).length > 0 ? 'starting' : 'hibernated';
+
 /** The status of a session follows from its state; it is never stored. */
 export function statusOf(state: SessionState): SessionStatus {
   if (state.record.closed) return 'closed';
@@ -82,20 +114,21 @@ export function statusOf(state: SessionState): SessionStatus {
   if (state.record.failed) return 'error';
   switch (state.child.phase) {
     case 'none':
-      return queuedPrompts(state).length > 0 ? 'starting' : 'hibernated';
+      return statusWithout(state);
+    case 'ending':
+      return state.child.restart ? 'starting' : statusWithout(state);
     case 'adopting':
       return 'idle';
     case 'live':
       return state.child.ready ? 'idle' : 'starting';
     case 'starting':
     case 'checking':
-    case 'ending':
       return 'starting';
   }
 }
 
 export function sessionStatusOf(state: SessionState): EventData<'sessionStatus'> {
-  const { record, background } = state;
+  const { record, background, place } = state;
   const reason = record.closed?.reason ?? record.failed?.reason;
   return {
     sessionId: record.sessionId,
@@ -107,12 +140,13 @@ export function sessionStatusOf(state: SessionState): EventData<'sessionStatus'>
     ...(record.permissionMode !== undefined && { permissionMode: record.permissionMode }),
     queueDepth: queuedPrompts(state).length,
     ...(background.length > 0 && { background: [...background] }),
+    ...(place && { place }),
     ...(reason !== undefined && { reason }),
   };
 }
 
 /** What a change of is worth telling: times and counts alone are not. */
 export function statusKey(state: SessionState): string {
-  const { lastActivity: _, messageCount: __, totalCost: ___, ...rest } = sessionStatusOf(state);
-  return JSON.stringify(rest);
+  const { lastActivity: _, messageCount: __, totalCost: ___, place, ...rest } = sessionStatusOf(state);
+  return JSON.stringify({ ...rest, position: place?.position });
 }

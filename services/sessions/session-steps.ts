@@ -12,6 +12,8 @@ export interface SessionStepsOptions {
   publisher: Publisher;
   state: SessionState;
   onEffect: (effect: Effect) => void;
+  /** Called when a step has been taken and its effects have begun. */
+  onChange: (before: SessionState, after: SessionState) => void;
 }
 
 /**
@@ -27,11 +29,13 @@ export class SessionSteps {
   #forgotten = false;
   /** Changes that are in the state and not yet in the journal. */
   #postponed: SessionChange | undefined;
+  #acted: SessionState;
 
   constructor(options: SessionStepsOptions) {
     this.#options = options;
     this.#state = options.state;
     this.#publishedHead = options.state.head;
+    this.#acted = options.state;
   }
 
   get state(): SessionState {
@@ -99,11 +103,14 @@ export class SessionSteps {
     this.#state = step.state;
   }
 
-  #act({ effects }: Step): void {
+  #act({ effects, state }: Step): void {
+    const before = this.#acted;
+    this.#acted = state;
     for (const effect of effects) {
       if (effect.kind === 'forget') this.#forgotten = true;
       this.#options.onEffect(effect);
     }
+    this.#options.onChange(before, state);
   }
 
   #publish({ state, change, publications }: Step): void {

@@ -1,25 +1,28 @@
-import type { ClientData } from '../../protocol/client-frames.js';
-import { CompanionError } from '../../protocol/error-codes.js';
 import type { PromptId, SessionId } from '../../protocol/scalars.js';
 import type { OpenBlock } from '../ports/claude.js';
 import type { Journal } from '../ports/journal.js';
 import type { Publisher } from '../ports/publication.js';
 import type { PermissionRecord, PromptRecord, SessionRecord, StoredSession, UserId } from '../ports/records.js';
 import { ChildKeeper, type ChildKeeperOptions } from './child-keeper.js';
+import type { PlaceHolder } from './child-places.js';
 import * as command from './decide-command.js';
 import type { Step } from './draft.js';
+import { Hibernation } from './hibernation.js';
 import { Mailbox } from './mailbox.js';
+import { refuseLateAnswer } from './permission-requests.js';
 import { type DecideAfterLook, Reconciler, type ReconcilerOptions } from './reconciler.js';
-import { isUnused, lastUseOf, openPermissions, type SessionState, statusOf } from './session-state.js';
+import { isUnused, lastUseOf, type SessionState, statusOf } from './session-state.js';
 import { SessionSteps } from './session-steps.js';
 import { stateOf } from './stored-state.js';
 
-export interface SessionOptions extends Pick<ChildKeeperOptions, 'launcher' | 'log'> {
+export interface SessionOptions extends Pick<ChildKeeperOptions, 'launcher' | 'log' | 'places' | 'requireRoom'> {
   stored: StoredSession;
   journal: Journal;
   publisher: Publisher;
   /** Wall clock in epoch milliseconds. */
   now: () => number;
+  /** A child that has nothing to do for so many milliseconds is ended. */
+  idleMs: number;
   /** The session was purged and its child is gone. */
   onForget: (session: Session) => void;
 }
@@ -40,6 +43,7 @@ export class Session {
   readonly #mailbox = new Mailbox();
   readonly #keeper: ChildKeeper;
   readonly #reconciler: Reconciler;
+  readonly #hibernation: Hibernation;
   readonly #steps: SessionSteps;
 
   constructor(options: SessionOptions) {
@@ -49,19 +53,24 @@ export class Session {
       publisher: options.publisher,
       state: stateOf(options.stored),
       onEffect: (effect) => (effect.kind === 'forget' ? options.onForget(this) : this.#keeper.run(effect)),
+      onChange: (before, after) => this.#onChange(before, after),
     });
     const stepAfterLook: ReconcilerOptions['stepAfterLook'] = (look, decide) => this.#stepAfterLook(look, decide);
     this.#reconciler = new Reconciler({ ...options, state: () => this.state, stepAfterLook });
     this.#keeper = new ChildKeeper({
-      launcher: options.launcher,
-      log: options.log,
-      record: () => this.state.record,
+      ...options,
+      state: () => this.state,
       step: (decide) => this.#run(decide),
       sync: () => options.journal.sync(),
       toolName: (toolId) => options.journal.findToolName(this.id, toolId),
-      isWorking: () => this.state.turn !== null && openPermissions(this.state).length === 0,
-      hasTool: (toolId) => this.state.tools.has(toolId),
       reconciler: this.#reconciler,
+    });
+    this.#hibernation = new Hibernation({
+      ...options,
+      state: () => this.state,
+      child: () => this.#keeper.child,
+      endIdle: () => this.#run(command.hibernate),
+      onIdle: () => options.places.idle(),
     });
   }
 
@@ -89,6 +98,17 @@ export class Session {
 
   get pid(): number | undefined {
     return this.#keeper.child?.pid;
+  }
+
+  /** For those who wait for a place. */
+  get placeHolder(): PlaceHolder {
+    const { turn } = this.state;
+    return {
+      id: this.id,
+      turnMs: turn ? performance.now() - turn.startedAt : undefined,
+      idleMs: this.#hibernation.idleMs,
+      hibernate: () => this.#hibernation.hibernate(),
+    };
   }
 
   /** A child lives, comes or goes: work that is asked for now starts none of its own accord. */
@@ -183,7 +203,7 @@ export class Session {
 
   answerPermission(answer: command.PermissionAnswer, reply?: Reply<PermissionRecord>) {
     return this.#mailbox.run(async () => {
-      await this.#refuseLateAnswer(answer.answer);
+      await refuseLateAnswer(this.state, answer.answer, this.#options.journal);
       const { step, decided } = command.answerPermission(this.#present, answer, this.#options.now());
       await this.#steps.applyCommand(step, () => reply?.(decided));
     });
@@ -228,13 +248,14 @@ export class Session {
   release(): void {
     this.#keeper.release();
     this.#reconciler.close();
+    this.#hibernation.close();
   }
 
   /** Ends the child and all that it started, and starts no other: the daemon is about to stop. */
   async endChild(): Promise<void> {
     const { child } = this.#keeper;
     this.#keeper.startNoMore();
-    await this.#run(command.rest);
+    await this.#run(command.dismissChild);
     await child?.end();
   }
 
@@ -265,13 +286,13 @@ export class Session {
     return requestId === null ? undefined : this.#options.journal.findRequest(device, requestId);
   }
 
-  async #refuseLateAnswer({ permissionId }: ClientData<'permission'>): Promise<void> {
-    if (permissionId === undefined || openPermissions(this.state).some((one) => one.permissionId === permissionId))
-      return;
-    const known = await this.#options.journal.findPermission(this.id, permissionId);
-    if (known) {
-      throw new CompanionError('ALREADY_RESOLVED', `The request was resolved before: ${known.decision ?? 'expired'}.`);
+  #onChange(before: SessionState, after: SessionState): void {
+    const { turn } = before;
+    if (turn && after.turn?.startedAt !== turn.startedAt) {
+      this.#options.places.turnEnded(performance.now() - turn.startedAt);
     }
+    this.#keeper.update();
+    this.#hibernation.update();
   }
 
   #run(decide: (state: SessionState, now: number) => Step): Promise<void> {

@@ -15,9 +15,9 @@ export function stateOf({ record, head, prompts, permissions }: StoredSession): 
     turn: isRunning ? turnOf(record, ticks) : null,
     prompts,
     permissions,
-    background: [],
+    background: record.child?.background ?? [],
     tools: new Map(),
-    failures: 0,
+    failures: [],
   };
 }
 

@@ -12,6 +12,7 @@ export const newTurn = (startedAt: number): Turn => ({
   startedAt,
   interrupted: false,
   answering: false,
+  calling: false,
   apiError: false,
   outputLost: false,
 });
@@ -86,7 +87,7 @@ export function onResult(draft: Draft, result: TurnResult): void {
     ...(cost !== undefined && { cost }),
     ...(result.usage && { usage: result.usage }),
   });
-  draft.update({ failures: 0 });
+  draft.update({ failures: [] });
   endAnswer(draft);
 }
 

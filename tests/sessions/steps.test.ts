@@ -33,7 +33,7 @@ const fresh = (): SessionState => ({
   permissions: [],
   background: [],
   tools: new Map(),
-  failures: 0,
+  failures: [],
 });
 
 const promptOf = (index: number, mode: PromptRecord['mode']): PromptRecord => ({
@@ -173,7 +173,9 @@ class Simulation {
     this.#untold = [];
     this.#interrupted = false;
     const exit = { code: 1, signal: null, stderrTail: '' };
-    this.take(child.onChildExited(this.state, { exit, cut: [] }, 1));
+    const resumption = promptOf(this.#prompts, 'resume');
+    this.#prompts += 1;
+    this.take(child.onChildExited(this.state, { exit, cut: [], resumption }, 1));
   }
 
   #tell(): CliFact[] {

@@ -12,6 +12,7 @@ import type { ChildListener, ClaudeChild, ClaudeLauncher, CliFact } from '../../
 import type { Journal } from '../../services/ports/journal.js';
 import type { Publication } from '../../services/ports/publication.js';
 import type { UserId } from '../../services/ports/records.js';
+import { ChildPlaces } from '../../services/sessions/child-places.js';
 import { newPrompt } from '../../services/sessions/new-prompt.js';
 import { Session } from '../../services/sessions/session.js';
 import { waitUntil } from '../support/wait-until.js';
@@ -38,6 +39,8 @@ const child: ClaudeChild = {
   setModel: async () => {},
   setPermissionMode: async () => {},
   interrupt: async () => {},
+  reacts: async () => true,
+  outputBytes: 0,
   openBlocks: () => [],
   checkOutput: async () => 'kept',
   drain: async () => {},
@@ -80,6 +83,9 @@ beforeEach(async () => {
     launcher,
     log: silent,
     now: () => 1,
+    idleMs: 60_000,
+    places: new ChildPlaces({ max: 1, holders: () => [] }),
+    requireRoom: async () => {},
     onForget: () => {},
   });
   await session.create();

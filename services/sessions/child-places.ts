@@ -1,0 +1,165 @@
+import type { SessionId } from '../../protocol/scalars.js';
+import type { Place } from './session-state.js';
+
+/** What is known of a session that has a child. */
+export interface PlaceHolder {
+  id: SessionId;
+  /** For how long its turn has run, in milliseconds; undefined while it has none. */
+  turnMs: number | undefined;
+  /** For how long it has had nothing to do, in milliseconds; undefined while it has. */
+  idleMs: number | undefined;
+  /** Ends its child, if that has nothing to do. Resolves to whether it does. */
+  hibernate: () => Promise<boolean>;
+}
+
+export interface ChildPlacesOptions {
+  /** How many children may live at a time. */
+  max: number;
+  holders: () => PlaceHolder[];
+}
+
+export interface PlaceRequest {
+  id: SessionId;
+  /** Called at once where there is a place, else when there is one. */
+  onTaken: () => void;
+  /** Called whenever the place in the line is another one, and now and then for its estimate. */
+  onPlace: (place: Place) => void;
+}
+
+const TELL_AGAIN_MS = 30_000;
+/** How much the last turn counts for the mean. */
+const NEWEST_WEIGHT = 0.2;
+
+/**
+ * Which sessions may have a child. Whoever finds no place waits in a line, in the order of asking; a session that has
+ * nothing to do makes room, the one first that has been idle longest.
+ */
+export class ChildPlaces {
+  readonly #options: ChildPlacesOptions;
+  readonly #taken = new Set<SessionId>();
+  readonly #leaving = new Set<SessionId>();
+  #waiting: (PlaceRequest & { told?: number })[] = [];
+  #meanTurnMs: number | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #making: Promise<void> | undefined;
+  #wanted = false;
+
+  constructor(options: ChildPlacesOptions) {
+    this.#options = options;
+  }
+
+  /** Whether a place is to be had at once. */
+  get isFree(): boolean {
+    return this.#taken.size < this.#options.max && this.#waiting.length === 0;
+  }
+
+  take(request: PlaceRequest): void {
+    if (this.#taken.has(request.id) || this.isFree) {
+      this.#grant(request);
+      return;
+    }
+    this.#waiting.push(request);
+    this.#tell();
+    this.#makeRoom();
+  }
+
+  /** For a child that lives already: it may be one too many. */
+  hold(id: SessionId): void {
+    this.#taken.add(id);
+  }
+
+  /** Gives a place, or the waiting for one, back. */
+  leave(id: SessionId): void {
+    this.#waiting = this.#waiting.filter((request) => request.id !== id);
+    this.#leaving.delete(id);
+    this.#taken.delete(id);
+    while (this.#taken.size < this.#options.max) {
+      const next = this.#waiting.shift();
+      if (!next) break;
+      this.#grant(next);
+    }
+    this.#tell();
+  }
+
+  /** A session has nothing to do any more: somebody may be waiting for that. */
+  idle(): void {
+    if (this.#waiting.length > 0) this.#makeRoom();
+  }
+
+  /** A turn was over after so many milliseconds. */
+  turnEnded(durationMs: number): void {
+    const mean = this.#meanTurnMs ?? durationMs;
+    this.#meanTurnMs = mean + (durationMs - mean) * NEWEST_WEIGHT;
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#waiting = [];
+  }
+
+  #grant({ id, onTaken }: PlaceRequest): void {
+    this.#taken.add(id);
+    onTaken();
+  }
+
+  #makeRoom(): void {
+    this.#wanted = true;
+    this.#making ??= this.#askInTurn().finally(() => {
+      this.#making = undefined;
+    });
+  }
+
+  /** One may refuse: what its tools have started still runs. Then the next is asked. */
+  async #askInTurn(): Promise<void> {
+    while (this.#wanted) {
+      this.#wanted = false;
+      for (const { id, hibernate } of this.#idleHolders()) {
+        if (this.#waiting.length <= this.#leaving.size) return;
+        this.#leaving.add(id);
+        if (!(await hibernate().catch(() => false))) this.#leaving.delete(id);
+      }
+    }
+  }
+
+  /** The one that has been idle longest first. */
+  #idleHolders(): PlaceHolder[] {
+    return this.#options
+      .holders()
+      .filter(({ id, idleMs }) => idleMs !== undefined && this.#taken.has(id) && !this.#leaving.has(id))
+      .sort((a, b) => (b.idleMs ?? 0) - (a.idleMs ?? 0));
+  }
+
+  #tell(): void {
+    for (const [index, request] of this.#waiting.entries()) {
+      if (request.told === index) continue;
+      request.told = index;
+      request.onPlace(this.#placeAt(index));
+    }
+    if (this.#waiting.length === 0) {
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+    } else {
+      this.#timer ??= setInterval(() => this.#tellAgain(), TELL_AGAIN_MS).unref();
+    }
+  }
+
+  /** What a child's tools have left behind may have ended meanwhile, without a word of the child. */
+  #tellAgain(): void {
+    this.#makeRoom();
+    for (const [index, { onPlace }] of this.#waiting.entries()) onPlace(this.#placeAt(index));
+  }
+
+  /** As if turns took as long as others did, and each that ends made room for one. */
+  #placeAt(index: number): Place {
+    const mean = this.#meanTurnMs;
+    const position = index + 1;
+    if (mean === undefined) return { position };
+    const rests = this.#options
+      .holders()
+      .map(({ turnMs }) => (turnMs === undefined ? mean : Math.max(0, mean - turnMs)))
+      .sort((a, b) => a - b);
+    const rounds = Math.floor(index / Math.max(1, rests.length));
+    const rest = rests[index % Math.max(1, rests.length)] ?? 0;
+    return { position, estimateMs: Math.round(rest + rounds * mean) };
+  }
+}

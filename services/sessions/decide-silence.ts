@@ -1,0 +1,60 @@
+/** What is made of a child that says nothing, or does not stop when it is told to. */
+import { endChild } from './dispatch.js';
+import { Draft, type Step } from './draft.js';
+import { openPermissions, type SessionState } from './session-state.js';
+import type { Silence } from './turn-watch.js';
+
+/** A child that has not reacted for so long is given up, in milliseconds. */
+const GIVEN_UP_MS = 600_000;
+
+/** A minute in which a turn ran and its child said nothing: whoever follows it is told what it is at. */
+export function onSilence(state: SessionState, silence: Silence, now: number): Step {
+  const draft = new Draft(state, now);
+  if (!state.turn || openPermissions(state).length > 0) return draft.finish();
+  if (silence.deafMs !== undefined && silence.deafMs >= GIVEN_UP_MS) {
+    replace(draft, `Claude has not reacted for ${duration(silence.deafMs)}: it is started again.`);
+  } else {
+    const { sessionId } = state.record;
+    draft.frame({ type: 'progress', data: { sessionId, ...explain(state, silence), timestamp: draft.timestamp } });
+  }
+  return draft.finish();
+}
+
+function explain({ tools, turn, ticks }: SessionState, { silentMs, deafMs, isStreaming }: Silence) {
+  const silent = duration(silentMs);
+  if (deafMs !== undefined) {
+    const message = `Claude has said nothing for ${silent} and does not react. An interrupt starts it again.`;
+    return { stage: 'unresponsive', message };
+  }
+  const [tool] = [...tools.values()].sort((a, b) => a.since - b.since);
+  if (tool) return { stage: 'tool', message: `still running ${tool.name}, ${duration(ticks - tool.since)}` };
+  if (turn?.calling || isStreaming) return { stage: 'api', message: `still waiting for the API, ${silent}` };
+  return {
+    stage: 'silent',
+    message: `Claude has said nothing for ${silent}, and runs no tool. It can be interrupted.`,
+  };
+}
+
+/** It was told to stop its turn, and has not: it is ended, and the conversation goes on with another. */
+export function onInterruptIgnored(state: SessionState, turnStartedAt: number, now: number): Step {
+  const draft = new Draft(state, now);
+  if (state.turn?.interrupted && state.turn.startedAt === turnStartedAt)
+    replace(draft, 'Claude did not react to the interrupt: it is started again.');
+  return draft.finish();
+}
+
+function replace(draft: Draft, message: string): void {
+  const { child, record } = draft.state;
+  if (child.phase !== 'live') return;
+  draft.event('error', { sessionId: record.sessionId, code: 'TIMEOUT', message });
+  endChild(draft, { restart: true, insist: true });
+}
+
+const MINUTE_MS = 60_000;
+
+/** For a person: `45 s`, `3 min`, `2 h 5 min`. */
+function duration(ms: number): string {
+  const minutes = Math.floor(ms / MINUTE_MS);
+  if (minutes === 0) return `${Math.round(ms / 1000)} s`;
+  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}

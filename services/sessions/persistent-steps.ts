@@ -1,0 +1,85 @@
+import type { SessionId } from '../../protocol/scalars.js';
+import { isStorageError } from '../../protocol/storage-error.js';
+import type { Log } from '../ports/log.js';
+import type { Step } from './draft.js';
+import { sayStorageFull } from './lost-output.js';
+import type { SessionState } from './session-state.js';
+
+export type Decide = (state: SessionState, now: number) => Step;
+
+export interface PersistentStepsOptions {
+  sessionId: SessionId;
+  log: Log;
+  /** Takes a step of the session, after those before it. Rejects when it could not be written. */
+  step: (decide: Decide) => Promise<void>;
+}
+
+const RETRY_MS = 1000;
+
+/** Steps that nobody asks for a second time: they are tried until they are written, or the session is let go of. */
+export class PersistentSteps {
+  readonly #options: PersistentStepsOptions;
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #closed = false;
+
+  constructor(options: PersistentStepsOptions) {
+    this.#options = options;
+  }
+
+  /** Rejects when it cannot be written; whoever is connected is told why. */
+  async takeOrTell(decide: Decide): Promise<void> {
+    try {
+      await this.#options.step(decide);
+    } catch (error) {
+      if (isStorageError(error)) await this.#options.step(sayStorageFull);
+      throw error;
+    }
+  }
+
+  /** A full disk delays it: `onWaiting` is called then. */
+  async take(decide: Decide, onWaiting: () => void = () => {}): Promise<void> {
+    try {
+      await this.takeOrTell(decide);
+    } catch (error) {
+      if (!isStorageError(error)) throw error;
+      onWaiting();
+      await new Promise<void>((resolve) => this.tryAgain('record a step', { error, action: resolve }));
+      await this.take(decide, onWaiting);
+    }
+  }
+
+  /** Does something that may fail, which is logged. */
+  attempt(what: string, action: () => unknown): void {
+    const { log, sessionId } = this.#options;
+    new Promise((resolve) => {
+      resolve(action());
+    }).catch((error: Error) => log.warn(`could not ${what}`, { sessionId, error: error.message }));
+  }
+
+  /** Does once more what has failed, after a while. */
+  tryAgain(what: string, failed: { error: unknown; action: () => unknown; afterMs?: number }): void {
+    const { log, sessionId } = this.#options;
+    const { error, action, afterMs = RETRY_MS } = failed;
+    log.warn(`could not ${what}`, { sessionId, error: (error as Error).message });
+    this.later(what, { afterMs, action });
+  }
+
+  /** Does it at once where `afterMs` is 0. */
+  later(what: string, { afterMs, action }: { afterMs: number; action: () => unknown }): void {
+    if (this.#closed) return;
+    if (afterMs === 0) {
+      this.attempt(what, action);
+      return;
+    }
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      this.attempt(what, action);
+    }, afterMs);
+    this.#timers.add(timer);
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const timer of this.#timers) clearTimeout(timer);
+  }
+}
