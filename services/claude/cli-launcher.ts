@@ -4,7 +4,7 @@ import { closeSync, existsSync, openSync } from 'node:fs';
 import type { AdoptOptions, ClaudeChild, ClaudeLauncher, StartOptions } from '../ports/claude.js';
 import { type CliDefaults, cliArguments } from './cli-arguments.js';
 import type { CliStatus } from './cli-status.js';
-import { HeldChild } from './held-child.js';
+import { HeldChild, type HeldChildOptions } from './held-child.js';
 import { makeFifo, openForChild } from './input-fifo.js';
 import { identify, isAlive, type ProcessIdentity } from './process-identity.js';
 import {
@@ -17,7 +17,7 @@ import {
 } from './process-record.js';
 import { requireRoom } from './room.js';
 import { spawnError, startError } from './start-error.js';
-import { CHILD_MARKER, SESSION_MARKER, signalExactly, sweep } from './sweep.js';
+import { CHILD_MARKER, SESSION_MARKER, signalExactly, sweep, waitForEnd } from './sweep.js';
 import { findInTranscript, hasConversation } from './transcript.js';
 
 export interface LauncherOptions {
@@ -58,7 +58,7 @@ async function startChild(launcher: LauncherOptions, options: StartOptions): Pro
   const process = await spawnDetached({ launcher, options, binary, files, childId });
   try {
     writeProcessRecord(files, { childId, ...process.identity, binary });
-    return new HeldChild({ ...process, sessionId, childId, files, listener, processed: 0, resume: 0, alive: true });
+    return await hold({ ...process, sessionId, childId, files, listener, processed: 0, resume: 0 });
   } catch (error) {
     // Nobody would know of it, or hold it.
     signalExactly(process.identity, 'SIGKILL');
@@ -122,12 +122,22 @@ async function adoptChild(launcher: LauncherOptions, options: AdoptOptions): Pro
   const { pid, startTime } = record;
   const identity = { pid, startTime };
   const held = { sessionId, childId, identity, files, listener, processed, resume };
-  if (isAlive(identity)) {
-    try {
-      return new HeldChild({ ...held, alive: true });
-    } catch (error) {
-      if (isAlive(identity)) throw error;
-    }
+  if (isAlive(identity)) return hold(held);
+  return new HeldChild({ ...held, ...UNSEEN_END });
+}
+
+const UNSEEN_END = { alive: false, exited: Promise.resolve({ code: null, signal: null }) };
+
+/** A process that is closing its files, and lives for a moment yet, is ended. */
+const DYING_MS = 1000;
+
+/** Holds a child that lived just now. One that has ended meanwhile is held too, for what it wrote and how it ended. */
+async function hold(held: Omit<HeldChildOptions, 'alive'>): Promise<ClaudeChild> {
+  try {
+    return new HeldChild({ ...held, alive: true });
+  } catch (error) {
+    const isEnding = (error as NodeJS.ErrnoException).code === 'ENXIO';
+    if (!(await waitForEnd([held.identity], isEnding ? DYING_MS : 0))) throw error;
+    return new HeldChild({ ...UNSEEN_END, ...held });
   }
-  return new HeldChild({ ...held, alive: false, exited: Promise.resolve({ code: null, signal: null }) });
 }
