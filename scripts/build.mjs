@@ -15,6 +15,7 @@ const STDERR = 2;
 await build({
   entryPoints: [
     { in: 'server/main.ts', out: 'server/main' },
+    { in: 'server/reap-orphans.ts', out: 'server/reap-orphans' },
     { in: 'services/claude/transcript-worker.ts', out: 'server/transcript-worker' },
     { in: 'services/journal/checkpoint-worker.ts', out: 'server/checkpoint-worker' },
     { in: 'cli/main.ts', out: 'cli/main' },

@@ -50,7 +50,7 @@ export async function createServices(options: ServicesOptions, onTokenRevoked: (
   const status = statusOf(config);
   const launcher = createClaudeLauncher({
     status,
-    environment,
+    environment: { ...environment, ...exitDelay(config) },
     defaults: cliDefaults(config),
     runFolder: paths.run,
   });
@@ -167,6 +167,19 @@ const cliDefaults = (config: Config) => ({
   ...(config.CLAUDE_MODEL !== undefined && { model: config.CLAUDE_MODEL }),
   ...(config.CLAUDE_PERMISSION_MODE !== undefined && { permissionMode: config.CLAUDE_PERMISSION_MODE }),
 });
+
+const EXIT_MARGIN_MS = 60_000;
+/** A longer timer of Node fires at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/**
+ * The CLI (2.1.197 and 2.1.329) ends by itself when it has been idle for so long after a turn: where neither a daemon nor
+ * its orphan watch has come to it.
+ */
+function exitDelay({ IDLE_HIBERNATE_MS, ORPHAN_GRACE_MS }: Config) {
+  const delayMs = Math.min(MAX_TIMER_MS, Math.max(IDLE_HIBERNATE_MS, ORPHAN_GRACE_MS) + EXIT_MARGIN_MS);
+  return { CLAUDE_CODE_EXIT_AFTER_STOP_DELAY: String(delayMs) };
+}
 
 const ownHosts = ({ HOST, ALLOWED_HOSTS, PUBLIC_URL }: Config): string[] => [
   HOST,

@@ -12,6 +12,8 @@ export interface HomePaths {
   logs: string;
   lock: string;
   pid: string;
+  /** Names the watch over the children of a daemon that is gone. */
+  orphanWatch: string;
 }
 
 /** The home cannot be made or written. */
@@ -41,6 +43,7 @@ function makeHome(home: string): HomePaths {
     journal: join(home, 'journal.db'),
     lock: join(home, 'daemon.lock'),
     pid: join(home, 'daemon.pid'),
+    orphanWatch: join(home, 'orphan-watch'),
   };
 }
 

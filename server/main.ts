@@ -8,6 +8,7 @@ import { createEnduringServer } from './create-enduring-server.js';
 import { type CompanionServer, ListenError } from './create-server.js';
 import { HomeInUseError, HomeUnusableError, lockHome, prepareHome } from './daemon-home.js';
 import { prepareDemo } from './demo-mode.js';
+import { startOrphanWatch } from './orphan-watch.js';
 
 async function main(): Promise<void> {
   const demo = process.argv.includes('--demo') ? await prepareDemo() : undefined;
@@ -15,6 +16,14 @@ async function main(): Promise<void> {
   const paths = prepareHome(config.home);
   const lock = lockHome(paths);
   const log = createLogger({ level: config.LOG_LEVEL, folder: paths.logs });
+  const orphanWatch = startOrphanWatch({
+    file: paths.orphanWatch,
+    runFolder: paths.run,
+    graceMs: config.ORPHAN_GRACE_MS,
+    waitMs: config.ORPHAN_WAIT_MS,
+    environment: config.childEnvironment,
+    log,
+  });
   let _stopping: Promise<void> | undefined;
   const stop = () => {
     _stopping ??= shutDown();
@@ -34,6 +43,7 @@ async function main(): Promise<void> {
   async function shutDown(): Promise<void> {
     const children = await server.close(CLOSE.restarting, 'restarting');
     log.info('stopped', { children });
+    if (children === 0) orphanWatch.dismiss();
     if (children > 0) process.stderr.write(`${children} Claude sessions go on; the next start takes them up.\n`);
     await demo?.close();
     await log.close();

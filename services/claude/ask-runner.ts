@@ -65,7 +65,7 @@ export class AskRunner {
     try {
       return parseResult(await this.#run({ id, folder, ...question }));
     } finally {
-      await sweep(CHILD_MARKER, id);
+      await sweep({ marker: CHILD_MARKER, value: id });
       rmSync(folder, { recursive: true, force: true });
     }
   }

@@ -6,8 +6,10 @@ import { type CliDefaults, cliArguments } from './cli-arguments.js';
 import type { CliStatus } from './cli-status.js';
 import { HeldChild, type HeldChildOptions } from './held-child.js';
 import { makeFifo, openForChild } from './input-fifo.js';
+import { Kin } from './kin.js';
 import { identify, isAlive, type ProcessIdentity } from './process-identity.js';
 import {
+  type ProcessRecord,
   prepareFolder,
   type RunFiles,
   readProcessRecord,
@@ -18,7 +20,7 @@ import {
 import { requireRoom } from './room.js';
 import { spawnError, startError } from './start-error.js';
 import { CHILD_MARKER, SESSION_MARKER, signalExactly, sweep, waitForEnd } from './sweep.js';
-import { findInTranscript, hasConversation } from './transcript.js';
+import { createTranscripts } from './transcript.js';
 
 export interface LauncherOptions {
   status: CliStatus;
@@ -38,13 +40,18 @@ export function createClaudeLauncher(options: LauncherOptions): ClaudeLauncher {
     discard: async (sessionId) => {
       const files = runFiles(options.runFolder, sessionId);
       if (!existsSync(files.folder)) return;
-      await sweep(SESSION_MARKER, sessionId);
+      await sweep({ marker: SESSION_MARKER, value: sessionId, ...recordedKin(files) });
       removeFolder(files);
     },
     checkAvailable: () => options.status.check(),
-    findInTranscript,
-    hasConversation,
+    ...createTranscripts(options.environment),
   };
+}
+
+/** What the child was seen to have started that is recorded there. */
+function recordedKin(files: RunFiles): { kin?: Kin } {
+  const record = readProcessRecord(files);
+  return record ? { kin: new Kin(record) } : {};
 }
 
 async function startChild(launcher: LauncherOptions, options: StartOptions): Promise<ClaudeChild> {
@@ -53,16 +60,28 @@ async function startChild(launcher: LauncherOptions, options: StartOptions): Pro
   const files = runFiles(launcher.runFolder, sessionId);
   const childId = randomUUID();
   prepareFolder(files);
-  await requireRoom(files.folder);
-  await makeFifo(files.stdin);
-  const process = await spawnDetached({ launcher, options, binary, files, childId });
   try {
-    writeProcessRecord(files, { childId, ...process.identity, binary });
-    return await hold({ ...process, sessionId, childId, files, listener, processed: 0, resume: 0 });
+    await requireRoom(files.folder);
+    await makeFifo(files.stdin);
+    const { exited, identity } = await spawnDetached({ launcher, options, binary, files, childId });
+    const record = { childId, ...identity, binary };
+    return await hold(record, () => {
+      writeProcessRecord(files, record);
+      return takeUp({ sessionId, record, files, listener, exited, processed: 0, resume: 0 });
+    });
   } catch (error) {
-    // Nobody would know of it, or hold it.
-    signalExactly(process.identity, 'SIGKILL');
-    await sweep(CHILD_MARKER, childId);
+    removeFolder(files);
+    throw error;
+  }
+}
+
+/** Nobody would know of a child that is not recorded, or not held. */
+async function hold(record: ProcessRecord, take: () => Promise<ClaudeChild>): Promise<ClaudeChild> {
+  try {
+    return await take();
+  } catch (error) {
+    signalExactly(record, 'SIGKILL');
+    await sweep({ marker: CHILD_MARKER, value: record.childId });
     throw error;
   }
 }
@@ -119,11 +138,8 @@ async function adoptChild(launcher: LauncherOptions, options: AdoptOptions): Pro
   const files = runFiles(launcher.runFolder, sessionId);
   const record = readProcessRecord(files);
   if (record?.childId !== childId) return undefined;
-  const { pid, startTime } = record;
-  const identity = { pid, startTime };
-  const held = { sessionId, childId, identity, files, listener, processed, resume };
-  if (isAlive(identity)) return hold(held);
-  return new HeldChild({ ...held, ...UNSEEN_END });
+  const held = { sessionId, record, files, listener, processed, resume };
+  return isAlive(record) ? takeUp(held) : new HeldChild({ ...held, ...UNSEEN_END });
 }
 
 const UNSEEN_END = { alive: false, exited: Promise.resolve({ code: null, signal: null }) };
@@ -132,12 +148,12 @@ const UNSEEN_END = { alive: false, exited: Promise.resolve({ code: null, signal:
 const DYING_MS = 1000;
 
 /** Holds a child that lived just now. One that has ended meanwhile is held too, for what it wrote and how it ended. */
-async function hold(held: Omit<HeldChildOptions, 'alive'>): Promise<ClaudeChild> {
+async function takeUp(held: Omit<HeldChildOptions, 'alive'>): Promise<ClaudeChild> {
   try {
     return new HeldChild({ ...held, alive: true });
   } catch (error) {
     const isEnding = (error as NodeJS.ErrnoException).code === 'ENXIO';
-    if (!(await waitForEnd([held.identity], isEnding ? DYING_MS : 0))) throw error;
+    if (!(await waitForEnd([held.record], isEnding ? DYING_MS : 0))) throw error;
     return new HeldChild({ ...UNSEEN_END, ...held });
   }
 }

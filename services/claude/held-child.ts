@@ -1,18 +1,29 @@
 import { isStorageError, toStorageError } from '../../protocol/storage-error.js';
 import type { ChildExit, ChildListener, ClaudeChild, CliLine, OpenBlock, UserMessage } from '../ports/claude.js';
 import { ControlChannel } from './control-channel.js';
+import { endChild } from './end-child.js';
 import { FactReader } from './fact-reader.js';
 import { InputFifo, isTorn } from './input-fifo.js';
+import { Kin } from './kin.js';
+import { KinWatch } from './kin-watch.js';
 import { OutputTail } from './output-tail.js';
-import { isAlive, type ProcessIdentity } from './process-identity.js';
-import { type RunFiles, readStderrTail } from './process-record.js';
+import { watchForEnd } from './process-end.js';
+import { isAlive } from './process-identity.js';
+import {
+  amendProcessRecord,
+  isOrphaned,
+  type ProcessRecord,
+  type RunFiles,
+  readProcessRecord,
+  readStderrTail,
+  removeFolder,
+} from './process-record.js';
 import { requireRoom } from './room.js';
-import { CHILD_MARKER, SESSION_MARKER, signalExactly, sweep, waitForEnd } from './sweep.js';
+import { CHILD_MARKER, hasMarkedOutside, SESSION_MARKER, type Sweep, sweep } from './sweep.js';
 
 export interface HeldChildOptions {
   sessionId: string;
-  childId: string;
-  identity: ProcessIdentity;
+  record: ProcessRecord;
   files: RunFiles;
   /** Lines before `processed` have had their effect; reading begins at `resume` to rebuild the open messages. */
   processed: number;
@@ -24,16 +35,12 @@ export interface HeldChildOptions {
   alive: boolean;
 }
 
-/** How often an adopted process, which sends us no exit, is looked at. */
-const ALIVE_POLL_MS = 40;
 /** After a line could not be taken (disk full), when to try again. */
 const RETRY_MS = 1000;
 /** After so many looks at half a line that does not grow, its rest will not come. */
 const LOOKS_TORN = 5;
 /** After so many looks at a full disk, something was lost. */
 const LOOKS_FULL = 2;
-const GRACEFUL_END_MS = 3000;
-const TERM_END_MS = 5000;
 
 /** A CLI child behind its FIFO and files, started by this daemon or by an earlier one: from here on there is no difference. */
 export class HeldChild implements ClaudeChild {
@@ -46,7 +53,9 @@ export class HeldChild implements ClaudeChild {
   #reader: FactReader;
   #tail: OutputTail;
   #taken: { processed: number; resume: number };
-  #aliveTimer: NodeJS.Timeout | undefined;
+  readonly #kin: Kin;
+  readonly #kinWatch: KinWatch;
+  #endWatch: { close(): void } | undefined;
   #retryTimer: NodeJS.Timeout | undefined;
   #retried: Promise<void> | undefined;
   #released = false;
@@ -55,11 +64,12 @@ export class HeldChild implements ClaudeChild {
   #fullLooks = 0;
   #ended: Promise<void>;
   #markEnded = () => {};
+  #swept: Promise<void> = Promise.resolve();
 
   constructor(options: HeldChildOptions) {
     this.#options = options;
-    this.childId = options.childId;
-    this.pid = options.identity.pid;
+    this.childId = options.record.childId;
+    this.pid = options.record.pid;
     this.inputTorn = isTorn(options.files.stdin);
     this.#taken = { processed: options.processed, resume: options.resume };
     this.#control = new ControlChannel((line) => this.#input?.write(line));
@@ -67,6 +77,9 @@ export class HeldChild implements ClaudeChild {
     this.#ended = new Promise((resolve) => {
       this.#markEnded = resolve;
     });
+    this.#kin = new Kin(options.record);
+    this.#kinWatch = new KinWatch({ kin: this.#kin, record: (seen) => this.#amend({ seen }) });
+    if (!options.exited) this.#kinWatch.lookNow();
     this.#reader = this.#newReader();
     this.#tail = this.#newTail();
     this.#watchForExit();
@@ -125,22 +138,44 @@ export class HeldChild implements ClaudeChild {
     return this.#takeTheRest();
   }
 
-  async end(): Promise<void> {
-    const { identity, sessionId } = this.#options;
-    if (this.#input && isAlive(identity)) {
-      this.interrupt().catch(() => {});
-      this.#control.request({ subtype: 'end_session' }).catch(() => {});
-      await waitForEnd([identity], GRACEFUL_END_MS);
-    }
-    signalExactly(identity, 'SIGTERM');
-    if (!(await waitForEnd([identity], TERM_END_MS))) signalExactly(identity, 'SIGKILL');
-    await sweep(SESSION_MARKER, sessionId);
+  async hasKin(): Promise<boolean> {
+    const seen = await this.#kin.look();
+    return seen.some(({ group }) => group !== this.pid) || hasMarkedOutside(this.pid, this.#ofChild);
+  }
+
+  async end({ insist = false } = {}): Promise<void> {
+    const { record, sessionId } = this.#options;
+    const isAsked = !insist && this.#input !== undefined && isAlive(record);
+    await endChild({
+      identity: record,
+      ...(isAsked && { ask: () => this.#askToEnd() }),
+      left: { marker: SESSION_MARKER, value: sessionId, kin: this.#kin },
+    });
     await this.#ended;
+  }
+
+  async removeFiles(): Promise<void> {
+    await this.#swept;
+    const { files } = this.#options;
+    if (!this.#released && readProcessRecord(files)?.childId === this.childId) removeFolder(files);
   }
 
   release(): void {
     this.#released = true;
     this.#close();
+  }
+
+  get #ofChild(): Sweep {
+    return { marker: CHILD_MARKER, value: this.childId, kin: this.#kin };
+  }
+
+  #askToEnd(): void {
+    this.interrupt().catch(() => {});
+    this.#control.request({ subtype: 'end_session' }).catch(() => {});
+  }
+
+  #amend(more: Partial<ProcessRecord>): void {
+    amendProcessRecord(this.#options.files, this.childId, { ...more, conversation: this.#kin.conversation });
   }
 
   async #hasRoom(): Promise<boolean> {
@@ -165,11 +200,16 @@ export class HeldChild implements ClaudeChild {
         const reader = this.#reader;
         const lines = raw.map((line) => reader.read(line)).filter(({ end }) => end > this.#taken.processed);
         if (lines.length === 0) return;
+        this.#watchKin(lines);
         await listener.onLines(lines);
         this.#take(lines);
       },
       onError: () => this.#readAgainLater(),
     });
+  }
+
+  #watchKin(lines: CliLine[]): void {
+    for (const { facts } of lines) for (const fact of facts) this.#kinWatch.take(fact);
   }
 
   #take(lines: CliLine[]): void {
@@ -200,27 +240,23 @@ export class HeldChild implements ClaudeChild {
   }
 
   #watchForExit(): void {
-    const { exited, identity } = this.#options;
-    if (exited) {
-      void exited.then((exit) => this.#finish(exit));
-      return;
-    }
-    this.#aliveTimer = setInterval(() => {
-      if (isAlive(identity)) return;
-      clearInterval(this.#aliveTimer);
-      void this.#finish({ code: null, signal: null });
-    }, ALIVE_POLL_MS);
+    const { exited, record } = this.#options;
+    if (exited) void exited.then((exit) => this.#finish(exit));
+    else this.#endWatch = watchForEnd(record, () => void this.#finish({ code: null, signal: null }));
   }
 
   async #finish(exit: Pick<ChildExit, 'code' | 'signal'>): Promise<void> {
     await this.#takeTheRest();
     const outputLost = this.#fullLooks > 0 || !(await this.#hasRoom());
     if (this.#released) return;
+    const { files, listener } = this.#options;
     const cut = this.#reader.cutBlocks();
     this.#close();
-    this.#options.listener.onExit({ ...exit, outputLost, stderrTail: readStderrTail(this.#options.files) }, cut);
+    this.#swept = sweep(this.#ofChild);
+    const orphaned = isOrphaned(files);
+    listener.onExit({ ...exit, outputLost, orphaned, stderrTail: readStderrTail(files) }, cut);
     this.#markEnded();
-    await sweep(CHILD_MARKER, this.childId);
+    await this.#swept;
   }
 
   async #takeTheRest(): Promise<void> {
@@ -231,7 +267,8 @@ export class HeldChild implements ClaudeChild {
   }
 
   #close(): void {
-    clearInterval(this.#aliveTimer);
+    this.#endWatch?.close();
+    this.#kinWatch.close();
     clearTimeout(this.#retryTimer);
     this.#tail.close();
     this.#input?.close();

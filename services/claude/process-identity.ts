@@ -2,8 +2,10 @@
  * Which process a pid means: a pid alone is used again by the system after its process has ended. Linux answers from
  * /proc; elsewhere (macOS) `ps` does, which was written after its manual page and has not been tried there.
  */
-import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { execFile, execFileSync } from 'node:child_process';
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from 'node:fs';
+import { setImmediate as yieldToLoop } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { isScarcity } from '../../protocol/capacity-error.js';
 
 export interface ProcessIdentity {
@@ -12,7 +14,17 @@ export interface ProcessIdentity {
   startTime: string;
 }
 
+/** One line of the system's table of processes. */
+export interface ProcessRow extends ProcessIdentity {
+  parent: number;
+  /** The process group. */
+  group: number;
+}
+
 const isLinux = process.platform === 'linux';
+
+/** Linux counts start times from the boot of the machine, so those of two boots may be the same. */
+const bootId = isLinux ? readBootId() : '';
 
 /**
  * The identity of a live process; undefined when there is none or only a zombie is left of it. Throws when that cannot be
@@ -26,7 +38,8 @@ export function identify(pid: number): ProcessIdentity | undefined {
 /** Whether exactly this process still lives. While that cannot be told, one that has its pid is taken for it. */
 export function isAlive({ pid, startTime }: ProcessIdentity): boolean {
   try {
-    return identify(pid)?.startTime === startTime;
+    const found = identify(pid);
+    return found !== undefined && isSameStart(startTime, found.startTime);
   } catch {
     return isThere(pid);
   }
@@ -37,6 +50,89 @@ function isThere(pid: number): boolean {
     return process.kill(pid, 0);
   } catch (error) {
     return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
+}
+
+/** A record of a daemon from before the boot was noted is believed: its child shall survive the upgrade. */
+export const isSameStart = (recorded: string, found: string): boolean =>
+  recorded === found || (bootId !== '' && !recorded.includes('@') && `${recorded}@${bootId}` === found);
+
+/**
+ * All live processes that this user may see. Some 10 µs of the loop for each, in slices of a few; asked for again while
+ * it is being read, it is read once. Rejects only where the system does not answer.
+ */
+export function listProcesses(): Promise<ProcessRow[]> {
+  listing ??= (isLinux ? listFromProc() : listWithPs()).finally(() => {
+    listing = undefined;
+  });
+  return listing;
+}
+
+let listing: Promise<ProcessRow[]> | undefined;
+
+/** What each look at a process costs the least by; see `openLiveness`. */
+export interface Liveness {
+  isAlive(): boolean;
+  close(): void;
+}
+
+/**
+ * For looking at one process often. On Linux its file is kept open: read after the end of the process it fails, whoever
+ * has got the pid since, and a look costs 2 µs. Elsewhere each look runs `ps`.
+ */
+export function openLiveness(identity: ProcessIdentity): Liveness {
+  const file = isLinux ? openStat(identity) : undefined;
+  if (file === undefined) return { isAlive: () => isAlive(identity), close: () => {} };
+  return { isAlive: () => isLiveStat(file), close: () => closeSync(file) };
+}
+
+/** The file is of whoever has the pid when it is opened, so the identity is checked behind that. */
+function openStat(identity: ProcessIdentity): number | undefined {
+  try {
+    const file = openSync(`/proc/${identity.pid}/stat`, 'r');
+    if (isAlive(identity)) return file;
+    closeSync(file);
+  } catch {
+    // It has ended, or there is no descriptor left.
+  }
+  return undefined;
+}
+
+const statBytes = Buffer.alloc(1024);
+
+function isLiveStat(file: number): boolean {
+  try {
+    const stat = statBytes.toString('latin1', 0, readSync(file, statBytes, 0, statBytes.length, 0));
+    return !isOver(stat[stat.lastIndexOf(')') + 2]);
+  } catch {
+    return false;
+  }
+}
+
+/** A zombie has ended. */
+const isOver = (state: string | undefined): boolean => state === undefined || state === 'Z' || state === 'X';
+
+/**
+ * Processes left by their parents that write into a file whose path holds `part`. Empty where the system does not tell:
+ * on Linux alone it does.
+ */
+export function findOrphanedWriters(rows: readonly ProcessRow[], part: string): ProcessRow[] {
+  return isLinux ? rows.filter((row) => isOrphan(row) && [1, 2].some((stream) => writesTo(row.pid, stream, part))) : [];
+}
+
+/** Its parent has ended: init has taken it over, or what systemd runs for a user. */
+const isOrphan = ({ parent }: ProcessRow): boolean => parent === 1 || readProc(parent, 'comm')?.trim() === 'systemd';
+
+const ACCESS_MODE = 3;
+const OCTAL = 8;
+
+function writesTo(pid: number, stream: number, part: string): boolean {
+  try {
+    if (!readlinkSync(`/proc/${pid}/fd/${stream}`).includes(part)) return false;
+    const flags = /^flags:\s+(\d+)/m.exec(readProc(pid, `fdinfo/${stream}`) ?? '')?.[1] ?? '0';
+    return (Number.parseInt(flags, OCTAL) & ACCESS_MODE) !== 0;
+  } catch {
+    return false;
   }
 }
 
@@ -57,23 +153,65 @@ export function findByEnvironment(name: string, value: string): number[] {
   return isLinux ? findInProc(`${name}=${value}`) : findWithPs(`${name}=${value}`);
 }
 
-/** Field 22 of `/proc/<pid>/stat`, after the name in parentheses, which may hold spaces (proc(5)). */
 function linuxStartTime(pid: number): string | undefined {
+  return readRow(pid)?.startTime;
+}
+
+/** Fields 3 to 5 and 22 of `/proc/<pid>/stat`, after the name in parentheses, which may hold spaces (proc(5)). */
+function readRow(pid: number): ProcessRow | undefined {
+  const stat = readProc(pid, 'stat');
+  if (stat === undefined) return undefined;
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ', STAT_FIELDS);
+  if (isOver(fields[0])) return undefined;
+  return { pid, parent: Number(fields[1]), group: Number(fields[2]), startTime: `${fields[19]}@${bootId}` };
+}
+
+const STAT_FIELDS = 20;
+
+function readProc(pid: number, name: string): string | undefined {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    const state = fields[0];
-    return state === 'Z' || state === 'X' ? undefined : fields[19];
+    return readFileSync(`/proc/${pid}/${name}`, 'latin1');
   } catch (error) {
     if (isScarcity(error)) throw error;
     return undefined;
   }
 }
 
+function readBootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
+  } catch {
+    return '';
+  }
+}
+
+const SLICE = 64;
+
+async function listFromProc(): Promise<ProcessRow[]> {
+  const pids = readdirSync('/proc').map(Number).filter(Number.isInteger);
+  const rows: ProcessRow[] = [];
+  for (let at = 0; at < pids.length; at += SLICE) {
+    rows.push(...pids.slice(at, at + SLICE).flatMap((pid) => readRow(pid) ?? []));
+    await yieldToLoop();
+  }
+  return rows;
+}
+
+async function listWithPs(): Promise<ProcessRow[]> {
+  const { stdout } = await promisify(execFile)('ps', ['-axo', 'pid=,ppid=,pgid=,state=,lstart='], PS_OPTIONS);
+  return stdout.split('\n').flatMap((line) => {
+    const [pid, parent, group, state, ...started] = line.trim().split(/\s+/);
+    if (isOver(state?.[0])) return [];
+    return [{ pid: Number(pid), parent: Number(parent), group: Number(group), startTime: started.join(' ') }];
+  });
+}
+
+const PS_OPTIONS = { encoding: 'utf8', maxBuffer: 16 * 1024 * 1024 } as const;
+
 function psStartTime(pid: number): string | undefined {
   try {
     const [state = '', ...started] = ps(['-o', 'state=,lstart=', '-p', String(pid)]).split(/\s+/);
-    return state.startsWith('Z') ? undefined : started.join(' ');
+    return isOver(state[0]) ? undefined : started.join(' ');
   } catch (error) {
     if (isScarcity(error)) throw error;
     return undefined;

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 
@@ -9,6 +9,8 @@ export interface RunFiles {
   stdout: string;
   stderr: string;
   record: string;
+  /** There when the child was ended because no daemon came back. */
+  orphaned: string;
 }
 
 export const runFiles = (runFolder: string, sessionId: string): RunFiles => {
@@ -19,6 +21,7 @@ export const runFiles = (runFolder: string, sessionId: string): RunFiles => {
     stdout: join(folder, 'stdout.jsonl'),
     stderr: join(folder, 'stderr.log'),
     record: join(folder, 'process.json'),
+    orphaned: join(folder, 'orphaned'),
   };
 };
 
@@ -32,11 +35,17 @@ export function prepareFolder(files: RunFiles): void {
 export const removeFolder = ({ folder }: RunFiles): void =>
   rmSync(folder, { recursive: true, force: true, maxRetries: 3, retryDelay: 10 });
 
+const pid = z.int().positive();
+
 const processRecordSchema = z.object({
   childId: z.string(),
-  pid: z.number().int().positive(),
+  pid,
   startTime: z.string(),
   binary: z.string(),
+  /** What lived of that which the child and its tools have started, when it was looked at last. */
+  seen: z.array(z.object({ pid, group: z.int(), startTime: z.string() })).optional(),
+  /** The CLI's own session, once it has said it. */
+  conversation: z.string().optional(),
 });
 export type ProcessRecord = z.infer<typeof processRecordSchema>;
 
@@ -47,6 +56,12 @@ export function writeProcessRecord(files: RunFiles, record: ProcessRecord): void
   renameSync(fresh, files.record);
 }
 
+/** Notes more about a child. Nothing happens when it is not the one that is recorded; throws when there is no room. */
+export function amendProcessRecord(files: RunFiles, childId: string, more: Partial<ProcessRecord>): void {
+  const record = readProcessRecord(files);
+  if (record?.childId === childId) writeProcessRecord(files, { ...record, ...more });
+}
+
 /** The record of the child that was started here last; undefined when there is none that can be read. */
 export function readProcessRecord(files: RunFiles): ProcessRecord | undefined {
   try {
@@ -55,6 +70,9 @@ export function readProcessRecord(files: RunFiles): ProcessRecord | undefined {
     return undefined;
   }
 }
+
+/** Whether this child was ended because no daemon came back. */
+export const isOrphaned = ({ orphaned }: RunFiles): boolean => existsSync(orphaned);
 
 const TAIL_BYTES = 4096;
 

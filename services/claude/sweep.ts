@@ -1,5 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { findByEnvironment, identify, isAlive, type ProcessIdentity } from './process-identity.js';
+import {
+  findByEnvironment,
+  identify,
+  isAlive,
+  isSameStart,
+  listProcesses,
+  type ProcessIdentity,
+} from './process-identity.js';
 
 /** The variables that mark a child and all that its tools start: by session, and by this one child of it. */
 export const SESSION_MARKER = 'CLAUDE_COMPANION_SESSION';
@@ -9,25 +16,46 @@ const TERM_MS = 500;
 const POLL_MS = 25;
 const ROUNDS = 20;
 
+export interface Sweep {
+  marker: typeof SESSION_MARKER | typeof CHILD_MARKER;
+  value: string;
+  /** Finds what does not carry the marker. */
+  kin?: { look(): Promise<readonly ProcessIdentity[]> };
+}
+
 /**
- * Ends every process that carries a marker with this value. Signalling the child's group would not do: each of the CLI's
- * tools runs in a process group and session of its own. Repeats, since a process may start others while it is ended.
+ * Ends every process that carries a marker with this value, and the kin. Signalling the child's group would not do: each
+ * of the CLI's tools runs in a process group and session of its own. Repeats, since a process may start others while it
+ * is ended.
  */
-export async function sweep(marker: typeof SESSION_MARKER | typeof CHILD_MARKER, value: string): Promise<void> {
+export async function sweep(what: Sweep): Promise<void> {
   for (let round = 0; round < ROUNDS; round += 1) {
-    const left = findByEnvironment(marker, value).flatMap((pid) => identify(pid) ?? []);
+    const left = await findLeft(what);
     if (left.length === 0) return;
     await endAll(left, round === 0 ? 'SIGTERM' : 'SIGKILL');
   }
 }
 
-async function endAll(processes: ProcessIdentity[], signal: NodeJS.Signals): Promise<void> {
+async function findLeft({ marker, value, kin }: Sweep): Promise<readonly ProcessIdentity[]> {
+  const marked = findByEnvironment(marker, value).flatMap((pid) => identify(pid) ?? []);
+  // Where the system does not list its processes, the marker is all there is.
+  const seen = (await kin?.look().catch(() => [])) ?? [];
+  return [...marked, ...seen];
+}
+
+/** Whether a process with this marker lives in another group than this one. */
+export async function hasMarkedOutside(group: number, { marker, value }: Sweep): Promise<boolean> {
+  const marked = new Set(findByEnvironment(marker, value));
+  return (await listProcesses()).some((row) => marked.has(row.pid) && row.group !== group);
+}
+
+async function endAll(processes: readonly ProcessIdentity[], signal: NodeJS.Signals): Promise<void> {
   for (const identity of processes) signalExactly(identity, signal);
   await waitForEnd(processes, TERM_MS);
 }
 
 /** Resolves to true when all have ended within the time, in milliseconds. */
-export async function waitForEnd(processes: ProcessIdentity[], withinMs: number): Promise<boolean> {
+export async function waitForEnd(processes: readonly ProcessIdentity[], withinMs: number): Promise<boolean> {
   for (const until = performance.now() + withinMs; performance.now() < until; await delay(POLL_MS)) {
     if (!processes.some(isAlive)) return true;
   }
@@ -37,7 +65,7 @@ export async function waitForEnd(processes: ProcessIdentity[], withinMs: number)
 /** Signals this process and no other that may have got its pid since: while that cannot be told, none. */
 export function signalExactly(identity: ProcessIdentity, signal: NodeJS.Signals): void {
   try {
-    if (identify(identity.pid)?.startTime !== identity.startTime) return;
+    if (!isSameStart(identity.startTime, identify(identity.pid)?.startTime ?? '')) return;
     process.kill(identity.pid, signal);
   } catch {
     // It ended between the two calls, or cannot be looked at.

@@ -1,15 +1,51 @@
-/** The thread that reads transcripts with the Agent SDK. One question, one answer. */
+/** The thread that reads transcripts with the Agent SDK. It answers one question, and is ended by who asked. */
+import { once } from 'node:events';
 import { parentPort, workerData } from 'node:worker_threads';
-import { getSessionInfo, getSessionMessages } from '@anthropic-ai/claude-agent-sdk';
+import type { TranscriptEntry } from '../ports/claude.js';
 import type { TranscriptRequest } from './transcript.js';
+import { pagesOf, toEntries } from './transcript-entries.js';
+import { uuidsBehind } from './transcript-place.js';
 
 const request = workerData as TranscriptRequest;
-parentPort?.postMessage(await answer(request));
+await answer(request);
 
-async function answer(query: TranscriptRequest): Promise<string[] | boolean> {
-  const dir = query.workingDirectory;
-  if (!('uuids' in query)) return (await getSessionInfo(query.claudeSessionId, { dir })) !== undefined;
-  const messages = await getSessionMessages(query.claudeSessionId, { dir });
-  const found = new Set(messages.map((message) => message.uuid));
-  return query.uuids.filter((uuid) => found.has(uuid));
+async function answer(query: TranscriptRequest): Promise<void> {
+  switch (query.kind) {
+    case 'exists': {
+      const { getSessionInfo } = await loadSdk();
+      const info = await getSessionInfo(query.claudeSessionId, { dir: query.workingDirectory });
+      parentPort?.postMessage(info !== undefined);
+      return;
+    }
+    case 'find': {
+      const { getSessionMessages } = await loadSdk();
+      const messages = await getSessionMessages(query.claudeSessionId, { dir: query.workingDirectory });
+      const found = new Set(messages.map((message) => message.uuid));
+      parentPort?.postMessage(query.uuids.filter((uuid) => found.has(uuid)));
+      return;
+    }
+    case 'read':
+      for (const page of pagesOf(await entriesBehind(query))) await sendPage(page);
+      parentPort?.postMessage(undefined);
+  }
+}
+
+/** Takes 0.1 s, which is not spent where nothing was written. */
+function loadSdk() {
+  return import('@anthropic-ai/claude-agent-sdk');
+}
+
+/** Which of the lines belong to the conversation, and in which order, only the SDK knows: it is given the whole file. */
+async function entriesBehind({ claudeSessionId, path, from }: Extract<TranscriptRequest, { kind: 'read' }>) {
+  const written = from === 0 ? undefined : await uuidsBehind(path, from);
+  if (written?.size === 0) return [];
+  const { getSessionMessages } = await loadSdk();
+  const entries = toEntries(await getSessionMessages(claudeSessionId));
+  return written ? entries.filter(({ uuid }) => written.has(uuid)) : entries;
+}
+
+/** Resolves when the next is asked for, so that what lies between the threads is bounded. */
+async function sendPage(page: TranscriptEntry[]): Promise<void> {
+  parentPort?.postMessage(page);
+  if (parentPort) await once(parentPort, 'message');
 }

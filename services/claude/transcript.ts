@@ -1,28 +1,117 @@
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { toCapacityError } from '../../protocol/capacity-error.js';
-import type { ClaudeSessionId } from '../../protocol/scalars.js';
-import type { TranscriptQuery } from '../ports/claude.js';
+import type { ClaudeLauncher, TranscriptEntry, TranscriptQuery, TranscriptTail } from '../ports/claude.js';
+import { configFolder, findTranscript } from './transcript-place.js';
 
-/** What the worker is asked; it answers with the uuids that it found, or whether the conversation is there. */
-export type TranscriptRequest = TranscriptQuery | Omit<TranscriptQuery, 'uuids'>;
+/** What the worker is asked: whether a conversation is there, which messages it holds, what is in it. */
+export type TranscriptRequest =
+  | ({ kind: 'exists' } & Omit<TranscriptQuery, 'uuids'>)
+  | ({ kind: 'find' } & TranscriptQuery)
+  | ({ kind: 'read' } & TranscriptTail);
 
-/** Reads transcripts in a thread of its own: the SDK reads a whole file (0.2 to 0.7 s for 50 MB), and it is large to load. */
-function ask<Answer>(request: TranscriptRequest): Promise<Answer> {
-  const script = fileURLToPath(new URL('./transcript-worker.js', import.meta.url));
-  if (!existsSync(script)) return Promise.reject(new Error(`missing ${script}: the build is incomplete`));
-  return new Promise<Answer>((resolve, reject) => {
-    const worker = new Worker(script, { workerData: request });
-    worker.once('message', resolve);
-    worker.once('error', reject);
-  }).catch((error: unknown) => {
-    throw toCapacityError('The transcript could not be read', error);
-  });
+type Transcripts = Pick<ClaudeLauncher, 'findInTranscript' | 'hasConversation' | 'findTranscript' | 'readTranscript'>;
+
+/** Reads transcripts below the home that this environment names: that of the children. */
+export function createTranscripts(environment: NodeJS.ProcessEnv): Transcripts {
+  const lanes = new Lanes(MAX_READERS);
+  return {
+    findInTranscript: async (query) =>
+      new Set(query.uuids.length === 0 ? [] : await ask<string[]>({ kind: 'find', ...query }, environment)),
+    hasConversation: (workingDirectory, claudeSessionId) =>
+      ask<boolean>({ kind: 'exists', workingDirectory, claudeSessionId }, environment),
+    findTranscript: (query) => findTranscript(environment, query),
+    readTranscript: (tail) => lanes.through(() => readPages(tail, environment)),
+  };
 }
 
-export const findInTranscript = async (query: TranscriptQuery): Promise<Set<string>> =>
-  new Set(query.uuids.length === 0 ? [] : await ask<string[]>(query));
+/** Whole conversations may be in memory while they are read, and many children may end at once. */
+const MAX_READERS = 2;
+const DEADLINE_MS = 30_000;
 
-export const hasConversation = (workingDirectory: string, claudeSessionId: ClaudeSessionId): Promise<boolean> =>
-  ask<boolean>({ workingDirectory, claudeSessionId });
+/**
+ * A thread that reads: the SDK reads a whole file (0.2 to 0.7 s for 50 MB), and it is large to load. What does not
+ * answer within 30 s is ended.
+ */
+class Reader {
+  readonly #worker: Worker;
+
+  constructor(request: TranscriptRequest, env: NodeJS.ProcessEnv) {
+    const script = fileURLToPath(new URL('./transcript-worker.js', import.meta.url));
+    if (!existsSync(script)) throw new Error(`missing ${script}: the build is incomplete`);
+    // Named, since in a thread the home folder is that of the process, whatever `HOME` says there.
+    const named = { ...env, CLAUDE_CONFIG_DIR: configFolder(env) };
+    this.#worker = new Worker(script, { workerData: request, env: named });
+    // It may fail while nobody waits for it; whoever asks next gets no answer.
+    this.#worker.on('error', () => {});
+    this.#worker.unref();
+  }
+
+  async next(): Promise<unknown> {
+    const deadline = AbortSignal.timeout(DEADLINE_MS);
+    const [answer] = (await once(this.#worker, 'message', { signal: deadline }).catch((error: Error) => {
+      if (deadline.aborted) throw new Error('the transcript could not be read in 30 s');
+      throw toCapacityError('The transcript could not be read', error);
+    })) as [unknown];
+    return answer;
+  }
+
+  more(): void {
+    this.#worker.postMessage('more');
+  }
+
+  async close(): Promise<void> {
+    await this.#worker.terminate();
+  }
+}
+
+async function ask<Answer>(request: TranscriptRequest, env: NodeJS.ProcessEnv): Promise<Answer> {
+  const reader = new Reader(request, env);
+  try {
+    return (await reader.next()) as Answer;
+  } finally {
+    await reader.close();
+  }
+}
+
+async function* readPages(tail: TranscriptTail, env: NodeJS.ProcessEnv): AsyncGenerator<TranscriptEntry[]> {
+  const reader = new Reader({ kind: 'read', ...tail }, env);
+  try {
+    for (;;) {
+      const page = (await reader.next()) as TranscriptEntry[] | undefined;
+      if (!page) return;
+      yield page;
+      reader.more();
+    }
+  } finally {
+    await reader.close();
+  }
+}
+
+/** Lets so many sequences be read at a time; the others wait for their turn. */
+class Lanes {
+  readonly #ends: Promise<void>[];
+  #next = 0;
+
+  constructor(count: number) {
+    this.#ends = Array.from({ length: count }, () => Promise.resolve());
+  }
+
+  async *through<Item>(open: () => AsyncIterable<Item>): AsyncGenerator<Item> {
+    const lane = this.#next;
+    this.#next = (lane + 1) % this.#ends.length;
+    const before = this.#ends[lane];
+    let leave = () => {};
+    this.#ends[lane] = new Promise((resolve) => {
+      leave = resolve;
+    });
+    try {
+      await before;
+      yield* open();
+    } finally {
+      leave();
+    }
+  }
+}

@@ -66,7 +66,7 @@ export function createNewestReader(database: SqliteDatabase, check: RowCheck) {
  * An event that the index has lost would be missing without a word. So where messages of a session are read for the
  * first time, they are counted by the other index too (5 ms for 10,000 events).
  */
-function prepareIndexCheck(database: SqliteDatabase): (sessionId: string) => void {
+export function prepareIndexCheck(database: SqliteDatabase): (sessionId: string) => void {
   const countBy = (index: string) =>
     database
       .prepare<[string], number>(
@@ -82,15 +82,28 @@ function prepareIndexCheck(database: SqliteDatabase): (sessionId: string) => voi
   };
 }
 
-function joinBlocks(id: string, blocks: EventRow[]): MessageRecord {
-  const isHuman = blocks[0]?.type === 'humanMessage';
-  const { seq = 0, at = 0 } = blocks[0] ?? {};
+type MessageBlock = Pick<EventData<'assistantMessage'>, 'content' | 'model' | 'usage' | 'partial'> & {
+  blockIndex?: number;
+};
+
+function joinBlocks(id: string, rows: EventRow[]): MessageRecord {
+  const isHuman = rows[0]?.type === 'humanMessage';
+  const { seq = 0, at = 0 } = rows[0] ?? {};
   const message: MessageRecord = { id, type: isHuman ? 'user' : 'assistant', seq, at, content: [] };
-  for (const { data } of blocks) {
-    const block = JSON.parse(data) as Pick<EventData<'assistantMessage'>, 'content' | 'model' | 'usage'>;
-    message.content.push(...block.content);
+  const blocks: MessageBlock[] = [];
+  for (const { data } of rows) {
+    const block = JSON.parse(data) as MessageBlock;
+    putBlock(blocks, block);
     if (block.model !== undefined) message.model = block.model;
     if (block.usage !== undefined) message.usage = block.usage;
   }
+  message.content = blocks.flatMap(({ content }) => content);
   return message;
+}
+
+/** A block of which only a part was known at first, and that was said again as a whole, takes the place of that part. */
+function putBlock(blocks: MessageBlock[], block: MessageBlock): void {
+  const part = blocks.findIndex(({ blockIndex, partial }) => partial && blockIndex === block.blockIndex);
+  if (part === -1) blocks.push(block);
+  else blocks[part] = block;
 }

@@ -11,6 +11,7 @@ import { openMeta, rowCheckOf } from './meta-rows.js';
 import { prepareCommit } from './prepare-commit.js';
 import { loadSessions, prepareReads } from './prepare-reads.js';
 import { prepareOrphanRemoval } from './retention.js';
+import { createSaidReader } from './said-reader.js';
 import { checkpoint, type SqliteDatabase } from './sqlite-database.js';
 import { WalSync } from './wal-sync.js';
 
@@ -43,6 +44,7 @@ export function createSqliteJournal(options: SqliteJournalOptions): SqliteJourna
   const reads = prepareReads({ database, extents, check });
   const readMessages = createMessageReader(database, check);
   const readNewest = createNewestReader(database, check);
+  const findSaid = createSaidReader({ database, check, guard });
   const probe = database.prepare('SELECT 1 FROM meta');
   const log = new WalSync(`${database.name}-wal`, () => checkpoint(database));
   const abandon = async () => {
@@ -75,6 +77,7 @@ export function createSqliteJournal(options: SqliteJournalOptions): SqliteJourna
     findToolName: async (sessionId, toolId) => guard.run(() => reads.findToolName(sessionId, toolId)),
     readMessages: async (range) => guard.run(() => readMessages(range)),
     readNewestMessages: async (sessionId, limit) => guard.run(() => readNewest(sessionId, limit)),
+    findSaid,
     probe: async () => void guard.run(() => probe.get()),
   };
 }

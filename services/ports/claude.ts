@@ -110,6 +110,8 @@ export interface ChildExit {
   signal: string | null;
   /** The disk took no more when it ended: what it said last may be missing. */
   outputLost?: boolean;
+  /** It was ended because no daemon came back for it. */
+  orphaned?: boolean;
   /** The last lines that it wrote to stderr. */
   stderrTail: string;
 }
@@ -145,8 +147,12 @@ export interface ClaudeChild {
   checkOutput(): Promise<'kept' | 'lost'>;
   /** Resolves when all that it has written up to now has been taken. */
   drain(): Promise<void>;
-  /** Ends the child and all that it started: asks, then insists. Resolves when nothing of it is left. */
-  end(): Promise<void>;
+  /** Whether something that its tools have started still runs, in the foreground or left behind. */
+  hasKin(): Promise<boolean>;
+  /** Ends the child and all that it started: asks, then insists; with `insist` at once. Resolves when nothing of it is left. */
+  end(options?: { insist?: boolean }): Promise<void>;
+  /** To be called when its end is on record: removes its files as soon as nothing that it started is left. */
+  removeFiles(): Promise<void>;
   /** Lets go of the child and leaves it running. */
   release(): void;
 }
@@ -186,6 +192,47 @@ export interface ClaudeLauncher {
   findInTranscript(query: TranscriptQuery): Promise<Set<string>>;
   /** Whether the directory has a conversation with this id. */
   hasConversation(workingDirectory: string, claudeSessionId: ClaudeSessionId): Promise<boolean>;
+  /** The transcript's file as it is now; undefined when there is none. `path`: where it was before. */
+  findTranscript(query: { claudeSessionId: string; path?: string }): Promise<TranscriptPlace | undefined>;
+  /** What the conversation says, page by page. Rejects when a page takes longer than 30 s. */
+  readTranscript(tail: TranscriptTail): AsyncIterable<TranscriptEntry[]>;
+}
+
+export interface TranscriptPlace {
+  path: string;
+  /** Bytes. The CLI appends to it. */
+  size: number;
+  mtimeMs: number;
+}
+
+export interface TranscriptTail {
+  claudeSessionId: string;
+  path: string;
+  /** Only what was written behind this byte of the file. */
+  from: number;
+}
+
+/** One thing that was said in a conversation, as its transcript has it. Of what subagents say it has nothing. */
+export type TranscriptEntry = TranscriptEntryPlace &
+  (
+    | { kind: 'human'; content: ContentBlock[] }
+    | {
+        kind: 'block';
+        messageId: string;
+        /** Its place among the blocks of its message in the transcript. */
+        blockIndex: number;
+        content: ContentBlock;
+        model?: string;
+        usage?: Usage;
+      }
+    | { kind: 'toolResult'; toolId: string; toolName: string; text: string; isError: boolean }
+  );
+
+interface TranscriptEntryPlace {
+  uuid: string;
+  /** Epoch milliseconds; absent where the transcript does not tell. */
+  at?: number;
+  parentToolUseId?: string;
 }
 
 export interface TranscriptQuery {

@@ -1,3 +1,4 @@
+import type { ContentBlock } from '../../protocol/content.js';
 import type { PermissionId, PromptId, SessionId } from '../../protocol/scalars.js';
 import type {
   DeviceRef,
@@ -27,6 +28,28 @@ export interface MessageRange {
   after?: number;
 }
 
+export interface SaidQuery {
+  sessionId: SessionId;
+  messageIds: readonly string[];
+  toolIds: readonly string[];
+  /** Tools are looked for among the events with a greater seq: reading those is what it costs. */
+  toolsAfter: number;
+}
+
+/** Which of the things that were asked for the record has. */
+export interface Said {
+  /** Blocks of each message, in their order; a person's message is one without an index. */
+  messages: Map<string, SaidBlock[]>;
+  toolUses: Set<string>;
+  toolResults: Set<string>;
+}
+
+export interface SaidBlock {
+  blockIndex?: number;
+  content: ContentBlock[];
+  partial: boolean;
+}
+
 /** The durable record. Every method rejects with `CompanionError` `STORAGE_FULL` when the disk takes no more. */
 export interface Journal {
   /** Made with the journal; another one means that older positions are void. */
@@ -51,6 +74,8 @@ export interface Journal {
   readMessages(range: MessageRange): Promise<{ messages: MessageRecord[]; total: number }>;
   /** The last messages, oldest first; costs what these cost, however many there are before. */
   readNewestMessages(sessionId: SessionId, limit: number): Promise<MessageRecord[]>;
+  /** What of this was said before. Reads in batches, with a turn of the event loop in between. */
+  findSaid(query: SaidQuery): Promise<Said>;
   /** Rejects when the record cannot be read. */
   probe(): Promise<void>;
   /** Removes the session and all that belongs to it. */

@@ -71,6 +71,25 @@ export interface SessionRecord {
   updatedAt: number;
   lastActivity: number;
   child?: ChildRecord;
+  transcript?: TranscriptMark;
+  /** Another conversation was taken up, and what was said in it before is not this session's. */
+  joining?: boolean;
+}
+
+/** Up to where the record agrees with the transcript of a conversation. */
+export interface TranscriptMark {
+  /** Empty before there was one. */
+  claudeSessionId: string;
+  path: string;
+  /** Bytes of the file up to which all is in the record, and when it was written last. */
+  size: number;
+  mtimeMs: number;
+  /** Of the journal: one that was mended or restored may have lost what it had then. */
+  epoch: string;
+  /** The head of the session then. */
+  seq: number;
+  /** What was written behind it could not be read when it should have been. */
+  owed?: boolean;
 }
 
 export type PromptState = 'queued' | 'dispatching' | 'processing' | 'completed' | 'failed' | 'cancelled';

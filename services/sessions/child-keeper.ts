@@ -17,6 +17,7 @@ import type { Step } from './draft.js';
 import type { Effect } from './effects.js';
 import { onOutputLost, sayStorageFull } from './lost-output.js';
 import { OutputGuard } from './output-guard.js';
+import type { Reconciler } from './reconciler.js';
 import { rememberedOptions } from './remembered-permissions.js';
 import type { SessionState } from './session-state.js';
 
@@ -26,11 +27,14 @@ export interface ChildKeeperOptions {
   record: () => SessionRecord;
   /** Takes a step of the session, after those before it. Rejects when it could not be written. */
   step: (decide: Decide) => Promise<void>;
+  /** Resolves when the steps taken survive the machine as well. */
+  sync: () => Promise<void>;
   /** The name of a tool that was used before this daemon came. */
   toolName: (toolId: string) => Promise<string | undefined>;
   hasTool: (toolId: string) => boolean;
   /** Whether a turn runs and does not wait for a person. */
   isWorking: () => boolean;
+  reconciler: Reconciler;
 }
 
 type Decide = (state: SessionState, now: number) => Step;
@@ -132,6 +136,7 @@ export class ChildKeeper {
 
   async #start(afterFailure: boolean): Promise<void> {
     const { launcher, step, record } = this.#options;
+    if (!(await this.#options.reconciler.reconcile())) return;
     if (record().closed) return this.#stepWhenRoom(onStartCancelled);
     const { listener, ready } = this.#newListener();
     try {
@@ -145,6 +150,7 @@ export class ChildKeeper {
     } catch (error) {
       ready(false);
       await this.child?.end();
+      await this.child?.removeFiles();
       this.child = undefined;
       await this.#onStartFailed(error as Error, afterFailure);
     }
@@ -210,24 +216,38 @@ export class ChildKeeper {
     const known = new Promise<boolean>((resolve) => {
       ready = resolve;
     });
+    let ended: ClaudeChild | undefined;
     const listener: ChildListener = {
       onLines: async (lines) => {
         if (await known) await this.#takeLines(lines);
       },
       onExit: (exit, cut) => {
-        const told = known.then((isKnown) => {
+        const told = known.then(async (isKnown) => {
           if (!isKnown) return;
+          this.#options.reconciler.childEnded(exit, cut);
           this.#guard.close();
+          ended ??= this.child;
           this.child = undefined;
           this.#log('child ended', { code: exit.code, signal: exit.signal });
-          return this.#stepOrTell((state, now) => onChildExited(state, { exit, cut }, now));
+          await this.#stepOrTell((state, now) => onChildExited(state, { exit, cut }, now));
+          void this.#options.reconciler.reconcile();
         });
-        told.catch((error: Error) =>
-          this.#tryAgain('record the end of the child', error, () => listener.onExit(exit, cut)),
-        );
+        told
+          .then(() => this.#removeFiles(ended))
+          .catch((error: Error) =>
+            this.#tryAgain('record the end of the child', error, () => listener.onExit(exit, cut)),
+          );
       },
     };
     return { listener, ready };
+  }
+
+  /** What it said is only in its files until the disk has the journal. */
+  #removeFiles(ended: ClaudeChild | undefined): void {
+    this.#attempt('remove the files of the child', async () => {
+      await this.#options.sync();
+      await ended?.removeFiles();
+    });
   }
 
   async #takeLines(lines: CliLine[]): Promise<void> {

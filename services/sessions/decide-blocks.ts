@@ -73,16 +73,21 @@ export function onBlock(draft: Draft, fact: Fact<'block'>): void {
 interface SaidBlock {
   place: BlockPlace;
   content: ContentBlock;
-  details?: BlockDetails;
+  details?: Pick<BlockDetails, 'model' | 'usage'>;
   partial: boolean;
 }
 
-function sayBlock(draft: Draft, { place, content, details, partial }: SaidBlock): void {
-  const { messageId, blockIndex, parentToolUseId } = place;
+function sayBlock(draft: Draft, said: SaidBlock): void {
+  const { messageId, parentToolUseId } = said.place;
   const { record } = draft.state;
   if (parentToolUseId === undefined && record.lastMessageId !== messageId) {
     draft.updateRecord({ lastMessageId: messageId, messageCount: record.messageCount + 1 });
   }
+  blockEvent(draft, said);
+}
+
+export function blockEvent(draft: Draft, { place, content, details, partial }: SaidBlock): void {
+  const { messageId, blockIndex, parentToolUseId } = place;
   draft.event(
     'assistantMessage',
     {
@@ -100,20 +105,29 @@ function sayBlock(draft: Draft, { place, content, details, partial }: SaidBlock)
   );
 }
 
+type ToolUseBlock = Extract<ContentBlock, { input: unknown }>;
+
 function onToolUse(draft: Draft, place: BlockPlace, content: ContentBlock & { input?: unknown }): void {
   if (!('id' in content) || !('name' in content)) return;
   const { id: toolId, name: toolName, input: toolInput } = content;
-  const { parentToolUseId } = place;
   draft.update({ tools: new Map(draft.state.tools).set(toolId, toolName), ...planOf(content) });
+  toolUseEvent(draft, place, content);
+  frameToolUse(draft, { toolName, toolInput, status: 'running' });
+}
+
+export function toolUseEvent(
+  draft: Draft,
+  { parentToolUseId }: Partial<BlockPlace>,
+  { id, name, input }: ToolUseBlock,
+) {
   draft.event('toolUse', {
     type: 'tool_use',
-    toolName,
-    toolInput,
-    toolId,
+    toolName: name,
+    toolInput: input,
+    toolId: id,
     ...(parentToolUseId !== undefined && { parentToolUseId }),
     timestamp: draft.timestamp,
   });
-  frameToolUse(draft, { toolName, toolInput, status: 'running' });
 }
 
 function planOf({ id, name, input }: { id: string; name: string; input: unknown }): Pick<SessionState, 'plan'> {
@@ -133,11 +147,18 @@ export function onBlockCut(draft: Draft, { block, content }: CutBlock): void {
 }
 
 export function onToolResult(draft: Draft, fact: Fact<'toolResult'>): void {
-  const { toolId, text, isError, parentToolUseId } = fact;
+  const { toolId } = fact;
   const tools = new Map(draft.state.tools);
   const toolName = tools.get(toolId) ?? '';
   tools.delete(toolId);
   draft.update({ tools });
+  toolResultEvent(draft, { ...fact, toolName });
+  frameToolUse(draft, { toolName, toolInput: {}, status: 'done' });
+}
+
+type SaidResult = Omit<Fact<'toolResult'>, 'kind'> & { toolName: string };
+
+export function toolResultEvent(draft: Draft, { toolId, toolName, text, isError, parentToolUseId }: SaidResult): void {
   draft.event('toolResult', {
     type: 'tool_result',
     toolName,
@@ -147,5 +168,4 @@ export function onToolResult(draft: Draft, fact: Fact<'toolResult'>): void {
     ...(parentToolUseId !== undefined && { parentToolUseId }),
     timestamp: draft.timestamp,
   });
-  frameToolUse(draft, { toolName, toolInput: {}, status: 'done' });
 }

@@ -180,12 +180,12 @@ function changeConversation(draft: Draft, conversation: Conversation): void {
       rule: 'resume, fork and preserveContext: false need an idle session',
     });
   }
-  if (conversation.kind === 'new') draft.clearRecord('claudeSessionId', 'fork');
+  if (conversation.kind === 'new') draft.clearRecord('claudeSessionId', 'fork', 'joining');
   if (conversation.kind === 'fork') draft.updateRecord({ fork: true });
   if (conversation.kind === 'resume') {
     draft.clearRecord('fork');
     const { claudeSessionId, fork } = conversation;
-    draft.updateRecord({ claudeSessionId, ...(fork && { fork }) });
+    draft.updateRecord({ claudeSessionId, joining: true, ...(fork && { fork }) });
   }
   const { child } = draft.state.record;
   if (child) draft.updateRecord({ child: { ...child, outdated: true } });

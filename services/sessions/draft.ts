@@ -41,6 +41,7 @@ export class Draft {
   readonly #permissions = new Map<string, PermissionRecord>();
   #line: { childId: string; offset: number; part: number } | undefined;
   #dirty = false;
+  #happened: number | undefined;
 
   constructor(state: SessionState, now: number) {
     this.#initial = state;
@@ -48,9 +49,14 @@ export class Draft {
     this.now = now;
   }
 
-  /** When the step happens, as the wire writes it. */
+  /** When the events of the step happen, as the wire writes it. */
   get timestamp(): string {
-    return new Date(this.now).toISOString();
+    return new Date(this.#happened ?? this.now).toISOString();
+  }
+
+  /** Events from here on happened before the step, in epoch milliseconds; not later than it. Undefined: they happen with it. */
+  happenedAt(at: number | undefined): void {
+    this.#happened = at === undefined ? undefined : Math.min(at, this.now);
   }
 
   /** Events from here on come from this line of the child's output. */
@@ -73,7 +79,7 @@ export class Draft {
   }
 
   /** Takes fields out of the record. */
-  clearRecord(...fields: ('closed' | 'failed' | 'child' | 'fork' | 'claudeSessionId')[]): void {
+  clearRecord(...fields: ('closed' | 'failed' | 'child' | 'fork' | 'claudeSessionId' | 'joining')[]): void {
     const record = { ...this.state.record };
     for (const field of fields) delete record[field];
     this.#dirty = true;
@@ -85,7 +91,7 @@ export class Draft {
     const line = this.#line && { ...this.#line };
     if (this.#line) this.#line.part += 1;
     this.update({ head: seq });
-    const event = { seq, type, at: this.now, data: JSON.stringify(data) };
+    const event = { seq, type, at: this.#happened ?? this.now, data: JSON.stringify(data) };
     this.#publications.push({
       kind: 'event',
       event: { ...event, ...(messageId !== undefined && { messageId }), ...(line && { line }) },
@@ -153,6 +159,7 @@ export class Draft {
     const { lastStatus } = this.state.record;
     if (key === lastStatus) return;
     this.#line = undefined;
+    this.#happened = undefined;
     const status = sessionStatusOf(this.state);
     const isOther = lastStatus === undefined || toldStatus(lastStatus) !== status.status;
     this.updateRecord({ lastStatus: key, ...(isOther && { statusSince: this.now }) });
@@ -160,6 +167,7 @@ export class Draft {
   }
 
   #touch(): void {
-    this.updateRecord({ lastActivity: this.now, updatedAt: this.now });
+    const lastActivity = Math.max(this.#happened ?? this.now, this.#happened ? this.state.record.lastActivity : 0);
+    this.updateRecord({ lastActivity, updatedAt: this.now });
   }
 }

@@ -76,6 +76,13 @@ export class SessionSteps {
     this.#publish(step);
   }
 
+  /** What nothing would come again for: it is recorded at once, news or not. */
+  async applyNow(step: Step): Promise<void> {
+    await this.#record(step);
+    this.#act(step);
+    this.#publish(step);
+  }
+
   async #record(step: Step): Promise<void> {
     if (this.#forgotten) {
       throw new CompanionError('SESSION_NOT_FOUND', 'The session was purged.', { field: 'sessionId' });

@@ -9,6 +9,7 @@ import { ChildKeeper, type ChildKeeperOptions } from './child-keeper.js';
 import * as command from './decide-command.js';
 import type { Step } from './draft.js';
 import { Mailbox } from './mailbox.js';
+import { type DecideAfterLook, Reconciler, type ReconcilerOptions } from './reconciler.js';
 import { isUnused, lastUseOf, openPermissions, type SessionState, statusOf } from './session-state.js';
 import { SessionSteps } from './session-steps.js';
 import { stateOf } from './stored-state.js';
@@ -38,6 +39,7 @@ export class Session {
   readonly #options: SessionOptions;
   readonly #mailbox = new Mailbox();
   readonly #keeper: ChildKeeper;
+  readonly #reconciler: Reconciler;
   readonly #steps: SessionSteps;
 
   constructor(options: SessionOptions) {
@@ -48,14 +50,18 @@ export class Session {
       state: stateOf(options.stored),
       onEffect: (effect) => (effect.kind === 'forget' ? options.onForget(this) : this.#keeper.run(effect)),
     });
+    const stepAfterLook: ReconcilerOptions['stepAfterLook'] = (look, decide) => this.#stepAfterLook(look, decide);
+    this.#reconciler = new Reconciler({ ...options, state: () => this.state, stepAfterLook });
     this.#keeper = new ChildKeeper({
       launcher: options.launcher,
       log: options.log,
       record: () => this.state.record,
       step: (decide) => this.#run(decide),
+      sync: () => options.journal.sync(),
       toolName: (toolId) => options.journal.findToolName(this.id, toolId),
       isWorking: () => this.state.turn !== null && openPermissions(this.state).length === 0,
       hasTool: (toolId) => this.state.tools.has(toolId),
+      reconciler: this.#reconciler,
     });
   }
 
@@ -106,7 +112,9 @@ export class Session {
 
   /** Takes up the child that an earlier daemon left, if there is one, and goes on. */
   async recover(): Promise<void> {
+    const hadChild = this.state.record.child !== undefined;
     await this.#keeper.recover();
+    if (!this.#keeper.child) void this.#reconciler.recover({ hadChild });
   }
 
   /** Opens the session for work, with another conversation or settings when asked, and gives it a prompt. */
@@ -219,6 +227,7 @@ export class Session {
   /** Lets go of the child, which lives on. */
   release(): void {
     this.#keeper.release();
+    this.#reconciler.close();
   }
 
   /** Ends the child and all that it started, and starts no other: the daemon is about to stop. */
@@ -267,5 +276,14 @@ export class Session {
 
   #run(decide: (state: SessionState, now: number) => Step): Promise<void> {
     return this.#mailbox.run(() => this.#steps.applyOutput(decide(this.#present, this.#options.now())));
+  }
+
+  /** A step that needs to know something: nothing else happens between the look and the step. */
+  #stepAfterLook<Seen>(look: () => Promise<Seen>, decide: DecideAfterLook<Seen>): Promise<void> {
+    return this.#mailbox.run(async () => {
+      const seen = await look();
+      const step = decide(this.#present, seen, this.#options.now());
+      if (step) await this.#steps.applyNow(step);
+    });
   }
 }

@@ -14,6 +14,7 @@ import type { Publication } from '../../services/ports/publication.js';
 import type { UserId } from '../../services/ports/records.js';
 import { newPrompt } from '../../services/sessions/new-prompt.js';
 import { Session } from '../../services/sessions/session.js';
+import { waitUntil } from '../support/wait-until.js';
 
 const device = { userId: 'user' as UserId, deviceId: 'phone' as DeviceId };
 const sessionId = 'session' as SessionId;
@@ -40,7 +41,9 @@ const child: ClaudeChild = {
   openBlocks: () => [],
   checkOutput: async () => 'kept',
   drain: async () => {},
+  hasKin: async () => false,
   end: async () => {},
+  removeFiles: async () => {},
   release: () => {},
 };
 
@@ -107,6 +110,7 @@ describe('a disk that is full', () => {
 
   test('D1: what the CLI says while nothing can be recorded is not shown, and is taken when it comes again', async () => {
     await session.start({ changes: {}, prompt: prompt('one') });
+    await waitUntil('the child has the prompt', () => sent.length === 1);
     const block = { messageId: 'm', blockIndex: 0 };
     const details = { aborted: false, streamType: 'assistant_message' as const };
     const said: CliFact = { kind: 'block', place: block, content: { type: 'text', text: 'Said.' }, details };

@@ -1,0 +1,90 @@
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { Log } from '../services/ports/log.js';
+
+export interface OrphanWatchOptions {
+  /** The file that names the watch of the daemon that was started last. */
+  file: string;
+  runFolder: string;
+  /** Without a daemon for so long, idle children end. */
+  graceMs: number;
+  /** Without a daemon for so long, those end that wait for a person. */
+  waitMs: number;
+  environment: Readonly<Record<string, string>>;
+  log: Log;
+}
+
+export interface OrphanWatch {
+  /** There are no children: nothing has to be watched when this process ends. */
+  dismiss(): void;
+}
+
+const MIN_TICK_MS = 50;
+const MAX_TICK_MS = 5000;
+const TICKS_OF_GRACE = 20;
+const MAX_ROUND_MS = 60_000;
+
+/**
+ * A loop of the shell that sees to the children when this process has ended and no other has come, however it ends:
+ * `read` comes back when the pipe to it is closed, and until then nothing runs. It counts its own ticks and not the
+ * clock, so the sleep of a laptop is no absence. A daemon that comes names another token in the file, and the loop ends
+ * at its next tick.
+ *
+ * $1 file, $2 token, $3 seconds of a tick, $4 its milliseconds, $5 ticks of the grace, $6 ticks between two looks,
+ * $7 ORPHAN_WAIT_MS, then the program, with the run folder.
+ */
+const LOOP = `
+file=$1 token=$2 tick=$3 tick_ms=$4 due=$5 round=$6 wait_ms=$7
+shift 7
+named() {
+  now=
+  { read -r now < "$file"; } 2> /dev/null
+  [ "$now" = "$token" ]
+}
+read -r _
+count=0
+while named; do
+  sleep "$tick" || [ $? -gt 128 ] || exit 0
+  count=$((count + 1))
+  [ "$count" -lt "$due" ] && continue
+  named || exit 0
+  "$@" "$file" "$token" $((count * tick_ms)) "$wait_ms"
+  case $? in 0 | 126 | 127) exit 0 ;; esac
+  due=$((count + round))
+done
+`;
+
+/** Begins before anything is done with the children: from here on the watch of an earlier daemon keeps its hands off. */
+export function startOrphanWatch(options: OrphanWatchOptions): OrphanWatch {
+  const { file, log } = options;
+  const dismiss = () => rmSync(file, { force: true });
+  try {
+    // Where no new name can be written the old one must not stay.
+    dismiss();
+    const token = randomUUID();
+    writeFileSync(`${file}.new`, `${token}\n`, { mode: 0o600 });
+    renameSync(`${file}.new`, file);
+    spawnLoop(options, token);
+  } catch (error) {
+    log.warn('nothing will end the children if no daemon comes back', { error: (error as Error).message });
+  }
+  return { dismiss };
+}
+
+function spawnLoop({ file, runFolder, graceMs, waitMs, environment, log }: OrphanWatchOptions, token: string): void {
+  const tickMs = Math.min(MAX_TICK_MS, Math.max(MIN_TICK_MS, Math.round(graceMs / TICKS_OF_GRACE)));
+  const ticks = (ms: number) => String(Math.max(1, Math.ceil(ms / tickMs)));
+  const program = fileURLToPath(new URL('./reap-orphans.js', import.meta.url));
+  const pace = [String(tickMs / 1000), String(tickMs), ticks(graceMs), ticks(Math.min(graceMs, MAX_ROUND_MS))];
+  const loop = spawn(
+    'sh',
+    ['-c', LOOP, 'orphan-watch', file, token, ...pace, String(waitMs), process.execPath, program, runFolder],
+    { cwd: '/', env: environment, stdio: ['pipe', 'ignore', 'ignore'], detached: true },
+  );
+  loop.on('error', (error) => log.warn('the children are not watched', { error: error.message }));
+  loop.stdin.on('error', () => {});
+  loop.unref();
+  (loop.stdin as unknown as { unref(): void }).unref();
+}

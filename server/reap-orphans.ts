@@ -1,0 +1,12 @@
+/**
+ * What the orphan watch runs when no daemon has come back: `reap-orphans.js <run folder> <watch file> <token>
+ * <milliseconds without a daemon> <ORPHAN_WAIT_MS>`. Exits with 0 when no child is left to be looked at again.
+ */
+import { reapOrphans } from '../services/claude/reap-orphans.js';
+
+const SOME_LEFT = 3;
+
+const [runFolder = '', watchFile = '', token = '', absentMs, waitMs] = process.argv.slice(2);
+const endWaiting = Number(absentMs) >= Number(waitMs);
+const left = await reapOrphans({ runFolder, watchFile, token, endWaiting });
+process.exitCode = left > 0 ? SOME_LEFT : 0;

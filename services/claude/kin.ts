@@ -1,0 +1,93 @@
+/**
+ * What a child and its tools have started, also where it does not carry the marker (a tool may clear its environment):
+ * what was seen below the child, by the system's table of processes.
+ */
+import {
+  findOrphanedWriters,
+  isSameStart,
+  listProcesses,
+  type ProcessIdentity,
+  type ProcessRow,
+} from './process-identity.js';
+
+/** A process as it was seen below the child. */
+export interface KinMember extends ProcessIdentity {
+  group: number;
+}
+
+/** What is recorded of a child. */
+export interface KinRecord extends ProcessIdentity {
+  seen?: readonly KinMember[] | undefined;
+  /** The CLI's own session, once it is known. */
+  conversation?: string | undefined;
+}
+
+/** What is recorded: some of each group, since one that lives is enough to know the group by. */
+const MAX_OF_GROUP = 4;
+const MAX_RECORDED = 128;
+
+export class Kin {
+  readonly #child: ProcessIdentity;
+  #known: readonly KinMember[];
+  #hasShell = false;
+  conversation: string | undefined;
+
+  constructor({ pid, startTime, seen = [], conversation }: KinRecord) {
+    this.#child = { pid, startTime };
+    this.#known = seen;
+    this.conversation = conversation;
+  }
+
+  /** What lives of it now, the child itself left out; what is found is known from then on. */
+  async look(): Promise<readonly KinMember[]> {
+    // A daemon that a tool has started is not to be ended by itself, nor are its other children.
+    const rows = (await listProcesses()).filter(({ pid }) => pid !== process.pid);
+    const child = this.#child;
+    this.#hasShell = rows.some(({ parent, group }) => parent === child.pid && group !== child.pid);
+    const writers = this.conversation === undefined ? [] : findOrphanedWriters(rows, outputsOf(this.conversation));
+    this.#known = findKin(rows, { child, known: [...this.#known, ...writers] });
+    return this.#known;
+  }
+
+  /** Whether a tool ran at the last look: its shell is the child's, in a group of its own. */
+  get hasShell(): boolean {
+    return this.#hasShell;
+  }
+
+  /** What has to be remembered of the last look. */
+  recorded(): KinMember[] {
+    const perGroup = new Map<number, number>();
+    const chosen = this.#known.filter(({ group }) => {
+      const count = (perGroup.get(group) ?? 0) + 1;
+      perGroup.set(group, count);
+      return count <= MAX_OF_GROUP;
+    });
+    return chosen.slice(0, MAX_RECORDED);
+  }
+}
+
+/** Where the CLI lets its tools write (2.1.197 and 2.1.329): what a tool leaves behind still writes there. */
+const outputsOf = (conversation: string): string => `/${conversation}/tasks/`;
+
+/**
+ * Of these processes those that descend from the child, those that are known, their descendants, and whoever is in one
+ * group with them. A group's number is not given to another one while a process is in it, so a group with one member
+ * that is exactly known is the known one.
+ */
+export function findKin(
+  rows: readonly ProcessRow[],
+  { child, known }: { child: ProcessIdentity; known: readonly ProcessIdentity[] },
+): KinMember[] {
+  const starts = new Map([...known, child].map(({ pid, startTime }) => [pid, startTime]));
+  const isKnown = ({ pid, startTime }: ProcessRow) => isSameStart(starts.get(pid) ?? '', startTime);
+  const kin = new Set(rows.filter(isKnown));
+  for (let before = -1; before < kin.size; ) {
+    before = kin.size;
+    const pids = new Set([...kin].map(({ pid }) => pid));
+    const groups = new Set([...kin].map(({ group }) => group));
+    for (const row of rows) if (pids.has(row.parent) || groups.has(row.group)) kin.add(row);
+  }
+  return [...kin]
+    .filter(({ pid }) => pid !== child.pid)
+    .map(({ pid, group, startTime }) => ({ pid, group, startTime }));
+}

@@ -1,0 +1,97 @@
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { endChild } from './end-child.js';
+import { InputFifo, isTorn } from './input-fifo.js';
+import { Kin } from './kin.js';
+import { judgeOutput, type OrphanVerdict } from './orphan-verdict.js';
+import { isAlive } from './process-identity.js';
+import { type ProcessRecord, type RunFiles, readProcessRecord, runFiles } from './process-record.js';
+import { SESSION_MARKER, type Sweep, sweep } from './sweep.js';
+
+export interface ReapOptions {
+  /** Where `run/<session>/` is. */
+  runFolder: string;
+  /** A file that holds `token` for as long as no daemon has come back. */
+  watchFile: string;
+  token: string;
+  /** Whether those that wait for a person have waited long enough. */
+  endWaiting: boolean;
+}
+
+/**
+ * Looks at the children that no daemon has come back for: ends those that are idle, and what is left of those that have
+ * ended. Resolves with how many go on. Each that it ends gets a mark, for the daemon that comes at last.
+ */
+export async function reapOrphans(options: ReapOptions): Promise<number> {
+  const left = await Promise.all(readdirSync(options.runFolder).map((sessionId) => reap(options, sessionId)));
+  return left.filter(Boolean).length;
+}
+
+/** Whether the session's child goes on. */
+async function reap(options: ReapOptions, sessionId: string): Promise<boolean> {
+  const files = runFiles(options.runFolder, sessionId);
+  const record = readProcessRecord(files);
+  const left: Sweep = { marker: SESSION_MARKER, value: sessionId, ...(record && { kin: new Kin(record) }) };
+  if (!record || !isAlive(record)) {
+    if (isAbandoned(options)) await sweep(left);
+    return false;
+  }
+  const verdict = await judge(files);
+  if (verdict === 'working' || (verdict === 'waiting' && !options.endWaiting)) return true;
+  mark(files);
+  if (!isAbandoned(options)) {
+    rmSync(files.orphaned, { force: true });
+    return true;
+  }
+  await endOrphan({ files, record, left, isWaiting: verdict === 'waiting' });
+  return false;
+}
+
+/** False as soon as a daemon has come back: the children are its own then. */
+function isAbandoned({ watchFile, token }: ReapOptions): boolean {
+  try {
+    return readFileSync(watchFile, 'utf8').trim() === token;
+  } catch {
+    return false;
+  }
+}
+
+/** One whose output cannot be read may be at work. */
+const judge = (files: RunFiles): Promise<OrphanVerdict> => judgeOutput(files.stdout).catch(() => 'working');
+
+/** Without it, for want of room, the end looks like a crash. */
+function mark(files: RunFiles): void {
+  try {
+    writeFileSync(files.orphaned, '', { mode: 0o600 });
+  } catch {
+    // The disk is full.
+  }
+}
+
+interface Orphan {
+  files: RunFiles;
+  record: ProcessRecord;
+  left: Sweep;
+  isWaiting: boolean;
+}
+
+/** One that waits is not asked: it would withdraw its request, as if a person had cancelled it. */
+async function endOrphan({ files, record, left, isWaiting }: Orphan): Promise<void> {
+  const input = isWaiting ? undefined : openInput(files);
+  await endChild({ identity: record, ...(input && { ask: () => askToEnd(input) }), left });
+  input?.close();
+}
+
+/** Nothing can be said to a child that has half a line in its input. */
+function openInput({ stdin }: RunFiles): InputFifo | undefined {
+  try {
+    return isTorn(stdin) ? undefined : new InputFifo(stdin, () => {});
+  } catch {
+    return undefined;
+  }
+}
+
+function askToEnd(input: InputFifo): void {
+  for (const subtype of ['interrupt', 'end_session']) {
+    input.write({ type: 'control_request', request_id: `orphan-${subtype}`, request: { subtype } });
+  }
+}

@@ -1,0 +1,82 @@
+import { setImmediate as turnOfOthers } from 'node:timers/promises';
+import type { EventData } from '../../protocol/events.js';
+import type { Journal, Said, SaidBlock, SaidQuery } from '../ports/journal.js';
+import type { DamageGuard } from './damage-guard.js';
+import { JournalDamaged } from './journal-damaged.js';
+import { prepareIndexCheck } from './message-reader.js';
+import type { RowCheck } from './row-sums.js';
+import type { EventRow } from './rows.js';
+import type { SqliteDatabase } from './sqlite-database.js';
+
+/** Of one look, so that nobody waits long for it. */
+const BATCH_EVENTS = 500;
+
+export interface SaidReaderOptions {
+  database: SqliteDatabase;
+  check: RowCheck;
+  guard: DamageGuard;
+}
+
+/** Looks for messages by their index, and for tools by reading on from a place: their results have no index. */
+export function createSaidReader({ guard, ...sources }: SaidReaderOptions): Journal['findSaid'] {
+  const findMessages = prepareFindMessages(sources);
+  const readTools = prepareReadTools(sources);
+  return async (query) => {
+    const messages = guard.run(() => findMessages(query));
+    const asked = new Set(query.toolIds);
+    const found = { toolUse: new Set<string>(), toolResult: new Set<string>() };
+    const take = (after: number): number | undefined => {
+      const rows = readTools(query.sessionId, after);
+      for (const { type, toolId } of rows) if (asked.has(toolId)) found[type].add(toolId);
+      return rows.length < BATCH_EVENTS ? undefined : rows.at(-1)?.seq;
+    };
+    for (let after = asked.size > 0 ? query.toolsAfter : undefined; after !== undefined; await turnOfOthers()) {
+      const from = after;
+      after = guard.run(() => take(from));
+    }
+    return { messages, toolUses: found.toolUse, toolResults: found.toolResult };
+  };
+}
+
+type Sources = Omit<SaidReaderOptions, 'guard'>;
+
+function prepareFindMessages({ database, check }: Sources): (query: SaidQuery) => Said['messages'] {
+  const blocks = database.prepare<[string, string], EventRow>(
+    `SELECT * FROM events INDEXED BY events_by_message WHERE session_id = ? AND message_id = ? ORDER BY seq`,
+  );
+  const requireIndexed = prepareIndexCheck(database);
+  return ({ sessionId, messageIds }) => {
+    requireIndexed(sessionId);
+    const found: Said['messages'] = new Map();
+    for (const id of messageIds) {
+      const rows = blocks.all(sessionId, id).map((row) => check('events', row));
+      if (rows.some((row) => row.message_id !== id)) throw new JournalDamaged('an index leads to another row');
+      if (rows.length > 0) found.set(id, rows.map(blockOf));
+    }
+    return found;
+  };
+}
+
+function blockOf({ data }: EventRow): SaidBlock {
+  const { blockIndex, content, partial } = JSON.parse(data) as Partial<EventData<'assistantMessage'>>;
+  return { ...(blockIndex !== undefined && { blockIndex }), content: content ?? [], partial: partial ?? false };
+}
+
+interface ToolRow {
+  seq: number;
+  type: 'toolUse' | 'toolResult';
+  toolId: string;
+}
+
+function prepareReadTools({ database, check }: Sources): (sessionId: string, after: number) => ToolRow[] {
+  const following = database.prepare<[string, number], EventRow>(
+    `SELECT * FROM events INDEXED BY events_by_seq
+     WHERE session_id = ? AND seq > ? AND type IN ('toolUse', 'toolResult') ORDER BY seq LIMIT ${BATCH_EVENTS}`,
+  );
+  return (sessionId, after) =>
+    following.all(sessionId, after).map((row) => {
+      const { seq, type, data } = check('events', row);
+      const { toolId } = JSON.parse(data) as { toolId: string };
+      return { seq, type: type as ToolRow['type'], toolId };
+    });
+}

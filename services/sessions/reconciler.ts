@@ -1,0 +1,176 @@
+import type { ChildExit, ClaudeLauncher, CutBlock, TranscriptEntry, TranscriptPlace } from '../ports/claude.js';
+import type { Journal, Said } from '../ports/journal.js';
+import type { Log } from '../ports/log.js';
+import type { SessionRecord, TranscriptMark } from '../ports/records.js';
+import { PURGED } from './decide-command.js';
+import type { Step } from './draft.js';
+import { Mailbox } from './mailbox.js';
+import { canReconcile, findMissing, onAgreed, onMissingFound, onOwed } from './reconcile.js';
+import type { SessionState } from './session-state.js';
+
+export interface ReconcilerOptions {
+  launcher: Pick<ClaudeLauncher, 'findTranscript' | 'readTranscript'>;
+  journal: Pick<Journal, 'epoch' | 'firstSeq' | 'findSaid'>;
+  log: Log;
+  state: () => SessionState;
+  /** Takes a step of the session. No other comes between the look and the writing. Rejects when it cannot be written. */
+  stepAfterLook: StepAfterLook;
+}
+
+/** Undefined: nothing is to be changed. */
+export type DecideAfterLook<Seen> = (state: SessionState, seen: Seen, now: number) => Step | undefined;
+
+type StepAfterLook = <Seen>(look: () => Promise<Seen>, decide: DecideAfterLook<Seen>) => Promise<void>;
+
+type Place = TranscriptPlace & { claudeSessionId: string };
+
+/** Where to read from, and whether the journal agreed with all before that. */
+interface Start {
+  from: number;
+  anchored: boolean;
+}
+
+/**
+ * Brings into the journal what the CLI's transcript has and the journal lacks: after a child whose output was lost, after
+ * a journal that lost its end, and after somebody went on with the conversation elsewhere. Where nothing has changed
+ * since both agreed, that costs a look at the file.
+ */
+export class Reconciler {
+  readonly #options: ReconcilerOptions;
+  readonly #mailbox = new Mailbox();
+  #endedQuietly = false;
+  #closed = false;
+
+  constructor(options: ReconcilerOptions) {
+    this.#options = options;
+  }
+
+  /** A child has ended; to be told before anything else is done about it. */
+  childEnded(exit: ChildExit, cut: readonly CutBlock[]): void {
+    this.#endedQuietly = endsQuietly(this.#options.state(), exit, cut);
+  }
+
+  /**
+   * To be called while no child lives: when one has ended, and before another one is started. What fails is tried again
+   * at the next occasion: this never rejects, and takes no longer than the reading of the transcript may (30 s a page).
+   * Resolves with false when the session was let go of, and nothing is to be done any more.
+   */
+  reconcile(): Promise<boolean> {
+    return this.#mailbox.run(async () => {
+      if (this.#closed) return false;
+      if (this.#record.closed?.reason === PURGED) return true;
+      await this.#reconcile().catch((error: Error) => this.#fail(error));
+      return !this.#closed;
+    });
+  }
+
+  /** For a session without a child: reads what was said while there was no daemon, and what the journal may have lost. */
+  async recover({ hadChild }: { hadChild: boolean }): Promise<void> {
+    const { transcript } = this.#record;
+    const isOtherJournal = transcript !== undefined && transcript.epoch !== this.#options.journal.epoch;
+    if (hadChild || isOtherJournal) await this.reconcile();
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
+
+  get #record(): SessionRecord {
+    return this.#options.state().record;
+  }
+
+  async #reconcile(): Promise<void> {
+    const { launcher, journal } = this.#options;
+    const { claudeSessionId, transcript: mark, joining } = this.#record;
+    const isNews = !this.#endedQuietly;
+    this.#endedQuietly = false;
+    if (claudeSessionId === undefined) {
+      if (!mark) await this.#agree({ claudeSessionId: '', path: '', size: 0, mtimeMs: 0, epoch: journal.epoch });
+      return;
+    }
+    const place = await launcher.findTranscript({ claudeSessionId, ...(mark && { path: mark.path }) });
+    if (!place) return;
+    const next = { ...place, claudeSessionId, epoch: journal.epoch };
+    if (mark && isAgreed(mark, next)) return;
+    const isTrusted = !mark || (mark.epoch === journal.epoch && !mark.owed);
+    if (!joining && (isNews || !isTrusted)) await this.#read(next);
+    await this.#agree(next);
+  }
+
+  /** Adds what is missing. */
+  async #read(place: Place): Promise<void> {
+    const { launcher, log, stepAfterLook } = this.#options;
+    const { claudeSessionId, path } = place;
+    const { from, ...start } = await this.#startOf(place);
+    let { anchored } = start;
+    let added = 0;
+    for await (const entries of launcher.readTranscript({ claudeSessionId, path, from })) {
+      await stepAfterLook(
+        () => this.#findSaid(entries, anchored),
+        (state, said, now) => {
+          if (!canReconcile(state, claudeSessionId)) throw new Error('the session has moved on');
+          const found = findMissing({ entries, said, anchored });
+          anchored = found.anchored;
+          added += found.missing.length;
+          return found.missing.length === 0 ? undefined : onMissingFound(state, found.missing, now);
+        },
+      );
+    }
+    log.info('transcript read', { sessionId: this.#record.sessionId, from, added });
+  }
+
+  /** Behind a mark nothing may be missing that retention has removed, nor what the journal has lost. */
+  async #startOf({ claudeSessionId, path, size }: Place): Promise<Start> {
+    const { journal } = this.#options;
+    const { transcript: mark, sessionId } = this.#record;
+    const isOfThis = mark?.claudeSessionId === claudeSessionId && mark.path === path && mark.size <= size;
+    if (!isOfThis || mark.epoch !== journal.epoch) return { from: 0, anchored: false };
+    return { from: mark.size, anchored: (await journal.firstSeq(sessionId)) <= mark.seq + 1 };
+  }
+
+  #findSaid(entries: readonly TranscriptEntry[], anchored: boolean): Promise<Said> {
+    const { sessionId, transcript } = this.#record;
+    const messageIds = entries.flatMap((entry) =>
+      entry.kind === 'toolResult' ? [] : entry.kind === 'human' ? entry.uuid : entry.messageId,
+    );
+    const toolIds = entries.flatMap(toolIdsOf);
+    const toolsAfter = anchored ? (transcript?.seq ?? 0) : 0;
+    return this.#options.journal.findSaid({ sessionId, messageIds: [...new Set(messageIds)], toolIds, toolsAfter });
+  }
+
+  #agree(mark: Omit<TranscriptMark, 'seq'>): Promise<void> {
+    return this.#options.stepAfterLook(
+      async () => {},
+      (state, _, now) => onAgreed(state, mark, now),
+    );
+  }
+
+  async #fail(error: Error): Promise<void> {
+    const { log, journal, stepAfterLook } = this.#options;
+    if (this.#closed) return;
+    const { sessionId, transcript } = this.#record;
+    log.warn('could not reconcile with the transcript', { sessionId, error: error.message });
+    if (transcript?.owed) return;
+    const nothing = async () => {};
+    await stepAfterLook(nothing, (state, _, now) => onOwed(state, journal.epoch, now)).catch(() => {});
+  }
+}
+
+const toolIdsOf = (entry: TranscriptEntry): string[] => {
+  if (entry.kind === 'toolResult') return [entry.toolId];
+  return entry.kind === 'block' && 'id' in entry.content ? [entry.content.id] : [];
+};
+
+const isAgreed = (mark: TranscriptMark, now: Place & { epoch: string }): boolean =>
+  !mark.owed &&
+  mark.claudeSessionId === now.claudeSessionId &&
+  mark.epoch === now.epoch &&
+  mark.path === now.path &&
+  mark.size === now.size &&
+  mark.mtimeMs === now.mtimeMs;
+
+/** Whether all that a child wrote to its transcript was in its output too, and has been read. */
+function endsQuietly({ turn, child, record }: SessionState, exit: ChildExit, cut: readonly CutBlock[]): boolean {
+  const wasLost = exit.outputLost || record.child?.outputLost || cut.length > 0;
+  return !wasLost && turn === null && (child.phase === 'ending' || exit.code === 0);
+}

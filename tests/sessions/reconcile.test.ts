@@ -1,0 +1,275 @@
+/** What is added from a transcript, as functions of what it holds and what the journal has. */
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import type { ClaudeSessionId } from '../../protocol/scalars.js';
+import { pagesOf, toEntries } from '../../services/claude/transcript-entries.js';
+import type { TranscriptEntry } from '../../services/ports/claude.js';
+import type { Said, SaidBlock } from '../../services/ports/journal.js';
+import type { EventRecord } from '../../services/ports/records.js';
+import { canReconcile, findMissing, onMissingFound } from '../../services/sessions/reconcile.js';
+import { stateOf } from '../../services/sessions/stored-state.js';
+import { newTurn } from '../../services/sessions/turns.js';
+import { sessionRecord } from '../support/session-record.js';
+
+const human = (uuid: string): TranscriptEntry => ({
+  kind: 'human',
+  uuid,
+  at: 1000,
+  content: [{ type: 'text', text: `says ${uuid}` }],
+});
+
+type Block = Extract<TranscriptEntry, { kind: 'block' }>;
+
+const text = (messageId: string, blockIndex: number, words: string): Block => ({
+  kind: 'block',
+  uuid: `${messageId}/${blockIndex}`,
+  at: 2000,
+  messageId,
+  blockIndex,
+  content: { type: 'text', text: words },
+});
+
+const tool = (messageId: string, blockIndex: number, id: string): Block => ({
+  ...text(messageId, blockIndex, ''),
+  content: { type: 'tool_use', id, name: 'Bash', input: { command: id } },
+});
+
+const result = (toolId: string): TranscriptEntry => ({
+  kind: 'toolResult',
+  uuid: `result of ${toolId}`,
+  at: 3000,
+  toolId,
+  toolName: 'Bash',
+  text: 'out',
+  isError: false,
+});
+
+const nothing = (): Said => ({ messages: new Map(), toolUses: new Set(), toolResults: new Set() });
+
+const fresh = () => stateOf({ record: sessionRecord('session'), head: 0, prompts: [], permissions: [] });
+
+/** What the journal has when these events are in it. */
+function saidBy(events: readonly EventRecord[]): Said {
+  const said = nothing();
+  for (const { type, data, messageId } of events) {
+    const {
+      toolId = '',
+      blockIndex,
+      content,
+      partial = false,
+    } = JSON.parse(data) as Partial<SaidBlock> & { toolId?: string };
+    if (type === 'toolUse') said.toolUses.add(toolId);
+    if (type === 'toolResult') said.toolResults.add(toolId);
+    if (messageId === undefined) continue;
+    const block = { content: content ?? [], partial, ...(blockIndex !== undefined && { blockIndex }) };
+    said.messages.set(messageId, [...(said.messages.get(messageId) ?? []), block]);
+  }
+  return said;
+}
+
+/** The events that are added, and whether what follows the entries has something known before it. */
+function reconcile(entries: TranscriptEntry[], { said = nothing(), anchored = true } = {}) {
+  const found = findMissing({ entries, said, anchored });
+  const step = onMissingFound(fresh(), found.missing, 5000);
+  const events = (step.change?.events ?? []).filter(({ type }) => type !== 'sessionStatus');
+  return { events, anchored: found.anchored, record: step.state.record };
+}
+
+interface Place {
+  messageId: string;
+  blockIndex?: number;
+  toolId?: string;
+}
+
+const shown = (events: readonly EventRecord[]): string[] =>
+  events.map(({ type, data }) => {
+    const { messageId, blockIndex, toolId } = JSON.parse(data) as Place;
+    return `${type} ${toolId ?? messageId}${blockIndex === undefined ? '' : `/${blockIndex}`}`;
+  });
+
+const TURN = [human('h1'), text('m1', 0, 'Hm.'), tool('m1', 1, 't1'), result('t1'), text('m2', 0, 'Done.')];
+const TURN_SHOWN = [
+  'humanMessage h1',
+  'assistantMessage m1/0',
+  'assistantMessage m1/1',
+  'toolUse t1',
+  'toolResult t1',
+  'assistantMessage m2/0',
+];
+
+describe('what is added', () => {
+  test('everything behind a place at which both agreed, in order, as from a terminal, when it happened', () => {
+    const { events, record } = reconcile(TURN);
+    expect(shown(events)).toEqual(TURN_SHOWN);
+    expect(JSON.parse(events[0]?.data ?? '')).toEqual({
+      messageId: 'h1',
+      content: [{ type: 'text', text: 'says h1' }],
+      deviceId: 'terminal',
+      promptId: 'h1',
+    });
+    expect(events.map(({ at }) => at)).toEqual([1000, 2000, 2000, 2000, 3000, 2000]);
+    expect(JSON.parse(events[1]?.data ?? '')).toMatchObject({ timestamp: new Date(2000).toISOString() });
+    expect(record).toMatchObject({ messageCount: 3, lastMessageId: 'm2' });
+  });
+
+  test('nothing for a second time, whatever of it the journal has and however often it is looked at', () => {
+    fc.assert(
+      fc.property(fc.subarray(TURN), fc.subarray(TURN), (earlier, later) => {
+        const first = reconcile(earlier).events;
+        const second = reconcile([...later, ...later], { said: saidBy(first) }).events;
+        const all = [...first, ...second];
+        expect(new Set(shown(all)).size).toBe(all.length);
+        expect(
+          reconcile(TURN, { said: saidBy([...all, ...reconcile(TURN, { said: saidBy(all) }).events]) }).events,
+        ).toEqual([]);
+      }),
+    );
+  });
+
+  test('in place of a block that was known in part the whole one, under its index', () => {
+    const part = { blockIndex: 3, content: [{ type: 'text', text: 'Do' }], partial: true };
+    const said = { ...nothing(), messages: new Map([['m2', [part]]]) };
+    const { events, record } = reconcile([text('m2', 0, 'Done.')], { said });
+    expect(shown(events)).toEqual(['assistantMessage m2/3']);
+    expect(JSON.parse(events[0]?.data ?? '')).not.toHaveProperty('partial');
+    expect(record.messageCount).toBe(0);
+  });
+
+  test('not what an interrupt cut short, for the transcript has no more of it', () => {
+    const part = { blockIndex: 0, content: [{ type: 'text', text: 'Do' }], partial: true };
+    const said = { ...nothing(), messages: new Map([['m2', [part]]]) };
+    expect(reconcile([text('m2', 0, 'Do')], { said }).events).toEqual([]);
+  });
+
+  test('a tool use that was cut short, whole and as a use; one whose input was changed by who allowed it is the same', () => {
+    const cut = {
+      blockIndex: 1,
+      content: [{ type: 'tool_use', id: 't1', name: 'Bash', input: '{"comm' }],
+      partial: true,
+    };
+    const changed = {
+      ...cut,
+      content: [{ type: 'tool_use', id: 't1', name: 'Bash', input: { x: 1 } }],
+      partial: false,
+    };
+    const saidOf = (block: SaidBlock) => ({ ...nothing(), messages: new Map([['m1', [block]]]) });
+    expect(shown(reconcile([tool('m1', 0, 't1')], { said: saidOf(cut) }).events)).toEqual([
+      'assistantMessage m1/1',
+      'toolUse t1',
+    ]);
+    expect(reconcile([tool('m1', 0, 't1')], { said: saidOf(changed) }).events).toEqual([]);
+  });
+
+  test('a block under an index that is free, where the transcript counts otherwise than the stream did', () => {
+    const first = { blockIndex: 1, content: [{ type: 'text', text: 'Hm.' }], partial: false };
+    const said = { ...nothing(), messages: new Map([['m1', [first]]]) };
+    expect(shown(reconcile([text('m1', 0, 'Hm.'), tool('m1', 1, 't1')], { said }).events)).toEqual([
+      'assistantMessage m1/2',
+      'toolUse t1',
+    ]);
+  });
+
+  test('of a subagent its messages with their tool, which are not counted', () => {
+    const { events, record } = reconcile([{ ...text('s1', 0, 'Sub.'), parentToolUseId: 't1' }]);
+    expect(JSON.parse(events[0]?.data ?? '')).toMatchObject({ messageId: 's1', parentToolUseId: 't1' });
+    expect(record.messageCount).toBe(0);
+  });
+});
+
+describe('without a place at which both agreed', () => {
+  test('what precedes the first thing that is known is left out: it expired, or was said before', () => {
+    const said = saidBy(reconcile([result('t1')]).events);
+    const { events, anchored } = reconcile([...TURN, human('h2')], { said, anchored: false });
+    expect(shown(events)).toEqual(['assistantMessage m2/0', 'humanMessage h2']);
+    expect(anchored).toBe(true);
+  });
+
+  test('where nothing is known nothing is added, and the next page is asked in the same way', () => {
+    expect(reconcile(TURN, { anchored: false })).toMatchObject({ events: [], anchored: false });
+  });
+});
+
+test('nothing is added while a child may say something, or when the conversation has changed', () => {
+  const id = 'conversation' as ClaudeSessionId;
+  const state = { ...fresh(), record: { ...sessionRecord('session'), claudeSessionId: id } };
+  expect(canReconcile(state, id)).toBe(true);
+  expect(canReconcile(state, 'another')).toBe(false);
+  expect(canReconcile({ ...state, turn: newTurn(0) }, id)).toBe(false);
+  expect(canReconcile({ ...state, child: { phase: 'live', ready: true, input: 'open' } }, id)).toBe(false);
+});
+
+describe('of what a transcript holds', () => {
+  const user = (uuid: string, content: unknown, marks: object = {}) => ({
+    type: 'user',
+    uuid,
+    message: { role: 'user', content },
+    parent_tool_use_id: null,
+    timestamp: '2026-01-01T00:00:00.000Z',
+    ...marks,
+  });
+  const assistant = (uuid: string, content: unknown[], model = 'claude') => ({
+    type: 'assistant',
+    uuid,
+    message: { id: `msg-${uuid.split('-')[0]}`, model, content },
+    parent_tool_use_id: null,
+  });
+
+  test.each([
+    ['a meta message', user('u', 'Continue from where you left off.', { is_meta: true })],
+    ['a summary after compaction', user('u', 'This is what was said.', { isCompactSummary: true })],
+    ['a summary without a mark', user('u', 'This session is being continued from a previous conversation that…')],
+    ['a local command', user('u', '<command-name>/cost</command-name>', { isCompletedLocalCommand: true })],
+    ['the output of a local command', user('u', '<local-command-stdout>x</local-command-stdout>')],
+    ['the caveat of local commands', user('u', '<local-command-caveat>x</local-command-caveat>')],
+    ['a command of the shell', user('u', '<bash-input>ls</bash-input>')],
+    ['an interrupt', user('u', [{ type: 'text', text: '[Request interrupted by user]' }])],
+    ['an interrupt of a tool', user('u', [{ type: 'text', text: '[Request interrupted by user for tool use]' }])],
+    ['a task that has ended', user('u', '<task-notification>x</task-notification>')],
+    ['words of another origin', user('u', 'done', { origin: { kind: 'task-notification' } })],
+    ['the place of an answer', assistant('a', [{ type: 'text', text: 'No response requested.' }], '<synthetic>')],
+    ['what has another shape', { type: 'user', uuid: 7 }],
+  ])('%s is no message', (_, message) => {
+    expect(toEntries([message])).toEqual([]);
+  });
+
+  test('prompts, steered ones, images, commands with a prompt, and errors of the API are messages', () => {
+    const image = { type: 'image', source: { type: 'base64', media_type: 'image/png', data: 'AAAA' } };
+    const command =
+      '<command-message>hello</command-message>\n<command-name>/hello</command-name>\n<command-args>you</command-args>';
+    const entries = toEntries([
+      user('u1', 'typed', { origin: { kind: 'human' } }),
+      user('u2', [{ type: 'text', text: 'steered' }, image], { isQueuedCommand: true }),
+      user('u3', command),
+      assistant('a1', [{ type: 'text', text: 'API Error: 400' }], '<synthetic>'),
+    ]);
+    expect(entries.map((entry) => ('content' in entry ? entry.content : []))).toEqual([
+      [{ type: 'text', text: 'typed' }],
+      [
+        { type: 'text', text: 'steered' },
+        { type: 'image', mediaType: 'image/png', bytes: 3 },
+      ],
+      [{ type: 'text', text: '/hello you' }],
+      { type: 'text', text: 'API Error: 400' },
+    ]);
+    expect(entries[0]).toMatchObject({ kind: 'human', uuid: 'u1', at: Date.parse('2026-01-01T00:00:00.000Z') });
+  });
+
+  test('blocks are counted by message, and results get the name of their tool', () => {
+    const use = { type: 'tool_use', id: 't1', name: 'Bash', input: {} };
+    const output = { type: 'tool_result', tool_use_id: 't1', content: [{ type: 'text', text: 'out' }], is_error: true };
+    expect(
+      toEntries([assistant('a-1', [{ type: 'text', text: 'x' }]), assistant('a-2', [use]), user('u', [output])]),
+    ).toMatchObject([
+      { kind: 'block', messageId: 'msg-a', blockIndex: 0 },
+      { kind: 'block', messageId: 'msg-a', blockIndex: 1 },
+      { kind: 'toolResult', toolId: 't1', toolName: 'Bash', text: 'out', isError: true },
+    ]);
+  });
+
+  test('pages are bounded in number and in size, and lose nothing', () => {
+    const many = Array.from({ length: 1001 }, (_, index) => human(`h${index}`));
+    expect([...pagesOf(many)].map((page) => page.length)).toEqual([500, 500, 1]);
+    const large = Array.from({ length: 3 }, (_, index) => text('m', index, 'x'.repeat(5 * 1024 * 1024)));
+    expect([...pagesOf(large)].map((page) => page.length)).toEqual([1, 1, 1]);
+  });
+});
