@@ -4,7 +4,7 @@ import { closeSync, existsSync, openSync } from 'node:fs';
 import type { AdoptOptions, ClaudeChild, ClaudeLauncher, StartOptions } from '../ports/claude.js';
 import { type CliDefaults, cliArguments } from './cli-arguments.js';
 import type { CliStatus } from './cli-status.js';
-import { HeldChild } from './held-child.js';
+import { HeldChild, type HeldChildOptions } from './held-child.js';
 import { makeFifo, openForChild } from './input-fifo.js';
 import { Kin } from './kin.js';
 import { identify, isAlive, type ProcessIdentity } from './process-identity.js';
@@ -19,7 +19,7 @@ import {
 } from './process-record.js';
 import { requireRoom } from './room.js';
 import { spawnError, startError } from './start-error.js';
-import { CHILD_MARKER, SESSION_MARKER, signalExactly, sweep } from './sweep.js';
+import { CHILD_MARKER, SESSION_MARKER, signalExactly, sweep, waitForEnd } from './sweep.js';
 import { createTranscripts } from './transcript.js';
 
 export interface LauncherOptions {
@@ -67,7 +67,7 @@ async function startChild(launcher: LauncherOptions, options: StartOptions): Pro
     const record = { childId, ...identity, binary };
     return await hold(record, () => {
       writeProcessRecord(files, record);
-      return new HeldChild({ sessionId, record, files, listener, exited, processed: 0, resume: 0, alive: true });
+      return takeUp({ sessionId, record, files, listener, exited, processed: 0, resume: 0 });
     });
   } catch (error) {
     removeFolder(files);
@@ -76,9 +76,9 @@ async function startChild(launcher: LauncherOptions, options: StartOptions): Pro
 }
 
 /** Nobody would know of a child that is not recorded, or not held. */
-async function hold(record: ProcessRecord, take: () => ClaudeChild): Promise<ClaudeChild> {
+async function hold(record: ProcessRecord, take: () => Promise<ClaudeChild>): Promise<ClaudeChild> {
   try {
-    return take();
+    return await take();
   } catch (error) {
     signalExactly(record, 'SIGKILL');
     await sweep({ marker: CHILD_MARKER, value: record.childId });
@@ -139,12 +139,21 @@ async function adoptChild(launcher: LauncherOptions, options: AdoptOptions): Pro
   const record = readProcessRecord(files);
   if (record?.childId !== childId) return undefined;
   const held = { sessionId, record, files, listener, processed, resume };
-  if (isAlive(record)) {
-    try {
-      return new HeldChild({ ...held, alive: true });
-    } catch (error) {
-      if (isAlive(record)) throw error;
-    }
+  return isAlive(record) ? takeUp(held) : new HeldChild({ ...held, ...UNSEEN_END });
+}
+
+const UNSEEN_END = { alive: false, exited: Promise.resolve({ code: null, signal: null }) };
+
+/** A process that is closing its files, and lives for a moment yet, is ended. */
+const DYING_MS = 1000;
+
+/** Holds a child that lived just now. One that has ended meanwhile is held too, for what it wrote and how it ended. */
+async function takeUp(held: Omit<HeldChildOptions, 'alive'>): Promise<ClaudeChild> {
+  try {
+    return new HeldChild({ ...held, alive: true });
+  } catch (error) {
+    const isEnding = (error as NodeJS.ErrnoException).code === 'ENXIO';
+    if (!(await waitForEnd([held.record], isEnding ? DYING_MS : 0))) throw error;
+    return new HeldChild({ ...UNSEEN_END, ...held });
   }
-  return new HeldChild({ ...held, alive: false, exited: Promise.resolve({ code: null, signal: null }) });
 }

@@ -149,6 +149,19 @@ describe('an executable', () => {
     await expectAnswer(client, sessionId);
   });
 
+  test('I1: that ends at once is tried again with its last words told, and no prompt is lost', async () => {
+    const client = await world.connect();
+    const sessionId = await openWithoutChild(client);
+    const answers = 'case "$1" in --version) echo 1 ;; auth) echo "{}" ;; *) echo "I cannot." >&2; exit 7 ;; esac';
+    writeFileSync(CLAUDE_PATH, `#!/bin/sh\n${answers}\n`, { mode: 0o755 });
+    const prompt = scenario({ text: 'Now I can.' });
+    const { data } = await client.request('streamSend', { sessionId, prompt });
+    await client.waitFor(({ type, data }) => type === 'error' && /code 7.*I cannot\./.test(String(data.message)));
+    makeQuickCli(folder);
+    expect((await client.waitFor(endOf(data.promptId))).data).toMatchObject({ finalResult: 'Now I can.' });
+    expect(world.api.runs(prompt)).toBe(1);
+  });
+
   test('I1: that cannot be run ends the prompt as child_exited and says why; mended, the next one runs', async () => {
     const client = await world.connect();
     const sessionId = await openWithoutChild(client);
