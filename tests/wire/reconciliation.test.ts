@@ -156,6 +156,7 @@ describe('a conversation that went on in a terminal', () => {
     const first = await open(client, world.daemon.project(), `one ${scenario({ text: 'First.' })}`);
     const { sessionId, directory, claudeSessionId } = first;
     await open(client, directory, `two ${scenario({ text: 'Second.' })}`, { preserveContext: false });
+    await close(world, client, sessionId);
     await inTerminal(world, directory, '--resume', claudeSessionId, `aside ${scenario({ text: 'Elsewhere.' })}`);
     await open(client, directory, `three ${scenario({ text: 'Third.' })}`, { resume: claudeSessionId });
     expect(await historyOf(client, sessionId)).toEqual(['one', 'First.', 'two', 'Second.', 'three', 'Third.']);
