@@ -96,12 +96,19 @@ function isLiveStat(file: number): boolean {
 /** A zombie has ended. */
 const isOver = (state: string | undefined): boolean => state === undefined || state === 'Z' || state === 'X';
 
-/**
- * Processes left by their parents that write into a file whose path holds `part`. Empty where the system does not tell:
- * on Linux alone it does.
- */
-export function findOrphanedWriters(rows: readonly ProcessRow[], part: string): ProcessRow[] {
-  return isLinux ? rows.filter((row) => isOrphan(row) && [1, 2].some((stream) => writesTo(row.pid, stream, part))) : [];
+export interface WriterQuery {
+  /** The path of the file that it writes to holds this. */
+  part: string;
+  /** It was started without this variable in its environment. */
+  without: string;
+}
+
+/** Processes left by their parents that write into such a file. Empty where the system does not tell: Linux alone does. */
+export function findOrphanedWriters(rows: readonly ProcessRow[], { part, without }: WriterQuery): ProcessRow[] {
+  if (!isLinux) return [];
+  return rows
+    .filter((row) => isOrphan(row) && [1, 2].some((stream) => writesTo(row.pid, stream, part)))
+    .filter(({ pid }) => readProc(pid, 'environ')?.includes(`${without}=`) === false);
 }
 
 /** Its parent has ended: init has taken it over, or what systemd runs for a user. */
