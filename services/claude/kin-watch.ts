@@ -23,7 +23,7 @@ export class KinWatch {
   #timer: NodeJS.Timeout | undefined;
   #firstLooks: number[] = [];
   #pace = LOOK_MS;
-  #recorded = '[]';
+  #recorded = '';
   #closed = false;
 
   constructor(options: KinWatchOptions) {
@@ -32,7 +32,7 @@ export class KinWatch {
 
   /** Takes what a line of the child says. */
   take(fact: CliFact): void {
-    if (fact.kind === 'init') this.#options.kin.conversation = fact.init.claudeSessionId;
+    if (fact.kind === 'init') this.#onTurn(fact.init.claudeSessionId);
     else if (fact.kind === 'result') this.#tools.clear();
     else if (fact.kind === 'permissionRead') this.#lookFrom(FIRST_LOOKS_MS);
     else if (fact.kind === 'toolResult') this.#onToolEnd(fact.toolId);
@@ -40,6 +40,12 @@ export class KinWatch {
       this.#tools.add(fact.content.id);
       this.#lookFrom(FIRST_LOOKS_MS);
     }
+  }
+
+  #onTurn(conversation: string): void {
+    if (conversation === this.#options.kin.conversation) return;
+    this.#options.kin.conversation = conversation;
+    this.#lookFrom([0]);
   }
 
   #onToolEnd(toolId: string): void {
@@ -87,8 +93,9 @@ export class KinWatch {
 
   /** Whether there was something new. */
   #keep(): boolean {
-    const seen = this.#options.kin.recorded();
-    const said = JSON.stringify(seen);
+    const { kin } = this.#options;
+    const seen = kin.recorded();
+    const said = JSON.stringify([seen, kin.conversation]);
     if (said === this.#recorded) return false;
     this.#options.record(seen);
     this.#recorded = said;

@@ -9,6 +9,7 @@ import {
   type ProcessIdentity,
   type ProcessRow,
 } from './process-identity.js';
+import { SESSION_MARKER } from './sweep.js';
 
 /** A process as it was seen below the child. */
 export interface KinMember extends ProcessIdentity {
@@ -44,7 +45,7 @@ export class Kin {
     const rows = (await listProcesses()).filter(({ pid }) => pid !== process.pid);
     const child = this.#child;
     this.#hasShell = rows.some(({ parent, group }) => parent === child.pid && group !== child.pid);
-    const writers = this.conversation === undefined ? [] : findOrphanedWriters(rows, outputsOf(this.conversation));
+    const writers = this.conversation === undefined ? [] : findOrphanedWriters(rows, leftBy(this.conversation));
     this.#known = findKin(rows, { child, known: [...this.#known, ...writers] });
     return this.#known;
   }
@@ -66,8 +67,11 @@ export class Kin {
   }
 }
 
-/** Where the CLI lets its tools write (2.1.197 and 2.1.329): what a tool leaves behind still writes there. */
-const outputsOf = (conversation: string): string => `/${conversation}/tasks/`;
+/**
+ * The CLI (2.1.197 and 2.1.329) lets its tools write into files of the conversation, and what a tool leaves behind still
+ * does. What carries a marker is found by that, and may be another session's.
+ */
+const leftBy = (conversation: string) => ({ part: `/${conversation}/tasks/`, without: SESSION_MARKER });
 
 /**
  * Of these processes those that descend from the child, those that are known, their descendants, and whoever is in one

@@ -12,7 +12,7 @@ const MAX_LINE_BYTES = 64 * 1024 * 1024;
 /** Most of the lines, and none of them says more than its turn's `init` has said. */
 const STREAMED = Buffer.from('{"type":"stream_event"');
 
-/** What a child is doing, by all that it has written. Reading 64 MiB takes some 0.3 s. */
+/** What a child is doing, by all that it has written. Reading 64 MiB takes some 0.5 s. */
 export async function judgeOutput(path: string): Promise<OrphanVerdict> {
   const state = new TurnState();
   const reader = new FactReader(({ request_id: requestId }) => [{ kind: 'permissionRead', requestId }]);

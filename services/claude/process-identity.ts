@@ -70,26 +70,25 @@ export function listProcesses(): Promise<ProcessRow[]> {
 
 let listing: Promise<ProcessRow[]> | undefined;
 
-/** What each look at a process costs the least by; see `openLiveness`. */
 export interface Liveness {
   isAlive(): boolean;
   close(): void;
 }
 
 /**
- * For looking at one process often. On Linux its file is kept open: read after the end of the process it fails, whoever
- * has got the pid since, and a look costs 2 µs. Elsewhere each look runs `ps`.
+ * For looking at one process often. On Linux a file of it is kept open: read after the end of the process it fails,
+ * whoever has got the pid since, and a look costs 1 µs. Elsewhere each look runs `ps`.
  */
 export function openLiveness(identity: ProcessIdentity): Liveness {
-  const file = isLinux ? openStat(identity) : undefined;
+  const file = isLinux ? openMemory(identity) : undefined;
   if (file === undefined) return { isAlive: () => isAlive(identity), close: () => {} };
-  return { isAlive: () => isLiveStat(file), close: () => closeSync(file) };
+  return { isAlive: () => hasMemory(file) || isAlive(identity), close: () => closeSync(file) };
 }
 
 /** The file is of whoever has the pid when it is opened, so the identity is checked behind that. */
-function openStat(identity: ProcessIdentity): number | undefined {
+function openMemory(identity: ProcessIdentity): number | undefined {
   try {
-    const file = openSync(`/proc/${identity.pid}/stat`, 'r');
+    const file = openSync(`/proc/${identity.pid}/statm`, 'r');
     if (isAlive(identity)) return file;
     closeSync(file);
   } catch {
@@ -98,12 +97,13 @@ function openStat(identity: ProcessIdentity): number | undefined {
   return undefined;
 }
 
-const statBytes = Buffer.alloc(1024);
+const firstByte = Buffer.alloc(1);
+const ZERO = '0'.charCodeAt(0);
 
-function isLiveStat(file: number): boolean {
+/** Whether the file begins with a size of more than 0, which nothing has that has ended. A zombie's is 0. */
+function hasMemory(file: number): boolean {
   try {
-    const stat = statBytes.toString('latin1', 0, readSync(file, statBytes, 0, statBytes.length, 0));
-    return !isOver(stat[stat.lastIndexOf(')') + 2]);
+    return readSync(file, firstByte, 0, 1, 0) === 1 && firstByte[0] !== ZERO;
   } catch {
     return false;
   }
@@ -112,12 +112,19 @@ function isLiveStat(file: number): boolean {
 /** A zombie has ended. */
 const isOver = (state: string | undefined): boolean => state === undefined || state === 'Z' || state === 'X';
 
-/**
- * Processes left by their parents that write into a file whose path holds `part`. Empty where the system does not tell:
- * on Linux alone it does.
- */
-export function findOrphanedWriters(rows: readonly ProcessRow[], part: string): ProcessRow[] {
-  return isLinux ? rows.filter((row) => isOrphan(row) && [1, 2].some((stream) => writesTo(row.pid, stream, part))) : [];
+export interface WriterQuery {
+  /** The path of the file that it writes to holds this. */
+  part: string;
+  /** It was started without this variable in its environment. */
+  without: string;
+}
+
+/** Processes left by their parents that write into such a file. Empty where the system does not tell: Linux alone does. */
+export function findOrphanedWriters(rows: readonly ProcessRow[], { part, without }: WriterQuery): ProcessRow[] {
+  if (!isLinux) return [];
+  return rows
+    .filter((row) => isOrphan(row) && [1, 2].some((stream) => writesTo(row.pid, stream, part)))
+    .filter(({ pid }) => readProc(pid, 'environ')?.includes(`${without}=`) === false);
 }
 
 /** Its parent has ended: init has taken it over, or what systemd runs for a user. */

@@ -1,5 +1,6 @@
 /** What becomes of children whose daemon does not come back. */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
@@ -191,6 +192,26 @@ test('H3: nothing waits where there is no child, when all sessions are closed', 
   await daemon.kill('SIGTERM');
   expect(existsSync(join(daemon.home, 'orphan-watch'))).toBe(false);
   await nothingLeft();
+});
+
+test('H3: after `stop --all` nothing is left, not even the watch', async () => {
+  const client = await device();
+  await openIdle(client);
+  const cli = join(dirname(MAIN), '../cli/main.js');
+  const stopping = spawn(process.execPath, [cli, 'stop', '--all'], { env: daemon.environment, stdio: 'ignore' });
+  const [code] = (await once(stopping, 'exit')) as [number | null];
+  expect(code).toBe(0);
+  await nothingLeft();
+  expect(existsSync(join(daemon.home, 'orphan-watch'))).toBe(false);
+});
+
+test('H3: where nothing else comes to it, an idle child ends by itself: it is told after how long', async () => {
+  const client = await device();
+  const { pid } = await openIdle(client);
+  const hibernateAndAMinute = 16 * 60_000;
+  expect(readProc(String(pid), 'environ').split('\0')).toContain(
+    `CLAUDE_CODE_EXIT_AFTER_STOP_DELAY=${hibernateAndAMinute}`,
+  );
 });
 
 test('H3: the program that ends orphans does nothing under a token that is no longer the last one', async () => {
