@@ -41,8 +41,9 @@ export class ChildPlaces {
   #waiting: (PlaceRequest & { told?: number })[] = [];
   #meanTurnMs: number | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #making: Promise<void> | undefined;
-  #wanted = false;
+  #isMaking = false;
+  /** Somebody waits who did not when the idle ones were looked through. */
+  #isWanted = false;
 
   constructor(options: ChildPlacesOptions) {
     this.#options = options;
@@ -103,22 +104,22 @@ export class ChildPlaces {
   }
 
   #makeRoom(): void {
-    this.#wanted = true;
-    this.#making ??= this.#askInTurn().finally(() => {
-      this.#making = undefined;
-    });
+    this.#isWanted = true;
+    if (!this.#isMaking) void this.#askInTurn();
   }
 
   /** One may refuse: what its tools have started still runs. Then the next is asked. */
   async #askInTurn(): Promise<void> {
-    while (this.#wanted) {
-      this.#wanted = false;
+    this.#isMaking = true;
+    while (this.#isWanted) {
+      this.#isWanted = false;
       for (const { id, hibernate } of this.#idleHolders()) {
-        if (this.#waiting.length <= this.#leaving.size) return;
+        if (this.#waiting.length <= this.#leaving.size) break;
         this.#leaving.add(id);
         if (!(await hibernate().catch(() => false))) this.#leaving.delete(id);
       }
     }
+    this.#isMaking = false;
   }
 
   /** The one that has been idle longest first. */

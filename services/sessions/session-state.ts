@@ -94,8 +94,9 @@ export const isUnused = (state: SessionState, before: number): boolean =>
   !state.record.closed && !isBusy(state) && state.background.length === 0 && lastUseOf(state) < before;
 
 /** Without its place in the line. */
-export function unplaced({ place: _, ...state }: SessionState): SessionState {
-  return state;
+export function unplaced(state: SessionState): SessionState {
+  const { place, ...others } = state;
+  return place ? others : state;
 }
 
 /** Whether the child has nothing to do that its end would cut short. What its tools have left behind is not known here. */

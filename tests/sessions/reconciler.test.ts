@@ -7,6 +7,7 @@ import type { ClaudeSessionId, DeviceId } from '../../protocol/scalars.js';
 import { openDatabase } from '../../services/journal/open-database.js';
 import { createSqliteJournal } from '../../services/journal/sqlite-journal.js';
 import type { ChildListener, ClaudeChild, ClaudeLauncher, TranscriptEntry } from '../../services/ports/claude.js';
+import { ChildPlaces } from '../../services/sessions/child-places.js';
 import { newPrompt } from '../../services/sessions/new-prompt.js';
 import { Session } from '../../services/sessions/session.js';
 import { sessionRecord } from '../support/session-record.js';
@@ -68,6 +69,9 @@ beforeEach(async () => {
     publisher: { publish: () => {}, opened: () => {}, forgotten: () => {} },
     log: silent,
     now: () => 1,
+    idleMs: 60_000,
+    places: new ChildPlaces({ max: 1, holders: () => [] }),
+    requireRoom: async () => {},
     onForget: () => {},
   });
   await session.create();
