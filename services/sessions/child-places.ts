@@ -1,7 +1,7 @@
 import type { SessionId } from '../../protocol/scalars.js';
 import type { Place } from './session-state.js';
 
-/** What is known of a session that has a child. */
+/** What is known of a session that has a child, or waits for one. */
 export interface PlaceHolder {
   id: SessionId;
   /** For how long its turn has run, in milliseconds; undefined while it has none. */
@@ -157,6 +157,7 @@ export class ChildPlaces {
     if (mean === undefined) return { position };
     const rests = this.#options
       .holders()
+      .filter(({ id }) => this.#taken.has(id))
       .map(({ turnMs }) => (turnMs === undefined ? mean : Math.max(0, mean - turnMs)))
       .sort((a, b) => a - b);
     const rounds = Math.floor(index / Math.max(1, rests.length));
