@@ -134,10 +134,6 @@ export class HeldChild implements ClaudeChild {
     );
   }
 
-  get outputBytes(): number {
-    return this.#taken.processed;
-  }
-
   async checkOutput(): Promise<'kept' | 'lost'> {
     const torn = this.#tail.tornAt;
     this.#tornLooks = torn !== undefined && torn === this.#tornAt ? this.#tornLooks + 1 : 0;

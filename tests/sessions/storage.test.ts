@@ -40,7 +40,6 @@ const child: ClaudeChild = {
   setPermissionMode: async () => {},
   interrupt: async () => {},
   reacts: async () => true,
-  outputBytes: 0,
   openBlocks: () => [],
   checkOutput: async () => 'kept',
   drain: async () => {},
