@@ -93,8 +93,7 @@ export class ChildStarter {
     let child: ClaudeChild | undefined;
     try {
       await requireRoom();
-      const options = startOptions(record(), listener);
-      const started = await launcher.start(attempt.afterFailure ? await this.#withConversation(options) : options);
+      const started = await launcher.start(await this.#withConversation(startOptions(record(), listener), attempt));
       child = started;
       onChild(child);
       await steps.takeOrTell((state, now) => onChildStarted(state, started.childId, now));
@@ -122,12 +121,20 @@ export class ChildStarter {
     } else await steps.take((state, now) => onStartFailed(state, error.message, now));
   }
 
-  /** A child that died early may have left no transcript: its conversation cannot be resumed, only begun again. */
-  async #withConversation({ resume, ...options }: StartOptions): Promise<StartOptions> {
+  /**
+   * A child that died early, and a machine that did, may have left no transcript: its conversation cannot be resumed, only
+   * begun again. That the file is not seen is no proof of that, and that it is there none that it can be resumed.
+   */
+  async #withConversation({ resume, ...options }: StartOptions, { afterFailure }: Attempt): Promise<StartOptions> {
     if (!resume) return options;
-    const { launcher } = this.#options;
-    const exists = await launcher.hasConversation(options.workingDirectory, resume.claudeSessionId).catch(() => true);
-    return exists ? { ...options, resume } : options;
+    const { launcher, record } = this.#options;
+    const { claudeSessionId } = resume;
+    const path = record().transcript?.path;
+    const isThere = await launcher.findTranscript({ claudeSessionId, ...(path !== undefined && { path }) });
+    const isKept =
+      (isThere && !afterFailure) ||
+      (await launcher.hasConversation(options.workingDirectory, claudeSessionId).catch(() => true));
+    return isKept ? { ...options, resume } : options;
   }
 }
 

@@ -1,11 +1,11 @@
 /** A child that has nothing to do ends, and nobody misses it. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { scenario } from '../support/scripted-api.js';
 import { isAlive, waitUntil } from '../support/wait-until.js';
 import type { Frame, WireClient } from '../support/wire-client.js';
-import { useWorld } from '../support/world.js';
+import { useWorld, type World } from '../support/world.js';
 
 const world = useWorld({ environment: { IDLE_HIBERNATE_MS: '300' } });
 
@@ -15,8 +15,8 @@ interface View {
   claudeSessionId: string;
 }
 
-const view = async (sessionId: string): Promise<View> =>
-  (await (await world.daemon.fetch(`/api/sessions/${sessionId}`)).json()) as View;
+const view = async (sessionId: string, of: World = world): Promise<View> =>
+  (await (await of.daemon.fetch(`/api/sessions/${sessionId}`)).json()) as View;
 
 interface Held {
   sessionId: string;
@@ -64,6 +64,25 @@ async function timePasses(client: WireClient): Promise<void> {
   const { sessionId } = await start(client, scenario({ text: 'Short.' }));
   await hibernated(client, sessionId);
 }
+
+/** Where the CLI keeps the conversation. */
+function transcriptOf({ daemon }: World, claudeSessionId: string): string {
+  const projects = join(daemon.home, '../home/.claude/projects');
+  const [path] = readdirSync(projects).flatMap((project) => {
+    const transcript = join(projects, project, `${claudeSessionId}.jsonl`);
+    return existsSync(transcript) ? transcript : [];
+  });
+  return path ?? '';
+}
+
+/** The CLI writes its transcript behind its output: 2.1.197 has none yet when it tells its first result. */
+const written = async (of: World, sessionId: string, text: string) => {
+  const { claudeSessionId } = await view(sessionId, of);
+  await waitUntil('the transcript has it', () => {
+    const path = transcriptOf(of, claudeSessionId);
+    return path !== '' && readFileSync(path, 'utf8').includes(text);
+  });
+};
 
 /** What a prompt that follows is answered, and with which history the API was asked for it. */
 async function goOn(client: WireClient, sessionId: string) {
@@ -127,6 +146,18 @@ describe('an idle child', () => {
     expect((await view(sessionId)).pid).not.toBe(pid);
     expect(errors(client, sessionId)).toEqual([]);
   });
+});
+
+test('a session whose transcript is gone meanwhile begins another conversation, and the prompt runs', async () => {
+  const client = await world.connect();
+  const { sessionId } = await start(client, scenario({ text: 'Before.' }));
+  await hibernated(client, sessionId);
+  await nothingLeft(sessionId);
+  const { claudeSessionId } = await view(sessionId);
+  rmSync(transcriptOf(world, claudeSessionId));
+  expect((await goOn(client, sessionId)).answer).toBe('And on.');
+  expect((await view(sessionId)).claudeSessionId).not.toBe(claudeSessionId);
+  expect(errors(client, sessionId)).toEqual([]);
 });
 
 describe('a child stays', () => {
@@ -229,6 +260,7 @@ describe('a daemon that is killed', () => {
     const before = await world.connect({ deviceId: `hibernating-${isGone}` });
     const { sessionId, promptId } = await start(before, `Said before. ${scenario({ text: 'Before.' })}`);
     await before.waitFor(isEndOf(promptId));
+    await written(world, sessionId, 'Before.');
     const { pid = 0 } = await view(sessionId);
     process.kill(pid, 'SIGSTOP');
     await hibernated(before, sessionId);
@@ -306,7 +338,8 @@ describe('long before it would hibernate, an idle child', () => {
     });
     const { sessionId } = data;
     await client.waitFor(isEndOf(data.promptId));
-    const { pid } = (await (await patient.daemon.fetch(`/api/sessions/${sessionId}`)).json()) as { pid: number };
+    await written(patient, sessionId, 'Before.');
+    const { pid = 0 } = await view(sessionId, patient);
     process.kill(pid, 'SIGKILL');
     const error = await client.waitFor('error');
     expect(error.data).toMatchObject({ sessionId, code: 'CLAUDE_UNAVAILABLE' });
