@@ -52,7 +52,6 @@ export class ChildKeeper {
   readonly #starter: ChildStarter;
   readonly #guard: OutputGuard;
   readonly #watch: TurnWatch;
-  #stopping = false;
   child: ClaudeChild | undefined;
 
   constructor(options: ChildKeeperOptions) {
@@ -79,7 +78,7 @@ export class ChildKeeper {
   run(effect: ChildEffect): void {
     switch (effect.kind) {
       case 'startChild':
-        if (!this.#stopping) this.#starter.start(effect);
+        this.#starter.start(effect);
         return;
       case 'endChild':
         this.#steps.attempt('end the child', () => this.child?.end({ insist: effect.insist }));
@@ -148,9 +147,9 @@ export class ChildKeeper {
     await this.#steps.take((state, now) => onTornChildRead(state, answering, now), onWaiting);
   }
 
-  /** What is asked for from here on is left to the next daemon. */
-  startNoMore(): void {
-    this.#stopping = true;
+  /** What is asked for from here on is left to the next daemon. Resolves when no child is on its way. */
+  startNoMore(): Promise<void> {
+    return this.#starter.close();
   }
 
   release(): void {

@@ -37,6 +37,8 @@ const NO_ROOM_MS = 5000;
 export class ChildStarter {
   readonly #options: ChildStarterOptions;
   #inLine = false;
+  #closed = false;
+  #starting: Promise<void> = Promise.resolve();
 
   constructor(options: ChildStarterOptions) {
     this.#options = options;
@@ -44,6 +46,13 @@ export class ChildStarter {
 
   start({ delayMs, ...attempt }: Attempt & { delayMs: number }): void {
     this.#options.steps.later('start a child', { afterMs: delayMs, action: () => this.#takePlace(attempt) });
+  }
+
+  /** Starts none any more: what is asked for is left to the next daemon. Resolves when none is on its way. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    if (this.#inLine) this.#leave();
+    await this.#starting;
   }
 
   /** To be called after every step: who waits for nothing any more gives up its place in the line. */
@@ -56,6 +65,7 @@ export class ChildStarter {
   /** Who has no prompt for it gets a child where there is a place, and does not wait for one. */
   #takePlace(attempt: Attempt): void {
     const { places, steps, record, isWanted } = this.#options;
+    if (this.#closed) return;
     if (!isWanted() && !places.isFree) {
       this.#cancel();
       return;
@@ -65,7 +75,9 @@ export class ChildStarter {
       id: record().sessionId,
       onTaken: () => {
         this.#inLine = false;
-        steps.attempt('start a child', () => this.#start(attempt));
+        const starting = this.#start(attempt);
+        this.#starting = starting.catch(() => {});
+        steps.attempt('start a child', () => starting);
       },
       onPlace: (place) =>
         steps.attempt('tell its place', () => steps.take((state, now) => onPlaced(state, place, now))),
@@ -84,7 +96,7 @@ export class ChildStarter {
 
   async #start(attempt: Attempt): Promise<void> {
     const { launcher, requireRoom, reconciler, record, steps, onChild, newListener } = this.#options;
-    if (!(await reconciler.reconcile())) return;
+    if (!(await reconciler.reconcile()) || this.#closed) return;
     if (record().closed) {
       this.#leave();
       return this.#cancel();

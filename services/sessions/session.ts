@@ -253,8 +253,8 @@ export class Session {
 
   /** Ends the child and all that it started, and starts no other: the daemon is about to stop. */
   async endChild(): Promise<void> {
+    await this.#keeper.startNoMore();
     const { child } = this.#keeper;
-    this.#keeper.startNoMore();
     await this.#run(command.dismissChild);
     await child?.end();
   }

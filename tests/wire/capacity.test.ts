@@ -1,7 +1,10 @@
 /** More sessions than children may live: who waits, who makes room, and that nothing is lost by it. */
+import { once } from 'node:events';
 import { readFileSync, rmSync } from 'node:fs';
+import { type IncomingMessage, request } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { localSocketPath } from '../../config/local-socket-path.js';
 import { childrenOf } from '../support/daemon.js';
 import { scenario } from '../support/scripted-api.js';
 import { isAlive, waitUntil } from '../support/wait-until.js';
@@ -266,6 +269,34 @@ describe('the line is left', () => {
     const before = client.frames.indexOf(await ended(client, next));
     expect(client.frames.indexOf(end)).toBeGreaterThan(before);
   });
+});
+
+/** As `claude-companion stop --all` asks for it. */
+async function stopAll(): Promise<void> {
+  const socketPath = localSocketPath(world.daemon.home);
+  const headers = { 'content-type': 'application/json' };
+  const outgoing = request({ socketPath, path: '/local/stop', method: 'POST', headers });
+  const [response] = (await once(outgoing.end('{"all":true}'), 'response')) as [IncomingMessage];
+  expect(response.statusCode).toBe(200);
+  response.resume();
+}
+
+test('I1, H3: a daemon that is to end all children starts none for those that wait; the next one does', async () => {
+  const before = await world.connect({ deviceId: 'stop' });
+  const running = await fill(before);
+  const waiting = [await startWaiting(before, 1), await startWaiting(before, 2)];
+  const { pid } = world.daemon;
+  const most = await mostClis(async () => {
+    await stopAll();
+    await before.closed;
+    await waitUntil('the daemon has ended', () => readOf(pid, 'cmdline') === '');
+  });
+  expect(most).toBeLessThanOrEqual(MAX);
+  expect([...livingClis()]).toEqual([]);
+  expect(running.filter((session) => isAlive(session.pid))).toEqual([]);
+  await world.daemon.restart('SIGKILL');
+  const client = await world.connect({ deviceId: 'stop' });
+  for (const session of waiting) expect((await ended(client, session)).data.finalResult).toBe('At last.');
 });
 
 describe('a daemon that is killed with a line', () => {
