@@ -10,7 +10,7 @@ import { newTurn } from './turns.js';
 
 const MAX_BACKOFF_MS = 60_000;
 
-/** Waiting time before a child is started again after so many failures of late, in milliseconds. */
+/** Waiting time between the last of so many failures of late and the next start, in milliseconds. */
 const backoffMs = (failures: number): number =>
   failures === 0 ? 0 : Math.min(1000 * 2 ** (failures - 1), MAX_BACKOFF_MS);
 
@@ -37,8 +37,10 @@ const canFinish = ({ prompts, permissions, turn }: SessionState): boolean =>
 
 export function startChild(draft: Draft): void {
   draft.update({ child: { phase: 'starting' } });
-  const { length } = draft.state.failures;
-  draft.effect({ kind: 'startChild', delayMs: backoffMs(length), afterFailure: length > 0 });
+  const { failures, ticks } = draft.state;
+  const passedMs = ticks - (failures.at(-1) ?? 0);
+  const delayMs = Math.max(0, backoffMs(failures.length) - passedMs);
+  draft.effect({ kind: 'startChild', delayMs, afterFailure: failures.length > 0 });
 }
 
 export interface EndOptions {
