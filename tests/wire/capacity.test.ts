@@ -168,7 +168,10 @@ describe('room is made', () => {
     expect(await view(older.sessionId)).toMatchObject({ status: 'hibernated' });
     expect(isAlive(older.pid)).toBe(false);
     expect(await view(newer.sessionId)).toMatchObject({ status: 'idle', pid: newer.pid });
-    const { data } = await client.request('streamSend', { ...older, prompt: scenario({ text: 'Back.' }) });
+    const { data } = await client.request('streamSend', {
+      sessionId: older.sessionId,
+      prompt: scenario({ text: 'Back.' }),
+    });
     expect((await client.waitFor(isEndOf(data.promptId))).data.finalResult).toBe('Back.');
     expect(isAlive(newer.pid)).toBe(false);
     expect(client.events().filter(({ type }) => type === 'error')).toEqual([]);
@@ -190,7 +193,10 @@ describe('room is made', () => {
     await client.waitFor(isStatus(opened, 'hibernated'));
     for (const { sessionId, pid } of idle) expect(await view(sessionId)).toMatchObject({ status: 'idle', pid });
     expect(positions(client, opened)).toEqual([]);
-    const { data } = await client.request('streamSend', { ...opened, prompt: scenario({ text: 'Now.' }) });
+    const { data } = await client.request('streamSend', {
+      sessionId: opened.sessionId,
+      prompt: scenario({ text: 'Now.' }),
+    });
     expect((await client.waitFor(isEndOf(data.promptId))).data.finalResult).toBe('Now.');
   });
 
@@ -226,11 +232,7 @@ describe('room is made', () => {
 describe('the line is left', () => {
   type Leave = (client: WireClient, waiting: Started) => Promise<unknown>;
   const ways: [string, string, Leave][] = [
-    [
-      'the prompt is cancelled',
-      'hibernated',
-      (client, { sessionId, promptId }) => client.request('cancelPrompt', { sessionId, promptId }),
-    ],
+    ['the prompt is cancelled', 'hibernated', (client, { promptId }) => client.request('cancelPrompt', { promptId })],
     ['it is interrupted', 'hibernated', (client, { sessionId }) => client.request('interrupt', { sessionId })],
     [
       'the session is closed',
@@ -259,8 +261,11 @@ describe('the line is left', () => {
     const [busy] = await fill(client);
     const left = await startWaiting(client, 1);
     const next = await startWaiting(client, 2);
-    await client.request('cancelPrompt', left);
-    const { data } = await client.request('streamSend', { ...left, prompt: scenario({ text: 'Again.' }) });
+    await client.request('cancelPrompt', { promptId: left.promptId });
+    const { data } = await client.request('streamSend', {
+      sessionId: left.sessionId,
+      prompt: scenario({ text: 'Again.' }),
+    });
     await isAt(client, next, 1);
     await isAt(client, left, 2);
     busy.finish();
