@@ -92,18 +92,17 @@ describe.each([
     const client = await connect();
     const sleep = aSleep();
     const { sessionId, pid } = await afterTool(client, command(sleep));
-    expect(running(sleep)).not.toEqual([]);
+    await waitUntil('it runs', () => running(sleep).length > 0);
     await client.request('streamClose', { sessionId, reason: 'test' });
-    await waitUntil('it has ended', () => running(sleep).length === 0);
-    expect(isAlive(pid)).toBe(false);
-    expect(world.daemon.sessionProcesses(sessionId)).toEqual([]);
+    await waitUntil('it has ended, and the child', () => running(sleep).length === 0 && !isAlive(pid));
+    await waitUntil('nothing of the session is left', () => world.daemon.sessionProcesses(sessionId).length === 0);
   });
 
   test('H3: ends when its child was killed', async () => {
     const client = await connect();
     const sleep = aSleep();
     const { pid } = await afterTool(client, command(sleep));
-    expect(running(sleep)).not.toEqual([]);
+    await waitUntil('it runs', () => running(sleep).length > 0);
     process.kill(pid, 'SIGKILL');
     await waitUntil('it has ended', () => running(sleep).length === 0);
   });
@@ -114,7 +113,7 @@ describe.each([
     const { pid } = await afterTool(client, command(sleep));
     await world.daemon.kill('SIGKILL');
     process.kill(pid, 'SIGKILL');
-    expect(running(sleep)).not.toEqual([]);
+    await waitUntil('it runs', () => running(sleep).length > 0);
     await world.daemon.start();
     await waitUntil('it has ended', () => running(sleep).length === 0);
   });
