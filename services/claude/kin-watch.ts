@@ -42,10 +42,16 @@ export class KinWatch {
     }
   }
 
+  /** On record at once: what a tool leaves behind a moment later is found by it, by the next daemon too. */
   #onTurn(conversation: string): void {
-    if (conversation === this.#options.kin.conversation) return;
-    this.#options.kin.conversation = conversation;
-    this.#lookFrom([0]);
+    const { kin } = this.#options;
+    if (conversation === kin.conversation) return;
+    kin.conversation = conversation;
+    try {
+      this.#keep();
+    } catch {
+      // No room: the next look is another try.
+    }
   }
 
   #onToolEnd(toolId: string): void {

@@ -4,16 +4,10 @@ import type { ChildListener, ClaudeChild, ClaudeLauncher, CliLine } from '../por
 import type { Log } from '../ports/log.js';
 import type { RequireRoom } from '../ports/machine.js';
 import type { SessionRecord } from '../ports/records.js';
+import { BegunPrompts } from './begun-prompts.js';
 import type { ChildPlaces } from './child-places.js';
 import { ChildStarter } from './child-starter.js';
-import {
-  type Exited,
-  onChildAdopted,
-  onChildExited,
-  onStartCancelled,
-  onTornChildRead,
-  onTranscriptChecked,
-} from './decide-child.js';
+import { type Exited, onChildAdopted, onChildExited, onStartCancelled, onTornChildRead } from './decide-child.js';
 import { decideLines, nameTools } from './decide-fact.js';
 import { onInterruptIgnored, onSilence } from './decide-silence.js';
 import type { Effect } from './effects.js';
@@ -52,6 +46,7 @@ export class ChildKeeper {
   readonly #starter: ChildStarter;
   readonly #guard: OutputGuard;
   readonly #watch: TurnWatch;
+  readonly #begun: BegunPrompts;
   child: ClaudeChild | undefined;
 
   constructor(options: ChildKeeperOptions) {
@@ -59,6 +54,7 @@ export class ChildKeeper {
     const { sessionId, child } = options.state().record;
     if (child) options.places.hold(sessionId);
     this.#steps = new PersistentSteps({ ...options, sessionId });
+    this.#begun = new BegunPrompts({ ...options, steps: this.#steps, record: () => this.#record });
     const isWorking = () => options.state().turn !== null && openPermissions(options.state()).length === 0;
     this.#guard = new OutputGuard({ isWorking, onLost: () => this.#steps.takeOrTell(onOutputLost) });
     this.#watch = new TurnWatch({
@@ -97,7 +93,7 @@ export class ChildKeeper {
         this.#steps.attempt('interrupt', () => this.#interrupt(effect));
         return;
       case 'checkTranscript':
-        this.#steps.attempt('read the transcript', () => this.#checkTranscript(effect.uuids));
+        this.#begun.find(effect.uuids);
         return;
     }
   }
@@ -191,21 +187,6 @@ export class ChildKeeper {
       if (!(error instanceof CompanionError && error.code === 'TIMEOUT')) throw error;
       await insist();
     }
-  }
-
-  async #checkTranscript(uuids: string[]): Promise<void> {
-    const found = await this.#findBegun(uuids).catch((error: Error) => {
-      // Rather a prompt that the person has to send again than one that runs twice.
-      this.#options.log.warn('could not read the transcript', { error: error.message });
-      return new Set(uuids);
-    });
-    await this.#steps.take((state, now) => onTranscriptChecked(state, found, now));
-  }
-
-  async #findBegun(uuids: string[]): Promise<Set<string>> {
-    const { directory: workingDirectory, claudeSessionId } = this.#record;
-    if (!claudeSessionId) return new Set();
-    return this.#options.launcher.findInTranscript({ workingDirectory, claudeSessionId, uuids });
   }
 
   /** Lines wait until the session knows of the child; with `ready(false)` it never will. */
