@@ -65,7 +65,7 @@ export class ChildKeeper {
       ...options,
       steps: this.#steps,
       record: () => this.#record,
-      isWanted: () => queuedPrompts(options.state()).length > 0,
+      wantedSince: () => queuedPrompts(options.state())[0]?.createdAt,
       newListener: () => this.#newListener(),
       onChild: (started) => this.#hold(started),
     });

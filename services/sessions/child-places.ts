@@ -20,6 +20,8 @@ export interface ChildPlacesOptions {
 
 export interface PlaceRequest {
   id: SessionId;
+  /** For when its child was first asked, in epoch milliseconds: a daemon that died in between is no reason to wait longer. */
+  since: number;
   /** Called at once where there is a place, else when there is one. */
   onTaken: () => void;
   /** Called whenever the place in the line is another one, and now and then for its estimate. */
@@ -31,8 +33,8 @@ const TELL_AGAIN_MS = 30_000;
 const NEWEST_WEIGHT = 0.2;
 
 /**
- * Which sessions may have a child. Whoever finds no place waits in a line, in the order of asking; a session that has
- * nothing to do makes room, the one first that has been idle longest.
+ * Which sessions may have a child. Whoever finds no place waits in a line, the one that asked first in front; a session
+ * that has nothing to do makes room, the one first that has been idle longest.
  */
 export class ChildPlaces {
   readonly #options: ChildPlacesOptions;
@@ -59,7 +61,8 @@ export class ChildPlaces {
       this.#grant(request);
       return;
     }
-    this.#waiting.push(request);
+    const behind = this.#waiting.findIndex(({ since }) => since > request.since);
+    this.#waiting.splice(behind === -1 ? this.#waiting.length : behind, 0, { ...request });
     this.#tell();
     this.#makeRoom();
   }

@@ -18,8 +18,8 @@ export interface ChildStarterOptions {
   reconciler: Reconciler;
   steps: PersistentSteps;
   record: () => SessionRecord;
-  /** Whether a prompt waits for a child. */
-  isWanted: () => boolean;
+  /** When the prompt was accepted that waits for a child, in epoch milliseconds; undefined where none does. */
+  wantedSince: () => number | undefined;
   /** Takes what the child says; `ready` tells whether the session knows of it. */
   newListener: () => { listener: ChildListener; ready: (isKnown: boolean) => void };
   /** It lives: called before the session knows of it, and again with undefined when it is not to stay. */
@@ -57,22 +57,24 @@ export class ChildStarter {
 
   /** To be called after every step: who waits for nothing any more gives up its place in the line. */
   update(): void {
-    if (!this.#inLine || this.#options.isWanted()) return;
+    if (!this.#inLine || this.#options.wantedSince() !== undefined) return;
     this.#leave();
     this.#cancel();
   }
 
   /** Who has no prompt for it gets a child where there is a place, and does not wait for one. */
   #takePlace(attempt: Attempt): void {
-    const { places, steps, record, isWanted } = this.#options;
+    const { places, steps, record, wantedSince } = this.#options;
     if (this.#closed) return;
-    if (!isWanted() && !places.isFree) {
+    const since = wantedSince();
+    if (since === undefined && !places.isFree) {
       this.#cancel();
       return;
     }
     this.#inLine = true;
     places.take({
       id: record().sessionId,
+      since: since ?? Number.POSITIVE_INFINITY,
       onTaken: () => {
         this.#inLine = false;
         const starting = this.#start(attempt);

@@ -16,6 +16,7 @@ interface Told {
   /** Who was asked to hibernate, in order. */
   asked: string[];
   take(...ids: string[]): void;
+  takeSince(id: string, since: number): void;
   leave(id: string): void;
   /** It has nothing to do since so long. */
   rest(id: string, idleMs: number, isRefusing?: boolean): void;
@@ -34,18 +35,20 @@ function setUp(max: number): Told {
     times: new Map(),
     asked: [],
     take: (...ids) => {
-      for (const id of ids) {
-        // A session that waits is about to have a child: it is among the holders as well.
-        holder(id, {});
-        places.take({
-          id: idOf(id),
-          onTaken: () => world.taken.push(id),
-          onPlace: (place) => {
-            world.told.set(id, place);
-            world.times.set(id, (world.times.get(id) ?? 0) + 1);
-          },
-        });
-      }
+      for (const id of ids) world.takeSince(id, 0);
+    },
+    takeSince: (id, since) => {
+      // A session that waits is about to have a child: it is among the holders as well.
+      holder(id, {});
+      places.take({
+        id: idOf(id),
+        since,
+        onTaken: () => world.taken.push(id),
+        onPlace: (place) => {
+          world.told.set(id, place);
+          world.times.set(id, (world.times.get(id) ?? 0) + 1);
+        },
+      });
     },
     leave: (id) => {
       holders.delete(id);
@@ -89,6 +92,18 @@ describe('the line', () => {
     leave('c');
     expect(taken).toEqual(['a', 'b', 'c', 'd', 'e']);
     expect(Object.fromEntries(times)).toEqual({ c: 1, d: 2, e: 3 });
+    places.close();
+  });
+
+  test('is as it was before a daemon died, in whatever order its sessions come back', () => {
+    const { take, takeSince, leave, taken, told, places } = setUp(1);
+    take('a');
+    takeSince('d', 30);
+    takeSince('b', 10);
+    takeSince('c', 20);
+    expect(['b', 'c', 'd'].map((id) => told.get(id)?.position)).toEqual([1, 2, 3]);
+    for (const id of ['a', 'b', 'c']) leave(id);
+    expect(taken).toEqual(['a', 'b', 'c', 'd']);
     places.close();
   });
 

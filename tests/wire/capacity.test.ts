@@ -319,7 +319,7 @@ describe('a daemon that is killed with a line', () => {
     const running = await fill(before);
     const waiting: Started[] = [];
     const prompts: { sessionId: string; promptId: string; mark: string }[] = [];
-    for (const position of [1, 2]) {
+    for (const position of [1, 2, 3]) {
       const mark = `first-${position}-${process.pid}`;
       const session = await startWaiting(before, position, `${mark} ${scenario({ text: 'One.' })}`);
       waiting.push(session);
@@ -336,9 +336,13 @@ describe('a daemon that is killed with a line', () => {
       await world.daemon.restart('SIGKILL');
       const client = await world.connect({ deviceId: 'line' });
       await stillRun(running);
-      for (const { finish } of running) finish();
+      for (const [index, session] of waiting.entries()) await isAt(client, session, index + 1);
+      running[0].finish();
+      const ends: number[] = [];
+      for (const prompt of prompts) ends.push(client.frames.indexOf(await ended(client, prompt)));
+      expect(ends).toEqual(ends.toSorted((a, b) => a - b));
+      running[1].finish();
       for (const session of running) expect((await ended(client, session)).data.finalResult).toBe('Worked.');
-      for (const prompt of prompts) await ended(client, prompt);
       for (const { sessionId } of waiting) expect(resultsOf(client, sessionId)).toEqual(['One.', 'Two.']);
     });
     expect(most).toBe(MAX);
