@@ -94,7 +94,7 @@ export class ChildStarter {
     try {
       await requireRoom();
       const options = startOptions(record(), listener);
-      const started = await launcher.start(attempt.afterFailure ? await this.#withConversation(options) : options);
+      const started = await launcher.start(await this.#withConversation(options, attempt));
       child = started;
       onChild(child);
       await steps.takeOrTell((state, now) => onChildStarted(state, started.childId, now));
@@ -122,12 +122,15 @@ export class ChildStarter {
     } else await steps.take((state, now) => onStartFailed(state, error.message, now));
   }
 
-  /** A child that died early may have left no transcript: its conversation cannot be resumed, only begun again. */
-  async #withConversation({ resume, ...options }: StartOptions): Promise<StartOptions> {
+  /** A child that ended early may have left no transcript: its conversation cannot be resumed, only begun again. */
+  async #withConversation({ resume, ...options }: StartOptions, { afterFailure }: Attempt): Promise<StartOptions> {
     if (!resume) return options;
     const { launcher } = this.#options;
-    const exists = await launcher.hasConversation(options.workingDirectory, resume.claudeSessionId).catch(() => true);
-    return exists ? { ...options, resume } : options;
+    const { claudeSessionId } = resume;
+    const look = afterFailure
+      ? launcher.hasConversation(options.workingDirectory, claudeSessionId)
+      : launcher.findTranscript({ claudeSessionId });
+    return (await look.catch(() => true)) ? { ...options, resume } : options;
   }
 }
 
