@@ -130,23 +130,20 @@ function expire(draft: Draft, permission: PermissionRecord): void {
 /**
  * The turn ends for the prompts that began it. Where an answer was seen and none was acknowledged, the oldest began it:
  * the transcript may not hold it yet, and it must not be run again. Where the disk was full the acknowledgement may have
- * been lost, and the transcript with it. What was interrupted is not wanted any more, begun or not.
+ * been lost, and the transcript with it. What was interrupted or closed is not wanted any more, begun or not.
  */
 function endTurn(draft: Draft, cut: CutBlock[]): void {
   const { turn } = draft.state;
   if (!turn) return;
   const given = givenPrompts(draft.state);
   const acknowledged = given.filter(({ state }) => state === 'processing');
+  const stopped = turn.interrupted || draft.state.record.closed !== undefined;
   const answered = turn.answering || cut.some(({ block }) => block.parentToolUseId === undefined);
   const began =
-    turn.outputLost || turn.interrupted
-      ? given
-      : acknowledged.length === 0 && answered
-        ? given.slice(0, 1)
-        : acknowledged;
+    turn.outputLost || stopped ? given : acknowledged.length === 0 && answered ? given.slice(0, 1) : acknowledged;
   const unsure = given.length > began.length;
   const durationMs = Math.round(draft.state.ticks - turn.startedAt);
-  const subtype = turn.outputLost ? OUTPUT_LOST : turn.interrupted ? 'interrupted' : EXITED.subtype;
+  const subtype = turn.outputLost ? OUTPUT_LOST : stopped ? 'interrupted' : EXITED.subtype;
   if (began.length > 0 || !unsure) completeTurn(draft, began, { ...EXITED, subtype, durationMs });
   draft.update({ turn: null });
 }
