@@ -123,9 +123,18 @@ export interface WriterQuery {
 export function findOrphanedWriters(rows: readonly ProcessRow[], { part, without }: WriterQuery): ProcessRow[] {
   if (!isLinux) return [];
   return rows
-    .filter((row) => isOrphan(row) && [1, 2].some((stream) => writesTo(row.pid, stream, part)))
+    .filter((row) => isKnownOrphan(row) && [1, 2].some((stream) => writesTo(row.pid, stream, part)))
     .filter(({ pid }) => readProc(pid, 'environ')?.includes(`${without}=`) === false);
 }
+
+/** For each row once: a daemon that takes up many children looks through one listing for all of them. */
+function isKnownOrphan(row: ProcessRow): boolean {
+  const known = orphans.get(row) ?? isOrphan(row);
+  orphans.set(row, known);
+  return known;
+}
+
+const orphans = new WeakMap<ProcessRow, boolean>();
 
 /** Its parent has ended: init has taken it over, or what systemd runs for a user. */
 const isOrphan = ({ parent }: ProcessRow): boolean => parent === 1 || readProc(parent, 'comm')?.trim() === 'systemd';
