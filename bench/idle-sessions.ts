@@ -16,7 +16,7 @@ const HIBERNATED = 200;
 /** Of each hibernated session. */
 const EVENTS = 50;
 const TEXT_BYTES = 2000;
-const REST_MS = 60_000;
+const REST_MS = 30_000;
 const REST_QUICK_MS = 5000;
 const SETTLE_MS = 3000;
 const MOST_PROCESSOR = 0.01;
