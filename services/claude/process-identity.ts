@@ -21,6 +21,8 @@ export interface ProcessRow extends ProcessIdentity {
   group: number;
 }
 
+const run = promisify(execFile);
+
 const isLinux = process.platform === 'linux';
 
 /** Linux counts start times from the boot of the machine, so those of two boots may be the same. */
@@ -77,12 +79,32 @@ export interface Liveness {
 
 /**
  * For looking at one process often. On Linux a file of it is kept open: read after the end of the process it fails,
- * whoever has got the pid since, and a look costs 1 µs. Elsewhere each look runs `ps`.
+ * whoever has got the pid since, and a look costs 1 µs. Elsewhere a look is at the pid alone, and now and then, beside
+ * the loop, at whose it is.
  */
 export function openLiveness(identity: ProcessIdentity): Liveness {
-  const file = isLinux ? openMemory(identity) : undefined;
+  if (!isLinux) return livenessByPid(identity);
+  const file = openMemory(identity);
   if (file === undefined) return { isAlive: () => isAlive(identity), close: () => {} };
   return { isAlive: () => hasMemory(file) || isAlive(identity), close: () => closeSync(file) };
+}
+
+const LOOKS_BEHIND_PID = 32;
+
+function livenessByPid({ pid, startTime }: ProcessIdentity): Liveness {
+  let looks = 0;
+  let isOver = false;
+  const lookBehind = async () => {
+    const { stdout } = await run('ps', ['-o', 'state=,lstart=', '-p', String(pid)], PS_OPTIONS);
+    isOver = startIn(stdout) !== startTime;
+  };
+  const isAlive = () => {
+    looks += 1;
+    // What fails is no news: a pid that is nobody's is seen by the look itself.
+    if (looks % LOOKS_BEHIND_PID === 0) lookBehind().catch(() => {});
+    return !isOver && isThere(pid);
+  };
+  return { isAlive, close: () => {} };
 }
 
 /** The file is of whoever has the pid when it is opened, so the identity is checked behind that. */
@@ -218,7 +240,7 @@ async function listFromProc(): Promise<ProcessRow[]> {
 }
 
 async function listWithPs(): Promise<ProcessRow[]> {
-  const { stdout } = await promisify(execFile)('ps', ['-axo', 'pid=,ppid=,pgid=,state=,lstart='], PS_OPTIONS);
+  const { stdout } = await run('ps', ['-axo', 'pid=,ppid=,pgid=,state=,lstart='], PS_OPTIONS);
   return stdout.split('\n').flatMap((line) => {
     const [pid, parent, group, state, ...started] = line.trim().split(/\s+/);
     if (isOver(state?.[0])) return [];
@@ -226,12 +248,21 @@ async function listWithPs(): Promise<ProcessRow[]> {
   });
 }
 
-const PS_OPTIONS = { encoding: 'utf8', maxBuffer: 16 * 1024 * 1024 } as const;
+/** It tells times in the zone and words of its environment: with another one, no process would be the one it was. */
+const PS_OPTIONS = {
+  encoding: 'utf8',
+  maxBuffer: 16 * 1024 * 1024,
+  env: { PATH: '/bin:/usr/bin', TZ: 'UTC', LC_ALL: 'C' },
+} as const;
+
+function startIn(row: string): string | undefined {
+  const [state = '', ...started] = row.trim().split(/\s+/);
+  return isOver(state[0]) ? undefined : started.join(' ');
+}
 
 function psStartTime(pid: number): string | undefined {
   try {
-    const [state = '', ...started] = ps(['-o', 'state=,lstart=', '-p', String(pid)]).split(/\s+/);
-    return isOver(state[0]) ? undefined : started.join(' ');
+    return startIn(ps(['-o', 'state=,lstart=', '-p', String(pid)]));
   } catch (error) {
     if (isScarcity(error)) throw error;
     return undefined;
@@ -258,15 +289,11 @@ function environmentHas(pid: string, wanted: string): boolean {
 }
 
 function findWithPs(entry: string): number[] {
-  try {
-    return ps(['-axE', '-o', 'pid=,command='])
-      .split('\n')
-      .filter((line) => line.includes(entry))
-      .map((line) => Number.parseInt(line, 10))
-      .filter((pid) => pid !== process.pid);
-  } catch {
-    return [];
-  }
+  return ps(['-axEww', '-o', 'pid=,command='])
+    .split('\n')
+    .filter((line) => line.includes(entry))
+    .map((line) => Number.parseInt(line, 10))
+    .filter((pid) => pid !== process.pid);
 }
 
-const ps = (args: string[]): string => execFileSync('ps', args, { encoding: 'utf8' }).trim();
+const ps = (args: string[]): string => execFileSync('ps', args, PS_OPTIONS).trim();

@@ -1,3 +1,4 @@
+import { isCapacityError } from '../../protocol/capacity-error.js';
 import { CompanionError } from '../../protocol/error-codes.js';
 import type { DeviceId } from '../../protocol/scalars.js';
 import type { ChildListener, ClaudeChild, ClaudeLauncher, CliLine } from '../ports/claude.js';
@@ -7,7 +8,7 @@ import type { SessionRecord } from '../ports/records.js';
 import { BegunPrompts } from './begun-prompts.js';
 import type { ChildPlaces } from './child-places.js';
 import { ChildStarter } from './child-starter.js';
-import { type Exited, onChildAdopted, onChildExited, onStartCancelled, onTornChildRead } from './decide-child.js';
+import { type Exited, onChildAdopted, onChildExited, onNoChild, onTornChildRead } from './decide-child.js';
 import { decideLines, nameTools } from './decide-fact.js';
 import { onInterruptIgnored, onSilence } from './decide-silence.js';
 import type { Effect } from './effects.js';
@@ -103,10 +104,14 @@ export class ChildKeeper {
     this.#starter.update();
   }
 
-  /** Takes up the child of an earlier daemon, or learns that it is gone. Resolves early when the disk is full; it goes on when there is room. */
+  /** Takes up the child of an earlier daemon, or learns that it is gone. Resolves early when the machine lacks something; it goes on when there is room. */
   recover(): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#takeUp(resolve).then(resolve, reject);
+      this.#takeUp(resolve).then(resolve, (error: Error) => {
+        if (!isCapacityError(error)) return reject(error);
+        this.#steps.tryAgain('take up a child', { error, action: () => this.recover() });
+        resolve();
+      });
     });
   }
 
@@ -115,7 +120,7 @@ export class ChildKeeper {
     const { sessionId, child } = this.#record;
     if (!child) {
       await launcher.discard(sessionId);
-      await this.#steps.take(onStartCancelled, onWaiting);
+      await this.#steps.take(onNoChild, onWaiting);
       return;
     }
     const { listener, ready } = this.#newListener();
@@ -150,10 +155,11 @@ export class ChildKeeper {
     return this.#starter.close();
   }
 
-  release(): void {
+  /** Lets go of the child, which lives on. Resolves when one that is on its way has come and was let go of too. */
+  async release(): Promise<void> {
+    await this.#starter.close();
     this.#steps.close();
-    this.#guard.close();
-    this.#watch.close();
+    this.#stopWatching();
     this.child?.release();
   }
 

@@ -117,7 +117,8 @@ export class ChildPlaces {
     while (this.#isWanted) {
       this.#isWanted = false;
       for (const { id, hibernate } of this.#idleHolders()) {
-        if (this.#waiting.length <= this.#leaving.size) break;
+        const wanted = this.#taken.size - this.#leaving.size + this.#waiting.length;
+        if (wanted <= this.#options.max) break;
         this.#leaving.add(id);
         if (!(await hibernate().catch(() => false))) this.#leaving.delete(id);
       }

@@ -38,7 +38,7 @@ export class ChildStarter {
   readonly #options: ChildStarterOptions;
   #inLine = false;
   #closed = false;
-  #starting: Promise<void> = Promise.resolve();
+  #launching: Promise<Error | undefined> = Promise.resolve(undefined);
 
   constructor(options: ChildStarterOptions) {
     this.#options = options;
@@ -52,7 +52,7 @@ export class ChildStarter {
   async close(): Promise<void> {
     this.#closed = true;
     if (this.#inLine) this.#leave();
-    await this.#starting;
+    await this.#launching;
   }
 
   /** To be called after every step: who waits for nothing any more gives up its place in the line. */
@@ -77,9 +77,7 @@ export class ChildStarter {
       since: since ?? Number.POSITIVE_INFINITY,
       onTaken: () => {
         this.#inLine = false;
-        const starting = this.#start(attempt);
-        this.#starting = starting.catch(() => {});
-        steps.attempt('start a child', () => starting);
+        steps.attempt('start a child', () => this.#start(attempt));
       },
       onPlace: (place) =>
         steps.attempt('tell its place', () => steps.take((state, now) => onPlaced(state, place, now))),
@@ -97,12 +95,20 @@ export class ChildStarter {
   }
 
   async #start(attempt: Attempt): Promise<void> {
-    const { launcher, requireRoom, reconciler, record, steps, onChild, newListener } = this.#options;
+    const { reconciler, record } = this.#options;
     if (!(await reconciler.reconcile()) || this.#closed) return;
     if (record().closed) {
       this.#leave();
       return this.#cancel();
     }
+    this.#launching = this.#launch(attempt);
+    const failure = await this.#launching;
+    if (failure) await this.#onFailed(failure, attempt);
+  }
+
+  /** Resolves with what it has failed for. */
+  async #launch(attempt: Attempt): Promise<Error | undefined> {
+    const { launcher, requireRoom, record, steps, onChild, newListener } = this.#options;
     const { listener, ready } = newListener();
     let child: ClaudeChild | undefined;
     try {
@@ -112,20 +118,20 @@ export class ChildStarter {
       onChild(child);
       await steps.takeOrTell((state, now) => onChildStarted(state, started.childId, now));
       ready(true);
+      return undefined;
     } catch (error) {
       ready(false);
-      await child?.end();
-      await child?.removeFiles();
+      await endUnknown(child).catch(() => {});
       onChild(undefined);
       this.#leave();
-      await this.#onFailed(error as Error, attempt);
+      return error as Error;
     }
   }
 
   /** For want of room a start is not given up: what waits for it was accepted. */
   async #onFailed(error: Error, attempt: Attempt): Promise<void> {
-    const { steps } = this.#options;
-    const action = () => this.#takePlace(attempt);
+    const { steps, wantedSince } = this.#options;
+    const action = () => (wantedSince() === undefined ? this.#cancel() : this.#takePlace(attempt));
     if (isCapacityError(error)) {
       await steps.take((state, now) => onNoRoom(state, error.message, now));
       steps.tryAgain('start a child', { error, action, afterMs: NO_ROOM_MS });
@@ -150,6 +156,12 @@ export class ChildStarter {
       (await launcher.hasConversation(options.workingDirectory, claudeSessionId).catch(() => true));
     return isKept ? { ...options, resume } : options;
   }
+}
+
+/** The session will never know of it. */
+async function endUnknown(child: ClaudeChild | undefined): Promise<void> {
+  await child?.end();
+  await child?.removeFiles();
 }
 
 function startOptions(record: SessionRecord, listener: ChildListener): StartOptions {

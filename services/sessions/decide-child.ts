@@ -60,6 +60,23 @@ export interface Exited {
   resumption: PromptRecord;
 }
 
+/** There is no child on record. Where the daemon died while it was looked up what the last one had begun, it is looked up again. */
+export function onNoChild(state: SessionState, now: number): Step {
+  const draft = new Draft(state, now);
+  draft.update({ child: { phase: 'none' } });
+  checkGiven(draft);
+  return goOn(draft);
+}
+
+/** Whether something was given to a child that is gone, and has to be looked up. */
+function checkGiven(draft: Draft): boolean {
+  const unsure = givenPrompts(draft.state);
+  if (unsure.length === 0) return false;
+  draft.update({ child: { phase: 'checking' } });
+  draft.effect({ kind: 'checkTranscript', uuids: unsure.map(({ uuid }) => uuid) });
+  return true;
+}
+
 /** The child is gone. What it had begun ends here; what it may not have got is looked up in its transcript. */
 export function onChildExited(state: SessionState, { exit, cut, resumption }: Exited, now: number): Step {
   const draft = new Draft(state, now);
@@ -73,13 +90,8 @@ export function onChildExited(state: SessionState, { exit, cut, resumption }: Ex
   if (!ending && !isQuiet(state, exit)) sayCrash(draft, exit);
   else if (state.record.child?.cutOff) countLoss(draft);
   if (ending?.restart !== false && wasCutOff(state)) resume(draft, resumption);
-  const unsure = givenPrompts(draft.state);
-  if (unsure.length > 0) {
-    draft.update({ child: { phase: 'checking' } });
-    draft.effect({ kind: 'checkTranscript', uuids: unsure.map(({ uuid }) => uuid) });
-  } else if (ending?.restart && !draft.state.record.closed && !draft.state.record.failed) {
-    startChild(draft);
-  }
+  const isUnsure = checkGiven(draft);
+  if (!isUnsure && ending?.restart && !draft.state.record.closed && !draft.state.record.failed) startChild(draft);
   return goOn(draft);
 }
 
@@ -136,16 +148,19 @@ function endTurn(draft: Draft, cut: CutBlock[]): void {
   const { turn } = draft.state;
   if (!turn) return;
   const given = givenPrompts(draft.state);
-  const acknowledged = given.filter(({ state }) => state === 'processing');
   const stopped = turn.interrupted || draft.state.record.closed !== undefined;
   const answered = turn.answering || cut.some(({ block }) => block.parentToolUseId === undefined);
-  const began =
-    turn.outputLost || stopped ? given : acknowledged.length === 0 && answered ? given.slice(0, 1) : acknowledged;
+  const began = turn.outputLost || stopped ? given : begunOf(given, answered);
   const unsure = given.length > began.length;
   const durationMs = Math.round(draft.state.ticks - turn.startedAt);
   const subtype = turn.outputLost ? OUTPUT_LOST : stopped ? 'interrupted' : EXITED.subtype;
   if (began.length > 0 || !unsure) completeTurn(draft, began, { ...EXITED, subtype, durationMs });
   draft.update({ turn: null });
+}
+
+function begunOf(given: PromptRecord[], answered: boolean): PromptRecord[] {
+  const acknowledged = given.filter(({ state }) => state === 'processing');
+  return acknowledged.length === 0 && answered ? given.slice(0, 1) : acknowledged;
 }
 
 function sayCrash(draft: Draft, { code, signal, stderrTail }: ChildExit): void {
