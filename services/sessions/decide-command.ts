@@ -78,6 +78,8 @@ function interruptTurn(draft: Draft): void {
   const [next] = queuedPrompts(draft.state);
   if (turn) {
     draft.update({ turn: { ...turn, interrupted: true } });
+    const { child: held } = draft.state.record;
+    if (held) draft.updateRecord({ child: { ...held, interrupted: true } });
     if (child.phase === 'live' && child.input !== 'open') endChild(draft, { restart: true });
     else draft.effect(interruption(draft.state));
   } else if (next) {
