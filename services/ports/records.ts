@@ -39,6 +39,8 @@ export interface ChildRecord {
   costBase: number;
   /** It is at work on a turn. */
   answering?: boolean;
+  /** A person wants that turn to end: should the child die, nobody goes on with it. */
+  interrupted?: boolean;
   /** What of it runs on beside or behind its turns. */
   background?: readonly BackgroundTask[];
   /** It is being ended: to rest, or for another to take its place. Its end is no accident, whoever comes to see it. */

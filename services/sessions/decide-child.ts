@@ -145,15 +145,15 @@ function expire(draft: Draft, permission: PermissionRecord): void {
  * been lost, and the transcript with it. What was interrupted or closed is not wanted any more, begun or not.
  */
 function endTurn(draft: Draft, cut: CutBlock[]): void {
-  const { turn } = draft.state;
+  const { turn, record } = draft.state;
   if (!turn) return;
-  const given = givenPrompts(draft.state);
-  const stopped = turn.interrupted || draft.state.record.closed !== undefined;
+  const stopped = turn.interrupted || record.closed !== undefined;
+  const subtype = turn.outputLost ? OUTPUT_LOST : stopped ? 'interrupted' : EXITED.subtype;
   const answered = turn.answering || cut.some(({ block }) => block.parentToolUseId === undefined);
-  const began = turn.outputLost || stopped ? given : begunOf(given, answered);
+  const given = givenPrompts(draft.state);
+  const began = subtype === EXITED.subtype ? begunOf(given, answered) : given;
   const unsure = given.length > began.length;
   const durationMs = Math.round(draft.state.ticks - turn.startedAt);
-  const subtype = turn.outputLost ? OUTPUT_LOST : stopped ? 'interrupted' : EXITED.subtype;
   if (began.length > 0 || !unsure) completeTurn(draft, began, { ...EXITED, subtype, durationMs });
   draft.update({ turn: null });
 }

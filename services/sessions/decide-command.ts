@@ -80,6 +80,8 @@ function interruptTurn(draft: Draft): void {
   const [next] = [...givenPrompts(draft.state), ...queuedPrompts(draft.state)];
   if (turn) {
     draft.update({ turn: { ...turn, interrupted: true } });
+    const { child: held } = draft.state.record;
+    if (held) draft.updateRecord({ child: { ...held, interrupted: true } });
     if (child.phase === 'live' && child.input !== 'open') endChild(draft, { restart: true });
     else draft.effect(interruption(draft.state));
   } else if (next) {

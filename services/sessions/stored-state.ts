@@ -25,5 +25,6 @@ export function stateOf({ record, head, prompts, permissions }: StoredSession): 
 const turnOf = ({ child }: SessionRecord, ticks: number): Turn => ({
   ...newTurn(ticks),
   answering: child?.answering ?? false,
+  interrupted: child?.interrupted ?? false,
   outputLost: child?.outputLost ?? false,
 });

@@ -34,7 +34,9 @@ export function beginAnswer(draft: Draft): void {
 /** The turn is over: the next begins now, if its prompt was given already. */
 export function endAnswer(draft: Draft): void {
   const { child } = draft.state.record;
-  if (child?.answering) draft.updateRecord({ child: { ...child, answering: false } });
+  if (child?.answering || child?.interrupted) {
+    draft.updateRecord({ child: { ...child, answering: false, interrupted: false } });
+  }
   draft.update({ turn: givenPrompts(draft.state).length > 0 ? newTurn(draft.state.ticks) : null });
 }
 

@@ -127,24 +127,20 @@ describe.each([
     expect(settled).toHaveLength(1);
   });
 
-  test('I1: it does not go on where its session was closed before', async () => {
+  test.each([
+    ['it was interrupted', 'interrupt'],
+    ['its session was closed', 'streamClose'],
+  ] as const)('I1: nothing goes on where %s before', async (__, how) => {
     const asked = await ask();
+    const { sessionId } = asked;
     // It takes no notice of being asked.
     process.kill(asked.pid, 'SIGSTOP');
-    await asked.clients[0].request('streamClose', { sessionId: asked.sessionId, reason: 'done' });
+    await asked.clients[0].request(how, how === 'interrupt' ? { sessionId } : { sessionId, reason: 'done' });
     if (daemonToo) await world.daemon.kill('SIGKILL');
     process.kill(asked.pid, 'SIGKILL');
     if (daemonToo) await world.daemon.start();
     await isOver(asked, daemonToo ? await again(asked) : asked.clients);
   });
-});
-
-test('I1: it does not go on where it was interrupted before', async () => {
-  const asked = await ask();
-  process.kill(asked.pid, 'SIGSTOP');
-  await asked.clients[0].request('interrupt', { sessionId: asked.sessionId });
-  process.kill(asked.pid, 'SIGKILL');
-  await isOver(asked, asked.clients);
 });
 
 /** Its turn was ended by a person: the daemon has nothing to say to Claude, and the next prompt runs. */

@@ -21,7 +21,7 @@ export interface BootedMachine {
 /** Whether this system lets one mount over the mark; containers and macOS may not. */
 export function canBoot(): boolean {
   const machine = createMachine();
-  const [command = '', ...args] = [...machine.command, 'cat', BOOT_ID];
+  const [command, ...args] = [...machine.command, 'cat', BOOT_ID];
   const { status } = spawnSync(command, args, { stdio: 'ignore' });
   machine.close();
   return status === 0;
