@@ -264,7 +264,7 @@ export class Session {
     conversation: command.Conversation | undefined,
   ) {
     const { child } = this.#keeper;
-    if (!child || child.inputTorn || conversation) return;
+    if (!child || child.inputTorn || conversation || this.state.child.phase === 'ending') return;
     if (modelChoice !== undefined && modelChoice !== this.state.record.modelChoice) await child.setModel(modelChoice);
     if (permissionMode === undefined || permissionMode === this.state.record.permissionMode) return;
     await this.#mailbox.run(async () => this.#requestMode(permissionMode));
