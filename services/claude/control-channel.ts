@@ -7,7 +7,7 @@ interface Pending {
   subtype: string;
   resolve: () => void;
   reject: (error: Error) => void;
-  timer: NodeJS.Timeout;
+  timer: NodeJS.Timeout | undefined;
 }
 
 const ANSWER_TIMEOUT_MS = 15_000;
@@ -21,17 +21,21 @@ export class ControlChannel {
     this.#write = write;
   }
 
-  /** Resolves when the CLI has agreed. Rejects with `INVALID_REQUEST` (its refusal), `TIMEOUT` or `CLAUDE_UNAVAILABLE`. */
+  /**
+   * Resolves when the CLI has agreed. Rejects with `INVALID_REQUEST` (its refusal), `TIMEOUT` or `CLAUDE_UNAVAILABLE`.
+   * `withinMs` may be infinite.
+   */
   request(
     request: { subtype: string } & Record<string, unknown>,
     { withinMs = ANSWER_TIMEOUT_MS }: { withinMs?: number } = {},
   ): Promise<void> {
     const requestId = randomUUID();
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
+      const expire = () => {
         this.#pending.delete(requestId);
         reject(new CompanionError('TIMEOUT', `The Claude CLI did not answer ${request.subtype} in time.`));
-      }, withinMs);
+      };
+      const timer = Number.isFinite(withinMs) ? setTimeout(expire, withinMs) : undefined;
       this.#pending.set(requestId, { subtype: request.subtype, resolve, reject, timer });
       this.#write({ type: 'control_request', request_id: requestId, request });
     });

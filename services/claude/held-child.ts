@@ -86,7 +86,7 @@ export class HeldChild implements ClaudeChild {
     this.#reader = this.#newReader();
     this.#tail = this.#newTail();
     this.#watchForExit();
-    if (this.#input) this.#control.request({ subtype: 'initialize' }).catch(() => {});
+    if (this.#input) this.#initialize();
   }
 
   sendMessage({ uuid, content }: UserMessage): void {
@@ -179,6 +179,11 @@ export class HeldChild implements ClaudeChild {
 
   get #ofChild(): Sweep {
     return { marker: CHILD_MARKER, value: this.childId, kin: this.#kin };
+  }
+
+  /** What hangs on the answer does so however late it comes: whether it is up, and which requests it still waits with. */
+  #initialize(): void {
+    this.#control.request({ subtype: 'initialize' }, { withinMs: Number.POSITIVE_INFINITY }).catch(() => {});
   }
 
   #askToEnd(): void {

@@ -23,11 +23,13 @@ export class KinWatch {
   #timer: NodeJS.Timeout | undefined;
   #firstLooks: number[] = [];
   #pace = LOOK_MS;
-  #recorded = '';
+  /** A child that is taken up has it on record what was seen of it before. */
+  #recorded: string;
   #closed = false;
 
   constructor(options: KinWatchOptions) {
     this.#options = options;
+    this.#recorded = this.#said();
   }
 
   /** Takes what a line of the child says. */
@@ -99,12 +101,15 @@ export class KinWatch {
 
   /** Whether there was something new. */
   #keep(): boolean {
-    const { kin } = this.#options;
-    const seen = kin.recorded();
-    const said = JSON.stringify([seen, kin.conversation]);
+    const said = this.#said();
     if (said === this.#recorded) return false;
-    this.#options.record(seen);
+    this.#options.record(this.#options.kin.recorded());
     this.#recorded = said;
     return true;
+  }
+
+  #said(): string {
+    const { kin } = this.#options;
+    return JSON.stringify([kin.recorded(), kin.conversation]);
   }
 }

@@ -137,6 +137,8 @@ export class ChildKeeper {
     ready(true);
     // Where its output is read anew from the beginning (the journal has lost the end of it), no prompt may come between.
     if (inputTorn || (child.resume === 0 && child.processed > 0)) await adopted.drain();
+    // It may have died meanwhile, and another may have been started.
+    if (this.child !== adopted) return;
     this.#hold(adopted);
     if (!inputTorn) return;
     const answering = adopted.openBlocks().some(({ parentToolUseId }) => parentToolUseId === undefined);
@@ -176,9 +178,11 @@ export class ChildKeeper {
   async #interrupt({ withinMs, turnStartedAt }: Extract<Effect, { kind: 'interrupt' }>): Promise<void> {
     const { child } = this;
     if (!child) return;
-    const insist = () => {
+    const insist = async () => {
+      // This process may have been stopped itself, and have read nothing meanwhile.
+      await child.drain();
       if (this.child !== child) return;
-      return this.#steps.takeOrTell((state, now) => onInterruptIgnored(state, turnStartedAt, now));
+      await this.#steps.takeOrTell((state, now) => onInterruptIgnored(state, turnStartedAt, now));
     };
     try {
       await child.interrupt(withinMs);

@@ -3,15 +3,14 @@ import type { ChildExit, CutBlock } from '../ports/claude.js';
 import type { PermissionRecord, PromptRecord } from '../ports/records.js';
 import { onBlockCut } from './decide-blocks.js';
 import { PURGED } from './decide-command.js';
-import { endChild, give, settle, startChild } from './dispatch.js';
+import { endChild, give, recentFailures, settle, startChild } from './dispatch.js';
 import { Draft, type Step } from './draft.js';
 import { resolvePermission } from './permission-requests.js';
 import { givenPrompts, isBusy, type Place, queuedPrompts, type SessionState, unplaced } from './session-state.js';
 import { beginAnswer, completeTurn, OUTPUT_LOST } from './turns.js';
 
-/** After so many deaths before the end of a turn, within this time in milliseconds, no more children are started by themselves. */
+/** After so many deaths of late before the end of a turn, no more children are started by themselves. */
 const MAX_FAILURES = 5;
-const FAILURES_WITHIN_MS = 600_000;
 
 /** A child runs: it gets the next prompt at once, before it says that it is ready. */
 export function onChildStarted(state: SessionState, childId: string, now: number): Step {
@@ -72,23 +71,24 @@ export function onChildExited(state: SessionState, { exit, cut, resumption }: Ex
   draft.update({ child: { phase: 'none' }, background: [], tools: new Map() });
   endTurn(draft, cut);
   if (!ending && !isQuiet(state, exit)) sayCrash(draft, exit);
+  else if (state.record.child?.cutOff) countLoss(draft);
   if (ending?.restart !== false && wasCutOff(state)) resume(draft, resumption);
   const unsure = givenPrompts(draft.state);
   if (unsure.length > 0) {
     draft.update({ child: { phase: 'checking' } });
     draft.effect({ kind: 'checkTranscript', uuids: unsure.map(({ uuid }) => uuid) });
-  } else if (ending?.restart && !draft.state.record.closed) {
+  } else if (ending?.restart && !draft.state.record.closed && !draft.state.record.failed) {
     startChild(draft);
   }
   return goOn(draft);
 }
 
-/** Prompts that the dead child's transcript holds had begun; the others are given to the next child, under the same uuid. */
+/** Prompts that the dead child's transcript holds had begun; the others are given to the next child, if there is to be one, under the same uuid. */
 export function onTranscriptChecked(state: SessionState, found: ReadonlySet<string>, now: number): Step {
   const draft = new Draft(state, now);
   draft.update({ child: { phase: 'none' } });
   for (const prompt of givenPrompts(state)) {
-    if (found.has(prompt.uuid)) completeTurn(draft, [prompt], EXITED);
+    if (found.has(prompt.uuid) || state.record.failed) completeTurn(draft, [prompt], EXITED);
     else if (state.record.closed) completeTurn(draft, [prompt], { ...EXITED, subtype: 'interrupted' });
     else draft.putPrompt({ ...prompt, state: 'queued', mode: prompt.mode === 'resume' ? 'resume' : 'queue' });
   }
@@ -130,23 +130,20 @@ function expire(draft: Draft, permission: PermissionRecord): void {
 /**
  * The turn ends for the prompts that began it. Where an answer was seen and none was acknowledged, the oldest began it:
  * the transcript may not hold it yet, and it must not be run again. Where the disk was full the acknowledgement may have
- * been lost, and the transcript with it. What was interrupted is not wanted any more, begun or not.
+ * been lost, and the transcript with it. What was interrupted or closed is not wanted any more, begun or not.
  */
 function endTurn(draft: Draft, cut: CutBlock[]): void {
   const { turn } = draft.state;
   if (!turn) return;
   const given = givenPrompts(draft.state);
   const acknowledged = given.filter(({ state }) => state === 'processing');
+  const stopped = turn.interrupted || draft.state.record.closed !== undefined;
   const answered = turn.answering || cut.some(({ block }) => block.parentToolUseId === undefined);
   const began =
-    turn.outputLost || turn.interrupted
-      ? given
-      : acknowledged.length === 0 && answered
-        ? given.slice(0, 1)
-        : acknowledged;
+    turn.outputLost || stopped ? given : acknowledged.length === 0 && answered ? given.slice(0, 1) : acknowledged;
   const unsure = given.length > began.length;
   const durationMs = Math.round(draft.state.ticks - turn.startedAt);
-  const subtype = turn.outputLost ? OUTPUT_LOST : turn.interrupted ? 'interrupted' : EXITED.subtype;
+  const subtype = turn.outputLost ? OUTPUT_LOST : stopped ? 'interrupted' : EXITED.subtype;
   if (began.length > 0 || !unsure) completeTurn(draft, began, { ...EXITED, subtype, durationMs });
   draft.update({ turn: null });
 }
@@ -158,12 +155,16 @@ function sayCrash(draft: Draft, { code, signal, stderrTail }: ChildExit): void {
   if (countFailure(draft) >= MAX_FAILURES) giveUp(draft, message);
 }
 
+/** Each child that is started may lose it again, and asks the API anew. */
+function countLoss(draft: Draft): void {
+  if (countFailure(draft) >= MAX_FAILURES) giveUp(draft, 'each of the last ones could not ask for permission.');
+}
+
 /** Returns how many there were of late. */
 function countFailure(draft: Draft): number {
-  const { ticks, failures } = draft.state;
-  const late = [...failures.filter((at) => at > ticks - FAILURES_WITHIN_MS), ticks];
-  draft.update({ failures: late });
-  return late.length;
+  const failures = [...recentFailures(draft.state), draft.state.ticks];
+  draft.update({ failures });
+  return failures.length;
 }
 
 /** Nothing is started by itself any more; the next prompt or `streamStart` tries again. */

@@ -54,7 +54,8 @@ const MINUTE_MS = 60_000;
 
 /** For a person: `45 s`, `3 min`, `2 h 5 min`. */
 function duration(ms: number): string {
-  const minutes = Math.floor(ms / MINUTE_MS);
+  // A look may come a moment before the minute is full.
+  const minutes = Math.round(ms / MINUTE_MS);
   if (minutes === 0) return `${Math.round(ms / 1000)} s`;
   return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }

@@ -9,10 +9,19 @@ import { givenPrompts, queuedPrompts, type SessionState } from './session-state.
 import { newTurn } from './turns.js';
 
 const MAX_BACKOFF_MS = 60_000;
+/** What failed longer ago, in milliseconds, says nothing of the next child. */
+const FAILURES_WITHIN_MS = 600_000;
 
-/** Waiting time between the last of so many failures of late and the next start, in milliseconds. */
-const backoffMs = (failures: number): number =>
-  failures === 0 ? 0 : Math.min(1000 * 2 ** (failures - 1), MAX_BACKOFF_MS);
+/** When, by `ticks`, children of late died before their time. */
+export const recentFailures = ({ failures, ticks }: SessionState): number[] =>
+  failures.filter((at) => at > ticks - FAILURES_WITHIN_MS);
+
+/** What is left of the time between the last of these failures and the next start, in milliseconds. */
+function backoffMs(failures: readonly number[], ticks: number): number {
+  const last = failures.at(-1);
+  if (last === undefined) return 0;
+  return Math.max(0, last + Math.min(1000 * 2 ** (failures.length - 1), MAX_BACKOFF_MS) - ticks);
+}
 
 /** Does what can be done next: ends the child of a closed session, starts one that is needed, dispatches a prompt. */
 export function settle(draft: Draft): void {
@@ -38,8 +47,7 @@ const canFinish = ({ prompts, permissions, turn }: SessionState): boolean =>
 export function startChild(draft: Draft): void {
   draft.update({ child: { phase: 'starting' } });
   const { failures, ticks } = draft.state;
-  const passedMs = ticks - (failures.at(-1) ?? 0);
-  const delayMs = Math.max(0, backoffMs(failures.length) - passedMs);
+  const delayMs = backoffMs(recentFailures(draft.state), ticks);
   draft.effect({ kind: 'startChild', delayMs, afterFailure: failures.length > 0 });
 }
 

@@ -87,7 +87,8 @@ export function onResult(draft: Draft, result: TurnResult): void {
     ...(cost !== undefined && { cost }),
     ...(result.usage && { usage: result.usage }),
   });
-  draft.update({ failures: [] });
+  // One that is being ended ends its turn for that, and not since it is well.
+  if (draft.state.child.phase === 'live') draft.update({ failures: [] });
   endAnswer(draft);
 }
 

@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
+import { scenario } from '../support/scripted-api.js';
 import { waitUntil } from '../support/wait-until.js';
 import type { Frame, WireClient } from '../support/wire-client.js';
 import { useWorld } from '../support/world.js';
@@ -131,6 +132,48 @@ test('I1, H2: a turn that ended and whose child was killed, both while there was
   const after = await world.connect({ deviceId: client.deviceId });
   const end = await after.waitFor(isEndOf(sent.data.promptId));
   expect(end.data).toMatchObject({ subtype: 'success', finalResult: 'Ended alone.' });
+  await isSettled(after, sessionId, wanted);
+});
+
+test('H1, I1: a child that a later daemon has taken up is killed: its turn is over, its words are kept, the next prompt works', async () => {
+  const before = await begin();
+  const { sessionId, pid } = before;
+  const text = 'Half of this is said. '.repeat(10);
+  const wanted = marked({ text, gateAfter: { deltas: 4, gate: 'adopted' } });
+  const sent = await before.client.request('streamSend', { sessionId, prompt: wanted.prompt }, wanted.mark);
+  await world.api.reached('adopted');
+  await world.daemon.restart('SIGTERM');
+  const client = await world.connect({ deviceId: before.client.deviceId });
+  expect((await view(sessionId)).pid).toBe(pid);
+  await client.waitFor(({ type, data }) => type === 'streamData' && data.sessionId === sessionId);
+  process.kill(pid, 'SIGKILL');
+  expect((await client.waitFor(isEndOf(sent.data.promptId))).data).toMatchObject({ subtype: 'child_exited' });
+  const told = await client.waitFor(({ type, data }) => type === 'error' && data.sessionId === sessionId);
+  expect(told.data.code).toBe('CLAUDE_UNAVAILABLE');
+  const partial = await client.waitFor(({ type, data }) => type === 'assistantMessage' && data.partial === true);
+  expect(text.startsWith(partial.data.content[0]?.text ?? '?')).toBe(true);
+  world.api.release('adopted');
+  await isSettled(client, sessionId, wanted);
+});
+
+test('I1: the daemon dies in the middle of a long line and the child in mid-text: what it said ends, what it was not given runs', async () => {
+  const { client, sessionId, pid } = await begin();
+  const wanted = marked({ text: 'Half of this is said. '.repeat(10), gateAfter: { deltas: 4, gate: 'torn' } });
+  const sent = await client.request('streamSend', { sessionId, prompt: wanted.prompt }, wanted.mark);
+  await client.waitFor(({ type, data }) => type === 'streamData' && data.sessionId === sessionId);
+  await world.api.reached('torn');
+  process.kill(pid, 'SIGSTOP');
+  const image = { mediaType: 'image/png' as const, data: Buffer.alloc(750_000, 7).toString('base64') };
+  const attachments = [image, image, image];
+  const prompt = scenario({ text: 'By another.' });
+  const long = await client.request('streamSend', { sessionId, prompt, attachments, mode: 'steer' });
+  await world.daemon.kill('SIGKILL');
+  process.kill(pid, 'SIGKILL');
+  await world.daemon.start();
+  world.api.release('torn');
+  const after = await world.connect({ deviceId: client.deviceId });
+  expect((await after.waitFor(isEndOf(sent.data.promptId))).data.subtype).toBe('child_exited');
+  expect((await after.waitFor(isEndOf(long.data.promptId))).data.finalResult).toBe('By another.');
   await isSettled(after, sessionId, wanted);
 });
 

@@ -108,11 +108,12 @@ test('H3: a working child ends after its turn, an idle one before that; the next
   await waitUntil('the folders are gone', () => readdirSync(join(daemon.home, 'run')).length === 0);
 });
 
-test('H3: a child that waits for a person lives past the grace, and ends in the end; its request has expired', async () => {
+test('H3: a child that waits for a person lives past the grace, and ends in the end; its request has expired, and Claude asks anew', async () => {
   const client = await device();
   const idle = await openIdle(client);
   const tool = { name: 'Bash', input: { command: 'echo hi > it.txt', description: 'x' } };
-  const waiting = await open(client, scenario({ tools: [tool] }, { text: 'Done.' }));
+  const ask = { tools: [tool] };
+  const waiting = await open(client, scenario(ask, ask, ask, { text: 'Done.' }));
   const asked = await client.waitFor('permissionRequest');
   await daemon.kill('SIGKILL');
   await waitUntil('the idle one has ended', () => !isAlive(idle.pid));
@@ -125,6 +126,11 @@ test('H3: a child that waits for a person lives past the grace, and ends in the 
     ({ type, data }) => type === 'permissionResolved' && data.permissionId === permissionId,
   );
   expect(resolved.data.decision).toBe('expired');
+  const anew = await after.waitFor(
+    ({ type, data }) => type === 'permissionRequest' && data.permissionId !== permissionId,
+  );
+  expect(anew.data.sessionId).toBe(waiting.sessionId);
+  expect(after.events(waiting.sessionId).filter(({ type }) => type === 'error')).toEqual([]);
 });
 
 test('H3: a child with a task in the background goes on until the task has ended', async () => {

@@ -107,6 +107,28 @@ describe.each(MOVES)('the clock is set %s', (name, ms) => {
     await moveClock(client, world.daemon.pid, 0);
   });
 
+  test('H1, H3: an idle child and a working one are neither ended nor replaced', async () => {
+    const client = await world.connect();
+    const [idle, working] = [await openSession(client), await openSession(client)];
+    const gate = `children-${ms}`;
+    const sent = await client.request('streamSend', {
+      sessionId: working.sessionId,
+      prompt: scenario({ text: 'Went on.', gate }),
+    });
+    await world.api.reached(gate);
+    await moveClock(client, world.daemon.pid, ms);
+    const next = await client.request('streamSend', {
+      sessionId: idle.sessionId,
+      prompt: scenario({ text: 'Still here.' }),
+    });
+    expect((await client.waitFor(isEndOf(next.data.promptId))).data.finalResult).toBe('Still here.');
+    world.api.release(gate);
+    expect((await client.waitFor(isEndOf(sent.data.promptId))).data.finalResult).toBe('Went on.');
+    for (const { sessionId, pid } of [idle, working]) expect((await view(sessionId)).pid).toBe(pid);
+    expect(client.events().filter(({ type }) => type === 'error')).toEqual([]);
+    await moveClock(client, world.daemon.pid, 0);
+  });
+
   test.each([
     ['runs', false],
     ['is away', true],

@@ -75,6 +75,7 @@ describe('a daemon that is told to stop', () => {
       await waitUntil('the daemon has said it', () => daemon.stderr().includes('2 Claude sessions go on'));
 
       await daemon.start();
+      expect(childrenOf(daemon.home).sort()).toEqual([idle, working].sort());
       const later = await connectClient();
       await later.request('subscribe', { events: ['*'] });
       api.release('working');

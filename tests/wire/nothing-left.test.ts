@@ -94,6 +94,7 @@ describe.each([
     const { sessionId, pid } = await afterTool(client, command(sleep));
     await waitUntil('it runs', () => running(sleep).length > 0);
     await client.request('streamClose', { sessionId, reason: 'test' });
+    // A zombie counts as ended for the daemon, and is there until its last thread has ended.
     await waitUntil('it has ended, and the child', () => running(sleep).length === 0 && !isAlive(pid));
     await waitUntil('nothing of the session is left', () => world.daemon.sessionProcesses(sessionId).length === 0);
   });
