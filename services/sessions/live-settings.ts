@@ -23,7 +23,8 @@ export class LiveSettings {
   async tell({ modelChoice, permissionMode }: Partial<SessionRecord>): Promise<void> {
     const { mailbox, state } = this.#options;
     const child = this.#options.child();
-    if (!child || child.inputTorn) return;
+    // One that is being ended would not answer; the next is started with what is on record then.
+    if (!child || child.inputTorn || state().child.phase === 'ending') return;
     if (modelChoice !== undefined && modelChoice !== state().record.modelChoice) await child.setModel(modelChoice);
     if (permissionMode === undefined || permissionMode === state().record.permissionMode) return;
     await mailbox.run(async () => this.#request(permissionMode));

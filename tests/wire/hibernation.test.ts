@@ -148,6 +148,21 @@ describe('an idle child', () => {
   });
 });
 
+test('a choice of model while the child ends is taken at once, and is for the next child', async () => {
+  const client = await world.connect();
+  const { sessionId, promptId } = await start(client, scenario({ text: 'Before.' }));
+  await client.waitFor(isEndOf(promptId));
+  const { pid = 0 } = await view(sessionId);
+  process.kill(pid, 'SIGSTOP');
+  await hibernated(client, sessionId);
+  const answer = await client.request('setModel', { sessionId, model: 'claude-sonnet-4-5' });
+  expect(answer.type).toBe('sessionStatus');
+  expect(isAlive(pid)).toBe(true);
+  process.kill(pid, 'SIGCONT');
+  await goOn(client, sessionId);
+  expect(world.api.requests.at(-1)).toMatchObject({ model: 'claude-sonnet-4-5' });
+});
+
 test('a session whose transcript is gone meanwhile begins another conversation, and the prompt runs', async () => {
   const client = await world.connect();
   const { sessionId } = await start(client, scenario({ text: 'Before.' }));
