@@ -78,7 +78,8 @@ export async function createServices(options: ServicesOptions, onTokenRevoked: (
     control: { revokeToken: onTokenRevoked, stop: (options) => stop({ registry, onStop, ...options }) },
     ...routeSettings(config, paths),
   };
-  return { services, status, journal, awake, discardStrays: () => discardStrays(paths.run, registry, launcher) };
+  const discard = () => Promise.all([discardStrays(paths.run, registry, launcher), services.askRunner.discardOld()]);
+  return { services, status, journal, awake, discardStrays: discard };
 }
 
 const childSettings = (config: Config) => ({

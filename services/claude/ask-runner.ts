@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { CompanionError } from '../../protocol/error-codes.js';
@@ -57,6 +57,14 @@ export class AskRunner {
     return this.#askIn(randomUUID(), question).catch((error: unknown) => {
       throw startError(error);
     });
+  }
+
+  /** Ends what a daemon was asking when it died, and removes its folders: nobody waits for the answers. */
+  async discardOld(): Promise<void> {
+    const folder = join(this.#options.home, 'ask');
+    const ids = existsSync(folder) ? readdirSync(folder) : [];
+    await Promise.all(ids.map((value) => sweep({ marker: CHILD_MARKER, value })));
+    rmSync(folder, { recursive: true, force: true });
   }
 
   async #askIn(id: string, question: Question): Promise<AskResult> {

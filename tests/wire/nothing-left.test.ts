@@ -200,3 +200,18 @@ test('H3: a process of another boot with the same pid and start is another proce
   expect((await view()).pid).not.toBe(other);
   expect(isAlive(other)).toBe(true);
 });
+
+test('H3: a question to a CLI of its own, in the middle of which the daemon is killed, leaves neither process nor folder', async () => {
+  const client = await connect();
+  const prompt = scenario({ text: 'Nobody waits for this.', gate: 'question' });
+  // Its answer dies with the daemon.
+  client.request('ask', { prompt }).catch(() => {});
+  await world.api.reached('question');
+  const folder = join(world.daemon.home, 'ask');
+  const [id] = readdirSync(folder);
+  expect(world.daemon.sessionProcesses(`ask-${id}`)).toHaveLength(1);
+  await world.daemon.restart('SIGKILL');
+  expect(world.daemon.sessionProcesses(`ask-${id}`)).toEqual([]);
+  expect(existsSync(folder)).toBe(false);
+  world.api.release('question');
+});
