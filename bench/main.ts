@@ -4,10 +4,12 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { adoption } from './adoption.js';
 import { deltaLatency } from './delta-latency.js';
 import { fanOut } from './fan-out.js';
 import { firstPrompt } from './first-prompt.js';
 import { idleConnections } from './idle-connections.js';
+import { idleSessions } from './idle-sessions.js';
 import { journal } from './journal.js';
 import { latency } from './latency.js';
 import { memory } from './memory.js';
@@ -22,6 +24,7 @@ import { describeMachine } from './support/machine.js';
 import { drawPlot } from './support/plot.js';
 import { closeStages } from './support/stage.js';
 import { formatTable, type Row } from './support/table.js';
+import { wake } from './wake.js';
 import { warmPrompt } from './warm-prompt.js';
 
 const BENCHES: Bench[] = [
@@ -30,7 +33,9 @@ const BENCHES: Bench[] = [
   firstPrompt,
   deltaLatency,
   socketWrite,
+  wake,
   memory,
+  idleSessions,
   fanOut,
   latency,
   stalledReaders,
@@ -39,6 +44,7 @@ const BENCHES: Bench[] = [
   missedReply,
   journal,
   restart,
+  adoption,
 ];
 const RESULTS = join(import.meta.dirname, 'results');
 

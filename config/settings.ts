@@ -8,6 +8,12 @@ import { modelSchema, permissionModeSchema } from '../protocol/scalars.js';
 const MIB = 1024 * 1024;
 const CHILD_BYTES = 300 * MIB;
 
+/** Of the machine, or of the container that the daemon is kept in. Node tells 0 or an absurd number where there is no limit. */
+function memoryBytes(): number {
+  const limit = process.constrainedMemory();
+  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
+}
+
 const expand = (path: string) => (path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : path);
 const absolutePath = z.string().transform(expand).refine(isAbsolute, { error: 'must be an absolute path' });
 
@@ -77,7 +83,7 @@ export const settingsSchema = z.object({
   CLAUDE_ALLOWED_TOOLS: list(/,(?![^(]*\))/).default([]),
   CLAUDE_DISALLOWED_TOOLS: list(/,(?![^(]*\))/).default([]),
   ALLOW_BYPASS: flag.default(false),
-  MAX_PROCESSES: atLeastOne.default(() => Math.max(2, Math.floor(totalmem() / CHILD_BYTES))),
+  MAX_PROCESSES: atLeastOne.default(() => Math.max(2, Math.floor(memoryBytes() / CHILD_BYTES))),
   MIN_FREE_MEMORY_BYTES: wholeNumber('must be a whole number of bytes', { min: 0 }).default(300 * MIB),
   MIN_FREE_DISK_BYTES: wholeNumber('must be a whole number of bytes', { min: 0 }).default(1024 * MIB),
   IDLE_HIBERNATE_MS: milliseconds.default(15 * MINUTE_MS),

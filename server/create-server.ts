@@ -47,8 +47,9 @@ export async function createServer(options: ServicesOptions): Promise<CompanionS
       expiry.close();
       awake.close();
       status.close();
-      const children = registry.release();
+      const released = registry.release();
       for (const { gateway } of [local, remote]) gateway.close(code, reason);
+      const children = await released;
       await Promise.all([local, remote].map(({ server }) => closeServer(server)));
       rmSync(socketPath, { force: true });
       await journal.close();

@@ -179,10 +179,12 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * The CLI (2.1.197 and 2.1.329) ends by itself when it has been idle for so long after a turn: where neither a daemon nor
- * its orphan watch has come to it.
+ * its orphan watch has come to it. It does so while a daemon lives as well, and does not mind what its tools have left
+ * running, as a server that somebody works with: hence not before the longest of our own times.
  */
-function exitDelay({ IDLE_HIBERNATE_MS, ORPHAN_GRACE_MS }: Config) {
-  const delayMs = Math.min(MAX_TIMER_MS, Math.max(IDLE_HIBERNATE_MS, ORPHAN_GRACE_MS) + EXIT_MARGIN_MS);
+function exitDelay({ IDLE_HIBERNATE_MS, ORPHAN_GRACE_MS, ORPHAN_WAIT_MS }: Config) {
+  const longestMs = Math.max(IDLE_HIBERNATE_MS, ORPHAN_GRACE_MS, ORPHAN_WAIT_MS);
+  const delayMs = Math.min(MAX_TIMER_MS, longestMs + EXIT_MARGIN_MS);
   return { CLAUDE_CODE_EXIT_AFTER_STOP_DELAY: String(delayMs) };
 }
 

@@ -28,7 +28,8 @@ export interface Stage {
   readonly childEnvironment: Readonly<Record<string, string>>;
   readonly cliArguments: string[];
   held(directory?: string): Conversation;
-  bare(directory?: string): Conversation;
+  /** `more`: arguments that follow those of the daemon's children. */
+  bare(directory?: string, more?: readonly string[]): Conversation;
   /** Resolves when the daemon has no children. */
   childless(): Promise<void>;
   close(): Promise<void>;
@@ -73,8 +74,8 @@ export async function setStage({ script = () => SHORT, binary = realCli(), envir
     childEnvironment: childEnv,
     cliArguments: args,
     held: (directory = daemon.project()) => openHeldSession(socket, directory),
-    bare: (directory = daemon.project()) => {
-      const cli = openBareCli({ binary, args, environment: childEnv, directory });
+    bare: (directory = daemon.project(), more = []) => {
+      const cli = openBareCli({ binary, args: [...args, ...more], environment: childEnv, directory });
       bareClis.add(cli);
       return { ...cli, close: () => cli.close().finally(() => bareClis.delete(cli)) };
     },

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { DeviceId, SessionId } from '../../protocol/scalars.js';
+import type { ClaudeSessionId, DeviceId, SessionId } from '../../protocol/scalars.js';
 import { readBootId } from '../../services/journal/epoch.js';
 import { openDatabase } from '../../services/journal/open-database.js';
 import { createSqliteCursors } from '../../services/journal/sqlite-cursors.js';
@@ -10,6 +10,8 @@ import { createSqliteJournal } from '../../services/journal/sqlite-journal.js';
 import type { DeviceRef, EventRecord, SessionRecord, UserId } from '../../services/ports/records.js';
 
 export const newSessionId = (): SessionId => randomUUID() as SessionId;
+
+const newClaudeSessionId = () => randomUUID() as ClaudeSessionId;
 
 /** The one person of a home that a daemon has run on. */
 export function ownerOf(home: string): UserId {
@@ -19,8 +21,16 @@ export function ownerOf(home: string): UserId {
   return owner.userId;
 }
 
-/** Of a session that is closed, in a folder that is there. */
-export function recordOf({ sessionId, owner, directory }: { sessionId: SessionId; owner: UserId; directory: string }) {
+export interface RecordOptions {
+  sessionId: SessionId;
+  owner: UserId;
+  directory: string;
+  /** Not closed: it has a conversation and no CLI. */
+  open?: boolean;
+}
+
+/** Of a session that is closed, if nothing else is said, in a folder that is there. */
+export function recordOf({ sessionId, owner, directory, open = false }: RecordOptions) {
   const { dev, ino } = statSync(directory);
   const at = Date.now();
   const record: SessionRecord = {
@@ -28,7 +38,7 @@ export function recordOf({ sessionId, owner, directory }: { sessionId: SessionId
     owner,
     directory,
     directoryKey: `${dev}:${ino}`,
-    closed: { reason: 'measured' },
+    ...(open ? { claudeSessionId: newClaudeSessionId() } : { closed: { reason: 'measured' } }),
     messageCount: 0,
     totalCost: 0,
     createdAt: at,
@@ -65,6 +75,8 @@ export interface WrittenSession {
   events: number;
   /** Of each event's text. */
   bytes: number;
+  /** Not closed, and hibernated. */
+  open?: boolean;
 }
 
 export interface WriteOptions {
@@ -84,8 +96,8 @@ export async function writeJournal({ home, owner, sessions, devices = [] }: Writ
   const cursors = createSqliteCursors(database);
   const journal = createSqliteJournal({ database, bootId: readBootId() });
   const { epoch } = journal;
-  for (const { sessionId, directory, events, bytes } of sessions) {
-    const record = recordOf({ sessionId, owner, directory });
+  for (const { sessionId, directory, events, bytes, open = false } of sessions) {
+    const record = recordOf({ sessionId, owner, directory, open });
     for (let seq = 1; seq <= events; seq += EVENTS_IN_COMMIT) {
       const length = Math.min(EVENTS_IN_COMMIT, events - seq + 1);
       const some = Array.from({ length }, (_, index) => lineOf(messageEvent(seq + index, bytes), sessionId));

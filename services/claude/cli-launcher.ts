@@ -1,9 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { closeSync, existsSync, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync, rmSync } from 'node:fs';
+import { isScarcity, toCapacityError } from '../../protocol/capacity-error.js';
 import type { AdoptOptions, ClaudeChild, ClaudeLauncher, StartOptions } from '../ports/claude.js';
 import { type CliDefaults, cliArguments } from './cli-arguments.js';
 import type { CliStatus } from './cli-status.js';
+import { endChild } from './end-child.js';
 import { HeldChild, type HeldChildOptions } from './held-child.js';
 import { makeFifo, openForChild } from './input-fifo.js';
 import { Kin } from './kin.js';
@@ -139,7 +141,19 @@ async function adoptChild(launcher: LauncherOptions, options: AdoptOptions): Pro
   const record = readProcessRecord(files);
   if (record?.childId !== childId) return undefined;
   const held = { sessionId, record, files, listener, processed, resume };
-  return isAlive(record) ? takeUp(held) : new HeldChild({ ...held, ...UNSEEN_END });
+  if (isAlive(record)) {
+    try {
+      const child = await takeUp(held);
+      // A mark that was left by who did not come to end it: its end from here on is no orphan's.
+      rmSync(files.orphaned, { force: true });
+      return child;
+    } catch (error) {
+      if (isScarcity(error)) throw toCapacityError('The Claude CLI could not be taken up', error);
+      // Nobody can speak to it or hear it, as without its FIFO.
+      await endChild({ identity: record, left: { marker: CHILD_MARKER, value: childId, kin: new Kin(record) } });
+    }
+  }
+  return existsSync(files.stdout) ? new HeldChild({ ...held, ...UNSEEN_END }) : undefined;
 }
 
 const UNSEEN_END = { alive: false, exited: Promise.resolve({ code: null, signal: null }) };

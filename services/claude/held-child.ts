@@ -20,7 +20,7 @@ import {
   removeFolder,
 } from './process-record.js';
 import { requireRoom } from './room.js';
-import { CHILD_MARKER, hasMarkedOutside, SESSION_MARKER, type Sweep, sweep } from './sweep.js';
+import { CHILD_MARKER, hasMarkedOutside, type Sweep, sweep } from './sweep.js';
 
 export interface HeldChildOptions {
   sessionId: string;
@@ -76,15 +76,20 @@ export class HeldChild implements ClaudeChild {
     this.inputTorn = isTorn(options.files.stdin);
     this.#taken = { processed: options.processed, resume: options.resume };
     this.#control = new ControlChannel((line) => this.#input?.write(line));
-    this.#input = options.alive && !this.inputTorn ? new InputFifo(options.files.stdin, () => {}) : undefined;
     this.#ended = new Promise((resolve) => {
       this.#markEnded = resolve;
     });
     this.#kin = new Kin(options.record);
     this.#kinWatch = new KinWatch({ kin: this.#kin, record: (seen) => this.#amend({ seen }) });
-    if (!options.exited) this.#kinWatch.lookNow();
     this.#reader = this.#newReader();
     this.#tail = this.#newTail();
+    try {
+      this.#input = options.alive && !this.inputTorn ? new InputFifo(options.files.stdin, () => {}) : undefined;
+    } catch (error) {
+      this.#tail.close();
+      throw error;
+    }
+    if (!options.exited) this.#kinWatch.lookNow();
     this.#watchForExit();
     if (this.#input) this.#initialize();
   }
@@ -134,10 +139,6 @@ export class HeldChild implements ClaudeChild {
     );
   }
 
-  get outputBytes(): number {
-    return this.#taken.processed;
-  }
-
   async checkOutput(): Promise<'kept' | 'lost'> {
     const torn = this.#tail.tornAt;
     this.#tornLooks = torn !== undefined && torn === this.#tornAt ? this.#tornLooks + 1 : 0;
@@ -160,12 +161,13 @@ export class HeldChild implements ClaudeChild {
   }
 
   async end({ insist = false } = {}): Promise<void> {
-    const { record, sessionId } = this.#options;
+    const { record } = this.#options;
     const isAsked = !insist && this.#input !== undefined && isAlive(record);
     await endChild({
       identity: record,
       ...(isAsked && { ask: () => this.#askToEnd() }),
-      left: { marker: SESSION_MARKER, value: sessionId, kin: this.#kin },
+      // Not by the session's marker, which the child that follows it carries too.
+      left: this.#ofChild,
     });
     await this.#ended;
   }

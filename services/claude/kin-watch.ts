@@ -23,11 +23,13 @@ export class KinWatch {
   #timer: NodeJS.Timeout | undefined;
   #firstLooks: number[] = [];
   #pace = LOOK_MS;
-  #recorded = '';
+  /** A child that is taken up has it on record what was seen of it before. */
+  #recorded: string;
   #closed = false;
 
   constructor(options: KinWatchOptions) {
     this.#options = options;
+    this.#recorded = this.#said();
   }
 
   /** Takes what a line of the child says. */
@@ -42,10 +44,16 @@ export class KinWatch {
     }
   }
 
+  /** On record at once: what a tool leaves behind a moment later is found by it, by the next daemon too. */
   #onTurn(conversation: string): void {
-    if (conversation === this.#options.kin.conversation) return;
-    this.#options.kin.conversation = conversation;
-    this.#lookFrom([0]);
+    const { kin } = this.#options;
+    if (conversation === kin.conversation) return;
+    kin.conversation = conversation;
+    try {
+      this.#keep();
+    } catch {
+      // No room: the next look is another try.
+    }
   }
 
   #onToolEnd(toolId: string): void {
@@ -93,12 +101,15 @@ export class KinWatch {
 
   /** Whether there was something new. */
   #keep(): boolean {
-    const { kin } = this.#options;
-    const seen = kin.recorded();
-    const said = JSON.stringify([seen, kin.conversation]);
+    const said = this.#said();
     if (said === this.#recorded) return false;
-    this.#options.record(seen);
+    this.#options.record(this.#options.kin.recorded());
     this.#recorded = said;
     return true;
+  }
+
+  #said(): string {
+    const { kin } = this.#options;
+    return JSON.stringify([kin.recorded(), kin.conversation]);
   }
 }

@@ -21,6 +21,8 @@ export interface ProcessRow extends ProcessIdentity {
   group: number;
 }
 
+const run = promisify(execFile);
+
 const isLinux = process.platform === 'linux';
 
 /** Linux counts start times from the boot of the machine, so those of two boots may be the same. */
@@ -77,12 +79,32 @@ export interface Liveness {
 
 /**
  * For looking at one process often. On Linux a file of it is kept open: read after the end of the process it fails,
- * whoever has got the pid since, and a look costs 1 µs. Elsewhere each look runs `ps`.
+ * whoever has got the pid since, and a look costs 1 µs. Elsewhere a look is at the pid alone, and now and then, beside
+ * the loop, at whose it is.
  */
 export function openLiveness(identity: ProcessIdentity): Liveness {
-  const file = isLinux ? openMemory(identity) : undefined;
+  if (!isLinux) return livenessByPid(identity);
+  const file = openMemory(identity);
   if (file === undefined) return { isAlive: () => isAlive(identity), close: () => {} };
   return { isAlive: () => hasMemory(file) || isAlive(identity), close: () => closeSync(file) };
+}
+
+const LOOKS_BEHIND_PID = 32;
+
+function livenessByPid({ pid, startTime }: ProcessIdentity): Liveness {
+  let looks = 0;
+  let isOver = false;
+  const lookBehind = async () => {
+    const { stdout } = await run('ps', ['-o', 'state=,lstart=', '-p', String(pid)], PS_OPTIONS);
+    isOver = startIn(stdout) !== startTime;
+  };
+  const isAlive = () => {
+    looks += 1;
+    // What fails is no news: a pid that is nobody's is seen by the look itself.
+    if (looks % LOOKS_BEHIND_PID === 0) lookBehind().catch(() => {});
+    return !isOver && isThere(pid);
+  };
+  return { isAlive, close: () => {} };
 }
 
 /** The file is of whoever has the pid when it is opened, so the identity is checked behind that. */
@@ -123,9 +145,18 @@ export interface WriterQuery {
 export function findOrphanedWriters(rows: readonly ProcessRow[], { part, without }: WriterQuery): ProcessRow[] {
   if (!isLinux) return [];
   return rows
-    .filter((row) => isOrphan(row) && [1, 2].some((stream) => writesTo(row.pid, stream, part)))
+    .filter((row) => isKnownOrphan(row) && [1, 2].some((stream) => writesTo(row.pid, stream, part)))
     .filter(({ pid }) => readProc(pid, 'environ')?.includes(`${without}=`) === false);
 }
+
+/** For each row once: a daemon that takes up many children looks through one listing for all of them. */
+function isKnownOrphan(row: ProcessRow): boolean {
+  const known = orphans.get(row) ?? isOrphan(row);
+  orphans.set(row, known);
+  return known;
+}
+
+const orphans = new WeakMap<ProcessRow, boolean>();
 
 /** Its parent has ended: init has taken it over, or what systemd runs for a user. */
 const isOrphan = ({ parent }: ProcessRow): boolean => parent === 1 || readProc(parent, 'comm')?.trim() === 'systemd';
@@ -175,9 +206,13 @@ function readRow(pid: number): ProcessRow | undefined {
 
 const STAT_FIELDS = 20;
 
+/**
+ * As UTF-8, which Node (20.20) reads in one go: for any other encoding it takes 64 KiB of memory for a file whose size
+ * it cannot know, which costs five times as much and leaves the process larger.
+ */
 function readProc(pid: number, name: string): string | undefined {
   try {
-    return readFileSync(`/proc/${pid}/${name}`, 'latin1');
+    return readFileSync(`/proc/${pid}/${name}`, 'utf8');
   } catch (error) {
     if (isScarcity(error)) throw error;
     return undefined;
@@ -205,7 +240,7 @@ async function listFromProc(): Promise<ProcessRow[]> {
 }
 
 async function listWithPs(): Promise<ProcessRow[]> {
-  const { stdout } = await promisify(execFile)('ps', ['-axo', 'pid=,ppid=,pgid=,state=,lstart='], PS_OPTIONS);
+  const { stdout } = await run('ps', ['-axo', 'pid=,ppid=,pgid=,state=,lstart='], PS_OPTIONS);
   return stdout.split('\n').flatMap((line) => {
     const [pid, parent, group, state, ...started] = line.trim().split(/\s+/);
     if (isOver(state?.[0])) return [];
@@ -213,12 +248,21 @@ async function listWithPs(): Promise<ProcessRow[]> {
   });
 }
 
-const PS_OPTIONS = { encoding: 'utf8', maxBuffer: 16 * 1024 * 1024 } as const;
+/** It tells times in the zone and words of its environment: with another one, no process would be the one it was. */
+const PS_OPTIONS = {
+  encoding: 'utf8',
+  maxBuffer: 16 * 1024 * 1024,
+  env: { PATH: '/bin:/usr/bin', TZ: 'UTC', LC_ALL: 'C' },
+} as const;
+
+function startIn(row: string): string | undefined {
+  const [state = '', ...started] = row.trim().split(/\s+/);
+  return isOver(state[0]) ? undefined : started.join(' ');
+}
 
 function psStartTime(pid: number): string | undefined {
   try {
-    const [state = '', ...started] = ps(['-o', 'state=,lstart=', '-p', String(pid)]).split(/\s+/);
-    return isOver(state[0]) ? undefined : started.join(' ');
+    return startIn(ps(['-o', 'state=,lstart=', '-p', String(pid)]));
   } catch (error) {
     if (isScarcity(error)) throw error;
     return undefined;
@@ -226,7 +270,7 @@ function psStartTime(pid: number): string | undefined {
 }
 
 function findInProc(entry: string): number[] {
-  const wanted = Buffer.from(`${entry}\0`);
+  const wanted = `${entry}\0`;
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .filter((name) => environmentHas(name, wanted))
@@ -234,9 +278,9 @@ function findInProc(entry: string): number[] {
     .filter((pid) => pid !== process.pid && identify(pid) !== undefined);
 }
 
-function environmentHas(pid: string, wanted: Buffer): boolean {
+function environmentHas(pid: string, wanted: string): boolean {
   try {
-    return readFileSync(`/proc/${pid}/environ`).includes(wanted);
+    return readFileSync(`/proc/${pid}/environ`, 'utf8').includes(wanted);
   } catch (error) {
     // It has ended, or is another user's. One that is not looked at for want of a descriptor would be missed.
     if (isScarcity(error)) throw error;
@@ -245,15 +289,11 @@ function environmentHas(pid: string, wanted: Buffer): boolean {
 }
 
 function findWithPs(entry: string): number[] {
-  try {
-    return ps(['-axE', '-o', 'pid=,command='])
-      .split('\n')
-      .filter((line) => line.includes(entry))
-      .map((line) => Number.parseInt(line, 10))
-      .filter((pid) => pid !== process.pid);
-  } catch {
-    return [];
-  }
+  return ps(['-axEww', '-o', 'pid=,command='])
+    .split('\n')
+    .filter((line) => line.includes(entry))
+    .map((line) => Number.parseInt(line, 10))
+    .filter((pid) => pid !== process.pid);
 }
 
-const ps = (args: string[]): string => execFileSync('ps', args, { encoding: 'utf8' }).trim();
+const ps = (args: string[]): string => execFileSync('ps', args, PS_OPTIONS).trim();

@@ -5,7 +5,7 @@ import { Kin } from './kin.js';
 import { judgeOutput, type OrphanVerdict } from './orphan-verdict.js';
 import { isAlive } from './process-identity.js';
 import { type ProcessRecord, type RunFiles, readProcessRecord, runFiles } from './process-record.js';
-import { SESSION_MARKER, type Sweep, sweep } from './sweep.js';
+import { CHILD_MARKER, SESSION_MARKER, type Sweep, sweep } from './sweep.js';
 
 export interface ReapOptions {
   /** Where `run/<session>/` is. */
@@ -30,7 +30,10 @@ export async function reapOrphans(options: ReapOptions): Promise<number> {
 async function reap(options: ReapOptions, sessionId: string): Promise<boolean> {
   const files = runFiles(options.runFolder, sessionId);
   const record = readProcessRecord(files);
-  const left: Sweep = { marker: SESSION_MARKER, value: sessionId, ...(record && { kin: new Kin(record) }) };
+  // By the child where it is known: the session's marker is also that of one that a daemon may be starting.
+  const left: Sweep = record
+    ? { marker: CHILD_MARKER, value: record.childId, kin: new Kin(record) }
+    : { marker: SESSION_MARKER, value: sessionId };
   if (!record || !isAlive(record)) {
     if (isAbandoned(options)) await sweep(left);
     return false;

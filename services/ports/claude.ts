@@ -141,8 +141,6 @@ export interface ClaudeChild {
   interrupt(withinMs: number): Promise<void>;
   /** Whether it answers at all, be it in the middle of a turn. */
   reacts(): Promise<boolean>;
-  /** How much it has written. */
-  readonly outputBytes: number;
   openBlocks(): OpenBlock[];
   /** Whether what it writes can be kept; to be asked once a second while it works, for a single look can err. */
   checkOutput(): Promise<'kept' | 'lost'>;

@@ -1,19 +1,14 @@
+import { isCapacityError } from '../../protocol/capacity-error.js';
 import { CompanionError } from '../../protocol/error-codes.js';
 import type { DeviceId } from '../../protocol/scalars.js';
 import type { ChildListener, ClaudeChild, ClaudeLauncher, CliLine } from '../ports/claude.js';
 import type { Log } from '../ports/log.js';
 import type { RequireRoom } from '../ports/machine.js';
 import type { SessionRecord } from '../ports/records.js';
+import { BegunPrompts } from './begun-prompts.js';
 import type { ChildPlaces } from './child-places.js';
 import { ChildStarter } from './child-starter.js';
-import {
-  type Exited,
-  onChildAdopted,
-  onChildExited,
-  onStartCancelled,
-  onTornChildRead,
-  onTranscriptChecked,
-} from './decide-child.js';
+import { type Exited, onChildAdopted, onChildExited, onNoChild, onTornChildRead } from './decide-child.js';
 import { decideLines, nameTools } from './decide-fact.js';
 import { onInterruptIgnored, onSilence } from './decide-silence.js';
 import type { Effect } from './effects.js';
@@ -52,7 +47,7 @@ export class ChildKeeper {
   readonly #starter: ChildStarter;
   readonly #guard: OutputGuard;
   readonly #watch: TurnWatch;
-  #stopping = false;
+  readonly #begun: BegunPrompts;
   child: ClaudeChild | undefined;
 
   constructor(options: ChildKeeperOptions) {
@@ -60,6 +55,7 @@ export class ChildKeeper {
     const { sessionId, child } = options.state().record;
     if (child) options.places.hold(sessionId);
     this.#steps = new PersistentSteps({ ...options, sessionId });
+    this.#begun = new BegunPrompts({ ...options, steps: this.#steps, record: () => this.#record });
     const isWorking = () => options.state().turn !== null && openPermissions(options.state()).length === 0;
     this.#guard = new OutputGuard({ isWorking, onLost: () => this.#steps.takeOrTell(onOutputLost) });
     this.#watch = new TurnWatch({
@@ -70,7 +66,7 @@ export class ChildKeeper {
       ...options,
       steps: this.#steps,
       record: () => this.#record,
-      isWanted: () => queuedPrompts(options.state()).length > 0,
+      wantedSince: () => queuedPrompts(options.state())[0]?.createdAt,
       newListener: () => this.#newListener(),
       onChild: (started) => this.#hold(started),
     });
@@ -79,7 +75,7 @@ export class ChildKeeper {
   run(effect: ChildEffect): void {
     switch (effect.kind) {
       case 'startChild':
-        if (!this.#stopping) this.#starter.start(effect);
+        this.#starter.start(effect);
         return;
       case 'endChild':
         this.#steps.attempt('end the child', () => this.child?.end({ insist: effect.insist }));
@@ -98,7 +94,7 @@ export class ChildKeeper {
         this.#steps.attempt('interrupt', () => this.#interrupt(effect));
         return;
       case 'checkTranscript':
-        this.#steps.attempt('read the transcript', () => this.#checkTranscript(effect.uuids));
+        this.#begun.find(effect.uuids);
         return;
     }
   }
@@ -108,10 +104,14 @@ export class ChildKeeper {
     this.#starter.update();
   }
 
-  /** Takes up the child of an earlier daemon, or learns that it is gone. Resolves early when the disk is full; it goes on when there is room. */
+  /** Takes up the child of an earlier daemon, or learns that it is gone. Resolves early when the machine lacks something; it goes on when there is room. */
   recover(): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#takeUp(resolve).then(resolve, reject);
+      this.#takeUp(resolve).then(resolve, (error: Error) => {
+        if (!isCapacityError(error)) return reject(error);
+        this.#steps.tryAgain('take up a child', { error, action: () => this.recover() });
+        resolve();
+      });
     });
   }
 
@@ -120,7 +120,7 @@ export class ChildKeeper {
     const { sessionId, child } = this.#record;
     if (!child) {
       await launcher.discard(sessionId);
-      await this.#steps.take(onStartCancelled, onWaiting);
+      await this.#steps.take(onNoChild, onWaiting);
       return;
     }
     const { listener, ready } = this.#newListener();
@@ -150,15 +150,16 @@ export class ChildKeeper {
     await this.#steps.take((state, now) => onTornChildRead(state, answering, now), onWaiting);
   }
 
-  /** What is asked for from here on is left to the next daemon. */
-  startNoMore(): void {
-    this.#stopping = true;
+  /** What is asked for from here on is left to the next daemon. Resolves when no child is on its way. */
+  startNoMore(): Promise<void> {
+    return this.#starter.close();
   }
 
-  release(): void {
+  /** Lets go of the child, which lives on. Resolves when one that is on its way has come and was let go of too. */
+  async release(): Promise<void> {
+    await this.#starter.close();
     this.#steps.close();
-    this.#guard.close();
-    this.#watch.close();
+    this.#stopWatching();
     this.child?.release();
   }
 
@@ -196,21 +197,6 @@ export class ChildKeeper {
       if (!(error instanceof CompanionError && error.code === 'TIMEOUT')) throw error;
       await insist();
     }
-  }
-
-  async #checkTranscript(uuids: string[]): Promise<void> {
-    const found = await this.#findBegun(uuids).catch((error: Error) => {
-      // Rather a prompt that the person has to send again than one that runs twice.
-      this.#options.log.warn('could not read the transcript', { error: error.message });
-      return new Set(uuids);
-    });
-    await this.#steps.take((state, now) => onTranscriptChecked(state, found, now));
-  }
-
-  async #findBegun(uuids: string[]): Promise<Set<string>> {
-    const { directory: workingDirectory, claudeSessionId } = this.#record;
-    if (!claudeSessionId) return new Set();
-    return this.#options.launcher.findInTranscript({ workingDirectory, claudeSessionId, uuids });
   }
 
   /** Lines wait until the session knows of the child; with `ready(false)` it never will. */

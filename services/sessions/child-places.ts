@@ -1,7 +1,7 @@
 import type { SessionId } from '../../protocol/scalars.js';
 import type { Place } from './session-state.js';
 
-/** What is known of a session that has a child. */
+/** What is known of a session that has a child, or waits for one. */
 export interface PlaceHolder {
   id: SessionId;
   /** For how long its turn has run, in milliseconds; undefined while it has none. */
@@ -20,6 +20,8 @@ export interface ChildPlacesOptions {
 
 export interface PlaceRequest {
   id: SessionId;
+  /** For when its child was first asked, in epoch milliseconds: a daemon that died in between is no reason to wait longer. */
+  since: number;
   /** Called at once where there is a place, else when there is one. */
   onTaken: () => void;
   /** Called whenever the place in the line is another one, and now and then for its estimate. */
@@ -31,8 +33,8 @@ const TELL_AGAIN_MS = 30_000;
 const NEWEST_WEIGHT = 0.2;
 
 /**
- * Which sessions may have a child. Whoever finds no place waits in a line, in the order of asking; a session that has
- * nothing to do makes room, the one first that has been idle longest.
+ * Which sessions may have a child. Whoever finds no place waits in a line, the one that asked first in front; a session
+ * that has nothing to do makes room, the one first that has been idle longest.
  */
 export class ChildPlaces {
   readonly #options: ChildPlacesOptions;
@@ -59,7 +61,8 @@ export class ChildPlaces {
       this.#grant(request);
       return;
     }
-    this.#waiting.push(request);
+    const behind = this.#waiting.findIndex(({ since }) => since > request.since);
+    this.#waiting.splice(behind === -1 ? this.#waiting.length : behind, 0, { ...request });
     this.#tell();
     this.#makeRoom();
   }
@@ -114,7 +117,8 @@ export class ChildPlaces {
     while (this.#isWanted) {
       this.#isWanted = false;
       for (const { id, hibernate } of this.#idleHolders()) {
-        if (this.#waiting.length <= this.#leaving.size) break;
+        const wanted = this.#taken.size - this.#leaving.size + this.#waiting.length;
+        if (wanted <= this.#options.max) break;
         this.#leaving.add(id);
         if (!(await hibernate().catch(() => false))) this.#leaving.delete(id);
       }
@@ -157,6 +161,7 @@ export class ChildPlaces {
     if (mean === undefined) return { position };
     const rests = this.#options
       .holders()
+      .filter(({ id }) => this.#taken.has(id))
       .map(({ turnMs }) => (turnMs === undefined ? mean : Math.max(0, mean - turnMs)))
       .sort((a, b) => a - b);
     const rounds = Math.floor(index / Math.max(1, rests.length));

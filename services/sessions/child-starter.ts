@@ -18,8 +18,8 @@ export interface ChildStarterOptions {
   reconciler: Reconciler;
   steps: PersistentSteps;
   record: () => SessionRecord;
-  /** Whether a prompt waits for a child. */
-  isWanted: () => boolean;
+  /** When the prompt was accepted that waits for a child, in epoch milliseconds; undefined where none does. */
+  wantedSince: () => number | undefined;
   /** Takes what the child says; `ready` tells whether the session knows of it. */
   newListener: () => { listener: ChildListener; ready: (isKnown: boolean) => void };
   /** It lives: called before the session knows of it, and again with undefined when it is not to stay. */
@@ -37,6 +37,8 @@ const NO_ROOM_MS = 5000;
 export class ChildStarter {
   readonly #options: ChildStarterOptions;
   #inLine = false;
+  #closed = false;
+  #launching: Promise<Error | undefined> = Promise.resolve(undefined);
 
   constructor(options: ChildStarterOptions) {
     this.#options = options;
@@ -46,23 +48,33 @@ export class ChildStarter {
     this.#options.steps.later('start a child', { afterMs: delayMs, action: () => this.#takePlace(attempt) });
   }
 
+  /** Starts none any more: what is asked for is left to the next daemon. Resolves when none is on its way. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    if (this.#inLine) this.#leave();
+    await this.#launching;
+  }
+
   /** To be called after every step: who waits for nothing any more gives up its place in the line. */
   update(): void {
-    if (!this.#inLine || this.#options.isWanted()) return;
+    if (!this.#inLine || this.#options.wantedSince() !== undefined) return;
     this.#leave();
     this.#cancel();
   }
 
   /** Who has no prompt for it gets a child where there is a place, and does not wait for one. */
   #takePlace(attempt: Attempt): void {
-    const { places, steps, record, isWanted } = this.#options;
-    if (!isWanted() && !places.isFree) {
+    const { places, steps, record, wantedSince } = this.#options;
+    if (this.#closed) return;
+    const since = wantedSince();
+    if (since === undefined && !places.isFree) {
       this.#cancel();
       return;
     }
     this.#inLine = true;
     places.take({
       id: record().sessionId,
+      since: since ?? Number.POSITIVE_INFINITY,
       onTaken: () => {
         this.#inLine = false;
         steps.attempt('start a child', () => this.#start(attempt));
@@ -83,36 +95,43 @@ export class ChildStarter {
   }
 
   async #start(attempt: Attempt): Promise<void> {
-    const { launcher, requireRoom, reconciler, record, steps, onChild, newListener } = this.#options;
-    if (!(await reconciler.reconcile())) return;
+    const { reconciler, record } = this.#options;
+    if (!(await reconciler.reconcile()) || this.#closed) return;
     if (record().closed) {
       this.#leave();
       return this.#cancel();
     }
+    this.#launching = this.#launch(attempt);
+    const failure = await this.#launching;
+    if (failure) await this.#onFailed(failure, attempt);
+  }
+
+  /** Resolves with what it has failed for. */
+  async #launch(attempt: Attempt): Promise<Error | undefined> {
+    const { launcher, requireRoom, record, steps, onChild, newListener } = this.#options;
     const { listener, ready } = newListener();
     let child: ClaudeChild | undefined;
     try {
       await requireRoom();
-      const options = startOptions(record(), listener);
-      const started = await launcher.start(await this.#withConversation(options, attempt));
+      const started = await launcher.start(await this.#withConversation(startOptions(record(), listener), attempt));
       child = started;
       onChild(child);
       await steps.takeOrTell((state, now) => onChildStarted(state, started.childId, now));
       ready(true);
+      return undefined;
     } catch (error) {
       ready(false);
-      await child?.end();
-      await child?.removeFiles();
+      await endUnknown(child).catch(() => {});
       onChild(undefined);
       this.#leave();
-      await this.#onFailed(error as Error, attempt);
+      return error as Error;
     }
   }
 
   /** For want of room a start is not given up: what waits for it was accepted. */
   async #onFailed(error: Error, attempt: Attempt): Promise<void> {
-    const { steps } = this.#options;
-    const action = () => this.#takePlace(attempt);
+    const { steps, wantedSince } = this.#options;
+    const action = () => (wantedSince() === undefined ? this.#cancel() : this.#takePlace(attempt));
     if (isCapacityError(error)) {
       await steps.take((state, now) => onNoRoom(state, error.message, now));
       steps.tryAgain('start a child', { error, action, afterMs: NO_ROOM_MS });
@@ -122,16 +141,27 @@ export class ChildStarter {
     } else await steps.take((state, now) => onStartFailed(state, error.message, now));
   }
 
-  /** A child that ended early may have left no transcript: its conversation cannot be resumed, only begun again. */
+  /**
+   * A child that died early, and a machine that did, may have left no transcript: its conversation cannot be resumed, only
+   * begun again. That the file is not seen is no proof of that, and that it is there none that it can be resumed.
+   */
   async #withConversation({ resume, ...options }: StartOptions, { afterFailure }: Attempt): Promise<StartOptions> {
     if (!resume) return options;
-    const { launcher } = this.#options;
+    const { launcher, record } = this.#options;
     const { claudeSessionId } = resume;
-    const look = afterFailure
-      ? launcher.hasConversation(options.workingDirectory, claudeSessionId)
-      : launcher.findTranscript({ claudeSessionId });
-    return (await look.catch(() => true)) ? { ...options, resume } : options;
+    const path = record().transcript?.path;
+    const isThere = await launcher.findTranscript({ claudeSessionId, ...(path !== undefined && { path }) });
+    const isKept =
+      (isThere && !afterFailure) ||
+      (await launcher.hasConversation(options.workingDirectory, claudeSessionId).catch(() => true));
+    return isKept ? { ...options, resume } : options;
   }
+}
+
+/** The session will never know of it. */
+async function endUnknown(child: ClaudeChild | undefined): Promise<void> {
+  await child?.end();
+  await child?.removeFiles();
 }
 
 function startOptions(record: SessionRecord, listener: ChildListener): StartOptions {

@@ -60,6 +60,23 @@ export interface Exited {
   resumption: PromptRecord;
 }
 
+/** There is no child on record. Where the daemon died while it was looked up what the last one had begun, it is looked up again. */
+export function onNoChild(state: SessionState, now: number): Step {
+  const draft = new Draft(state, now);
+  draft.update({ child: { phase: 'none' } });
+  checkGiven(draft);
+  return goOn(draft);
+}
+
+/** Whether something was given to a child that is gone, and has to be looked up. */
+function checkGiven(draft: Draft): boolean {
+  const unsure = givenPrompts(draft.state);
+  if (unsure.length === 0) return false;
+  draft.update({ child: { phase: 'checking' } });
+  draft.effect({ kind: 'checkTranscript', uuids: unsure.map(({ uuid }) => uuid) });
+  return true;
+}
+
 /** The child is gone. What it had begun ends here; what it may not have got is looked up in its transcript. */
 export function onChildExited(state: SessionState, { exit, cut, resumption }: Exited, now: number): Step {
   const draft = new Draft(state, now);
@@ -73,13 +90,8 @@ export function onChildExited(state: SessionState, { exit, cut, resumption }: Ex
   if (!ending && !isQuiet(state, exit)) sayCrash(draft, exit);
   else if (state.record.child?.cutOff) countLoss(draft);
   if (ending?.restart !== false && wasCutOff(state)) resume(draft, resumption);
-  const unsure = givenPrompts(draft.state);
-  if (unsure.length > 0) {
-    draft.update({ child: { phase: 'checking' } });
-    draft.effect({ kind: 'checkTranscript', uuids: unsure.map(({ uuid }) => uuid) });
-  } else if (ending?.restart && !draft.state.record.closed && !draft.state.record.failed) {
-    startChild(draft);
-  }
+  const isUnsure = checkGiven(draft);
+  if (!isUnsure && ending?.restart && !draft.state.record.closed && !draft.state.record.failed) startChild(draft);
   return goOn(draft);
 }
 
@@ -133,15 +145,15 @@ function expire(draft: Draft, permission: PermissionRecord): void {
  * been lost, and the transcript with it. What was interrupted or closed is not wanted any more, begun or not.
  */
 function endTurn(draft: Draft, cut: CutBlock[]): void {
-  const { turn, record } = draft.state;
+  const { turn } = draft.state;
   if (!turn) return;
-  const stopped = turn.interrupted || record.closed !== undefined;
-  const subtype = turn.outputLost ? OUTPUT_LOST : stopped ? 'interrupted' : EXITED.subtype;
-  const answered = turn.answering || cut.some(({ block }) => block.parentToolUseId === undefined);
   const given = givenPrompts(draft.state);
-  const began = subtype === EXITED.subtype ? begunOf(given, answered) : given;
+  const stopped = turn.interrupted || draft.state.record.closed !== undefined;
+  const answered = turn.answering || cut.some(({ block }) => block.parentToolUseId === undefined);
+  const began = turn.outputLost || stopped ? given : begunOf(given, answered);
   const unsure = given.length > began.length;
   const durationMs = Math.round(draft.state.ticks - turn.startedAt);
+  const subtype = turn.outputLost ? OUTPUT_LOST : stopped ? 'interrupted' : EXITED.subtype;
   if (began.length > 0 || !unsure) completeTurn(draft, began, { ...EXITED, subtype, durationMs });
   draft.update({ turn: null });
 }

@@ -6,7 +6,7 @@ import type { PermissionRecord, PromptRecord, SessionRecord } from '../ports/rec
 import { dispatch, endChild, interruption, settle, startChild } from './dispatch.js';
 import { Draft, type Step } from './draft.js';
 import { findOpen, judge, resolvePermission } from './permission-requests.js';
-import { isBusy, isIdle, openPermissions, queuedPrompts, type SessionState } from './session-state.js';
+import { givenPrompts, isBusy, isIdle, openPermissions, queuedPrompts, type SessionState } from './session-state.js';
 import { completeTurn } from './turns.js';
 
 const MAX_QUEUED = 1000;
@@ -59,9 +59,8 @@ export function cancelPrompt(state: SessionState, promptId: PromptId, now: numbe
   if (prompt.state === 'queued') {
     drop(draft, prompt);
     settle(draft);
-  } else {
-    interruptTurn(draft);
-  }
+  } else if (state.turn) interruptTurn(draft);
+  else completeTurn(draft, [prompt], INTERRUPTED);
   return draft.finish();
 }
 
@@ -72,10 +71,13 @@ export function interrupt(state: SessionState, clearQueue: boolean, now: number)
   return draft.finish();
 }
 
-/** A prompt that only waits for its child to start is interrupted as well: to the person it is the running one. */
+/**
+ * A prompt that only waits for its child to start is interrupted as well: to the person it is the running one. So is one
+ * of which it is being looked up whether a child that died had begun it.
+ */
 function interruptTurn(draft: Draft): void {
   const { turn, child } = draft.state;
-  const [next] = queuedPrompts(draft.state);
+  const [next] = [...givenPrompts(draft.state), ...queuedPrompts(draft.state)];
   if (turn) {
     draft.update({ turn: { ...turn, interrupted: true } });
     const { child: held } = draft.state.record;

@@ -31,7 +31,7 @@ function explain({ tools, turn, ticks }: SessionState, { silentMs, deafMs, isStr
   if (turn?.calling || isStreaming) return { stage: 'api', message: `still waiting for the API, ${silent}` };
   return {
     stage: 'silent',
-    message: `Claude has said nothing for ${silent}, and runs no tool. It can be interrupted.`,
+    message: `Claude has said nothing for ${silent}. It can be interrupted.`,
   };
 }
 

@@ -43,9 +43,9 @@ export class Hibernation {
   }
 
   #begin(): void {
-    const { idleMs, child, onIdle } = this.#options;
+    const { idleMs, state, onIdle } = this.#options;
     this.#idleSince = performance.now();
-    const isLarge = (child()?.outputBytes ?? 0) > MAX_OUTPUT_BYTES;
+    const isLarge = (state().record.child?.processed ?? 0) > MAX_OUTPUT_BYTES;
     this.#lookIn(isLarge ? 0 : idleMs);
     onIdle();
   }

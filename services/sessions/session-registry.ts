@@ -33,6 +33,7 @@ export class SessionRegistry {
   readonly #sessions = new Map<SessionId, Session>();
   readonly #opening = new Mailbox();
   readonly #places: ChildPlaces;
+  #isEnding = false;
 
   constructor(options: SessionRegistryOptions) {
     this.#options = options;
@@ -85,6 +86,8 @@ export class SessionRegistry {
           field: 'workingDirectory',
         });
       }
+      if (this.#isEnding)
+        throw new CompanionError('CAPACITY', 'The daemon is being stopped, and all Claude CLIs with it.');
       if (!known?.hasChild) await this.#options.requireRoom();
       if (known) return { session: known, created: false };
       const session = this.#add(newSession({ place, owner, now: this.#options.now() }));
@@ -98,16 +101,20 @@ export class SessionRegistry {
   }
 
   /** Lets go of all children; they live on. Returns how many. */
-  release(): number {
-    const live = this.all().filter((session) => session.pid !== undefined).length;
-    for (const session of this.#sessions.values()) session.release();
+  async release(): Promise<number> {
     this.#places.close();
-    return live;
+    await Promise.all(this.all().map((session) => session.release()));
+    return this.all().filter((session) => session.pid !== undefined).length;
   }
 
-  /** Ends all children. */
+  /** Ends all children. What cannot be written down of that is found by the next daemon. */
   async endChildren(): Promise<void> {
-    await Promise.all(this.all().map((session) => session.endChild()));
+    const { log } = this.#options;
+    this.#isEnding = true;
+    const ended = await Promise.allSettled(this.all().map((session) => session.endChild()));
+    for (const result of ended) {
+      if (result.status === 'rejected') log.warn('a child could not be ended', { error: String(result.reason) });
+    }
   }
 
   /**

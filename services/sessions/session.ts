@@ -8,6 +8,7 @@ import type { PlaceHolder } from './child-places.js';
 import * as command from './decide-command.js';
 import type { Step } from './draft.js';
 import { Hibernation } from './hibernation.js';
+import { LiveSettings } from './live-settings.js';
 import { Mailbox } from './mailbox.js';
 import { refuseLateAnswer } from './permission-requests.js';
 import { type DecideAfterLook, Reconciler, type ReconcilerOptions } from './reconciler.js';
@@ -44,6 +45,7 @@ export class Session {
   readonly #keeper: ChildKeeper;
   readonly #reconciler: Reconciler;
   readonly #hibernation: Hibernation;
+  readonly #settings: LiveSettings;
   readonly #steps: SessionSteps;
 
   constructor(options: SessionOptions) {
@@ -64,6 +66,12 @@ export class Session {
       sync: () => options.journal.sync(),
       toolName: (toolId) => options.journal.findToolName(this.id, toolId),
       reconciler: this.#reconciler,
+    });
+    this.#settings = new LiveSettings({
+      mailbox: this.#mailbox,
+      child: () => this.#keeper.child,
+      state: () => this.state,
+      note: (state) => this.#steps.note(state),
     });
     this.#hibernation = new Hibernation({
       ...options,
@@ -140,7 +148,7 @@ export class Session {
   /** Opens the session for work, with another conversation or settings when asked, and gives it a prompt. */
   async start(request: command.StartRequest, reply?: Reply<PromptRecord | undefined>) {
     const { conversation, changes, prompt } = request;
-    await this.#tellChild(changes, conversation);
+    if (!conversation) await this.#settings.tell(changes);
     return this.#mailbox.run(async () => {
       const known = prompt && (await this.#findRepeated(prompt));
       if (known) {
@@ -156,7 +164,7 @@ export class Session {
         this.#options.now(),
       );
       await this.#steps.applyCommand(step, () => reply?.(accepted));
-      this.#requestMode(undefined);
+      this.#settings.told();
       return accepted;
     });
   }
@@ -211,10 +219,10 @@ export class Session {
 
   /** Changes names and settings; model and mode go to the live child first. */
   async amend(changes: Partial<SessionRecord>, reply?: Reply<void>) {
-    await this.#tellChild(changes, undefined);
+    await this.#settings.tell(changes);
     return this.#mailbox.run(async () => {
       await this.#steps.applyCommand(command.amend(this.#present, changes, this.#options.now()), () => reply?.());
-      this.#requestMode(undefined);
+      this.#settings.told();
     });
   }
 
@@ -245,41 +253,21 @@ export class Session {
   }
 
   /** Lets go of the child, which lives on. */
-  release(): void {
-    this.#keeper.release();
+  async release(): Promise<void> {
     this.#reconciler.close();
     this.#hibernation.close();
+    await this.#keeper.release();
   }
 
   /** Ends the child and all that it started, and starts no other: the daemon is about to stop. */
   async endChild(): Promise<void> {
+    await this.#keeper.startNoMore();
     const { child } = this.#keeper;
-    this.#keeper.startNoMore();
-    await this.#run(command.dismissChild);
-    await child?.end();
-  }
-
-  async #tellChild(
-    { modelChoice, permissionMode }: Partial<SessionRecord>,
-    conversation: command.Conversation | undefined,
-  ) {
-    const { child } = this.#keeper;
-    if (!child || child.inputTorn || conversation) return;
-    if (modelChoice !== undefined && modelChoice !== this.state.record.modelChoice) await child.setModel(modelChoice);
-    if (permissionMode === undefined || permissionMode === this.state.record.permissionMode) return;
-    await this.#mailbox.run(async () => this.#requestMode(permissionMode));
     try {
-      await child.setPermissionMode(permissionMode);
-    } catch (error) {
-      await this.#mailbox.run(async () => this.#requestMode(undefined));
-      throw error;
+      await this.#run(command.dismissChild);
+    } finally {
+      await child?.end();
     }
-  }
-
-  /** Which mode the child is being asked for; called in the mailbox alone, like everything that changes the state. */
-  #requestMode(mode: string | undefined): void {
-    const { requestedMode: _, ...state } = this.state;
-    this.#steps.note(mode === undefined ? state : { ...state, requestedMode: mode });
   }
 
   async #findRepeated({ device, requestId }: PromptRecord): Promise<PromptRecord | undefined> {

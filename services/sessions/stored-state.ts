@@ -12,7 +12,7 @@ export function stateOf({ record, head, prompts, permissions }: StoredSession): 
     record,
     head,
     child: { phase: record.child ? 'adopting' : 'none' },
-    turn: isRunning ? turnOf(record, ticks) : null,
+    turn: isRunning && record.child ? turnOf(record, ticks) : null,
     prompts,
     permissions,
     background: record.child?.background ?? [],

@@ -78,7 +78,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  session.release();
+  await session.release();
   await journal.close();
   rmSync(folder, { recursive: true, force: true });
 });

@@ -40,7 +40,6 @@ const child: ClaudeChild = {
   setPermissionMode: async () => {},
   interrupt: async () => {},
   reacts: async () => true,
-  outputBytes: 0,
   openBlocks: () => [],
   checkOutput: async () => 'kept',
   drain: async () => {},
@@ -92,7 +91,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  session.release();
+  await session.release();
   await journal.close();
   rmSync(folder, { recursive: true, force: true });
 });

@@ -1,0 +1,47 @@
+import { isCapacityError } from '../../protocol/capacity-error.js';
+import type { ClaudeLauncher } from '../ports/claude.js';
+import type { Log } from '../ports/log.js';
+import type { SessionRecord } from '../ports/records.js';
+import { onTranscriptChecked } from './decide-child.js';
+import type { PersistentSteps } from './persistent-steps.js';
+
+export interface BegunPromptsOptions {
+  launcher: Pick<ClaudeLauncher, 'findInTranscript'>;
+  log: Log;
+  steps: PersistentSteps;
+  record: () => SessionRecord;
+}
+
+/** Which prompts a dead child had begun: its transcript tells. */
+export class BegunPrompts {
+  readonly #options: BegunPromptsOptions;
+
+  constructor(options: BegunPromptsOptions) {
+    this.#options = options;
+  }
+
+  /** Tells the session. A machine that has no thread to give has one later: until then it is not known. */
+  find(uuids: string[]): void {
+    const { steps } = this.#options;
+    const what = 'read the transcript';
+    steps.attempt(what, () =>
+      this.#tell(uuids).catch((error: Error) => steps.tryAgain(what, { error, action: () => this.find(uuids) })),
+    );
+  }
+
+  async #tell(uuids: string[]): Promise<void> {
+    const found = await this.#findIn(uuids).catch((error: Error) => {
+      if (isCapacityError(error)) throw error;
+      // Rather a prompt that the person has to send again than one that runs twice.
+      this.#options.log.warn('could not read the transcript', { error: error.message });
+      return new Set(uuids);
+    });
+    await this.#options.steps.take((state, now) => onTranscriptChecked(state, found, now));
+  }
+
+  async #findIn(uuids: string[]): Promise<Set<string>> {
+    const { launcher, record } = this.#options;
+    const { directory: workingDirectory, claudeSessionId } = record();
+    return claudeSessionId ? launcher.findInTranscript({ workingDirectory, claudeSessionId, uuids }) : new Set();
+  }
+}
