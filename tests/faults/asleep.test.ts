@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from '@jest/globals';
-import { fastClock } from '../support/fast-clock.js';
+import { hurry } from '../support/hurry.js';
 import { scenario } from '../support/scripted-api.js';
 import { waitUntil } from '../support/wait-until.js';
 import type { WireClient } from '../support/wire-client.js';
@@ -18,7 +18,7 @@ const FASTER = 20;
 const ASLEEP_S = 2;
 
 const folder = mkdtempSync(join(tmpdir(), 'companion-cli-'));
-const environment = { CLAUDE_PATH: makeQuickCli(folder), ORPHAN_GRACE_MS: '500', ...fastClock(FASTER) };
+const environment = { CLAUDE_PATH: makeQuickCli(folder), ORPHAN_GRACE_MS: '500', ...hurry(FASTER) };
 const world = useWorld({ environment });
 const { openSession, view } = createSteps(world);
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
-import { fastClock } from '../support/fast-clock.js';
+import { hurry } from '../support/hurry.js';
 import { scenario } from '../support/scripted-api.js';
 import { waitUntil } from '../support/wait-until.js';
 import type { Frame, WireClient } from '../support/wire-client.js';
@@ -29,7 +29,7 @@ const isStatus =
     type === 'sessionStatus' && data.sessionId === sessionId && data.status === status;
 
 describe('a CLI that ends as soon as it is started', () => {
-  const world = useWorld({ environment: { CLAUDE_PATH: makeQuickCli(folder), ...fastClock(FASTER) } });
+  const world = useWorld({ environment: { CLAUDE_PATH: makeQuickCli(folder), ...hurry(FASTER) } });
   const starts = join(folder, 'starts');
   const howMany = () => (existsSync(starts) ? readFileSync(starts, 'utf8').length : 0);
 
@@ -73,7 +73,7 @@ describe('a CLI that ends as soon as it is started', () => {
 
 describe('a child that cannot ask for permission any more', () => {
   const world = useWorld({
-    environment: { CLAUDE_PATH: join(import.meta.dirname, '../support/fake-cli.mjs'), ...fastClock(FASTER) },
+    environment: { CLAUDE_PATH: join(import.meta.dirname, '../support/fake-cli.mjs'), ...hurry(FASTER) },
   });
   const { view } = createSteps(world);
 

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
-import { fastClock } from '../support/fast-clock.js';
+import { hurry } from '../support/hurry.js';
 import { type Step, scenario } from '../support/scripted-api.js';
 import { isAlive, waitUntil } from '../support/wait-until.js';
 import type { Frame, WireClient } from '../support/wire-client.js';
@@ -77,7 +77,7 @@ async function goesOn(world: World, client: WireClient, sessionId: string, said?
 }
 
 describe('a child that says nothing for a minute', () => {
-  const world = useWorld({ environment: { CLAUDE_PATH, ...fastClock(countOf({ full: 4, fast: 20 })) } });
+  const world = useWorld({ environment: { CLAUDE_PATH, ...hurry(countOf({ full: 4, fast: 20 })) } });
 
   test('runs a tool, waits for the API, or stands in the middle of a text: that is told; who waits for a person is let be', async () => {
     const client = await world.connect();
@@ -143,7 +143,7 @@ describe('a child that says nothing for a minute', () => {
 });
 
 describe('a child that is stopped in mid-turn, and that nobody interrupts', () => {
-  const world = useWorld({ environment: { CLAUDE_PATH, ...fastClock(100) } });
+  const world = useWorld({ environment: { CLAUDE_PATH, ...hurry(100) } });
 
   test('H1: is replaced by itself in the end; its turn is over, and the conversation goes on', async () => {
     const client = await world.connect();
