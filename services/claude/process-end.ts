@@ -1,7 +1,7 @@
 import { type Liveness, openLiveness, type ProcessIdentity } from './process-identity.js';
 
 /** Clients are to know of a death within 100 ms. A look at twenty takes 0.1 ms. */
-const LOOK_MS = 40;
+const LOOK_MS = 50;
 
 interface Watched {
   liveness: Liveness;

@@ -48,6 +48,7 @@ export class ChildKeeper {
   readonly #guard: OutputGuard;
   readonly #watch: TurnWatch;
   readonly #begun: BegunPrompts;
+  #released = false;
   child: ClaudeChild | undefined;
 
   constructor(options: ChildKeeperOptions) {
@@ -101,7 +102,10 @@ export class ChildKeeper {
 
   /** To be called after every step. */
   update(): void {
+    if (this.#released) return;
     this.#starter.update();
+    this.#guard.update(this.child);
+    this.#watch.update(this.child);
   }
 
   /** Takes up the child of an earlier daemon, or learns that it is gone. Resolves early when the machine lacks something; it goes on when there is room. */
@@ -158,6 +162,7 @@ export class ChildKeeper {
   /** Lets go of the child, which lives on. Resolves when one that is on its way has come and was let go of too. */
   async release(): Promise<void> {
     await this.#starter.close();
+    this.#released = true;
     this.#steps.close();
     this.#stopWatching();
     this.child?.release();
@@ -172,8 +177,7 @@ export class ChildKeeper {
     this.#stopWatching();
     if (!child) return;
     this.#log('child held', { pid: child.pid });
-    this.#guard.watch(child);
-    this.#watch.watch(child);
+    this.update();
   }
 
   #stopWatching(): void {

@@ -19,9 +19,10 @@ export class OutputGuard {
     this.#options = options;
   }
 
-  watch(child: ClaudeChild): void {
-    this.close();
-    this.#timer = setInterval(() => void this.#look(child), LOOK_MS).unref();
+  /** To be called after every step: while no turn runs nothing is looked at. */
+  update(child: ClaudeChild | undefined): void {
+    if (!child || !this.#options.isWorking()) this.close();
+    else this.#timer ??= setInterval(() => void this.#look(child), LOOK_MS).unref();
   }
 
   close(): void {

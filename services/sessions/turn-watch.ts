@@ -31,10 +31,10 @@ export class TurnWatch {
     this.#options = options;
   }
 
-  watch(child: ClaudeChild): void {
-    this.close();
-    this.heard();
-    this.#timer = setInterval(() => void this.#look(child), LOOK_MS).unref();
+  /** To be called after every step: while no turn runs nothing is counted. */
+  update(child: ClaudeChild | undefined): void {
+    if (!child || !this.#options.isWorking()) this.close();
+    else this.#timer ??= setInterval(() => void this.#look(child), LOOK_MS).unref();
   }
 
   /** The child has said something. */
@@ -46,10 +46,10 @@ export class TurnWatch {
   close(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
+    this.heard();
   }
 
   async #look(child: ClaudeChild): Promise<void> {
-    if (!this.#options.isWorking()) return this.heard();
     this.#looks += 1;
     if (this.#looks % TELL_EVERY_LOOKS !== 0) return;
     const asked = this.#looks;
