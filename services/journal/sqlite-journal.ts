@@ -109,7 +109,7 @@ function prepareWrites({ database, extents, onGrown }: SqliteJournalOptions & { 
   };
 }
 
-const SMALL_TABLES_OF_A_SESSION = ['prompts', 'permissions', 'cursors', 'sessions'];
+const SMALL_TABLES_OF_A_SESSION = ['prompts', 'permissions', 'cursors', 'pushes', 'sessions'];
 
 function prepareForget(database: SqliteDatabase): (sessionId: SessionId, commit: number) => void {
   const meta = openMeta(database);

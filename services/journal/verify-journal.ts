@@ -8,7 +8,7 @@ import type { SqliteDatabase } from './sqlite-database.js';
  * Tables whose indexes decide what is done, and not only what is shown: a request id that is not found would run its
  * prompt twice. Unlike `events` they are small (10 ms for 10,000 prompts).
  */
-const DECIDING_TABLES = ['meta', 'sessions', 'prompts', 'permissions', 'subscriptions', 'cursors'];
+const DECIDING_TABLES = ['meta', 'sessions', 'prompts', 'permissions', 'subscriptions', 'cursors', 'pushes'];
 
 /** Rows without an index beside them: one whose key was altered would not be missed. */
 const KEYED_TABLES = ['meta', 'subscriptions', 'cursors'] as const;

@@ -1,6 +1,7 @@
 /** What the journal keeps about sessions, prompts and permission requests. Times are epoch milliseconds. */
 import type { ContentBlock, Usage } from '../../protocol/content.js';
 import type { EventType } from '../../protocol/events.js';
+import type { SessionPushPreferences } from '../../protocol/push-preferences.js';
 import type {
   Attachment,
   ClaudeSessionId,
@@ -9,6 +10,7 @@ import type {
   PromptId,
   SessionId,
 } from '../../protocol/scalars.js';
+import type { PushRecord } from './outbox.js';
 
 /** A person. */
 export type UserId = string & { readonly __brand: 'UserId' };
@@ -85,6 +87,8 @@ export interface SessionRecord {
   lastActivity: number;
   child?: ChildRecord;
   transcript?: TranscriptMark;
+  /** What its person wants to be told of it by push. */
+  push?: SessionPushPreferences;
   /** Another conversation was taken up, and what was said in it before is not this session's. */
   joining?: boolean;
 }
@@ -180,6 +184,8 @@ export interface SessionChange {
   events: EventRecord[];
   prompts: PromptRecord[];
   permissions: PermissionRecord[];
+  /** What devices are owed for the events. */
+  pushes?: readonly PushRecord[];
 }
 
 /** A session as it is found at the start of the daemon. */
