@@ -61,7 +61,7 @@ describe('turns', () => {
     'API Error: 401 authentication_error',
     'Not logged in · Please run /login',
     'Prompt is too long',
-    'I stopped. You have hit your limit?',
+    "API Error: 500 You've hit your bug",
     '',
   ])('no limit: %s', (text) => expect(turn(apiError(text))).toBe('turn_failed'));
 

@@ -115,6 +115,11 @@ describe('digests', () => {
     expect(told(plan([A, B], { now }))).toBe('digest a-1 b-1 for a-1 b-1');
   });
 
+  test('a digest is wanted for as long as the last of its results', () => {
+    const found = plan([A, B], { now: AT + 5000 });
+    expect(found).toMatchObject({ kind: 'send', push: { kind: 'digest', expiresAt: B.expiresAt } });
+  });
+
   test('two digests are a minute apart; one alone need not wait for that', () => {
     const last = { lastDigestAt: AT - 20_000 };
     expect(told(plan([A], last))).toBe('single a-1 for a-1');

@@ -75,6 +75,7 @@ describe('preferences of a device', () => {
       limit: false,
       plan: true,
     });
+    expect(patchPreferences(known, { kinds: { limit: false } }).kinds).toEqual({ limit: false, plan: false });
     expect(patchPreferences(known, { kinds: null })).toEqual({ enabled: false, quietHours: QUIET });
     expect(patchPreferences({}, { body: 'full' })).toEqual({ body: 'full' });
   });

@@ -182,6 +182,13 @@ describe('messages', () => {
 });
 
 describe('collapse ids', () => {
+  test('a session and a request of long ids are not mixed up with others', () => {
+    const long = 'x'.repeat(100);
+    const ask = (sessionId: string, permissionId: string) =>
+      collapseIdOf(waitingOf('plan', { sessionId: sessionId as SessionId, request: requestOf({ permissionId }) }));
+    expect(ask(`${long}y`, long)).not.toBe(ask(long, `y${long}`));
+  });
+
   test('one for each request and one for all results of a session, however long the ids of the CLI are', () => {
     const ids = fc.string({ unit: 'binary', minLength: 1, maxLength: 200 });
     fc.assert(
