@@ -1,6 +1,5 @@
 /** What a person wants to be told by push: for each device, and for each session. An unknown name is an error. */
 import * as z from 'zod';
-import { timestampSchema } from './scalars.js';
 
 /** What a push may be about, as far as it can be switched off. */
 export const PUSH_KINDS = [
@@ -80,13 +79,11 @@ export const pushPreferencesPatchSchema = z.strictObject({
 });
 export type PushPreferencesPatch = z.infer<typeof pushPreferencesPatchSchema>;
 
+const MUTED = 'must be true, false or the time until which, in ISO 8601 with milliseconds';
+
 /** Of a session, for all devices of its person. */
 export const sessionPushPreferencesSchema = z.strictObject({
   /** True: until it is said otherwise. A time: until then. */
-  muted: z
-    .union([z.boolean(), timestampSchema], {
-      error: 'must be true, false or the time until which, in ISO 8601 with milliseconds',
-    })
-    .optional(),
+  muted: z.union([z.boolean(), z.iso.datetime({ precision: 3, error: MUTED })], { error: MUTED }).optional(),
 });
 export type SessionPushPreferences = z.infer<typeof sessionPushPreferencesSchema>;

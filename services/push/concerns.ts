@@ -1,5 +1,4 @@
 /** Which events concern a person. */
-
 import type { EventData, EventType } from '../../protocol/events.js';
 import type { PUSH_KINDS } from '../../protocol/push-preferences.js';
 import type { SessionId } from '../../protocol/scalars.js';
@@ -17,31 +16,37 @@ interface Place {
   at: number;
 }
 
-/** Something that goes on only when a person has answered. */
-export interface WaitingConcern extends Place {
+interface Waiting {
   kind: WaitingKind;
   request: EventData<'permissionRequest'>;
 }
+type Result =
+  | { kind: Exclude<ResultKind, 'given_up'>; turn: EventData<'streamComplete'> }
+  | { kind: 'given_up'; message: string };
 
+/** Something that goes on only when a person has answered. */
+export type WaitingConcern = Place & Waiting;
 /** How something ended. */
-export type ResultConcern =
-  | (Place & { kind: Exclude<ResultKind, 'given_up'>; turn: EventData<'streamComplete'> })
-  | (Place & { kind: 'given_up'; message: string });
-
+export type ResultConcern = Place & Result;
 export type Concern = WaitingConcern | ResultConcern;
 
 /** An event with the `data` of its type. */
 export type SaidEvent = { [T in EventType]: { type: T; data: EventData<T> } }[EventType];
 
-/** What of it concerns a person; undefined: nothing. */
-export function kindOf(event: SaidEvent): ConcernKind | undefined {
+/** What kind of concern an event is; undefined: none. */
+export const kindOf = (event: SaidEvent): ConcernKind | undefined => matterOf(event)?.kind;
+
+function matterOf(event: SaidEvent): Waiting | Result | undefined {
   switch (event.type) {
     case 'permissionRequest':
-      return event.data.kind === 'tool' ? 'permission' : event.data.kind;
-    case 'streamComplete':
-      return kindOfTurn(event.data);
+      return { kind: event.data.kind === 'tool' ? 'permission' : event.data.kind, request: event.data };
+    case 'streamComplete': {
+      const kind = kindOfTurn(event.data);
+      return kind && { kind, turn: event.data };
+    }
     case 'error':
-      return event.data.givenUp ? 'given_up' : undefined;
+      // The turn that a crash has ended says so itself.
+      return event.data.givenUp ? { kind: 'given_up', message: event.data.message } : undefined;
     case 'assistantMessage':
     case 'humanMessage':
     case 'permissionResolved':
@@ -54,7 +59,7 @@ export function kindOf(event: SaidEvent): ConcernKind | undefined {
 }
 
 /** A turn that a person has stopped is no news to them. One that the CLI began by itself is like any other. */
-function kindOfTurn(turn: EventData<'streamComplete'>): ConcernKind | undefined {
+function kindOfTurn(turn: EventData<'streamComplete'>): 'turn_complete' | 'turn_failed' | 'limit' | undefined {
   if (turn.subtype === 'interrupted') return undefined;
   if (isLimit(turn)) return 'limit';
   return turn.isError || turn.subtype !== 'success' ? 'turn_failed' : 'turn_complete';
@@ -62,23 +67,11 @@ function kindOfTurn(turn: EventData<'streamComplete'>): ConcernKind | undefined 
 
 const CONCERNING: ReadonlySet<EventType> = new Set<EventType>(['permissionRequest', 'streamComplete', 'error']);
 
-/** The concern of an event of the record. Reads `data` only of events that may have one. */
-export function concernOf(sessionId: SessionId, record: EventRecord): Concern | undefined {
-  if (!CONCERNING.has(record.type)) return undefined;
-  const said = { type: record.type, data: JSON.parse(record.data) } as SaidEvent;
-  const kind = kindOf(said);
-  if (kind === undefined) return undefined;
-  const place = { sessionId, seq: record.seq, at: record.at };
-  switch (said.type) {
-    case 'permissionRequest':
-      return { ...place, kind: kind as WaitingKind, request: said.data };
-    case 'streamComplete':
-      return { ...place, kind: kind as Exclude<ResultKind, 'given_up'>, turn: said.data };
-    case 'error':
-      return { ...place, kind: 'given_up', message: said.data.message };
-    default:
-      return undefined;
-  }
+/** The concern of an event of the record. Reads the `data` only of events that may have one. */
+export function concernOf(sessionId: SessionId, { type, data, seq, at }: EventRecord): Concern | undefined {
+  if (!CONCERNING.has(type)) return undefined;
+  const matter = matterOf({ type, data: JSON.parse(data) } as SaidEvent);
+  return matter && { sessionId, seq, at, ...matter };
 }
 
 export const isWaiting = (concern: Concern): concern is WaitingConcern => 'request' in concern;

@@ -99,7 +99,8 @@ function judgeDevice(situation: Situation, device: PersonDevice): Verdict {
   const owedAt = held ?? at;
   const expiresAt = isWaiting(concern) ? owedAt + WAITING_STALE_MS : concern.at + RESULT_STALE_MS;
   if (now >= expiresAt) return { kind: 'suppressed', reason: 'stale' };
-  if (now < owedAt) return { kind: 'wait', until: owedAt, reason: held === undefined ? reason : 'quiet_hours' };
+  const until = Math.min(owedAt, expiresAt);
+  if (now < until) return { kind: 'wait', until, reason: held === undefined ? reason : 'quiet_hours' };
   return { kind: 'owed', at: owedAt, expiresAt };
 }
 

@@ -128,6 +128,7 @@ const ROWS: Row[] = [
   row('on', 'permission', 0, [wants({ enabled: true })], owed(0, STALE)),
   row('its kind is off', 'turn_complete', 0, [wants({ kinds: { turn_complete: false } })], none('kind_off')),
   row('another kind is off', 'turn_failed', 0, [wants({ kinds: { turn_complete: false } })], owed(0, DAY)),
+  row('its kind is on', 'limit', 0, [wants({ kinds: { limit: true } })], owed(0, DAY)),
   row('its kind is off for another', 'plan', 0, [{}, wants({ kinds: { plan: false } })], owed(0, STALE)),
   row('off, and was seen', 'limit', 0, [wants({ enabled: false }, seen())], none('acknowledged')),
   // Quiet hours.
