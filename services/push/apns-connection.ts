@@ -21,6 +21,7 @@ export interface ApnsProvider {
     session?: ClientHttp2Session | undefined;
     connect(): Promise<void>;
     setLogger(log: () => void): void;
+    closeAndDestroySession(session: ClientHttp2Session | undefined): Promise<void>;
     shutdown(): Promise<void>;
   };
 }
@@ -50,7 +51,8 @@ export class ApnsConnection {
   readonly #provider: ApnsProvider;
   readonly #timeoutMs: number;
   readonly #attempts = new Map<string, Attempt>();
-  readonly #sessions = new Set<ClientHttp2Session>();
+  /** With their sockets, once there are any. */
+  readonly #sessions = new Map<ClientHttp2Session, { destroy(): void } | undefined>();
   #onIdle: (() => void) | undefined;
   #closed = false;
 
@@ -60,6 +62,9 @@ export class ApnsConnection {
     const { client } = provider;
     // It would log to stdout, which is the daemon's.
     client.setLogger(() => {});
+    // Called for the second 500 or GOAWAY of a session, it would end the requests under way there, and after a 500 it is
+    // called for whichever session is the newest. Node closes a session by itself after GOAWAY and errors.
+    client.closeAndDestroySession = async () => {};
     const connect = client.connect.bind(client);
     client.connect = async () => {
       await connect();
@@ -86,11 +91,10 @@ export class ApnsConnection {
     });
   }
 
-  /** A new session for the requests to come; those under way stay where they are. */
-  replaceSession(): void {
+  /** No further request goes there; those under way stay, and so does the provider token. */
+  #retire(session: ClientHttp2Session | undefined): void {
     const { client } = this.#provider;
-    const { session } = client;
-    client.session = undefined;
+    if (session === client.session) client.session = undefined;
     this.#endWhenUnused(session);
   }
 
@@ -98,12 +102,12 @@ export class ApnsConnection {
   async close(graceMs: number): Promise<void> {
     this.#closed = true;
     if (this.#attempts.size > 0) await this.#idleWithin(graceMs);
-    for (const attempt of [...this.#attempts.values()])
+    for (const attempt of this.#attempts.values())
       attempt.settle({ kind: 'unanswered', why: 'closing', connected: true });
     const { client } = this.#provider;
     // The client would wait for a destroyed session to tell that it has closed, which it never does.
     client.session = undefined;
-    for (const session of this.#sessions) session.destroy();
+    for (const session of this.#sessions.keys()) this.#destroy(session);
     await client.shutdown();
   }
 
@@ -133,8 +137,7 @@ export class ApnsConnection {
 
   #giveUp(id: string): void {
     const attempt = this.#attempts.get(id);
-    const { client } = this.#provider;
-    if (attempt?.session === undefined || attempt.session === client.session) this.replaceSession();
+    this.#retire(attempt?.session ?? this.#provider.client.session);
     const connected = attempt?.session?.connecting === false;
     attempt?.settle({ kind: 'unanswered', why: `no answer within ${this.#timeoutMs} ms`, connected });
     attempt?.stream?.close(constants.NGHTTP2_CANCEL);
@@ -142,8 +145,10 @@ export class ApnsConnection {
 
   #adopt(session: ClientHttp2Session): void {
     if (this.#sessions.has(session)) return;
-    this.#sessions.add(session);
+    this.#sessions.set(session, undefined);
+    session.once('connect', (_session, socket) => this.#sessions.set(session, socket));
     session.once('close', () => this.#sessions.delete(session));
+    session.once('goaway', () => this.#retire(session));
     const request = session.request.bind(session);
     session.request = (headers, options) => {
       const stream = request(headers, options);
@@ -175,7 +180,7 @@ export class ApnsConnection {
       isWhole = true;
     });
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      why ??= error.code === 'ERR_HTTP2_STREAM_ERROR' ? nameOf(stream.rstCode) : error.code;
+      why ??= error.code === 'ERR_HTTP2_STREAM_ERROR' ? nameOf(stream.rstCode) : (codeOf(error.cause) ?? error.code);
     });
     stream.once('close', () => {
       const connected = !session.connecting;
@@ -189,13 +194,37 @@ export class ApnsConnection {
     if (!session || session === this.#provider.client.session) return;
     for (const attempt of this.#attempts.values()) if (attempt.session === session) return;
     // Behind what else happens with the last stream.
-    setImmediate(() => session.destroy());
+    setImmediate(() => this.#destroy(session));
+  }
+
+  /** A session that was closed in peace waits for its peer to close the socket, and is not ended by a second word. */
+  #destroy(session: ClientHttp2Session): void {
+    const socket = this.#sessions.get(session);
+    session.destroy();
+    socket?.destroy();
   }
 }
 
-const nameOf = (code: number | undefined): string =>
-  Object.entries(constants).find(([name, value]) => /^NGHTTP2_[A-Z]/.test(name) && value === code)?.[0] ??
-  `HTTP/2 error ${code}`;
+/** A stream that ends with its session has the session's error as its cause. */
+const codeOf = (cause: unknown): string | undefined => {
+  const code = (cause as { code?: unknown } | undefined)?.code;
+  return typeof code === 'string' ? code : undefined;
+};
+
+/** By number, RFC 9113, section 7. */
+const ERROR_NAMES = [
+  'NO_ERROR',
+  'PROTOCOL_ERROR',
+  'INTERNAL_ERROR',
+  'FLOW_CONTROL_ERROR',
+  'SETTINGS_TIMEOUT',
+  'STREAM_CLOSED',
+  'FRAME_SIZE_ERROR',
+  'REFUSED_STREAM',
+  'CANCEL',
+];
+
+const nameOf = (code = 0): string => ERROR_NAMES[code] ?? `HTTP/2 error ${code}`;
 
 const OK = 200;
 

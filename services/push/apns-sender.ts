@@ -151,14 +151,10 @@ class ApnsSender implements PushSender {
       notification.rawPayload = payload;
       const connection = await this.#connectionTo(environment);
       const answer = await connection.request(notification, token);
-      const verdict = verdictOf(answer);
-      if (verdict === 'credential') connection.replaceSession();
-      return { environment, id, answer, verdict };
+      return { environment, id, answer, verdict: verdictOf(answer) };
     } catch (error) {
-      // The client refuses a certificate that is not made for the environment.
-      const answer: ApnsAnswer = { kind: 'answered', status: 403, reason: 'BadCertificateEnvironment' };
-      if (isCertificateRefusal(error)) return { environment, id, answer, verdict: 'environment' };
-      throw error;
+      const answer = refusalOfClient(error);
+      return { environment, id, answer, verdict: verdictOf(answer) };
     }
   }
 
@@ -228,8 +224,14 @@ function verdictOf(answer: ApnsAnswer): Tried['verdict'] {
 const settlesIt = ({ verdict }: Tried): boolean =>
   verdict === 'accepted' || verdict === 'retry' || verdict === 'unanswered' || verdict === 'unregistered';
 
-const isCertificateRefusal = (error: unknown): boolean =>
-  error instanceof Error && error.message.startsWith('certificate does not support configured environment');
+/** The client looks into certificates when it is made. What it says about them has Apple's own words. */
+function refusalOfClient(error: unknown): ApnsAnswer {
+  const message = error instanceof Error ? error.message : '';
+  if (message.startsWith('certificate does not support configured environment'))
+    return { kind: 'answered', status: 403, reason: 'BadCertificateEnvironment' };
+  if (message.startsWith('certificate')) return { kind: 'answered', status: 403, reason: 'BadCertificate' };
+  return { kind: 'unanswered', why: 'the client could not be made', connected: true };
+}
 
 type Answered = Extract<ApnsAnswer, { kind: 'answered' }>;
 
