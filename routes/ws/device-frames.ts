@@ -39,8 +39,10 @@ export async function registerDevice(context: RequestContext, data: ClientData<'
 
 export const presence =
   (state: 'foreground' | 'background') =>
-  async (context: RequestContext): Promise<void> =>
+  async (context: RequestContext): Promise<void> => {
+    context.connection.visit.say(state);
     answer(context, 'presence', { state });
+  };
 
 /** Far beyond the life of a connection: the credentials of this version do not expire. */
 const NEVER = new Date(Date.UTC(9999, 11, 31)).toISOString();

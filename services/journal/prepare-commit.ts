@@ -1,3 +1,4 @@
+import type { PushRecord } from '../ports/outbox.js';
 import type { SessionChange } from '../ports/records.js';
 import type { Extent, Extents } from './extents.js';
 import { pushRow } from './push-rows.js';
@@ -9,30 +10,29 @@ import type { SqliteDatabase } from './sqlite-database.js';
 export function prepareCommit(
   database: SqliteDatabase,
   extents: Extents,
-): (change: SessionChange, commit: number) => Extent {
+): (change: SessionChange, commit: number, pushes?: readonly PushRecord[]) => Extent {
   const session = prepareUpsert(database, 'sessions', 'session_id');
   const event = database.prepare(insertInto('events'));
   const prompt = prepareUpsert(database, 'prompts', 'prompt_id', ['session_id', 'user_id', 'device_id', 'request_id']);
   const permission = prepareUpsert(database, 'permissions', 'session_id, permission_id', ['child_id']);
   const push = database.prepare(insertInto('pushes'));
-  return database.transaction(
-    ({ record, events, prompts, permissions, pushes = [] }: SessionChange, commits: number) => {
-      const { sessionId } = record;
-      const extent = { ...extents.of(sessionId) };
-      for (const one of events) {
-        event.run(summedValues('events', { ...eventRow(sessionId, one), bytes_before: extent.total }));
-        extent.total += Buffer.byteLength(one.data);
-        extent.head = one.seq;
-      }
-      const { head, first } = extent;
-      const row: SessionRow = { session_id: sessionId, head, record: JSON.stringify(record), commits, first };
-      session.run(summedValues('sessions', row));
-      for (const one of prompts) prompt.run(summedValues('prompts', promptRow(one)));
-      for (const one of permissions) permission.run(summedValues('permissions', permissionRow(one)));
-      for (const one of pushes) push.run(summedValues('pushes', pushRow(one)));
-      return extent;
-    },
-  );
+  return database.transaction((change: SessionChange, commits: number, pushes: readonly PushRecord[] = []) => {
+    const { record, events, prompts, permissions } = change;
+    const { sessionId } = record;
+    const extent = { ...extents.of(sessionId) };
+    for (const one of events) {
+      event.run(summedValues('events', { ...eventRow(sessionId, one), bytes_before: extent.total }));
+      extent.total += Buffer.byteLength(one.data);
+      extent.head = one.seq;
+    }
+    const { head, first } = extent;
+    const row: SessionRow = { session_id: sessionId, head, record: JSON.stringify(record), commits, first };
+    session.run(summedValues('sessions', row));
+    for (const one of prompts) prompt.run(summedValues('prompts', promptRow(one)));
+    for (const one of permissions) permission.run(summedValues('permissions', permissionRow(one)));
+    for (const one of pushes) push.run(summedValues('pushes', pushRow(one)));
+    return extent;
+  });
 }
 
 /** A row is written whole, since its sum is that of the whole. What stands in an index and never changes is left out. */

@@ -10,7 +10,6 @@ import type {
   PromptId,
   SessionId,
 } from '../../protocol/scalars.js';
-import type { PushRecord } from './outbox.js';
 
 /** A person. */
 export type UserId = string & { readonly __brand: 'UserId' };
@@ -184,8 +183,6 @@ export interface SessionChange {
   events: EventRecord[];
   prompts: PromptRecord[];
   permissions: PermissionRecord[];
-  /** What devices are owed for the events. */
-  pushes?: readonly PushRecord[];
 }
 
 /** A session as it is found at the start of the daemon. */
