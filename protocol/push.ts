@@ -1,10 +1,10 @@
 /** REST of pushes: what clients send and are told. */
 import * as z from 'zod';
-import { CLIENT_FRAMES } from './client-frames.js';
 import { pushPreferencesPatchSchema } from './push-preferences.js';
+import { registrationSchema } from './push-registration.js';
 import { deviceIdSchema, fieldSchema, requiredFieldSchema, timestampSchema } from './scalars.js';
 
-export const registerPushSchema = CLIENT_FRAMES.registerDevice.extend({ deviceId: deviceIdSchema });
+export const registerPushSchema = registrationSchema({ deviceId: deviceIdSchema });
 
 export const changePreferencesSchema = z.strictObject({
   deviceId: deviceIdSchema,

@@ -34,6 +34,7 @@ export async function ack({ connection }: RequestContext, { sessionId, seq }: Cl
 export async function registerDevice(context: RequestContext, data: ClientData<'registerDevice'>): Promise<void> {
   const { services, device } = context.connection;
   await services.identity.registerDevice(device, data);
+  services.push.judgeAgain(device.userId);
   answer(context, 'deviceRegistered', { success: true, deviceId: device.deviceId });
 }
 
