@@ -6,7 +6,7 @@ import type { PushRecord } from '../../services/ports/outbox.js';
 import type { UserId } from '../../services/ports/records.js';
 import type { RouteServices } from '../route-services.js';
 import { parseInput } from './parse-input.js';
-import { findPrincipal } from './principal.js';
+import { findPrincipal, requirePrincipal } from './principal.js';
 
 /** An answer by a credential comes from no device of its own. */
 const REST_DEVICE = 'rest';
@@ -31,6 +31,7 @@ interface Question {
 export function createPermissionRoutes({ registry, push }: RouteServices): Router {
   const router = Router();
   router.post('/:id/permissions/:permissionId', express.json({ limit: BODY_LIMIT }), async (request, response) => {
+    if (!hasToken(request.body)) requirePrincipal(response);
     const { actionToken, response: decision } = parseInput(answerPermissionSchema, request.body, 'body');
     const question = {
       sessionId: parseInput(sessionIdSchema, request.params.id, 'id'),
@@ -58,3 +59,6 @@ export function createPermissionRoutes({ registry, push }: RouteServices): Route
     return { ...found.device, push: found };
   }
 }
+
+const hasToken = (body: unknown): boolean =>
+  typeof body === 'object' && body !== null && 'actionToken' in body && typeof body.actionToken === 'string';
