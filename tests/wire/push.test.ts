@@ -1,142 +1,201 @@
 /** P1: pushes of the real daemon and the real CLI to an ntfy server. */
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { type Daemon, startDaemon } from '../support/daemon.js';
-import { type NtfyServer, startNtfyServer } from '../support/ntfy-server.js';
-import { type ScriptedApi, scenario, startScriptedApi } from '../support/scripted-api.js';
+import { expect, test } from '@jest/globals';
+import { usePushWorld } from '../support/push-world.js';
+import { scenario } from '../support/scripted-api.js';
 import { connect } from '../support/wire-client.js';
 
-let api: ScriptedApi;
-let ntfy: NtfyServer;
-let daemon: Daemon;
+const world = usePushWorld();
 
-beforeAll(async () => {
-  api = await startScriptedApi();
-  ntfy = await startNtfyServer();
-  daemon = await startDaemon({
-    apiUrl: api.url,
-    environment: {
-      NTFY_URL: ntfy.url,
-      NTFY_TOKEN: 'tk_test',
-      PUSH_ACTIONS: 'clear',
-      PUBLIC_URL: 'http://127.0.0.1:1',
-      ALLOWED_HOSTS: '127.0.0.1',
-    },
-  });
-});
+const ASK = { name: 'Bash', input: { command: 'touch made.txt', description: 'Make it' } };
 
-afterAll(async () => {
-  await daemon.stop();
-  await Promise.all([api.close(), ntfy.close()]);
-});
-
-interface Delivery {
-  kind: string;
+interface Begun {
   deviceId: string;
-  state: string;
-  reason?: string;
+  /** The session, and the gate at which its turn waits. */
+  name: string;
+  steps?: Parameters<typeof scenario>;
 }
 
-async function deliveries(deviceId: string): Promise<Delivery[]> {
-  const response = await daemon.fetch('/api/push-notifications/deliveries');
-  const { deliveries: all } = (await response.json()) as { deliveries: Delivery[] };
-  return all.filter((delivery) => delivery.deviceId === deviceId);
+/** A registered device that has begun a turn, which waits at its gate. */
+async function begin({ deviceId, name, steps = [{ text: 'Done.' }] }: Begun) {
+  const client = await world.register(deviceId);
+  const [first, ...others] = steps;
+  const { data } = await client.request('streamStart', {
+    prompt: scenario({ ...first, gate: name }, ...others),
+    workingDirectory: world.daemon.project(name),
+  });
+  await world.api.reached(name);
+  return { client, sessionId: data.sessionId };
 }
 
-async function deliveriesWhen(deviceId: string, condition: (found: Delivery[]) => boolean): Promise<Delivery[]> {
-  for (const end = performance.now() + 20_000; performance.now() < end; ) {
-    const found = await deliveries(deviceId);
-    if (condition(found)) return found;
-  }
-  throw new Error(`it never came true: ${JSON.stringify(await deliveries(deviceId))}`);
+/** The same, and the device is gone before the turn goes on. */
+async function beginAndLeave(begun: Begun) {
+  const { client, sessionId } = await begin(begun);
+  await client.close();
+  world.api.release(begun.name);
+  return sessionId;
 }
-
-/** A device that can be pushed to, with a topic of its own name. */
-async function register(deviceId: string) {
-  const client = await connect(daemon, { deviceId });
-  await client.request('registerDevice', { platform: 'ntfy', token: deviceId });
-  return client;
-}
-
-const endOfTurn = (deviceId: string) => () => ntfy.messages(deviceId).length > 0;
 
 test('P1: a turn that ends while the device is away is pushed, once', async () => {
-  const client = await register('away-1');
-  const workingDirectory = daemon.project('away');
-  await client.request('streamStart', { prompt: scenario({ gate: 'away', text: 'Done.' }), workingDirectory });
-  await api.reached('away');
-  await client.close();
-  api.release('away');
-  await daemon.until(endOfTurn('away-1'));
-  const [push, ...others] = await deliveriesWhen('away-1', (found) => found.every(({ state }) => state === 'accepted'));
-  expect(push).toMatchObject({ kind: 'turn_complete', state: 'accepted' });
-  expect(others).toEqual([]);
-  expect(ntfy.messages('away-1')).toMatchObject([{ title: 'away', message: expect.stringContaining('Done') }]);
+  await beginAndLeave({ deviceId: 'away-1', name: 'away' });
+  await world.pushed('away-1');
+  const found = await world.deliveriesWhen('away-1', ([first]) => first?.state === 'accepted');
+  expect(found).toMatchObject([{ kind: 'turn_complete', attempts: 1 }]);
+  expect(found[0]?.history.map(({ state }) => state)).toEqual(['owed', 'sending', 'accepted']);
+  expect(world.ntfy.messages('away-1')).toMatchObject([{ title: 'away', message: expect.stringContaining('Done') }]);
+  const back = await connect(world.daemon, { deviceId: 'away-1' });
+  const end = await back.waitFor('streamComplete');
+  back.send('ack', { sessionId: String(end.sessionId), seq: Number(end.seq) });
+  expect(await world.deliveriesWhen('away-1', ([first]) => first?.state === 'seen')).toHaveLength(1);
+  await back.close();
 });
 
 test('P1: a device that is connected and acknowledges is not pushed to', async () => {
-  const client = await register('here-1');
-  const started = await client.request('streamStart', {
-    prompt: scenario({ text: 'Done.' }),
-    workingDirectory: daemon.project('here'),
-  });
-  const { sessionId } = started.data;
+  const { client, sessionId } = await begin({ deviceId: 'here-1', name: 'here' });
+  world.api.release('here');
   const end = await client.waitFor('streamComplete');
   client.send('ack', { sessionId, seq: Number(end.seq) });
-  const [push] = await deliveriesWhen('here-1', (found) => found[0]?.state === 'suppressed');
+  const [push] = await world.deliveriesWhen('here-1', ([first]) => first?.state === 'suppressed');
   expect(push).toMatchObject({ kind: 'turn_complete', reason: 'acknowledged' });
-  expect(ntfy.messages('here-1')).toEqual([]);
+  expect(world.ntfy.messages('here-1')).toEqual([]);
+  await client.close();
+});
+
+test('P1: a device that goes to the background is owed at once what it has not acknowledged', async () => {
+  const { client } = await begin({ deviceId: 'pocket-1', name: 'pocket' });
+  world.api.release('pocket');
+  await client.waitFor('streamComplete');
+  expect(await world.deliveries('pocket-1')).toMatchObject([{ state: 'owed' }]);
+  expect((await client.request('clientBackgrounding', {})).data).toMatchObject({ state: 'background' });
+  const [push] = await world.deliveriesWhen('pocket-1', ([first]) => first?.state === 'accepted');
+  const [owed, sending] = push?.history ?? [];
+  expect(Date.parse(sending?.at ?? '') - Date.parse(owed?.at ?? '')).toBeLessThan(10_000);
   await client.close();
 });
 
 test('P1: a permission is pushed and answered by its action token, and the turn goes on', async () => {
-  const client = await register('asked-1');
-  const started = await client.request('streamStart', {
-    prompt: scenario(
-      { gate: 'ask', tools: [{ name: 'Bash', input: { command: 'touch made.txt', description: 'Make it' } }] },
-      { text: 'Made.' },
-    ),
-    workingDirectory: daemon.project('asked'),
-  });
-  await api.reached('ask');
-  await client.close();
-  api.release('ask');
-  await daemon.until(endOfTurn('asked-1'));
-  const [message] = ntfy.messages('asked-1');
+  await beginAndLeave({ deviceId: 'asked-1', name: 'asked', steps: [{ tools: [ASK] }, { text: 'Made.' }] });
+  await world.pushed('asked-1');
+  const [message] = world.ntfy.messages('asked-1');
   const allow = message?.actions?.find(({ label }) => label === 'Allow');
   const path = new URL(allow?.url ?? '').pathname;
   const answer = (body: string) =>
-    fetch(`${daemon.url}${path}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+    fetch(`${world.daemon.url}${path}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
   const { actionToken } = JSON.parse(allow?.body ?? '{}') as { actionToken: string };
   expect((await answer(JSON.stringify({ response: 'deny', actionToken }))).status).toBe(401);
   expect((await answer(JSON.stringify({ response: 'allow', actionToken: 'x'.repeat(43) }))).status).toBe(401);
   expect((await answer(allow?.body ?? '')).status).toBe(200);
   expect((await answer(allow?.body ?? '')).status).toBe(409);
-  await daemon.until(() => ntfy.messages('asked-1').length > 1);
-  expect(ntfy.messages('asked-1')[1]?.message).toContain('Done');
-  const found = await deliveriesWhen('asked-1', (all) => all.every(({ state }) => state !== 'sending'));
-  expect(found).toMatchObject([
-    { kind: 'turn_complete', state: 'accepted' },
-    { kind: 'permission', state: 'seen', reason: 'answered' },
+  await world.pushed('asked-1', 2);
+  expect(world.ntfy.messages('asked-1')[1]?.message).toContain('Done');
+  const found = await world.deliveriesWhen('asked-1', ([first]) => first?.state === 'accepted');
+  expect(found).toMatchObject([{ kind: 'turn_complete' }, { kind: 'permission', state: 'seen', reason: 'answered' }]);
+});
+
+test('P1: a request that one device answers is withdrawn from the others', async () => {
+  const other = await world.register('other-1');
+  await other.close();
+  const sessionId = await beginAndLeave({
+    deviceId: 'first-1',
+    name: 'both',
+    steps: [{ tools: [ASK] }, { text: 'Made.' }],
+  });
+  await Promise.all([world.pushed('other-1'), world.pushed('first-1')]);
+  await world.deliveriesWhen('other-1', ([first]) => first?.state === 'accepted');
+  const back = await connect(world.daemon, { deviceId: 'first-1' });
+  await back.request('permission', { sessionId, response: 'deny', remember: false });
+  await world.deliveriesWhen('other-1', (all) =>
+    all.some((one) => one.kind === 'withdrawal' && one.state === 'accepted'),
+  );
+  const [asked] = world.ntfy.messages('other-1');
+  const withdrawn = world.ntfy.requests.filter(({ method }) => method === 'DELETE').map(({ path }) => path);
+  expect(withdrawn).toEqual([`/other-1/${asked?.sequence_id}`]);
+  await back.close();
+});
+
+test('P1: several sessions that finish within a short while are told at once', async () => {
+  const { client: first } = await begin({ deviceId: 'many-1', name: 'many-a' });
+  await first.close();
+  await world.register('many-1').then(async (client) => {
+    await client.request('streamStart', {
+      prompt: scenario({ gate: 'many-b', text: 'Done too.' }),
+      workingDirectory: world.daemon.project('many-b'),
+    });
+    await world.api.reached('many-b');
+    await client.close();
+  });
+  world.api.release('many-a');
+  await world.deliveriesWhen('many-1', ([found]) => found?.state === 'owed');
+  world.api.release('many-b');
+  const found = await world.deliveriesWhen('many-1', (all) => all.some(({ state }) => state === 'accepted'));
+  expect(found.map(({ kind, state }) => `${kind} ${state}`).sort()).toEqual([
+    'digest accepted',
+    'turn_complete suppressed',
+    'turn_complete suppressed',
   ]);
-  expect(started.data.sessionId).toBeDefined();
+  expect(world.ntfy.messages('many-1')).toMatchObject([{ title: '2 sessions finished' }]);
+});
+
+test('P1: a kind that is switched off, and a session that is muted, are not pushed', async () => {
+  const device = { kinds: { turn_complete: false } };
+  const { client, sessionId } = await begin({ deviceId: 'quiet-1', name: 'quiet' });
+  const patched = await world.send('PATCH', '/api/devices/quiet-1', { preferences: device });
+  expect(await patched.json()).toMatchObject({ deviceId: 'quiet-1', platform: 'ntfy', preferences: device });
+  await client.close();
+  world.api.release('quiet');
+  expect(await world.deliveriesWhen('quiet-1', ([first]) => first?.state === 'suppressed')).toMatchObject([
+    { reason: 'kind_off' },
+  ]);
+  await world.send('PATCH', '/api/devices/quiet-1', { preferences: { kinds: null } });
+  const muted = await world.send('PATCH', `/api/sessions/${sessionId}`, { push: { muted: true } });
+  expect(await muted.json()).toMatchObject({ push: { muted: true } });
+  const back = await connect(world.daemon, { deviceId: 'quiet-1' });
+  await back.request('streamSend', { sessionId, prompt: scenario({ gate: 'muted', text: 'Done.' }) });
+  await world.api.reached('muted');
+  await back.close();
+  world.api.release('muted');
+  expect(
+    await world.deliveriesWhen('quiet-1', (all) => all.length === 2 && all[0]?.state === 'suppressed'),
+  ).toMatchObject([{ reason: 'muted' }, { reason: 'kind_off' }]);
+  expect(world.ntfy.messages('quiet-1')).toEqual([]);
+});
+
+test('P1: what a service has no time for is sent again, and what it refuses has failed', async () => {
+  await world.register('tested-1').then((client) => client.close());
+  world.ntfy.answers.push(503, 400);
+  const test1 = await world.send('POST', '/api/push-notifications/test', { deviceId: 'tested-1' });
+  expect(test1.status).toBe(202);
+  const [push] = await world.deliveriesWhen('tested-1', ([first]) => first?.state === 'failed');
+  expect(push).toMatchObject({ kind: 'test', attempts: 2, reason: 'HTTP 400' });
+  expect(push?.history.map(({ state }) => state)).toEqual(['owed', 'sending', 'owed', 'sending', 'failed']);
+});
+
+test('P1: a token that another device registers is that device’s from then on', async () => {
+  await world.register('old-1', { token: 'moved' }).then((client) => client.close());
+  await world.register('new-1', { token: 'moved' }).then((client) => client.close());
+  expect((await world.send('POST', '/api/push-notifications/test', { deviceId: 'old-1' })).status).toBe(409);
+  expect((await world.send('POST', '/api/push-notifications/test', { deviceId: 'new-1' })).status).toBe(202);
+  await world.deliveriesWhen('new-1', ([first]) => first?.state === 'accepted');
+  expect(world.ntfy.messages('moved')).toHaveLength(1);
 });
 
 test('P1: a push that a killed daemon owed goes out after the restart, once', async () => {
-  const client = await register('killed-1');
-  await client.request('streamStart', {
-    prompt: scenario({ gate: 'killed', text: 'Done.' }),
-    workingDirectory: daemon.project('killed'),
-  });
-  await api.reached('killed');
-  ntfy.answers.push('hang');
+  const { client } = await begin({ deviceId: 'killed-1', name: 'killed' });
+  world.ntfy.answers.push('hang');
   await client.close();
-  api.release('killed');
-  await daemon.until(endOfTurn('killed-1'));
-  await daemon.restart('SIGKILL');
-  const [push, ...others] = await deliveriesWhen('killed-1', ([first]) => first?.state === 'accepted');
-  expect(push).toMatchObject({ kind: 'turn_complete' });
-  expect(others).toEqual([]);
-  const [first, second, ...more] = ntfy.messages('killed-1');
+  world.api.release('killed');
+  await world.pushed('killed-1');
+  await world.daemon.restart('SIGKILL');
+  const found = await world.deliveriesWhen('killed-1', ([first]) => first?.state === 'accepted');
+  expect(found).toMatchObject([{ kind: 'turn_complete', attempts: 2 }]);
+  const [first, second, ...more] = world.ntfy.messages('killed-1');
   expect(second).toEqual(first);
   expect(more).toEqual([]);
+});
+
+test('/health says how pushes do, and the metrics count them', async () => {
+  const health = (await (await world.daemon.fetch('/health')).json()) as { checks: object };
+  expect(health.checks).toMatchObject({ push: 'ok' });
+  const metrics = await (await world.daemon.fetch('/metrics')).text();
+  expect(metrics).toMatch(/companion_pushes_total\{kind="turn_complete",state="accepted"\} [1-9]/);
+  expect(metrics).toContain('companion_open_pushes 0');
 });
