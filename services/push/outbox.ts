@@ -24,6 +24,8 @@ export interface OutboxOptions {
 const MAX_TIMER_MS = 2 ** 31 - 1;
 /** Of rows looked at together; the others' turn comes when these are on their way. */
 const MAX_LOOK = 256;
+/** So long may devices take to connect to a new daemon. */
+const RETURN_MS = 2000;
 /** After something that should not have failed. */
 const RETRY_MS = 1000;
 
@@ -44,13 +46,14 @@ export class Outbox {
     this.#options = options;
   }
 
-  /** Takes up what an earlier daemon has left: what it was sending goes out again. */
+  /** Takes up what an earlier daemon has left: what it was sending goes out again. Devices that were here may come back first. */
   begin(): void {
     const { rows, now } = this.#options;
     const at = now();
     for (const push of Array.from(rows.open())) {
-      if (push.state !== 'sending') continue;
-      rows.change(changed(push, { state: 'owed', at, reason: 'the daemon ended while it was sent', nextTry: at }));
+      if (push.state === 'sending')
+        rows.change(changed(push, { state: 'owed', at, reason: 'the daemon ended while it was sent', nextTry: at }));
+      else if (push.attempts === 0) rows.postpone(push, at + RETURN_MS);
     }
     this.#begun = true;
     this.wake();
@@ -159,14 +162,12 @@ export class Outbox {
       if (isResult(push)) devices.add(keyOf(push.device));
       else due.push(push);
     }
-    return devices.size === 0 ? due : [...due, ...this.#resultsOf(devices, at)];
+    return devices.size === 0 ? due : [...due, ...this.#resultsOf(devices)];
   }
 
-  #resultsOf(devices: ReadonlySet<string>, at: number): PushRecord[] {
-    return [...this.#ready()].filter((push) => {
-      const isTried = push.attempts > 0 && push.nextTry > at;
-      return isResult(push) && !isTried && devices.has(keyOf(push.device));
-    });
+  /** Those that failed before as well: a later result must not be overtaken by an earlier one of its session. */
+  #resultsOf(devices: ReadonlySet<string>): PushRecord[] {
+    return [...this.#ready()].filter((push) => isResult(push) && devices.has(keyOf(push.device)));
   }
 
   /** What is owed and need not wait for another push of its place. */
@@ -175,13 +176,19 @@ export class Outbox {
     for (const push of rows.open()) if (push.state === 'owed' && !dispatcher.isBlocked(push)) yield push;
   }
 
+  /** What has failed is not tried before its time. */
+  #postpone(push: PushRecord, until: number, at: number): void {
+    const { rows } = this.#options;
+    rows.postpone(push, isResting(push, at) ? Math.max(until, push.nextTry) : Math.max(until, at + 1));
+  }
+
   /** What is not owed now waits, or is done. */
   #isOwed({ push, verdict }: Judged, at: number): boolean {
     const { rows } = this.#options;
     // It was acknowledged, or forgotten, while it was judged.
     if (rows.find(push.pushId)?.state !== 'owed') return false;
     if (verdict.kind === 'owed') return true;
-    if (verdict.kind === 'wait') rows.postpone(push, Math.max(verdict.until, at + 1));
+    if (verdict.kind === 'wait') this.#postpone(push, verdict.until, at);
     else if (verdict.reason === 'stale') rows.change(changed(push, { state: 'expired', at, reason: lastReason(push) }));
     else rows.change(changed(push, { state: 'suppressed', at, reason: verdict.reason }));
     return false;
@@ -210,14 +217,14 @@ export class Outbox {
       lastDigestAt: this.#lastDigests.get(keyOf(device)),
       now: at,
     });
-    if (plan.kind === 'wait') for (const { push } of owed) rows.postpone(push, Math.max(plan.until, at + 1));
+    if (plan.kind === 'wait') for (const { push } of owed) this.#postpone(push, plan.until, at);
     if (plan.kind !== 'send') return undefined;
     const { push: planned } = plan;
     const pushOf = (pushId: string) => owed.find(({ push }) => push.pushId === pushId);
     if (planned.kind === 'single') {
       const single = pushOf(planned.result.pushId);
       this.#cover(planned.covers, planned.result.pushId, at);
-      return single && timed(single.push, single.verdict);
+      return single && !isResting(single.push, at) ? timed(single.push, single.verdict) : undefined;
     }
     const about = { what: 'digest', results: planned.results } as const;
     const digest = newPush({ device, about, epoch, now: at, expiresAt: planned.expiresAt });
@@ -269,6 +276,9 @@ export class Outbox {
 }
 
 const timed = (push: PushRecord, { at, expiresAt }: Owed['verdict']): PushRecord => ({ ...push, dueAt: at, expiresAt });
+
+/** Whether it has failed, and its next try is still to come. */
+const isResting = ({ attempts, nextTry }: PushRecord, at: number): boolean => attempts > 0 && nextTry > at;
 
 /** Of what was tried and is stale now: why it did not succeed. */
 const lastReason = ({ reason, attempts }: PushRecord): string =>

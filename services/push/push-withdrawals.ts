@@ -6,7 +6,7 @@ import type { EventRecord, SessionRecord } from '../ports/records.js';
 import { isWaiting } from './concerns.js';
 import type { OutboxRows } from './outbox-rows.js';
 import { newPush } from './push-record.js';
-import { withdrawalsOf } from './withdrawals.js';
+import { type RequestPush, withdrawalsOf } from './withdrawals.js';
 
 export interface WithdrawalParts {
   rows: Pick<OutboxRows, 'ofSession' | 'aboutOf'>;
@@ -39,7 +39,11 @@ function withdrawalsFor(
   if (about?.what !== 'concern' || !isWaiting(about.concern)) return [];
   const { concern } = about;
   const project = sessions.find(sessionId)?.project ?? '';
-  return withdrawalsOf({ pushes, byDeviceId, openRequests: new Map() }).map(({ device }) =>
+  return withdrawalsOf({ pushes: pushes.map(asSent), byDeviceId, openRequests: new Map() }).map(({ device }) =>
     newPush({ device, about: { what: 'withdrawal', concern, project, decision }, epoch, now }),
   );
 }
+
+/** One that failed may have arrived nevertheless, as when its answer was lost. */
+const asSent = (push: PushRecord): RequestPush =>
+  push.state === 'owed' && push.attempts > 0 ? { ...push, state: 'sending' } : push;
