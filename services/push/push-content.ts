@@ -37,6 +37,9 @@ export function tokensInClear(
   return kept.length > 0 ? Object.fromEntries(kept) : undefined;
 }
 
+/** A shorter beginning of a body says less than what would have to make way for it. */
+const MIN_BODY_BYTES = 64;
+
 interface Fitted {
   content: PushContent;
   /** What had to be left out; undefined when nothing was. */
@@ -58,8 +61,9 @@ export function fitContent(message: PushMessage, tokens: Record<string, string> 
     { base: { ...texts, body }, left: ['options', 'actions'] },
   ];
   for (const { base, left } of steps) {
-    const cut = fitText(body, maxBytes - sizeOf({ ...base, body: '' }));
-    if (cut === '' && body !== '') continue;
+    const room = maxBytes - sizeOf({ ...base, body: '' });
+    if (room < Math.min(jsonBytes(body), MIN_BODY_BYTES)) continue;
+    const cut = fitText(body, room);
     return {
       content: { ...base, body: cut },
       note: noteOf(

@@ -1,77 +1,92 @@
-/** An ntfy server on loopback, as far as a publisher can tell (docs.ntfy.sh/publish). */
-import { createServer, type IncomingHttpHeaders } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import * as z from 'zod';
-
-const messageSchema = z.strictObject({
-  topic: z.string().regex(/^[-_A-Za-z0-9]{1,64}$/),
-  title: z.string(),
-  message: z.string(),
-  priority: z.int().min(1).max(5),
-  sequence_id: z.string().regex(/^[-_A-Za-z0-9]{1,64}$/),
-  click: z.string().optional(),
-  actions: z
-    .array(
-      z.strictObject({
-        action: z.literal('http'),
-        label: z.string(),
-        url: z.string(),
-        method: z.literal('POST'),
-        headers: z.record(z.string(), z.string()),
-        body: z.string(),
-        clear: z.boolean(),
-      }),
-    )
-    .max(3)
-    .optional(),
-});
-
-export type NtfyMessage = z.infer<typeof messageSchema>;
+/** An ntfy server on loopback: it takes what docs.ntfy.sh/publish describes, and refuses the rest. */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
 
 export interface NtfyRequest {
   method: string;
   path: string;
-  headers: IncomingHttpHeaders;
-  /** Undefined for a withdrawal. */
-  message: NtfyMessage | undefined;
+  authorization: string | undefined;
+  body: Record<string, unknown> | undefined;
+  bytes: number;
 }
+
+export type NtfyAnswer = { status: number; retryAfter?: string } | 'hang' | 'drop';
 
 export interface NtfyServer {
   readonly url: string;
   readonly requests: NtfyRequest[];
-  /** Messages of a topic, oldest first. */
-  messages(topic: string): NtfyMessage[];
-  /** What the next requests are answered with; 200 when there is nothing. `hang`: nothing at all. */
-  readonly answers: (number | 'hang')[];
+  /** Without it every request is answered 401. */
+  requireToken(token: string): void;
+  answer(how: () => NtfyAnswer): void;
   close(): Promise<void>;
 }
 
-export async function startNtfyServer(): Promise<NtfyServer> {
+const MAX_MESSAGE_BYTES = 4096;
+const MAX_ACTIONS = 3;
+
+/** `path`: where it serves, such as `/ntfy`. */
+export async function startNtfyServer(path = ''): Promise<NtfyServer> {
   const requests: NtfyRequest[] = [];
-  const answers: (number | 'hang')[] = [];
+  const sockets = new Set<Socket>();
+  let token: string | undefined;
+  let how: () => NtfyAnswer = () => ({ status: 200 });
+  const take = (request: IncomingMessage, text: string): NtfyAnswer => {
+    const { authorization } = request.headers;
+    const taken: NtfyRequest = {
+      method: String(request.method),
+      path: String(request.url),
+      authorization,
+      body: text === '' ? undefined : (JSON.parse(text) as Record<string, unknown>),
+      bytes: Buffer.byteLength(text),
+    };
+    requests.push(taken);
+    if (token !== undefined && authorization !== `Bearer ${token}`) return { status: 401 };
+    const refused = refusalOf(taken, path);
+    return refused === undefined ? how() : { status: refused };
+  };
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => {
-      const text = Buffer.concat(chunks).toString();
-      const { method = '', url: path = '', headers } = request;
-      const message = method === 'POST' ? messageSchema.parse(JSON.parse(text)) : undefined;
-      requests.push({ method, path, headers, message });
-      const answer = answers.shift() ?? 200;
-      if (answer === 'hang') return;
-      response.writeHead(answer, { 'content-type': 'application/json' }).end('{}');
-    });
+    request.once('end', () => reply(response, take(request, Buffer.concat(chunks).toString())));
+  });
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`,
     requests,
-    answers,
-    messages: (topic) => requests.flatMap(({ message }) => (message?.topic === topic ? [message] : [])),
-    close: () =>
-      new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    requireToken: (required) => {
+      token = required;
+    },
+    answer: (next) => {
+      how = next;
+    },
+    close: async () => {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
   };
+}
+
+function reply(response: ServerResponse, answer: NtfyAnswer): void {
+  if (answer === 'hang') return;
+  if (answer === 'drop') {
+    response.socket?.destroy();
+    return;
+  }
+  const { status, retryAfter } = answer;
+  response.writeHead(status, retryAfter === undefined ? {} : { 'retry-after': retryAfter }).end('{}');
+}
+
+function refusalOf({ method, path, body, bytes }: NtfyRequest, base: string): number | undefined {
+  if (!path.startsWith(`${base}/`)) return 404;
+  const rest = path.slice(base.length);
+  if (method === 'DELETE') return /^\/[-_A-Za-z0-9]{1,64}\/[-_A-Za-z0-9]{1,64}$/.test(rest) ? undefined : 400;
+  if (method !== 'POST' || rest !== '/' || body === undefined) return 400;
+  if (bytes > 2 * MAX_MESSAGE_BYTES || Buffer.byteLength(String(body.message)) > MAX_MESSAGE_BYTES) return 413;
+  const actions = (body.actions ?? []) as unknown[];
+  const isFine = /^[-_A-Za-z0-9]{1,64}$/.test(String(body.topic)) && actions.length <= MAX_ACTIONS;
+  return isFine && Number(body.priority) >= 1 && Number(body.priority) <= 5 ? undefined : 400;
 }

@@ -1,15 +1,27 @@
 /** The real daemon with an ntfy server, and devices that are pushed to under a topic of their own name. */
 import { afterAll, afterEach, beforeAll } from '@jest/globals';
+import * as z from 'zod';
 import type { ClientInput } from '../../protocol/client-frames.js';
 import { deliveriesSchema, type PushDelivery } from '../../protocol/push.js';
 import { type Daemon, startDaemon } from './daemon.js';
-import { type NtfyServer, startNtfyServer } from './ntfy-server.js';
+import { type NtfyAnswer, type NtfyServer, startNtfyServer } from './ntfy-server.js';
 import { type ScriptedApi, startScriptedApi } from './scripted-api.js';
 import { connect, type WireClient } from './wire-client.js';
+
+const messageSchema = z.object({
+  topic: z.string(),
+  title: z.string(),
+  message: z.string(),
+  sequence_id: z.string(),
+  actions: z.array(z.object({ label: z.string(), url: z.string(), body: z.string() })).optional(),
+});
+type NtfyMessage = z.infer<typeof messageSchema>;
 
 export interface PushWorld {
   api: ScriptedApi;
   ntfy: NtfyServer;
+  /** What the next requests to it are answered with; when there is nothing, they are accepted. */
+  answers: NtfyAnswer[];
   daemon: Daemon;
   /** A connected device with a registration. */
   register(deviceId: string, others?: Partial<ClientInput<'registerDevice'>>): Promise<WireClient>;
@@ -17,6 +29,8 @@ export interface PushWorld {
   deliveries(deviceId: string): Promise<PushDelivery[]>;
   /** As soon as the condition holds; rejects when it does not within 30 s. */
   deliveriesWhen(deviceId: string, condition: (found: PushDelivery[]) => boolean): Promise<PushDelivery[]>;
+  /** What was published under a topic, oldest first. */
+  messages(topic: string): NtfyMessage[];
   /** As soon as the topic has had so many messages. */
   pushed(deviceId: string, count?: number): Promise<void>;
   send(method: string, path: string, body: object): Promise<Response>;
@@ -32,6 +46,11 @@ export function usePushWorld(environment: Record<string, string> = {}): PushWorl
     api: undefined as unknown as ScriptedApi,
     ntfy: undefined as unknown as NtfyServer,
     daemon: undefined as unknown as Daemon,
+    answers: [],
+    messages: (topic) =>
+      world.ntfy.requests
+        .flatMap(({ method, body }) => (method === 'POST' ? [messageSchema.parse(body)] : []))
+        .filter((message) => message.topic === topic),
     register: async (deviceId, others = {}) => {
       const client = await connect(world.daemon, { deviceId });
       clients.push(client);
@@ -52,7 +71,7 @@ export function usePushWorld(environment: Record<string, string> = {}): PushWorl
       }
       throw new Error(`it never came true: ${JSON.stringify(await world.deliveries(deviceId))}`);
     },
-    pushed: (deviceId, count = 1) => world.daemon.until(() => world.ntfy.messages(deviceId).length >= count),
+    pushed: (deviceId, count = 1) => world.daemon.until(() => world.messages(deviceId).length >= count),
     send: (method, path, body) =>
       world.daemon.fetch(path, {
         method,
@@ -63,6 +82,8 @@ export function usePushWorld(environment: Record<string, string> = {}): PushWorl
   beforeAll(async () => {
     world.api = await startScriptedApi();
     world.ntfy = await startNtfyServer();
+    world.ntfy.requireToken('tk_test');
+    world.ntfy.answer(() => world.answers.shift() ?? { status: 200 });
     world.daemon = await startDaemon({
       apiUrl: world.api.url,
       environment: {

@@ -1,5 +1,7 @@
 /** P1: pushes of the real daemon and the real CLI to an ntfy server. */
+import { PassThrough } from 'node:stream';
 import { expect, test } from '@jest/globals';
+import { runCli } from '../../cli/run-cli.js';
 import { usePushWorld } from '../support/push-world.js';
 import { scenario } from '../support/scripted-api.js';
 import { connect } from '../support/wire-client.js';
@@ -41,7 +43,7 @@ test('P1: a turn that ends while the device is away is pushed, once', async () =
   const found = await world.deliveriesWhen('away-1', ([first]) => first?.state === 'accepted');
   expect(found).toMatchObject([{ kind: 'turn_complete', attempts: 1 }]);
   expect(found[0]?.history.map(({ state }) => state)).toEqual(['owed', 'sending', 'accepted']);
-  expect(world.ntfy.messages('away-1')).toMatchObject([{ title: 'away', message: expect.stringContaining('Done') }]);
+  expect(world.messages('away-1')).toMatchObject([{ title: 'away', message: expect.stringContaining('Done') }]);
   const back = await connect(world.daemon, { deviceId: 'away-1' });
   const end = await back.waitFor('streamComplete');
   back.send('ack', { sessionId: String(end.sessionId), seq: Number(end.seq) });
@@ -56,7 +58,7 @@ test('P1: a device that is connected and acknowledges is not pushed to', async (
   client.send('ack', { sessionId, seq: Number(end.seq) });
   const [push] = await world.deliveriesWhen('here-1', ([first]) => first?.state === 'suppressed');
   expect(push).toMatchObject({ kind: 'turn_complete', reason: 'acknowledged' });
-  expect(world.ntfy.messages('here-1')).toEqual([]);
+  expect(world.messages('here-1')).toEqual([]);
   await client.close();
 });
 
@@ -75,7 +77,7 @@ test('P1: a device that goes to the background is owed at once what it has not a
 test('P1: a permission is pushed and answered by its action token, and the turn goes on', async () => {
   await beginAndLeave({ deviceId: 'asked-1', name: 'asked', steps: [{ tools: [ASK] }, { text: 'Made.' }] });
   await world.pushed('asked-1');
-  const [message] = world.ntfy.messages('asked-1');
+  const [message] = world.messages('asked-1');
   const allow = message?.actions?.find(({ label }) => label === 'Allow');
   const path = new URL(allow?.url ?? '').pathname;
   const answer = (body: string) =>
@@ -86,7 +88,7 @@ test('P1: a permission is pushed and answered by its action token, and the turn 
   expect((await answer(allow?.body ?? '')).status).toBe(200);
   expect((await answer(allow?.body ?? '')).status).toBe(409);
   await world.pushed('asked-1', 2);
-  expect(world.ntfy.messages('asked-1')[1]?.message).toContain('Done');
+  expect(world.messages('asked-1')[1]?.message).toContain('Done');
   const found = await world.deliveriesWhen('asked-1', ([first]) => first?.state === 'accepted');
   expect(found).toMatchObject([{ kind: 'turn_complete' }, { kind: 'permission', state: 'seen', reason: 'answered' }]);
 });
@@ -106,9 +108,10 @@ test('P1: a request that one device answers is withdrawn from the others', async
   await world.deliveriesWhen('other-1', (all) =>
     all.some((one) => one.kind === 'withdrawal' && one.state === 'accepted'),
   );
-  const [asked] = world.ntfy.messages('other-1');
+  const [asked] = world.messages('other-1');
   const withdrawn = world.ntfy.requests.filter(({ method }) => method === 'DELETE').map(({ path }) => path);
   expect(withdrawn).toEqual([`/other-1/${asked?.sequence_id}`]);
+  await back.waitFor('streamComplete');
   await back.close();
 });
 
@@ -132,7 +135,7 @@ test('P1: several sessions that finish within a short while are told at once', a
     'turn_complete suppressed',
     'turn_complete suppressed',
   ]);
-  expect(world.ntfy.messages('many-1')).toMatchObject([{ title: '2 sessions finished' }]);
+  expect(world.messages('many-1')).toMatchObject([{ title: '2 sessions finished' }]);
 });
 
 test('P1: a kind that is switched off, and a session that is muted, are not pushed', async () => {
@@ -156,12 +159,12 @@ test('P1: a kind that is switched off, and a session that is muted, are not push
   expect(
     await world.deliveriesWhen('quiet-1', (all) => all.length === 2 && all[0]?.state === 'suppressed'),
   ).toMatchObject([{ reason: 'muted' }, { reason: 'kind_off' }]);
-  expect(world.ntfy.messages('quiet-1')).toEqual([]);
+  expect(world.messages('quiet-1')).toEqual([]);
 });
 
 test('P1: what a service has no time for is sent again, and what it refuses has failed', async () => {
   await world.register('tested-1').then((client) => client.close());
-  world.ntfy.answers.push(503, 400);
+  world.answers.push({ status: 503 }, { status: 400 });
   const test1 = await world.send('POST', '/api/push-notifications/test', { deviceId: 'tested-1' });
   expect(test1.status).toBe(202);
   const [push] = await world.deliveriesWhen('tested-1', ([first]) => first?.state === 'failed');
@@ -175,21 +178,35 @@ test('P1: a token that another device registers is that device’s from then on'
   expect((await world.send('POST', '/api/push-notifications/test', { deviceId: 'old-1' })).status).toBe(409);
   expect((await world.send('POST', '/api/push-notifications/test', { deviceId: 'new-1' })).status).toBe(202);
   await world.deliveriesWhen('new-1', ([first]) => first?.state === 'accepted');
-  expect(world.ntfy.messages('moved')).toHaveLength(1);
+  expect(world.messages('moved')).toHaveLength(1);
 });
 
 test('P1: a push that a killed daemon owed goes out after the restart, once', async () => {
   const { client } = await begin({ deviceId: 'killed-1', name: 'killed' });
-  world.ntfy.answers.push('hang');
+  world.answers.push('hang');
   await client.close();
   world.api.release('killed');
   await world.pushed('killed-1');
   await world.daemon.restart('SIGKILL');
   const found = await world.deliveriesWhen('killed-1', ([first]) => first?.state === 'accepted');
   expect(found).toMatchObject([{ kind: 'turn_complete', attempts: 2 }]);
-  const [first, second, ...more] = world.ntfy.messages('killed-1');
+  const [first, second, ...more] = world.messages('killed-1');
   expect(second).toEqual(first);
   expect(more).toEqual([]);
+});
+
+test('push log shows what became of each', async () => {
+  const written: string[] = [];
+  const output = { columns: 80, write: (text: string) => written.push(text) };
+  const io = { stdin: Object.assign(new PassThrough(), { isTTY: false }), stdout: output, stderr: output };
+  const run = (args: string[]) =>
+    runCli({ args, io: { ...io, onInterrupt: () => () => {} } as never, home: world.daemon.home });
+  expect(await run(['push', 'log'])).toBe(0);
+  expect(written.join('')).toMatch(/^AT +STATE +KIND +DEVICE +SESSION +TRIES +REASON\n/);
+  expect(written.join('')).toMatch(/ failed +test +tested-1 +- +2 +HTTP 400\n/);
+  written.length = 0;
+  expect(await run(['push', 'log', '--json'])).toBe(0);
+  expect(JSON.parse(written.join(''))).toMatchObject({ total: expect.any(Number) });
 });
 
 test('/health says how pushes do, and the metrics count them', async () => {
