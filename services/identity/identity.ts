@@ -80,19 +80,21 @@ export class Identity implements PushDevices {
   /** Records where and how a device wants to be reached. A token that another device had is this one's from now on. */
   async registerDevice(device: DeviceRef, registration: ClientData<'registerDevice'>): Promise<void> {
     const { name, preferences, ...push } = registration;
+    const { userId, deviceId } = device;
     await this.#registry.update((data) => {
       const known = data.devices.find((entry) => isEntryOf(entry, device));
-      const entry: DeviceEntry = {
-        deviceId: device.deviceId,
-        userId: device.userId,
-        push: { ...withoutUndefined(push), registeredAt: this.#now() },
-        ...(name === undefined ? known?.name !== undefined && { name: known.name } : { name }),
-        ...((preferences ?? known?.preferences) && { preferences: preferences ?? known?.preferences }),
-      };
-      const others = data.devices.filter((one) => !isEntryOf(one, device));
+      const others = data.devices.filter((entry) => entry !== known);
       for (const other of others) {
         if (other.push?.platform === push.platform && other.push.token === push.token) delete other.push;
       }
+      const entry: DeviceEntry = {
+        ...known,
+        userId,
+        deviceId,
+        push: { ...withoutUndefined(push), registeredAt: this.#now() },
+        ...(name !== undefined && { name }),
+        ...(preferences && { preferences }),
+      };
       data.devices = [...others, entry];
     });
   }

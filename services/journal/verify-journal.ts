@@ -20,6 +20,9 @@ export function verifyStart(database: SqliteDatabase): void {
   for (const table of KEYED_TABLES) {
     for (const row of database.prepare<[], object>(`SELECT * FROM ${table}`).iterate()) check(table, row);
   }
+  // Those that are read at once.
+  const open = database.prepare<[], object>(`SELECT * FROM pushes WHERE state IN ('owed', 'sending', 'accepted')`);
+  for (const row of open.iterate()) check('pushes', row);
   const lastOf = database.prepare<[string], number | null>('SELECT MAX(seq) FROM events WHERE session_id = ?').pluck();
   for (const { record, head } of loadSessions(database, check)) {
     const last = lastOf.get(record.sessionId);

@@ -70,11 +70,7 @@ export class Outbox {
 
   /** What waits for a person's devices is judged again, unless it was tried before. */
   judgeAgain(userId: UserId): void {
-    const { rows, now } = this.#options;
-    for (const push of rows.open()) {
-      if (push.device.userId === userId && push.state === 'owed' && push.attempts === 0) rows.postpone(push, now());
-    }
-    this.wake();
+    for (const push of this.#options.rows.open()) if (push.device.userId === userId) this.#lookAt(push);
   }
 
   /** Rows that were written with their events. */
@@ -83,7 +79,7 @@ export class Outbox {
     if (pushes.length > 0) this.wake();
   }
 
-  /** A device has received everything up to these positions. */
+  /** A device has received everything up to these positions. Nearly always nobody is owed anything of that. */
   acknowledged(device: DeviceRef, cursors: ReadonlyMap<SessionId, StoredCursor>): void {
     const { rows, epoch } = this.#options;
     for (const [sessionId, cursor] of cursors) {
@@ -93,14 +89,20 @@ export class Outbox {
         if (isCovered && push.kind !== 'withdrawal') this.#onAcknowledged(push, device);
       }
     }
-    this.wake();
   }
 
   #onAcknowledged(push: PushRecord, { userId, deviceId }: DeviceRef): void {
-    const { rows, now } = this.#options;
     if (push.device.userId !== userId) return;
-    if (push.state === 'owed') rows.postpone(push, now());
+    if (push.state === 'owed') this.#lookAt(push);
     else if (push.state === 'accepted' && push.device.deviceId === deviceId) this.seen(push, 'acknowledged');
+  }
+
+  /** What has failed keeps its time: it is judged then. */
+  #lookAt(push: PushRecord): void {
+    const { rows, now } = this.#options;
+    if (push.state !== 'owed' || push.attempts > 0) return;
+    rows.postpone(push, now());
+    this.wake();
   }
 
   seen(push: PushRecord, reason: string): void {

@@ -119,3 +119,17 @@ test('P1: a registration that Apple has ended is over, and a newer one is not', 
   expect(await failures()).toEqual(['Unregistered', 'Unregistered']);
   expect((await push()).status).toBe(409);
 });
+
+test('a key that cannot be read makes pushes degraded, and says what to do', async () => {
+  const other = await startDaemon({
+    apiUrl: api.url,
+    environment: { APNS_KEY_FILE: join(folder, 'no-key.p8'), APNS_KEY_ID: KEY_ID, APNS_TEAM_ID: TEAM_ID },
+  });
+  const response = await other.fetch('/health');
+  expect(await response.json()).toMatchObject({
+    status: 'degraded',
+    checks: { push: 'degraded' },
+    remedies: expect.arrayContaining([expect.stringContaining('APNS_KEY_FILE')]),
+  });
+  await other.stop();
+});
