@@ -23,7 +23,7 @@ export interface DevicePresenceOptions {
 }
 
 /** Clients may name their devices anew each time: those that left longest ago are forgotten. */
-const MAX_KNOWN = 1000;
+const MAX_KNOWN = 100;
 
 /** Where the devices of people are. */
 export class DevicePresence {
