@@ -9,6 +9,8 @@ export interface KinWatchOptions {
 
 /** After a tool was used, in milliseconds: its shell is there after some 30, and may be gone soon after that. */
 const FIRST_LOOKS_MS = [50, 150, 300];
+/** When it has ended, which a tool in the background does before its shell is there. */
+const LAST_LOOKS_MS = [0, 150, 300];
 /** While a tool runs; longer and longer while nothing changes. */
 const LOOK_MS = 1000;
 const MAX_LOOK_MS = 8000;
@@ -58,7 +60,7 @@ export class KinWatch {
 
   #onToolEnd(toolId: string): void {
     this.#tools.delete(toolId);
-    this.#lookFrom([0]);
+    this.#lookFrom(LAST_LOOKS_MS);
   }
 
   /** For a child that was found: a tool of it may be running. */

@@ -256,7 +256,11 @@ describe('one directory', () => {
     expect(answers.filter(({ reused }) => !reused)).toHaveLength(1);
     const processes = () => world.daemon.sessionProcesses(first?.sessionId ?? '');
     await waitUntil('it has a child', () => processes().length > 0);
-    await client.waitFor((frame) => frame.sessionId === first?.sessionId && frame.data.status === 'idle');
+    // It may have been so before this client followed it.
+    await waitUntil('it is idle', async () => {
+      const view = await world.daemon.fetch(`/api/sessions/${first?.sessionId}`);
+      return ((await view.json()) as { status: string }).status === 'idle';
+    });
     expect(processes()).toHaveLength(1);
   });
 

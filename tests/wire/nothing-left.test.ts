@@ -148,6 +148,7 @@ test('H3: what a background task runs is on record while it runs', async () => {
   const client = await connect();
   const sleep = aSleep();
   const { sessionId, pid } = await afterTool(client, sleep, { run_in_background: true });
+  await waitUntil('it runs', () => running(sleep).length > 0);
   const [task] = running(sleep);
   await waitUntil('it is on record', () => readRecord(sessionId).seen?.some((one) => one.pid === task) ?? false);
   expect(readRecord(sessionId).seen?.find((one) => one.pid === task)?.group).not.toBe(pid);
