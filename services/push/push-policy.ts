@@ -9,7 +9,7 @@ import { quietUntil } from './quiet-hours.js';
 export const WAITING_DELAY_MS = 3000;
 export const RESULT_DELAY_MS = 10_000;
 /** A device in the foreground that acknowledged something so long ago is being looked at. */
-export const ACTIVE_MS = 15_000;
+const ACTIVE_MS = 15_000;
 /** For so long somebody wants to hear of it. */
 export const WAITING_STALE_MS = 600_000;
 export const RESULT_STALE_MS = 86_400_000;

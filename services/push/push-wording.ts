@@ -23,7 +23,7 @@ export function wordingOf(concern: Concern, { project, body }: { project: string
   return { title: titleOf(project), subtitle, body: said ?? cutText(state, MAX_BODY) };
 }
 
-export const titleOf = (project: string): string => cutText(plain(project) || 'Claude', MAX_TITLE);
+const titleOf = (project: string): string => cutText(plain(project) || 'Claude', MAX_TITLE);
 
 const nameOf = (name: string): string => cutText(plain(name) || 'A tool', MAX_NAME);
 

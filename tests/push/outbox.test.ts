@@ -1,11 +1,12 @@
 /** The outbox over a real journal; the senders are stand-ins that do as they are told, and the clock is set by the test. */
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { setImmediate as turn } from 'node:timers/promises';
-import { storageFull } from '../../protocol/storage-error.js';
-import type { SessionId } from '../../protocol/scalars.js';
+
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import type { SessionId } from '../../protocol/scalars.js';
+import { storageFull } from '../../protocol/storage-error.js';
 import { openDatabase } from '../../services/journal/open-database.js';
 import { createSqliteCursors } from '../../services/journal/sqlite-cursors.js';
 import { createSqliteJournal, type SqliteJournal } from '../../services/journal/sqlite-journal.js';
@@ -119,7 +120,8 @@ const resolves = (permissionId: string) => {
   return { type: 'permissionResolved' as const, data: JSON.stringify(data) };
 };
 
-const rows = async (): Promise<PushRecord[]> => (await push.deliveries(PHONE.userId, { limit: 1000, offset: 0 })).pushes;
+const rows = async (): Promise<PushRecord[]> =>
+  (await push.deliveries(PHONE.userId, { limit: 1000, offset: 0 })).pushes;
 const states = async () => (await rows()).map(({ kind, state }) => `${kind} ${state}`).reverse();
 const settled = (count: number) =>
   waitUntil(`${count} rows are done`, async () => {
@@ -135,7 +137,10 @@ async function pass(ms: number): Promise<void> {
 }
 
 test('P1: no row without its event, and no event without its row', async () => {
-  const failing = owingJournal({ ...journal, commit: async () => Promise.reject(storageFull('The journal', 'full')) }, () => push);
+  const failing = owingJournal<SqliteJournal>(
+    { ...journal, commit: async () => Promise.reject(storageFull('The journal', 'full')) },
+    () => push,
+  );
   const event = { ...turnEnds(), seq: 1, at: now };
   const change = { record: sessionRecord('session', PHONE.userId), events: [event], prompts: [], permissions: [] };
   await expect(failing.commit(change)).rejects.toMatchObject({ code: 'STORAGE_FULL' });
@@ -166,7 +171,10 @@ test('P1: what fails is sent again with the same words and tokens, until it is s
   await push.load();
   push.begin();
   await waitUntil('it is tried again', () => sent.length === 2);
-  await waitUntil('that is recorded', async () => (await rows())[0]?.attempts === 2 && (await rows())[0]?.state === 'owed');
+  await waitUntil(
+    'that is recorded',
+    async () => (await rows())[0]?.attempts === 2 && (await rows())[0]?.state === 'owed',
+  );
   const [first, second] = sent;
   expect(second).toEqual({ ...first, actionTokens: expect.anything() });
   now += 600_000;
@@ -202,7 +210,7 @@ test('P1: a token answers what it was made for, also when the push was sent agai
 });
 
 test('P1: a request that is resolved while its push is on its way is withdrawn after that', async () => {
-  let arrive = (_: SendOutcome) => {};
+  let arrive: (outcome: SendOutcome) => void = () => {};
   answer = () =>
     new Promise((resolve) => {
       arrive = resolve;
@@ -235,7 +243,10 @@ test('P1: what a device acknowledges is not pushed, and seen when it was', async
   const laptop = push.arrive(deviceRef('laptop'));
   const { epoch } = journal;
   await commit('one', turnEnds());
-  await watchedCursors(cursors, () => push).writeCursors(deviceRef('laptop'), new Map([['one' as SessionId, { seq: 1, epoch }]]));
+  await watchedCursors(cursors, () => push).writeCursors(
+    deviceRef('laptop'),
+    new Map([['one' as SessionId, { seq: 1, epoch }]]),
+  );
   await settled(1);
   expect((await rows())[0]).toMatchObject({ state: 'suppressed', reason: 'acknowledged' });
   laptop.say('background');
