@@ -1,9 +1,11 @@
 import { resolve } from 'node:path';
 import * as z from 'zod';
+import { deliveriesSchema } from '../protocol/push.js';
 import { healthSchema, sessionViewSchema } from '../protocol/rest.js';
 import { ask } from './ask.js';
 import { askDaemon, type LocalRequest } from './local-daemon.js';
 import { plainLine, plainText } from './plain-text.js';
+import { pushTable } from './push-table.js';
 import { sessionTable } from './session-table.js';
 import type { TerminalIo } from './terminal-io.js';
 
@@ -71,6 +73,17 @@ export async function statusCommand(context: CommandContext): Promise<Report> {
     ...remedies.map((remedy) => `  ${plainText(remedy)}`),
   ];
   return say(answer, lines.join('\n'), status === 'unhealthy' ? 1 : 0);
+}
+
+/** As many as a person looks through. */
+const MAX_SHOWN = 100;
+
+export async function pushLogCommand(context: CommandContext): Promise<Report> {
+  const answer = await get(context, `/api/push-notifications/deliveries?limit=${MAX_SHOWN}`);
+  const { deliveries, total } = deliveriesSchema.parse(answer);
+  if (deliveries.length === 0) return say(answer, 'No pushes.');
+  const more = total > deliveries.length ? `\n… and ${total - deliveries.length} before` : '';
+  return say(answer, pushTable(deliveries) + more);
 }
 
 export async function closeCommand(context: CommandContext, sessionId: string): Promise<Report> {

@@ -9,6 +9,7 @@ import {
   askCommand,
   type CommandContext,
   closeCommand,
+  pushLogCommand,
   type Report,
   sessionsCommand,
   statusCommand,
@@ -68,6 +69,13 @@ function createProgram(execute: Execute, { stdout, stderr }: TerminalIo): Comman
   add('close <sessionId>', 'end the child of a session and keep its record').action((sessionId: string, flags) =>
     execute((context) => closeCommand(context, sessionId), flags),
   );
+  program
+    .command('push')
+    .description('look at pushes')
+    .command('log')
+    .description('list the pushes of the last days, the newest first, and what became of each')
+    .option(...JSON_FLAG)
+    .action((flags) => execute(pushLogCommand, flags));
   add('token', 'make a new access token; the one before is void').action((flags) => execute(tokenCommand, flags));
   add('stop', 'stop the daemon; running Claude sessions go on')
     .option('--all', 'end the Claude sessions as well')

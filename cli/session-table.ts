@@ -1,21 +1,13 @@
 import type { SessionView } from '../protocol/rest.js';
 import { plainLine, plainText } from './plain-text.js';
+import { textTable } from './text-table.js';
 
 const HEADINGS = ['SESSION', 'STATUS', 'FOR', 'PID', 'MEMORY', 'UPTIME', 'QUEUED', 'DIRECTORY'];
 const NOTHING = '-';
 
 /** One line for each session below a line of headings. `now`: epoch milliseconds. */
 export function sessionTable(sessions: readonly SessionView[], now: number): string {
-  const rows = [HEADINGS, ...sessions.map((session) => cellsOf(session, now))];
-  const widths = HEADINGS.map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
-  return rows
-    .map((cells) =>
-      cells
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
+  return textTable([HEADINGS, ...sessions.map((session) => cellsOf(session, now))]);
 }
 
 function cellsOf(session: SessionView, now: number): string[] {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { childEnvironment } from './child-environment.js';
-import { homeSchema, type Settings, settingsSchema } from './settings.js';
+import { homeSchema, SECRET_SETTINGS, type Settings, settingsSchema } from './settings.js';
 
 /** Everything that can be set, once and for the life of the process. */
 export interface Config extends Readonly<Settings> {
@@ -69,6 +69,6 @@ function parseJson(text: string): unknown {
 function settingError(error: z.ZodError, given: Record<string, unknown>): ConfigError {
   const issue = error.issues[0];
   const name = String(issue?.path[0] ?? 'a setting');
-  const value = name === 'AUTH_TOKEN' ? '(not shown)' : JSON.stringify(given[name]);
+  const value = SECRET_SETTINGS.has(name) ? '(not shown)' : JSON.stringify(given[name]);
   return new ConfigError(`${name} is ${value}, but ${issue?.message ?? 'this is not valid'}`);
 }

@@ -52,6 +52,24 @@ const port = wholeNumber('must be a whole number from 0 to 65535', { min: 0, max
 
 const atLeastOne = wholeNumber('must be a whole number of at least 1', { min: 1 });
 
+const servingPort = wholeNumber('must be a whole number from 1 to 65535', { min: 1, max: MAX_PORT });
+
+const appleId = z.string().regex(/^[A-Z0-9]{10}$/, { error: 'must be 10 capital letters and digits' });
+const bundleId = z.string().regex(/^[A-Za-z0-9.-]{1,255}$/, { error: 'must be a bundle id such as org.example.app' });
+
+const PUBLIC_KEY_BYTES = 65;
+const PRIVATE_KEY_BYTES = 32;
+const base64url = (bytes: number) =>
+  z.string().refine((text) => /^[\w-]+$/.test(text) && Buffer.from(text, 'base64url').length === bytes, {
+    error: `must be ${bytes} bytes in base64url`,
+  });
+const vapidSubject = z
+  .url({ protocol: /^(https|mailto)$/, error: 'must be a mailto: or https: address' })
+  .refine((text) => !text.startsWith('mailto:') || text.includes('@'), {
+    error: 'must be a mailto: or https: address',
+  });
+const headerToken = z.string().regex(/^[\x21-\x7e]+$/, { error: 'must be printable ASCII without spaces' });
+
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 const milliseconds = wholeNumber('must be a whole number of milliseconds, at least 1', { min: 1 });
@@ -94,8 +112,34 @@ export const settingsSchema = z.object({
   RETENTION_DAYS: atLeastOne.default(30),
   RETENTION_EVENTS: atLeastOne.default(10_000),
   RETENTION_BYTES: atLeastOne.default(64 * MIB),
+  APNS_KEY_FILE: absolutePath.optional(),
+  APNS_KEY: z.string().optional(),
+  APNS_KEY_ID: appleId.optional(),
+  APNS_TEAM_ID: appleId.optional(),
+  APNS_TOPIC: bundleId.optional(),
+  APNS_CERT_FILE: absolutePath.optional(),
+  APNS_CERT_KEY_FILE: absolutePath.optional(),
+  APNS_ADDRESS: host.optional(),
+  APNS_PORT: servingPort.default(443),
+  APNS_CA_FILE: absolutePath.optional(),
+  APNS_BODY: z.enum(['state', 'full'], { error: 'must be state or full' }).default('state'),
+  VAPID_PUBLIC_KEY: base64url(PUBLIC_KEY_BYTES).optional(),
+  VAPID_PRIVATE_KEY: base64url(PRIVATE_KEY_BYTES).optional(),
+  VAPID_SUBJECT: vapidSubject.optional(),
+  NTFY_URL: publicUrl.optional(),
+  NTFY_TOKEN: headerToken.optional(),
+  PUSH_ACTIONS: z.enum(['encrypted', 'clear'], { error: 'must be encrypted or clear' }).default('encrypted'),
   LOG_LEVEL: z.enum(LOG_LEVELS, { error: `must be one of ${LOG_LEVELS.join(', ')}` }).default('info'),
 });
+
+/** Their values are never repeated, not even wrong ones. */
+export const SECRET_SETTINGS: ReadonlySet<string> = new Set([
+  'AUTH_TOKEN',
+  'APNS_KEY',
+  'VAPID_PRIVATE_KEY',
+  'NTFY_TOKEN',
+]);
+
 export type Settings = z.infer<typeof settingsSchema>;
 
 export const homeSchema = absolutePath.default(() => join(homedir(), '.claude-companion'));

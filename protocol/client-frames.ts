@@ -1,6 +1,7 @@
 /** What a client may send over the WebSocket: one schema for the `data` of each frame type. */
 import * as z from 'zod';
 import { MAX_FIELD_BYTES } from './limits.js';
+import { registrationSchema } from './push-registration.js';
 import {
   attachmentsSchema,
   claudeSessionIdSchema,
@@ -106,15 +107,7 @@ export const CLIENT_FRAMES = {
     before: seqSchema.optional(),
     after: seqSchema.optional(),
   }),
-  registerDevice: z.object({
-    token: requiredFieldSchema,
-    platform: z.enum(['ios', 'web', 'ntfy']),
-    environment: z.enum(['production', 'sandbox']).optional(),
-    bundleId: fieldSchema.optional(),
-    name: fieldSchema.optional(),
-    preferences: jsonObjectSchema.optional(),
-    encryptionKey: fieldSchema.optional(),
-  }),
+  registerDevice: registrationSchema({}),
   clientBackgrounding: z.object({}),
   clientForegrounding: z.object({}),
   reauthenticate: z.object({ token: requiredFieldSchema }),

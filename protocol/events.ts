@@ -109,6 +109,8 @@ export const EVENTS = {
     code: errorCodeSchema,
     message: z.string(),
     details: errorDetailsSchema.optional(),
+    /** Nothing is tried by itself any more: it takes a person to go on. */
+    givenUp: z.boolean().optional(),
   }),
 } as const;
 

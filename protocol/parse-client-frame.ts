@@ -64,9 +64,11 @@ function readRequestId(raw: unknown): string | null {
 export function toCompanionError(error: z.ZodError, whole: string): CompanionError {
   const found = error.issues[0];
   if (!found) return invalid(whole, 'is not valid');
-  const field = found.path.length > 0 ? shorten(found.path.join('.')) : whole;
+  const unknown = found.code === 'unrecognized_keys' ? found.keys.slice(0, 1) : [];
+  const path = [...found.path, ...unknown];
+  const field = path.length > 0 ? shorten(path.join('.')) : whole;
   const issue = (found.code === 'invalid_key' && found.issues[0]) || found;
-  const rule = issue.message;
+  const rule = unknown.length > 0 ? 'is not known' : issue.message;
   const tooLarge = issue.code === 'custom' && issue.params?.tooLarge === true;
   return tooLarge
     ? new CompanionError('PAYLOAD_TOO_LARGE', `${field}: ${rule}`, { field, rule })

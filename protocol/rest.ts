@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import { streamOptionsSchema } from './client-frames.js';
 import { errorCodeSchema, errorDetailsSchema } from './error-codes.js';
+import { sessionPushPreferencesSchema } from './push-preferences.js';
 import { fieldSchema, jsonObjectSchema, requiredFieldSchema, sessionStatusSchema, timestampSchema } from './scalars.js';
 import { resumeReasonSchema } from './server-frames.js';
 
@@ -27,9 +28,10 @@ export const patchSessionSchema = z
     permissionMode: streamOptionsSchema.shape.permissionMode,
     context: fieldSchema.optional(),
     metadata: jsonObjectSchema.optional(),
+    push: sessionPushPreferencesSchema.optional(),
   })
   .refine((body) => Object.values(body).some((value) => value !== undefined), {
-    error: 'at least one of sessionName, model, permissionMode, context and metadata must be given',
+    error: 'at least one of sessionName, model, permissionMode, context, metadata and push must be given',
   });
 export type PatchSession = z.infer<typeof patchSessionSchema>;
 
@@ -68,6 +70,8 @@ export const sessionViewSchema = z.object({
   lastActivity: timestampSchema,
   context: z.string().optional(),
   metadata: z.record(z.string(), z.unknown()).optional(),
+  /** What its person wants to be told of it by push. */
+  push: sessionPushPreferencesSchema.optional(),
   reused: z.boolean().optional(),
 });
 export type SessionView = z.infer<typeof sessionViewSchema>;

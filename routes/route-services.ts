@@ -5,6 +5,7 @@ import type { Identity } from '../services/identity/identity.js';
 import type { Journal } from '../services/ports/journal.js';
 import type { Log } from '../services/ports/log.js';
 import type { Workspace } from '../services/ports/workspace.js';
+import type { PushService } from '../services/push/push-service.js';
 import type { SessionRegistry } from '../services/sessions/session-registry.js';
 import type { SessionStarter } from '../services/sessions/start-session.js';
 import type { Metrics } from '../services/telemetry/metrics.js';
@@ -16,6 +17,7 @@ export interface RouteServices {
   starter: SessionStarter;
   delivery: Delivery;
   identity: Identity;
+  push: PushService;
   journal: Journal;
   workspace: Workspace;
   askRunner: AskRunner;

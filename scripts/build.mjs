@@ -1,7 +1,7 @@
 /**
  * Builds dist/. The programs are bundled into one file each, since a daemon that reads one file starts in half the
- * time of one that reads nine hundred; native packages, and large tables
- * of which little is used, stay outside. Takes about 0.2 s, so a start can
+ * time of one that reads nine hundred; native packages, large tables of which little is used, and what is loaded only
+ * when it is needed stay outside. Takes about 0.2 s, so a start can
  * always build first and a pulled or edited source is never run stale. Nothing is written to stdout: that is the
  * daemon's. With `--types`, declarations of the client as well, where there is a compiler.
  */
@@ -26,7 +26,14 @@ await build({
   platform: 'node',
   target: 'node20',
   format: 'esm',
-  external: ['better-sqlite3', '@anthropic-ai/claude-agent-sdk', 'iconv-lite', 'mime-db'],
+  external: [
+    'better-sqlite3',
+    '@anthropic-ai/claude-agent-sdk',
+    'iconv-lite',
+    'mime-db',
+    '@parse/node-apn',
+    'web-push',
+  ],
   banner: {
     js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);",
   },

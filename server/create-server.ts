@@ -27,7 +27,10 @@ export async function createServer(options: ServicesOptions): Promise<CompanionS
     remote.gateway.revokeToken(),
   );
   const { registry, identity } = services;
+  const { push } = services;
+  await push.load();
   await registry.recover();
+  push.begin();
   await discardStrays();
   // Turns that an earlier daemon began.
   for (const session of registry.all()) awake.see(session.id, statusOf(session.state));
@@ -47,11 +50,14 @@ export async function createServer(options: ServicesOptions): Promise<CompanionS
       expiry.close();
       awake.close();
       status.close();
+      // First: that connections end now does not mean that their devices are away.
+      const pushed = push.close();
       const released = registry.release();
       for (const { gateway } of [local, remote]) gateway.close(code, reason);
       const children = await released;
       await Promise.all([local, remote].map(({ server }) => closeServer(server)));
       rmSync(socketPath, { force: true });
+      await pushed;
       await journal.close();
       log.info('closed', { children });
       return children;

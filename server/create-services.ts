@@ -1,5 +1,4 @@
 import { readdirSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import type { Config } from '../config/load-config.js';
 import type { Logger } from '../config/logger.js';
 import { VERSION } from '../config/version.js';
@@ -11,15 +10,12 @@ import { createClaudeLauncher } from '../services/claude/cli-launcher.js';
 import { CliStatus } from '../services/claude/cli-status.js';
 import { residentBytes } from '../services/claude/process-identity.js';
 import { Delivery } from '../services/delivery/delivery.js';
-import { Identity } from '../services/identity/identity.js';
-import { openRegistryFile } from '../services/identity/registry-file.js';
-import { readBootId } from '../services/journal/epoch.js';
 import type { JournalDamaged } from '../services/journal/journal-damaged.js';
-import { openJournal } from '../services/journal/open-journal.js';
 import { KeepAwake } from '../services/machine/keep-awake.js';
 import { MachineRoom } from '../services/machine/machine-room.js';
 import type { ClaudeLauncher } from '../services/ports/claude.js';
 import type { Publisher } from '../services/ports/publication.js';
+import type { PushService } from '../services/push/push-service.js';
 import { SessionRegistry } from '../services/sessions/session-registry.js';
 import { createSessionSource } from '../services/sessions/session-source.js';
 import { SessionStarter } from '../services/sessions/start-session.js';
@@ -27,6 +23,7 @@ import { Metrics } from '../services/telemetry/metrics.js';
 import { createWorkspace } from '../services/workspace/allowed-roots.js';
 import type { HomePaths } from './daemon-home.js';
 import { readHealth } from './health.js';
+import { openRecord } from './open-record.js';
 
 export interface ServicesOptions {
   config: Config;
@@ -44,9 +41,9 @@ export interface ServicesOptions {
 export async function createServices(options: ServicesOptions, onTokenRevoked: () => void) {
   const { config, paths, log, onStop } = options;
   const { childEnvironment: environment, ALLOW_BYPASS: allowBypass } = config;
-  const metrics: Metrics = countedBy(() => ({ delivery, registry }));
-  const retention = retentionOf(config, metrics);
-  const { journal, cursors } = openJournal({ ...options, ...journalSettings(paths), retention });
+  const metrics: Metrics = countedBy(() => ({ delivery, registry, push }));
+  const record = await openRecord({ ...options, metrics, now, registry: () => registry });
+  const { journal, cursors, identity, push } = record;
   const status = statusOf(config);
   const launcher = createClaudeLauncher({ status, runFolder: paths.run, ...childSettings(config) });
   const workspace = createWorkspace({ roots: config.PROJECT_ROOTS, home: paths.home });
@@ -60,19 +57,19 @@ export async function createServices(options: ServicesOptions, onTokenRevoked: (
   const source = createSessionSource(registry, journal);
   const onReset = (reason: string) => metrics.reset(reason);
   const delivery: Delivery = new Delivery({ journal, cursors, source, onReset, log });
-  const identity = await openIdentity(config, paths);
   const services: RouteServices = {
     registry,
     starter: new SessionStarter({ registry, workspace, launcher, requireRoom, journal, allowBypass, now }),
     delivery,
     identity,
+    push,
     journal,
     workspace,
     askRunner: new AskRunner({ status, requireRoom, environment, home: paths.home, ...askModel(config) }),
     log,
     now,
     claudeCodeVersion: () => status.version(),
-    health: () => readHealth({ version: VERSION, room, status, journal, registry }),
+    health: () => readHealth({ version: VERSION, room, status, journal, registry, push }),
     metrics,
     memoryOf: residentBytes,
     control: { revokeToken: onTokenRevoked, stop: (options) => stop({ registry, onStop, ...options }) },
@@ -103,25 +100,14 @@ const statusOf = ({ childEnvironment: environment, CLAUDE_PATH: configuredPath }
 const roomOf = ({ home, MIN_FREE_MEMORY_BYTES: minMemory, MIN_FREE_DISK_BYTES: minDisk }: Config): MachineRoom =>
   new MachineRoom({ home, minMemory, minDisk });
 
-const journalSettings = ({ journal }: HomePaths) => ({
-  path: journal,
-  bootId: readBootId(),
-  checkpointScript: fileURLToPath(new URL('./checkpoint-worker.js', import.meta.url)),
-});
-
-const countedBy = (parts: () => { delivery: Delivery; registry: SessionRegistry }): Metrics =>
+const countedBy = (parts: () => { delivery: Delivery; registry: SessionRegistry; push: PushService }): Metrics =>
   new Metrics({
     version: VERSION,
     connections: () => parts().delivery.connectionCount,
     unsentBytes: () => parts().delivery.unsentBytes,
     sessions: () => parts().registry.all().length,
+    openPushes: () => parts().push.openCount,
   });
-
-const retentionOf = (config: Config, metrics: Metrics) => ({
-  limits: { days: config.RETENTION_DAYS, events: config.RETENTION_EVENTS, bytes: config.RETENTION_BYTES },
-  now,
-  onExpired: (limit: string, events: number) => metrics.expired(limit, events),
-});
 
 /** Children of sessions that a journal lost would run on in directories that are free to be opened again. */
 async function discardStrays(run: string, registry: SessionRegistry, launcher: ClaudeLauncher): Promise<void> {
@@ -130,11 +116,6 @@ async function discardStrays(run: string, registry: SessionRegistry, launcher: C
 }
 
 const askModel = ({ CLAUDE_MODEL: model }: Config) => (model === undefined ? {} : { model });
-
-async function openIdentity(config: Config, paths: HomePaths): Promise<Identity> {
-  const registry = await openRegistryFile(paths.registry);
-  return new Identity({ registry, ...(config.AUTH_TOKEN !== undefined && { authToken: config.AUTH_TOKEN }) });
-}
 
 const routeSettings = (config: Config, paths: HomePaths) => ({
   hostPolicy: createHostPolicy({ hosts: ownHosts(config), origins: config.ALLOWED_ORIGINS }),

@@ -8,6 +8,8 @@ export interface HomePaths {
   home: string;
   registry: string;
   journal: string;
+  /** The keys by which push services of browsers know this daemon. */
+  vapid: string;
   run: string;
   logs: string;
   lock: string;
@@ -41,6 +43,7 @@ function makeHome(home: string): HomePaths {
     run,
     registry: join(home, 'registry.json'),
     journal: join(home, 'journal.db'),
+    vapid: join(home, 'vapid.json'),
     lock: join(home, 'daemon.lock'),
     pid: join(home, 'daemon.pid'),
     orphanWatch: join(home, 'orphan-watch'),

@@ -2,6 +2,7 @@ import type { Health } from '../protocol/rest.js';
 import type { CliStatus } from '../services/claude/cli-status.js';
 import type { MachineRoom, Shortage } from '../services/machine/machine-room.js';
 import type { Journal } from '../services/ports/journal.js';
+import type { PushService } from '../services/push/push-service.js';
 import type { SessionRegistry } from '../services/sessions/session-registry.js';
 
 export interface HealthOptions {
@@ -10,6 +11,7 @@ export interface HealthOptions {
   status: CliStatus;
   journal: Journal;
   registry: SessionRegistry;
+  push: PushService;
 }
 
 interface Check {
@@ -21,14 +23,14 @@ interface Check {
 const OK: Check = { verdict: 'ok' };
 
 /** How the daemon does, and what to do where it does not do well. */
-export async function readHealth({ version, room, status, journal, registry }: HealthOptions): Promise<Health> {
+export async function readHealth({ version, room, status, journal, registry, push }: HealthOptions): Promise<Health> {
   const shortages = await room.shortages();
   const checks = {
     database: await checkDatabase(journal),
     claude: checkClaude(status),
     memory: checkRoom(shortages, 'memory'),
     disk: checkRoom(shortages, 'disk'),
-    push: { verdict: 'off' } satisfies Check as Check,
+    push: push.health as Check,
   };
   const all = Object.values(checks);
   const remedies = all.flatMap(({ remedy }) => remedy ?? []);

@@ -10,7 +10,9 @@ import { createHealthRoutes } from './health-routes.js';
 import { createErrorHandler, readRequestId, requestIdOf } from './http-errors.js';
 import { createLocalRoutes } from './local-routes.js';
 import { createMetricsRoutes } from './metrics-routes.js';
+import { createPermissionRoutes } from './permission-routes.js';
 import { authenticated, setPrincipal } from './principal.js';
+import { createPushRoutes } from './push-routes.js';
 import { createSessionRoutes } from './session-routes.js';
 
 const BODY_LIMIT = '1mb';
@@ -31,9 +33,12 @@ export function createApp({ services, local }: AppOptions): Express {
   if (!local) app.use(checkHost(services));
   app.use(local ? asOwner(services) : withPrincipal(services));
   app.use(createHealthRoutes(services));
+  // Before the others, and with its own small body: a token of a push is a credential for one answer.
+  app.use(['/api/sessions', '/api/claude-code/sessions'], createPermissionRoutes(services));
   app.use(authenticated);
   app.use(express.json({ limit: BODY_LIMIT, verify: refuseCostly }));
   app.use(['/api/sessions', '/api/claude-code/sessions'], createSessionRoutes(services));
+  app.use('/api/push-notifications', createPushRoutes(services));
   app.use('/api/devices', createDeviceRoutes(services));
   app.use(createMetricsRoutes(services));
   if (local) app.use('/local', createLocalRoutes(services));

@@ -23,7 +23,7 @@ const REST_DEVICE = 'rest' as DeviceId;
 
 /** `/api/sessions`. */
 export function createSessionRoutes(services: RouteServices): Router {
-  const { registry, starter } = services;
+  const { registry, starter, push } = services;
   const router = Router();
   const view = (session: Session): SessionView => sessionView(session, services);
 
@@ -57,6 +57,7 @@ export function createSessionRoutes(services: RouteServices): Router {
     const body = parseInput(patchSessionSchema, request.body, 'body');
     starter.requireAllowedMode(body.permissionMode, 'permissionMode');
     await session.amend(changesOf(body));
+    if (body.push) push.judgeAgain(session.owner);
     response.json(view(session));
   });
 
@@ -84,13 +85,21 @@ function addEventRoute(router: Router, { registry, journal }: RouteServices): vo
   });
 }
 
-function changesOf({ sessionName, model, permissionMode, context, metadata }: PatchSession): Partial<SessionRecord> {
+function changesOf({
+  sessionName,
+  model,
+  permissionMode,
+  context,
+  metadata,
+  push,
+}: PatchSession): Partial<SessionRecord> {
   return {
     ...(sessionName !== undefined && { name: sessionName }),
     ...(model !== undefined && { modelChoice: model, model }),
     ...(permissionMode !== undefined && { permissionMode }),
     ...(context !== undefined && { context }),
     ...(metadata && { metadata }),
+    ...(push && { push }),
   };
 }
 

@@ -34,13 +34,16 @@ export async function ack({ connection }: RequestContext, { sessionId, seq }: Cl
 export async function registerDevice(context: RequestContext, data: ClientData<'registerDevice'>): Promise<void> {
   const { services, device } = context.connection;
   await services.identity.registerDevice(device, data);
+  services.push.judgeAgain(device.userId);
   answer(context, 'deviceRegistered', { success: true, deviceId: device.deviceId });
 }
 
 export const presence =
   (state: 'foreground' | 'background') =>
-  async (context: RequestContext): Promise<void> =>
+  async (context: RequestContext): Promise<void> => {
+    context.connection.visit.say(state);
     answer(context, 'presence', { state });
+  };
 
 /** Far beyond the life of a connection: the credentials of this version do not expire. */
 const NEVER = new Date(Date.UTC(9999, 11, 31)).toISOString();

@@ -6,6 +6,7 @@ import type { DeviceConnection } from '../../services/delivery/device-connection
 import { answerFrame, copyFrame } from '../../services/delivery/frames.js';
 import type { Principal } from '../../services/identity/identity.js';
 import type { DeviceRef } from '../../services/ports/records.js';
+import type { Visit } from '../../services/push/presence.js';
 import type { RouteServices } from '../route-services.js';
 
 /** What the frames of one connection share. */
@@ -14,6 +15,8 @@ export interface ConnectionContext {
   principal: Principal;
   device: DeviceRef;
   delivery: DeviceConnection;
+  /** Where its device is. */
+  visit: Visit;
   /** Default for relative working directories, set by the client. */
   workingDirectory: string | undefined;
   send: (frame: string) => void;

@@ -8,6 +8,7 @@ import type { DeviceConnection } from '../../services/delivery/device-connection
 import { Frame } from '../../services/delivery/frame.js';
 import type { Principal } from '../../services/identity/identity.js';
 import type { DeviceRef } from '../../services/ports/records.js';
+import type { Visit } from '../../services/push/presence.js';
 import type { RouteServices } from '../route-services.js';
 import { handleFrame, ORDERED } from './frame-handlers.js';
 import type { Beat, Heartbeats, Pulse } from './heartbeats.js';
@@ -41,6 +42,7 @@ export class SocketConnection implements ConnectionContext, Pulse {
   readonly principal: Principal;
   readonly device: DeviceRef;
   readonly delivery: DeviceConnection;
+  readonly visit: Visit;
   workingDirectory: string | undefined;
   readonly #webSocket: WebSocket;
   readonly #socket: Socket;
@@ -59,6 +61,7 @@ export class SocketConnection implements ConnectionContext, Pulse {
     this.#socket = socket;
     this.#sink = new SocketSink({ webSocket, socket, writer, owner: this });
     this.delivery = services.delivery.connect({ device, sink: this.#sink, owner: this });
+    this.visit = services.push.arrive(device);
     this.#beat = heartbeats.watch(this);
     connections.add(this);
     webSocket.on('close', (code) => {
@@ -150,6 +153,7 @@ export class SocketConnection implements ConnectionContext, Pulse {
   #onClose(code: number): void {
     this.#beat.close();
     this.delivery.close();
+    this.visit.end();
     this.services.metrics.connectionClosed(this.#closedWith ?? code);
   }
 }

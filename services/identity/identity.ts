@@ -1,5 +1,9 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { ClientData } from '../../protocol/client-frames.js';
+import { CompanionError } from '../../protocol/error-codes.js';
+import type { DeviceId } from '../../protocol/scalars.js';
+import type { PushRegistration } from '../ports/push.js';
+import type { PushDevice, PushDevices } from '../ports/push-people.js';
 import type { DeviceRef, UserId } from '../ports/records.js';
 import type { DeviceEntry, RegistryFile } from './registry-file.js';
 
@@ -14,16 +18,20 @@ export interface IdentityOptions {
   registry: RegistryFile;
   /** `AUTH_TOKEN`: an owner's credential beside the one in the registry. */
   authToken?: string;
+  /** Wall clock in epoch milliseconds. */
+  now: () => number;
 }
 
 const TOKEN_BYTES = 32;
 
 /** People, their devices and their credentials. */
-export class Identity {
+export class Identity implements PushDevices {
   readonly #registry: RegistryFile;
   readonly #authToken: Buffer | undefined;
+  readonly #now: () => number;
 
-  constructor({ registry, authToken }: IdentityOptions) {
+  constructor({ registry, authToken, now }: IdentityOptions) {
+    this.#now = now;
     this.#registry = registry;
     this.#authToken = authToken === undefined ? undefined : digest(authToken);
   }
@@ -69,23 +77,90 @@ export class Identity {
     return this.#registry.data.devices.some((device) => device.userId === userId && device.deviceId === deviceId);
   }
 
-  /** Records where and how a device wants to be reached. */
+  /** Records where and how a device wants to be reached. A token that another device had is this one's from now on. */
   async registerDevice(device: DeviceRef, registration: ClientData<'registerDevice'>): Promise<void> {
     const { name, preferences, ...push } = registration;
-    const entry: DeviceEntry = {
-      deviceId: device.deviceId,
-      userId: device.userId,
-      push: withoutUndefined(push),
-      ...(name !== undefined && { name }),
-      ...(preferences && { preferences }),
-    };
+    const { userId, deviceId } = device;
     await this.#registry.update((data) => {
-      const others = data.devices.filter(
-        ({ deviceId, userId }) => deviceId !== device.deviceId || userId !== device.userId,
-      );
+      const known = data.devices.find((entry) => isEntryOf(entry, device));
+      const others = data.devices.filter((entry) => entry !== known);
+      for (const other of others) {
+        if (other.push?.platform === push.platform && other.push.token === push.token) delete other.push;
+      }
+      const entry: DeviceEntry = {
+        ...known,
+        userId,
+        deviceId,
+        push: { ...withoutUndefined(push), registeredAt: this.#now() },
+        ...(name !== undefined && { name }),
+        ...(preferences && { preferences }),
+      };
       data.devices = [...others, entry];
     });
   }
+
+  /** Changes a device that is known. Rejects with `NOT_FOUND`. */
+  async amendDevice(device: DeviceRef, change: (entry: DeviceEntry) => void): Promise<void> {
+    this.requireDevice(device);
+    await this.#registry.update((data) => {
+      const entry = data.devices.find((one) => isEntryOf(one, device));
+      if (entry) change(entry);
+    });
+  }
+
+  /** The device as it is registered. Throws `NOT_FOUND`. */
+  requireDevice(device: DeviceRef): Readonly<DeviceEntry> {
+    const entry = this.#registry.data.devices.find((one) => isEntryOf(one, device));
+    if (entry) return entry;
+    throw new CompanionError('NOT_FOUND', 'There is no such device.', { field: 'id' });
+  }
+
+  pushDevices(userId: UserId): PushDevice[] {
+    return this.#registry.data.devices
+      .filter((entry) => entry.userId === userId)
+      .map((entry) => {
+        const device = { userId, deviceId: entry.deviceId as DeviceId };
+        return { device, registration: registrationOf(entry, device), preferences: entry.preferences };
+      });
+  }
+
+  async endRegistration({ device, token, registeredAt }: PushRegistration): Promise<boolean> {
+    let ended = false;
+    await this.#registry.update((data) => {
+      const entry = data.devices.find((one) => isEntryOf(one, device));
+      if (entry?.push?.token !== token || (entry.push.registeredAt ?? 0) !== registeredAt) return;
+      delete entry.push;
+      ended = true;
+    });
+    return ended;
+  }
+
+  async correctEnvironment(
+    { device, token }: PushRegistration,
+    environment: PushRegistration['environment'],
+  ): Promise<void> {
+    await this.#registry.update((data) => {
+      const entry = data.devices.find((one) => isEntryOf(one, device));
+      if (entry?.push?.token === token) entry.push.environment = environment;
+    });
+  }
+}
+
+const isEntryOf = (entry: Pick<DeviceEntry, 'userId' | 'deviceId'>, { userId, deviceId }: DeviceRef): boolean =>
+  entry.userId === userId && entry.deviceId === deviceId;
+
+function registrationOf({ push }: DeviceEntry, device: DeviceRef): PushRegistration | undefined {
+  if (!push) return undefined;
+  const { token, platform, environment = 'production', bundleId, encryptionKey, registeredAt = 0 } = push;
+  return {
+    device,
+    platform,
+    token,
+    environment,
+    registeredAt,
+    ...(bundleId !== undefined && { bundleId }),
+    ...(encryptionKey !== undefined && { encryptionKey }),
+  };
 }
 
 const digest = (token: string): Buffer => createHash('sha256').update(token).digest();

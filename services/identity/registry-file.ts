@@ -10,6 +10,8 @@ const pushRegistrationSchema = z.object({
   environment: z.enum(['production', 'sandbox']).optional(),
   bundleId: z.string().optional(),
   encryptionKey: z.string().optional(),
+  /** Epoch milliseconds; older registries have not kept it. */
+  registeredAt: z.number().optional(),
 });
 
 const deviceSchema = z.object({

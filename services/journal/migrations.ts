@@ -90,4 +90,33 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX prompts_ended ON prompts (session_id, ended_at) WHERE ended_at IS NOT NULL;
   CREATE INDEX permissions_done ON permissions (session_id, created_at) WHERE decision IS NOT NULL AND answer IS NULL;
   `,
+  `
+  CREATE TABLE pushes (
+    push_id TEXT PRIMARY KEY,
+    user_id TEXT NOT NULL,
+    device_id TEXT NOT NULL,
+    session_id TEXT,
+    seq INTEGER,
+    epoch TEXT NOT NULL,
+    permission_id TEXT,
+    kind TEXT NOT NULL,
+    collapse_id TEXT NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT,
+    about TEXT NOT NULL,
+    actions TEXT,
+    history TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    due_at INTEGER NOT NULL,
+    next_try INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    sum INTEGER DEFAULT -1
+  );
+  CREATE INDEX pushes_open ON pushes (state) WHERE state IN ('owed', 'sending', 'accepted');
+  CREATE INDEX pushes_by_request ON pushes (session_id, permission_id) WHERE permission_id IS NOT NULL;
+  CREATE INDEX pushes_by_user ON pushes (user_id, created_at);
+  CREATE INDEX pushes_by_age ON pushes (updated_at);
+  `,
 ];

@@ -2,6 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import type { SessionId } from '../../protocol/scalars.js';
 import type { CursorStore } from '../ports/journal.js';
 import type { Log } from '../ports/log.js';
+import type { OutboxStore } from '../ports/outbox.js';
 import { cancelQueued } from './cancel-queued.js';
 import { Checkpointer } from './checkpointer.js';
 import { createRetention, type Retention, type RetentionOptions } from './create-retention.js';
@@ -15,6 +16,7 @@ import { finishSwap, salvage } from './salvage.js';
 import { createSqliteCursors } from './sqlite-cursors.js';
 import { damageAtOpening, type SqliteDatabase, storageError } from './sqlite-database.js';
 import { createSqliteJournal, type SqliteJournal } from './sqlite-journal.js';
+import { createSqliteOutbox } from './sqlite-outbox.js';
 import { verifyStart, verifyWhole } from './verify-journal.js';
 
 export interface OpenJournalOptions {
@@ -35,6 +37,7 @@ export interface OpenJournalOptions {
 export interface OpenedJournal {
   journal: SqliteJournal;
   cursors: CursorStore;
+  outbox: OutboxStore;
 }
 
 /**
@@ -91,7 +94,7 @@ function keep(options: KeepOptions): OpenedJournal {
     await Promise.all([retention?.close(), checkpointer?.close()]);
     await journal.close();
   };
-  return { journal: { ...journal, close }, cursors };
+  return { journal: { ...journal, close }, cursors, outbox: createSqliteOutbox(database, guard) };
 }
 
 /** A journal that was cut or restored may still be one in itself. If so it is served, under a new epoch. */

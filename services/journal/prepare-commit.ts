@@ -1,5 +1,7 @@
+import type { PushRecord } from '../ports/outbox.js';
 import type { SessionChange } from '../ports/records.js';
 import type { Extent, Extents } from './extents.js';
+import { pushRow } from './push-rows.js';
 import { insertInto, SUMMED_COLUMNS, summedValues, type TableName } from './row-sums.js';
 import { eventRow, permissionRow, promptRow, type SessionRow } from './rows.js';
 import type { SqliteDatabase } from './sqlite-database.js';
@@ -8,12 +10,14 @@ import type { SqliteDatabase } from './sqlite-database.js';
 export function prepareCommit(
   database: SqliteDatabase,
   extents: Extents,
-): (change: SessionChange, commit: number) => Extent {
+): (change: SessionChange, commit: number, pushes?: readonly PushRecord[]) => Extent {
   const session = prepareUpsert(database, 'sessions', 'session_id');
   const event = database.prepare(insertInto('events'));
   const prompt = prepareUpsert(database, 'prompts', 'prompt_id', ['session_id', 'user_id', 'device_id', 'request_id']);
   const permission = prepareUpsert(database, 'permissions', 'session_id, permission_id', ['child_id']);
-  return database.transaction(({ record, events, prompts, permissions }: SessionChange, commits: number) => {
+  const push = database.prepare(insertInto('pushes'));
+  return database.transaction((change: SessionChange, commits: number, pushes: readonly PushRecord[] = []) => {
+    const { record, events, prompts, permissions } = change;
     const { sessionId } = record;
     const extent = { ...extents.of(sessionId) };
     for (const one of events) {
@@ -26,6 +30,7 @@ export function prepareCommit(
     session.run(summedValues('sessions', row));
     for (const one of prompts) prompt.run(summedValues('prompts', promptRow(one)));
     for (const one of permissions) permission.run(summedValues('permissions', permissionRow(one)));
+    for (const one of pushes) push.run(summedValues('pushes', pushRow(one)));
     return extent;
   });
 }

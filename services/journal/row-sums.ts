@@ -41,6 +41,28 @@ export const SUMMED_COLUMNS = {
   permissions: ['session_id', 'permission_id', 'child_id', 'ask', 'decision', 'by_device_id', 'answer', 'created_at'],
   subscriptions: ['user_id', 'device_id', 'events', 'all_sessions', 'acknowledges'],
   cursors: ['user_id', 'device_id', 'session_id', 'seq', 'epoch'],
+  pushes: [
+    'push_id',
+    'user_id',
+    'device_id',
+    'session_id',
+    'seq',
+    'epoch',
+    'permission_id',
+    'kind',
+    'collapse_id',
+    'state',
+    'reason',
+    'about',
+    'actions',
+    'history',
+    'attempts',
+    'due_at',
+    'next_try',
+    'expires_at',
+    'created_at',
+    'updated_at',
+  ],
 } as const;
 
 export type TableName = keyof typeof SUMMED_COLUMNS;

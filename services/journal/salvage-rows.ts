@@ -10,10 +10,11 @@ const TABLES: Partial<Record<TableName, string>> = {
   permissions: 'rowid',
   subscriptions: 'user_id, device_id',
   cursors: 'user_id, device_id, session_id',
+  pushes: 'rowid',
 };
 
 /** Of a session that is lost nothing can be shown. */
-const TABLES_OF_A_SESSION = ['events', 'prompts', 'permissions', 'cursors'];
+const TABLES_OF_A_SESSION = ['events', 'prompts', 'permissions', 'cursors', 'pushes'];
 
 /** Copies every row that can be read and is as it was written. Returns how many of each table, and how many were not. */
 export function copyRows(source: SqliteDatabase, fresh: SqliteDatabase): Record<string, number> {
@@ -59,7 +60,7 @@ function* readableRows(source: SqliteDatabase, table: TableName, order: string):
   }
 }
 
-const COLUMNS_WITH_JSON = ['record', 'data', 'attachments', 'answer', 'outcome', 'ask'];
+const COLUMNS_WITH_JSON = ['record', 'data', 'attachments', 'answer', 'outcome', 'ask', 'about', 'actions', 'history'];
 
 function isWhole(check: RowCheck, table: TableName, row: Row): boolean {
   try {

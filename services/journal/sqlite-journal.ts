@@ -1,6 +1,7 @@
 import { setImmediate as turnOfOthers } from 'node:timers/promises';
 import type { SessionId } from '../../protocol/scalars.js';
 import type { Journal } from '../ports/journal.js';
+import type { PushRecord } from '../ports/outbox.js';
 import type { SessionChange } from '../ports/records.js';
 import { DamageGuard } from './damage-guard.js';
 import { beginEpoch, countCommits, endEpoch, readFileIdentity } from './epoch.js';
@@ -63,7 +64,7 @@ export function createSqliteJournal(options: SqliteJournalOptions): SqliteJourna
       await abandon();
     },
     loadSessions: async () => guard.run(() => loadSessions(database, check)),
-    commit: async (change) => guard.run(() => writes.commit(change)),
+    commit: async (change, pushes) => guard.run(() => writes.commit(change, pushes)),
     forget: async (sessionId) => {
       guard.run(() => writes.forget(sessionId));
       while (guard.run(() => writes.forgetEvents(sessionId))) await turnOfOthers();
@@ -94,9 +95,9 @@ function prepareWrites({ database, extents, onGrown }: SqliteJournalOptions & { 
     return result;
   };
   return {
-    commit: (change: SessionChange) => {
+    commit: (change: SessionChange, pushes?: readonly PushRecord[]) => {
       const { sessionId } = change.record;
-      const extent = counted((commit) => write(change, commit));
+      const extent = counted((commit) => write(change, commit, pushes));
       extents.set(sessionId, extent);
       if (change.events.length > 0) onGrown?.(sessionId, extent);
     },
@@ -109,7 +110,7 @@ function prepareWrites({ database, extents, onGrown }: SqliteJournalOptions & { 
   };
 }
 
-const SMALL_TABLES_OF_A_SESSION = ['prompts', 'permissions', 'cursors', 'sessions'];
+const SMALL_TABLES_OF_A_SESSION = ['prompts', 'permissions', 'cursors', 'pushes', 'sessions'];
 
 function prepareForget(database: SqliteDatabase): (sessionId: SessionId, commit: number) => void {
   const meta = openMeta(database);

@@ -8,7 +8,7 @@ import type { SqliteDatabase } from './sqlite-database.js';
  * Tables whose indexes decide what is done, and not only what is shown: a request id that is not found would run its
  * prompt twice. Unlike `events` they are small (10 ms for 10,000 prompts).
  */
-const DECIDING_TABLES = ['meta', 'sessions', 'prompts', 'permissions', 'subscriptions', 'cursors'];
+const DECIDING_TABLES = ['meta', 'sessions', 'prompts', 'permissions', 'subscriptions', 'cursors', 'pushes'];
 
 /** Rows without an index beside them: one whose key was altered would not be missed. */
 const KEYED_TABLES = ['meta', 'subscriptions', 'cursors'] as const;
@@ -20,6 +20,9 @@ export function verifyStart(database: SqliteDatabase): void {
   for (const table of KEYED_TABLES) {
     for (const row of database.prepare<[], object>(`SELECT * FROM ${table}`).iterate()) check(table, row);
   }
+  // Those that are read at once.
+  const open = database.prepare<[], object>(`SELECT * FROM pushes WHERE state IN ('owed', 'sending', 'accepted')`);
+  for (const row of open.iterate()) check('pushes', row);
   const lastOf = database.prepare<[string], number | null>('SELECT MAX(seq) FROM events WHERE session_id = ?').pluck();
   for (const { record, head } of loadSessions(database, check)) {
     const last = lastOf.get(record.sessionId);

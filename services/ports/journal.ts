@@ -1,5 +1,6 @@
 import type { ContentBlock } from '../../protocol/content.js';
 import type { PermissionId, PromptId, SessionId } from '../../protocol/scalars.js';
+import type { PushRecord } from './outbox.js';
 import type {
   DeviceRef,
   EventRecord,
@@ -55,8 +56,8 @@ export interface Journal {
   /** Made with the journal; another one means that older positions are void. */
   readonly epoch: string;
   loadSessions(): Promise<StoredSession[]>;
-  /** Writes all of the change or nothing of it. What is written survives this process, however it ends. */
-  commit(change: SessionChange): Promise<void>;
+  /** Writes all of the change, with what devices are owed for it, or nothing. What is written survives this process, however it ends. */
+  commit(change: SessionChange, pushes?: readonly PushRecord[]): Promise<void>;
   /** Resolves when all that was committed before survives the machine as well. */
   sync(): Promise<void>;
   /** Without a hole, from the first that is kept. */

@@ -1,6 +1,7 @@
 /** What the journal keeps about sessions, prompts and permission requests. Times are epoch milliseconds. */
 import type { ContentBlock, Usage } from '../../protocol/content.js';
 import type { EventType } from '../../protocol/events.js';
+import type { SessionPushPreferences } from '../../protocol/push-preferences.js';
 import type {
   Attachment,
   ClaudeSessionId,
@@ -85,6 +86,8 @@ export interface SessionRecord {
   lastActivity: number;
   child?: ChildRecord;
   transcript?: TranscriptMark;
+  /** What its person wants to be told of it by push. */
+  push?: SessionPushPreferences;
   /** Another conversation was taken up, and what was said in it before is not this session's. */
   joining?: boolean;
 }

@@ -189,6 +189,7 @@ function giveUp(draft: Draft, reason: string): void {
     sessionId: draft.state.record.sessionId,
     code: 'CLAUDE_UNAVAILABLE',
     message: `No Claude CLI could be kept running for this session: ${reason}`,
+    givenUp: true,
   });
   for (const prompt of queuedPrompts(draft.state)) completeTurn(draft, [prompt], EXITED);
 }

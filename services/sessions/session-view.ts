@@ -43,6 +43,7 @@ export function sessionView(session: Session, { memoryOf, now }: ViewOptions): S
       uptimeSeconds: startedAt === undefined ? undefined : secondsSince(startedAt, now()),
       context: record.context,
       metadata: record.metadata,
+      push: record.push,
     }),
   };
 }

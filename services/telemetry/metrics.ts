@@ -7,6 +7,8 @@ export interface MetricsOptions {
   /** Bytes that wait for slow readers. */
   unsentBytes: () => number;
   sessions: () => number;
+  /** Pushes that are owed or being sent. */
+  openPushes: () => number;
 }
 
 /** What is counted, for `GET /metrics`. */
@@ -18,11 +20,14 @@ export class Metrics {
   readonly #resets = this.#counter('resets', 'Devices that got a snapshot because events were missing', ['reason']);
   readonly #closed = this.#counter('connections_closed', 'WebSocket connections that ended', ['code']);
 
-  constructor({ version, connections, unsentBytes, sessions }: MetricsOptions) {
+  readonly #pushes = this.#counter('pushes', 'Pushes that came into a state', ['kind', 'state']);
+
+  constructor({ version, connections, unsentBytes, sessions, openPushes }: MetricsOptions) {
     const registers = [this.#registry];
     this.#gauge('connections', 'WebSocket connections that are open', connections);
     this.#gauge('unsent_bytes', 'Bytes that wait to be sent, of all connections', unsentBytes);
     this.#gauge('sessions', 'Sessions in the journal', sessions);
+    this.#gauge('open_pushes', 'Pushes that are owed or being sent', openPushes);
     this.#gauge('uptime_seconds', 'Since the start of the daemon', () => process.uptime());
     this.#gauge('resident_memory_bytes', 'Memory of the daemon, without its children', () => process.memoryUsage.rss());
     const labelNames = ['version'];
@@ -37,6 +42,10 @@ export class Metrics {
 
   reset(reason: string): void {
     this.#resets.inc({ reason });
+  }
+
+  push(kind: string, state: string): void {
+    this.#pushes.inc({ kind, state });
   }
 
   connectionClosed(code: number): void {

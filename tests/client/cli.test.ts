@@ -337,6 +337,7 @@ const health = {
 describe('the other commands', () => {
   test.each([
     [['sessions'], sessions, 'GET', '/api/sessions?limit=1000', ''],
+    [['push', 'log'], { deliveries: [], total: 0 }, 'GET', '/api/push-notifications/deliveries?limit=100', ''],
     [['status'], health, 'GET', '/health', ''],
     [['close', 'a/b'], view, 'DELETE', '/api/sessions/a%2Fb', ''],
     [['token'], { token: 'new-token' }, 'POST', '/local/token', '{}'],
@@ -354,6 +355,7 @@ describe('the other commands', () => {
 
   test.each([
     [['sessions'], { ...sessions, sessions: [] }, 'No sessions.\n'],
+    [['push', 'log'], { deliveries: [], total: 0 }, 'No pushes.\n'],
     [['token'], { token: 'new-token' }, 'new-token\n'],
     [['stop'], { children: 1 }, 'The daemon stops. 1 Claude session will be taken up by its next start.\n'],
     [['stop', '--all'], { children: 2 }, 'The daemon stops. 2 Claude sessions ended with it.\n'],

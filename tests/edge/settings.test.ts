@@ -95,11 +95,33 @@ const ALLOWED: Record<string, { wrong: string[]; allowed: RegExp }> = {
   RETENTION_DAYS: { wrong: ['0', '1.5'], allowed: /whole number of at least 1/ },
   RETENTION_EVENTS: { wrong: ['0', 'all'], allowed: /whole number of at least 1/ },
   RETENTION_BYTES: { wrong: ['0', '64MB'], allowed: /whole number of at least 1/ },
+  APNS_KEY_FILE: { wrong: ['AuthKey.p8'], allowed: /absolute path/ },
+  APNS_KEY_ID: { wrong: ['ABC', 'abcdefghij', 'ABCDEFGHIJK'], allowed: /10 capital letters and digits/ },
+  APNS_TEAM_ID: { wrong: ['ABC DEFGHI'], allowed: /10 capital letters and digits/ },
+  APNS_TOPIC: { wrong: ['org example', 'org/example'], allowed: /bundle id such as org\.example\.app/ },
+  APNS_CERT_FILE: { wrong: ['./cert.pem'], allowed: /absolute path/ },
+  APNS_CERT_KEY_FILE: { wrong: ['key.pem'], allowed: /absolute path/ },
+  APNS_ADDRESS: { wrong: ['https://api.example', 'a b'], allowed: /host name or an IP address/ },
+  APNS_PORT: { wrong: ['0', '65536'], allowed: /whole number from 1 to 65535/ },
+  APNS_CA_FILE: { wrong: ['ca.pem'], allowed: /absolute path/ },
+  APNS_BODY: { wrong: ['none', 'Full'], allowed: /state or full/ },
+  VAPID_PUBLIC_KEY: { wrong: ['abc', '+'.repeat(87)], allowed: /65 bytes in base64url/ },
+  VAPID_SUBJECT: { wrong: ['me@example.org', 'http://example.org', 'mailto:me'], allowed: /mailto: or https: address/ },
+  NTFY_URL: { wrong: ['ntfy.example', 'ftp://ntfy.example'], allowed: /http or https URL/ },
+  PUSH_ACTIONS: { wrong: ['all', 'CLEAR'], allowed: /encrypted or clear/ },
   LOG_LEVEL: { wrong: ['loud', 'INFO'], allowed: new RegExp(LOG_LEVELS.join('.*')) },
 };
 
 /** Anything is a value of these, or they have tests of their own. */
-const WITHOUT_RULE = ['ALLOWED_HOSTS', 'CLAUDE_ALLOWED_TOOLS', 'CLAUDE_DISALLOWED_TOOLS', 'AUTH_TOKEN'];
+const WITHOUT_RULE = [
+  'ALLOWED_HOSTS',
+  'CLAUDE_ALLOWED_TOOLS',
+  'CLAUDE_DISALLOWED_TOOLS',
+  'AUTH_TOKEN',
+  'APNS_KEY',
+  'VAPID_PRIVATE_KEY',
+  'NTFY_TOKEN',
+];
 
 const WRONG = Object.entries(ALLOWED).flatMap(([name, { wrong, allowed }]) =>
   wrong.map((value) => ({ name, value, allowed })),
@@ -129,6 +151,14 @@ describe('a wrong value', () => {
       expect(await expectRefusal(setup)).not.toContain(secret);
     }
     await expectRefusal({ environment: { AUTH_TOKEN: secret } }, 'AUTH_TOKEN', 'at least 32 characters');
+  });
+
+  test.each([
+    ['VAPID_PRIVATE_KEY', 'far-too-short-for-a-private-key', '32 bytes in base64url'],
+    ['NTFY_TOKEN', 'tk_with a space', 'printable ASCII without spaces'],
+  ])('S1: of %s is not repeated', async (name, secret, allowed) => {
+    expect(await expectRefusal({ environment: { [name]: secret } }, name, allowed)).not.toContain(secret);
+    expect(await expectRefusal({ file: { [name]: secret } }, name, allowed)).not.toContain(secret);
   });
 
   test('O1: changes nothing: a home is not even made', async () => {

@@ -76,7 +76,7 @@ describe('without a CLI', () => {
     for (const answer of [
       await client.request('subscribe', { events: ['*'] }),
       await client.request('setWorkingDirectory', { workingDirectory: '.' }),
-      await client.request('registerDevice', { token: 'push-token', platform: 'ios' }),
+      await client.request('registerDevice', { token: 'ab'.repeat(32), platform: 'ios' }),
       await client.request('clientBackgrounding', {}),
     ]) {
       expect(answer.type).not.toBe('error');

@@ -40,23 +40,23 @@ describe('a file of the daemon cannot be written', () => {
     const before = readFileSync(path, 'utf8');
     const token = `token-${fault.call}-${fault.code}`;
     faults.set(fault);
-    const refused = await client.request('registerDevice', { token, platform: 'web' });
+    const refused = await client.request('registerDevice', { token, platform: 'ntfy' });
     expect(refused).toMatchObject({ type: 'error', data: { code: 'STORAGE_FULL' } });
     expect(refused.data.message).toContain(fault.code);
     expect(readFileSync(path, 'utf8')).toBe(before);
     expect(readdirSync(world.daemon.home).filter((name) => name.endsWith('.new'))).toEqual([]);
     faults.set();
     const other = await world.connect();
-    await other.request('registerDevice', { token: 'of another device', platform: 'web' });
+    await other.request('registerDevice', { token: 'of-another-device', platform: 'ntfy' });
     expect(readFileSync(path, 'utf8')).not.toContain(token);
-    expect((await client.request('registerDevice', { token, platform: 'web' })).type).toBe('deviceRegistered');
+    expect((await client.request('registerDevice', { token, platform: 'ntfy' })).type).toBe('deviceRegistered');
     expect(readFileSync(path, 'utf8')).toContain(token);
   });
 
   test('devices that register at the same time are all kept', async () => {
     const clients = await Promise.all(Array.from({ length: 8 }, () => world.connect()));
     const answers = await Promise.all(
-      clients.map((client, index) => client.request('registerDevice', { token: `both-${index}`, platform: 'web' })),
+      clients.map((client, index) => client.request('registerDevice', { token: `both-${index}`, platform: 'ntfy' })),
     );
     expect(answers.map(({ type }) => type)).toEqual(clients.map(() => 'deviceRegistered'));
     const registry = readFileSync(join(world.daemon.home, 'registry.json'), 'utf8');

@@ -40,7 +40,7 @@ const EXAMPLES: { [T in ClientFrameType]: ClientInput<T> } = {
   claudeCommand: { command: '/help', projectPath: place, sessionId },
   ask: { prompt: 'Why?', workingDirectory: place, options: { format: 'json', timeout: 1000 } },
   getMessageHistory: { sessionId, limit: 10, offset: 0, before: 5, after: 1 },
-  registerDevice: { token: 't', platform: 'web', name: 'n', preferences: { quiet: { from: 1, to: 2 } } },
+  registerDevice: { token: 't', platform: 'ntfy', name: 'n', preferences: { enabled: true, kinds: { plan: false } } },
   clientBackgrounding: {},
   clientForegrounding: {},
   reauthenticate: { token: 'not-a-token' },

@@ -1,0 +1,89 @@
+/** What a person wants to be told by push: for each device, and for each session. An unknown name is an error. */
+import * as z from 'zod';
+
+/** What a push may be about, as far as it can be switched off. */
+export const PUSH_KINDS = [
+  'permission',
+  'question',
+  'plan',
+  'turn_complete',
+  'turn_failed',
+  'limit',
+  'given_up',
+] as const;
+
+/** A time of day, by the clock of the time zone beside it. */
+const timeOfDaySchema = z
+  .string()
+  .regex(/^(?:[01]\d|2[0-3]):[0-5]\d$/, { error: 'must be a time of day from 00:00 to 23:59' });
+
+const isTimeZone = (name: string): boolean => {
+  try {
+    return /^[A-Za-z]/.test(name) && new Intl.DateTimeFormat('en', { timeZone: name }) instanceof Intl.DateTimeFormat;
+  } catch {
+    return false;
+  }
+};
+
+const MAX_TIME_ZONE = 64;
+const timeZoneSchema = z
+  .string()
+  .max(MAX_TIME_ZONE)
+  .refine(isTimeZone, { error: 'must be a time zone of the IANA database, for example Europe/Berlin' });
+
+export const quietHoursSchema = z
+  .strictObject({
+    from: timeOfDaySchema,
+    /** The next day's, where it is earlier than `from`. */
+    to: timeOfDaySchema,
+    timeZone: timeZoneSchema,
+    /** What waits for a person comes all the same. Default: true. False: it comes when they are over, if it still waits. */
+    exceptUrgent: z.boolean().optional(),
+  })
+  .refine(({ from, to }) => from !== to, {
+    path: ['to'],
+    error: 'must differ from `from`; `enabled` switches all off',
+  });
+export type QuietHours = z.infer<typeof quietHoursSchema>;
+
+const kindSwitch = z.boolean().optional();
+const kindsSchema = z.strictObject({
+  permission: kindSwitch,
+  question: kindSwitch,
+  plan: kindSwitch,
+  turn_complete: kindSwitch,
+  turn_failed: kindSwitch,
+  limit: kindSwitch,
+  given_up: kindSwitch,
+} satisfies Record<(typeof PUSH_KINDS)[number], typeof kindSwitch>);
+
+/** `state`: what happened. `full`: also the first line of what was said. */
+const bodySchema = z.enum(['state', 'full']);
+export type PushBody = z.infer<typeof bodySchema>;
+
+/** Of a device. All that is left out is on, without quiet hours, and with the body that the server is set to. */
+export const pushPreferencesSchema = z.strictObject({
+  enabled: z.boolean().optional(),
+  kinds: kindsSchema.optional(),
+  quietHours: quietHoursSchema.optional(),
+  body: bodySchema.optional(),
+});
+export type PushPreferences = z.infer<typeof pushPreferencesSchema>;
+
+/** Changes of a device's preferences: what is left out stays, null takes it away. `kinds` are changed one by one. */
+export const pushPreferencesPatchSchema = z.strictObject({
+  enabled: z.boolean().nullish(),
+  kinds: kindsSchema.nullish(),
+  quietHours: quietHoursSchema.nullish(),
+  body: bodySchema.nullish(),
+});
+export type PushPreferencesPatch = z.infer<typeof pushPreferencesPatchSchema>;
+
+const MUTED = 'must be true, false or the time until which, in ISO 8601 with milliseconds';
+
+/** Of a session, for all devices of its person. */
+export const sessionPushPreferencesSchema = z.strictObject({
+  /** True: until it is said otherwise. A time: until then. */
+  muted: z.union([z.boolean(), z.iso.datetime({ precision: 3, error: MUTED })], { error: MUTED }).optional(),
+});
+export type SessionPushPreferences = z.infer<typeof sessionPushPreferencesSchema>;

@@ -1,0 +1,82 @@
+import { Router } from 'express';
+import { CompanionError } from '../../protocol/error-codes.js';
+import {
+  changePreferencesSchema,
+  listDeliveriesSchema,
+  type PushDeliveries,
+  type PushDelivery,
+  registerPushSchema,
+  testPushSchema,
+} from '../../protocol/push.js';
+import type { PushRecord } from '../../services/ports/outbox.js';
+import { patchPreferences, readPreferences } from '../../services/push/push-preferences.js';
+import type { RouteServices } from '../route-services.js';
+import { parseInput } from './parse-input.js';
+import { requirePrincipal } from './principal.js';
+
+/** `/api/push-notifications`: for the devices of the caller's person. */
+export function createPushRoutes({ identity, push }: RouteServices): Router {
+  const router = Router();
+
+  router.post('/register', async (request, response) => {
+    const { deviceId, ...registration } = parseInput(registerPushSchema, request.body, 'body');
+    await identity.registerDevice({ userId: requirePrincipal(response).userId, deviceId }, registration);
+    response.json({ success: true, deviceId });
+  });
+
+  router.post('/preferences', async (request, response) => {
+    const { deviceId, preferences } = parseInput(changePreferencesSchema, request.body, 'body');
+    const { userId } = requirePrincipal(response);
+    const device = { userId, deviceId };
+    await identity.amendDevice(device, (entry) => {
+      entry.preferences = patchPreferences(readPreferences(entry.preferences), preferences);
+    });
+    push.judgeAgain(userId);
+    response.json({
+      success: true,
+      deviceId,
+      preferences: readPreferences(identity.requireDevice(device).preferences),
+    });
+  });
+
+  router.post('/test', async (request, response) => {
+    const { deviceId } = parseInput(testPushSchema, request.body, 'body');
+    const device = { userId: requirePrincipal(response).userId, deviceId };
+    if (!identity.requireDevice(device).push) {
+      throw new CompanionError('CONFLICT', 'The device has no push registration.', { field: 'deviceId' });
+    }
+    response.status(202).json({ success: true, id: await push.test(device) });
+  });
+
+  router.get('/deliveries', async (request, response) => {
+    const range = parseInput(listDeliveriesSchema, request.query, 'query');
+    const { pushes, total } = await push.deliveries(requirePrincipal(response).userId, range);
+    response.json({ deliveries: pushes.map(deliveryOf), total } satisfies PushDeliveries);
+  });
+
+  router.get('/vapid-key', (_request, response) => {
+    const { vapidKey } = push;
+    if (vapidKey === undefined) {
+      throw new CompanionError('NOT_FOUND', 'The server is not set up for pushes to browsers.', {
+        suggestion: 'Set VAPID_SUBJECT.',
+      });
+    }
+    response.json({ publicKey: vapidKey });
+  });
+
+  return router;
+}
+
+const deliveryOf = (push: PushRecord): PushDelivery => ({
+  id: push.pushId,
+  kind: push.kind,
+  deviceId: push.device.deviceId,
+  sessionId: push.sessionId ?? null,
+  state: push.state,
+  at: iso(push.updatedAt),
+  ...(push.reason !== undefined && { reason: push.reason }),
+  attempts: push.attempts,
+  history: push.history.map(({ at, ...transition }) => ({ ...transition, at: iso(at) })),
+});
+
+const iso = (at: number) => new Date(at).toISOString();

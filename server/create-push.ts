@@ -1,0 +1,92 @@
+import { basename } from 'node:path';
+import type { Config } from '../config/load-config.js';
+import type { PushSender } from '../services/ports/push.js';
+import type { PushSessions } from '../services/ports/push-people.js';
+import { wantsApns } from '../services/push/apns-key.js';
+import { apnsEndpoints, createApnsSender } from '../services/push/apns-sender.js';
+import { createNtfySender } from '../services/push/ntfy-sender.js';
+import { PushService, type PushServiceOptions } from '../services/push/push-service.js';
+import { createWebPushSender, type WebPushSender } from '../services/push/web-push-sender.js';
+import type { Session } from '../services/sessions/session.js';
+import type { SessionRegistry } from '../services/sessions/session-registry.js';
+import { openPermissions, statusOf } from '../services/sessions/session-state.js';
+
+export interface PushOptions extends Omit<PushServiceOptions, 'sessions' | 'senders' | 'vapidKey' | 'body'> {
+  config: Config;
+  /** Where the keys are kept by which push services of browsers know this daemon. */
+  vapidFile: string;
+  registry: () => SessionRegistry;
+}
+
+/** Pushes, by what the settings name. */
+export function createPush({ config, vapidFile, registry, ...others }: PushOptions): PushService {
+  const web = webSender(config, vapidFile);
+  const senders = [apnsSender(config), web, ntfySender(config)].filter((sender) => sender !== undefined);
+  return new PushService({
+    ...others,
+    sessions: pushSessions(registry),
+    senders,
+    vapidKey: web?.publicKey,
+    body: config.APNS_BODY,
+  });
+}
+
+function apnsSender(config: Config): PushSender | undefined {
+  const credential = {
+    keyFile: config.APNS_KEY_FILE,
+    key: config.APNS_KEY,
+    keyId: config.APNS_KEY_ID,
+    teamId: config.APNS_TEAM_ID,
+    certificateFile: config.APNS_CERT_FILE,
+    certificateKeyFile: config.APNS_CERT_KEY_FILE,
+  };
+  if (!wantsApns(credential)) return undefined;
+  return createApnsSender({
+    credential,
+    topic: config.APNS_TOPIC,
+    endpoints: apnsEndpoints(config.APNS_ADDRESS, config.APNS_PORT),
+    caFile: config.APNS_CA_FILE,
+    actions: config.PUSH_ACTIONS,
+  });
+}
+
+/** Needs an address that push services can write to. */
+function webSender(config: Config, file: string): WebPushSender | undefined {
+  const { VAPID_SUBJECT: subject, VAPID_PUBLIC_KEY: publicKey, VAPID_PRIVATE_KEY: privateKey } = config;
+  if (subject === undefined) return undefined;
+  return createWebPushSender({ keys: { publicKey, privateKey, file }, subject });
+}
+
+function ntfySender(config: Config): PushSender | undefined {
+  const { NTFY_URL: url, NTFY_TOKEN: token, PUBLIC_URL: publicUrl, PUSH_ACTIONS: actions } = config;
+  return url === undefined ? undefined : createNtfySender({ url, token, publicUrl, actions });
+}
+
+const requestIds = ({ state }: Session): Set<string> =>
+  new Set(openPermissions(state).map(({ permissionId }) => permissionId));
+
+/** Sessions as pushes see them. */
+const pushSessions = (registry: () => SessionRegistry): PushSessions => ({
+  find: (sessionId) => {
+    const session = registry().find(sessionId);
+    if (!session) return undefined;
+    const { directory, push } = session.state.record;
+    return {
+      owner: session.owner,
+      project: basename(directory),
+      preferences: push,
+      openRequests: requestIds(session),
+    };
+  },
+  openRequests: (userId) =>
+    new Map(
+      registry()
+        .owned(userId)
+        .map((session) => [session.id, requestIds(session).size]),
+    ),
+  working: (userId) =>
+    registry()
+      .owned(userId)
+      .filter(({ state }) => statusOf(state) === 'working')
+      .map(({ id }) => id),
+});

@@ -1,0 +1,134 @@
+/** What proves to Apple who sends: a token key or a certificate. */
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+
+/** As they stand in the settings; nothing here has been looked at. */
+export interface ApnsCredentialSettings {
+  keyFile?: string | undefined;
+  /** PEM (line ends may be written as `\n`), or the base64 within it. */
+  key?: string | undefined;
+  keyId?: string | undefined;
+  teamId?: string | undefined;
+  certificateFile?: string | undefined;
+  certificateKeyFile?: string | undefined;
+}
+
+/** Ready to be used; PEM. */
+export type ApnsCredential =
+  | { kind: 'token'; key: string; keyId: string; teamId: string }
+  | { kind: 'certificate'; certificate: string; key: string };
+
+/** What is wrong, and what the owner can do. Never says a secret. */
+export interface PushProblem {
+  message: string;
+  remedy: string;
+}
+
+/** Whether any of the settings is there: without one, nobody wants pushes by Apple. */
+export const wantsApns = (settings: ApnsCredentialSettings): boolean =>
+  [settings.keyFile, settings.key, settings.certificateFile].some((value) => value !== undefined);
+
+/** Reads and checks the credential. A key goes before a certificate, and a file before a text. Reads files; never throws. */
+export function readApnsCredential(
+  settings: ApnsCredentialSettings,
+  now: number,
+): { credential: ApnsCredential } | { problem: PushProblem } {
+  try {
+    return { credential: wantsToken(settings) ? tokenOf(settings) : certificateOf(settings, now) };
+  } catch (error) {
+    if (error instanceof CredentialError) return { problem: { message: error.message, remedy: error.remedy } };
+    throw error;
+  }
+}
+
+/** The text of a file that a setting names. Never throws. */
+export function readSettingFile(name: string, path: string): { text: string } | { problem: PushProblem } {
+  try {
+    return { text: readSetting(name, path) };
+  } catch (error) {
+    if (error instanceof CredentialError) return { problem: { message: error.message, remedy: error.remedy } };
+    throw error;
+  }
+}
+
+class CredentialError extends Error {
+  readonly remedy: string;
+
+  constructor(message: string, remedy: string) {
+    super(message);
+    this.remedy = remedy;
+  }
+}
+
+const wantsToken = ({ keyFile, key }: ApnsCredentialSettings): boolean => keyFile !== undefined || key !== undefined;
+
+const KEY_REMEDY =
+  'Download the key (AuthKey_….p8) from Certificates, Identifiers & Profiles at developer.apple.com, and start again.';
+
+function tokenOf({ keyFile, key, keyId, teamId }: ApnsCredentialSettings): ApnsCredential {
+  const setting = keyFile === undefined ? 'APNS_KEY' : 'APNS_KEY_FILE';
+  const text = keyFile === undefined ? (key ?? '') : readSetting('APNS_KEY_FILE', keyFile);
+  const parsed = parseKey(text);
+  if (!parsed) throw new CredentialError(`${setting} holds no private key`, KEY_REMEDY);
+  if (parsed.asymmetricKeyType !== 'ec' || parsed.asymmetricKeyDetails?.namedCurve !== 'prime256v1')
+    throw new CredentialError(`${setting} holds no P-256 key, which Apple's are`, KEY_REMEDY);
+  return {
+    kind: 'token',
+    key: exportPem(parsed),
+    keyId: required('APNS_KEY_ID', keyId),
+    teamId: required('APNS_TEAM_ID', teamId),
+  };
+}
+
+function certificateOf(settings: ApnsCredentialSettings, now: number): ApnsCredential {
+  const remedy = 'Export the push certificate and its key as PEM from the keychain, and start again.';
+  const certificate = readSetting('APNS_CERT_FILE', required('APNS_CERT_FILE', settings.certificateFile));
+  const key = parseKey(readSetting('APNS_CERT_KEY_FILE', required('APNS_CERT_KEY_FILE', settings.certificateKeyFile)));
+  if (!key) throw new CredentialError('APNS_CERT_KEY_FILE holds no private key', remedy);
+  const parsed = parseCertificate(certificate);
+  if (!parsed) throw new CredentialError('APNS_CERT_FILE holds no certificate in PEM', remedy);
+  if (!parsed.checkPrivateKey(key))
+    throw new CredentialError('APNS_CERT_KEY_FILE is not the key of APNS_CERT_FILE', remedy);
+  if (Date.parse(parsed.validTo) <= now)
+    throw new CredentialError(`the certificate in APNS_CERT_FILE ended on ${parsed.validTo}`, 'Renew it at Apple.');
+  return { kind: 'certificate', certificate, key: exportPem(key) };
+}
+
+function required(name: string, value: string | undefined): string {
+  if (value !== undefined) return value;
+  throw new CredentialError(`${name} is not set`, `Set ${name}, and start again.`);
+}
+
+/** Tells the system's code and not the path's content. */
+function readSetting(name: string, path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'unknown';
+    throw new CredentialError(
+      `the file of ${name} cannot be read (${code})`,
+      `Make ${path} readable for the daemon, or set ${name} to where it is, and start again.`,
+    );
+  }
+}
+
+function parseKey(text: string): KeyObject | undefined {
+  const plain = text.replaceAll('\\n', '\n').trim();
+  try {
+    if (plain.includes('-----BEGIN')) return createPrivateKey(plain);
+    return createPrivateKey({ key: Buffer.from(plain, 'base64'), format: 'der', type: 'pkcs8' });
+  } catch {
+    // OpenSSL's errors may quote what they have read.
+    return undefined;
+  }
+}
+
+function parseCertificate(pem: string): X509Certificate | undefined {
+  try {
+    return new X509Certificate(pem);
+  } catch {
+    return undefined;
+  }
+}
+
+const exportPem = (key: KeyObject): string => key.export({ type: 'pkcs8', format: 'pem' }).toString();

@@ -1,0 +1,126 @@
+/** A push as Apple's service takes it. After "Sending notification requests to APNs" and "Generating a remote notification". */
+import type { PushKind, PushMessage, PushRegistration } from '../ports/push.js';
+import { deepLink, fitContent, isWaiting, tokensInClear } from './push-content.js';
+import { parseEncryptionKey, sealedRoom, sealText } from './push-encryption.js';
+
+/** Apple refuses a larger payload. */
+export const MAX_PAYLOAD_BYTES = 4096;
+
+/** What Apple, and whoever looks at a locked screen, sees of an encrypted push. */
+const HIDDEN_ALERT = 'Claude needs you';
+
+const IMMEDIATELY = 10;
+const POWER_SAVING = 5;
+const SECOND_MS = 1000;
+
+/** One request: headers by meaning, and the payload. */
+export interface ApnsNotification {
+  pushType: 'alert' | 'background';
+  priority: 5 | 10;
+  collapseId: string;
+  /** Epoch seconds. */
+  expiration: number;
+  payload: Record<string, unknown>;
+  /** What was left out, if something was. */
+  note?: string;
+}
+
+/** Buttons of the app: plans are allowed or denied as tools are. */
+const CATEGORIES: Partial<Record<PushKind, string>> = {
+  permission: 'PERMISSION_REQUEST',
+  plan: 'PERMISSION_REQUEST',
+  question: 'QUESTION',
+  turn_complete: 'TURN_COMPLETE',
+  turn_failed: 'TURN_COMPLETE',
+  limit: 'TURN_COMPLETE',
+};
+
+/** The order in a summary: from 0 to 1. */
+const RELEVANCE: Record<PushKind, number> = {
+  permission: 1,
+  question: 1,
+  plan: 1,
+  turn_failed: 0.75,
+  limit: 0.75,
+  given_up: 0.75,
+  turn_complete: 0.5,
+  digest: 0.5,
+  test: 0.25,
+  withdrawal: 0,
+};
+
+/** The notification for a device, or what is wrong with its registration. `actions`: tokens that Apple may read. */
+export function composeApns(
+  { encryptionKey }: PushRegistration,
+  message: PushMessage,
+  actions: 'encrypted' | 'clear',
+): ApnsNotification | { problem: string } {
+  const headers = { collapseId: message.collapseId, expiration: Math.floor(message.expiresAt / SECOND_MS) };
+  if (message.kind === 'withdrawal')
+    return { ...headers, pushType: 'background', priority: POWER_SAVING, payload: withdrawal(message) };
+  const alert = { ...headers, pushType: 'alert', priority: IMMEDIATELY } as const;
+  if (encryptionKey === undefined) return { ...alert, ...readable(message, actions) };
+  const key = parseEncryptionKey(encryptionKey);
+  // Falling back to a readable push would tell Apple what the person wanted to keep from it.
+  if (!key) return { problem: 'encryptionKey is not 32 bytes in base64' };
+  return { ...alert, ...sealed(message, key) };
+}
+
+/** The app takes the notification away; the badge stands twice, since the app is not always woken. */
+const withdrawal = (message: PushMessage): Record<string, unknown> => ({
+  aps: { 'content-available': 1, badge: message.badge },
+  pushId: message.pushId,
+  kind: message.kind,
+  withdraw: message.collapseId,
+  badge: message.badge,
+  ...(message.sessionId !== undefined && { sessionId: message.sessionId }),
+});
+
+type Body = Pick<ApnsNotification, 'payload' | 'note'>;
+
+function readable(message: PushMessage, actions: 'encrypted' | 'clear'): Body {
+  const envelope = (alert: Record<string, string>, rest: object) => ({ ...payloadOf(message, alert), ...rest });
+  // What holds the content has the same names but for `alert`, so that the sum of both is never too small.
+  const room = MAX_PAYLOAD_BYTES - bytesOf(envelope({}, {}));
+  const { content, note } = fitContent(message, tokensInClear(message.actionTokens, actions), room);
+  const { options, actionTokens, ...texts } = content;
+  const alert = Object.fromEntries(Object.entries(texts).filter(([, text]) => text !== ''));
+  return {
+    payload: envelope(alert, { ...(options && { options }), ...(actionTokens && { actionTokens }) }),
+    ...(note !== undefined && { note }),
+  };
+}
+
+function sealed(message: PushMessage, key: Buffer): Body {
+  const envelope = (enc: string) => ({ ...payloadOf(message, { body: HIDDEN_ALERT }), enc });
+  const room = sealedRoom(MAX_PAYLOAD_BYTES - bytesOf(envelope('')));
+  const { content, note } = fitContent(message, message.actionTokens && { ...message.actionTokens }, room);
+  return { payload: envelope(sealText(key, JSON.stringify(content))), ...(note !== undefined && { note }) };
+}
+
+const bytesOf = (value: unknown): number => Buffer.byteLength(JSON.stringify(value));
+
+function payloadOf(message: PushMessage, alert: Record<string, string>): Record<string, unknown> {
+  const { kind, sessionId, seq, permissionId } = message;
+  const category = CATEGORIES[kind];
+  const url = deepLink(message);
+  return {
+    aps: {
+      alert,
+      badge: message.badge,
+      sound: 'default',
+      'mutable-content': 1,
+      'interruption-level': isWaiting(kind) ? 'time-sensitive' : 'active',
+      'relevance-score': RELEVANCE[kind],
+      ...(sessionId !== undefined && { 'thread-id': sessionId }),
+      ...(category !== undefined && { category }),
+    },
+    pushId: message.pushId,
+    kind,
+    collapseId: message.collapseId,
+    ...(sessionId !== undefined && { sessionId }),
+    ...(seq !== undefined && { seq }),
+    ...(permissionId !== undefined && { permissionId }),
+    ...(url !== undefined && { url }),
+  };
+}

@@ -1,0 +1,77 @@
+/** The messages that senders bring to devices. */
+import type { EventData } from '../../protocol/events.js';
+import type { PushBody } from '../../protocol/push-preferences.js';
+import { utf8Length } from '../../protocol/scalars.js';
+import type { PushMessage } from '../ports/push.js';
+import { collapseIdOf, DIGEST_COLLAPSE_ID, TEST_COLLAPSE_ID } from './collapse-ids.js';
+import { type Concern, isWaiting, type WaitingConcern } from './concerns.js';
+import type { OwedResult } from './push-digest.js';
+import { digestWording, TEST_WORDING, withdrawalWording, wordingOf } from './push-wording.js';
+
+/** What a message has besides its words. */
+export interface Envelope {
+  pushId: string;
+  badge: number;
+  /** Epoch milliseconds. */
+  expiresAt: number;
+}
+
+const PLACELESS = { sessionId: undefined, seq: undefined } as const;
+
+/** Together, in bytes. An answer has to be one of them exactly, so they are not cut: there are all or none. */
+const MAX_OPTIONS_BYTES = 1024;
+
+const optionsOf = ({ request: { options } }: WaitingConcern): readonly string[] =>
+  options.reduce((sum, option) => sum + utf8Length(option), 0) <= MAX_OPTIONS_BYTES ? options : [];
+
+/** Of one event. Tokens for its actions are the sender's caller's to add. */
+export function composePush(
+  concern: Concern,
+  words: { project: string; body: PushBody },
+  envelope: Envelope,
+): PushMessage {
+  const { kind, sessionId, seq } = concern;
+  return {
+    ...envelope,
+    kind,
+    sessionId,
+    seq,
+    ...wordingOf(concern, words),
+    ...(isWaiting(concern) && { permissionId: concern.request.permissionId, options: optionsOf(concern) }),
+    collapseId: collapseIdOf(concern),
+  };
+}
+
+/** Of two results or more, of different sessions. */
+export const composeDigest = (results: readonly OwedResult[], envelope: Envelope): PushMessage => ({
+  ...envelope,
+  ...PLACELESS,
+  kind: 'digest',
+  ...digestWording(results),
+  collapseId: DIGEST_COLLAPSE_ID,
+});
+
+export interface Resolved {
+  concern: WaitingConcern;
+  project: string;
+  decision: EventData<'permissionResolved'>['decision'];
+}
+
+/** Takes the place of the push about the request. */
+export const composeWithdrawal = ({ concern, project, decision }: Resolved, envelope: Envelope): PushMessage => ({
+  ...envelope,
+  kind: 'withdrawal',
+  sessionId: concern.sessionId,
+  seq: concern.seq,
+  ...withdrawalWording(project, decision),
+  permissionId: concern.request.permissionId,
+  collapseId: collapseIdOf(concern),
+});
+
+export const composeTest = (envelope: Envelope): PushMessage => ({
+  ...envelope,
+  ...PLACELESS,
+  kind: 'test',
+  ...TEST_WORDING,
+  collapseId: TEST_COLLAPSE_ID,
+});

@@ -1,0 +1,77 @@
+/** Which events concern a person. */
+import type { EventData, EventType } from '../../protocol/events.js';
+import type { PUSH_KINDS } from '../../protocol/push-preferences.js';
+import type { SessionId } from '../../protocol/scalars.js';
+import type { EventRecord } from '../ports/records.js';
+import { isLimit } from './turn-limits.js';
+
+export type ConcernKind = (typeof PUSH_KINDS)[number];
+export type WaitingKind = Extract<ConcernKind, 'permission' | 'question' | 'plan'>;
+export type ResultKind = Exclude<ConcernKind, WaitingKind>;
+
+interface Place {
+  sessionId: SessionId;
+  seq: number;
+  /** When it happened, in epoch milliseconds. */
+  at: number;
+}
+
+interface Waiting {
+  kind: WaitingKind;
+  request: EventData<'permissionRequest'>;
+}
+type Result =
+  | { kind: Exclude<ResultKind, 'given_up'>; turn: EventData<'streamComplete'> }
+  | { kind: 'given_up'; message: string };
+
+/** Something that goes on only when a person has answered. */
+export type WaitingConcern = Place & Waiting;
+/** How something ended. */
+export type ResultConcern = Place & Result;
+export type Concern = WaitingConcern | ResultConcern;
+
+/** An event with the `data` of its type. */
+export type SaidEvent = { [T in EventType]: { type: T; data: EventData<T> } }[EventType];
+
+/** What kind of concern an event is; undefined: none. */
+export const kindOf = (event: SaidEvent): ConcernKind | undefined => matterOf(event)?.kind;
+
+function matterOf(event: SaidEvent): Waiting | Result | undefined {
+  switch (event.type) {
+    case 'permissionRequest':
+      return { kind: event.data.kind === 'tool' ? 'permission' : event.data.kind, request: event.data };
+    case 'streamComplete': {
+      const kind = kindOfTurn(event.data);
+      return kind && { kind, turn: event.data };
+    }
+    case 'error':
+      // The turn that a crash has ended says so itself.
+      return event.data.givenUp ? { kind: 'given_up', message: event.data.message } : undefined;
+    case 'assistantMessage':
+    case 'humanMessage':
+    case 'permissionResolved':
+    case 'sessionStatus':
+    case 'systemInit':
+    case 'toolResult':
+    case 'toolUse':
+      return undefined;
+  }
+}
+
+/** A turn that a person has stopped is no news to them. One that the CLI began by itself is like any other. */
+function kindOfTurn(turn: EventData<'streamComplete'>): 'turn_complete' | 'turn_failed' | 'limit' | undefined {
+  if (turn.subtype === 'interrupted') return undefined;
+  if (isLimit(turn)) return 'limit';
+  return turn.isError || turn.subtype !== 'success' ? 'turn_failed' : 'turn_complete';
+}
+
+const CONCERNING: ReadonlySet<EventType> = new Set<EventType>(['permissionRequest', 'streamComplete', 'error']);
+
+/** The concern of an event of the record. Reads the `data` only of events that may have one. */
+export function concernOf(sessionId: SessionId, { type, data, seq, at }: EventRecord): Concern | undefined {
+  if (!CONCERNING.has(type)) return undefined;
+  const matter = matterOf({ type, data: JSON.parse(data) } as SaidEvent);
+  return matter && { sessionId, seq, at, ...matter };
+}
+
+export const isWaiting = (concern: Concern): concern is WaitingConcern => 'request' in concern;

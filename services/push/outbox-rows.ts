@@ -1,0 +1,155 @@
+import type { SessionId } from '../../protocol/scalars.js';
+import { isStorageError } from '../../protocol/storage-error.js';
+import type { Log } from '../ports/log.js';
+import type { OutboxStore, PushRecord } from '../ports/outbox.js';
+import { type About, readAbout } from './push-about.js';
+
+/** After a failed write: a full disk may have room again. */
+const RETRY_MS = 1000;
+
+export interface OutboxRowsOptions {
+  store: OutboxStore;
+  log: Log;
+  /** A row is in another state. */
+  onChange: (push: PushRecord) => void;
+}
+
+/** The rows that are not done, in memory as in the journal: writes that fail are made up for. */
+export class OutboxRows {
+  readonly #options: OutboxRowsOptions;
+  /** Owed or being sent. */
+  readonly #open = new Map<string, PushRecord>();
+  readonly #accepted = new Map<string, PushRecord>();
+  readonly #bySession = new Map<SessionId, Set<string>>();
+  readonly #abouts = new Map<string, About>();
+  #added = new Map<string, PushRecord>();
+  #changed = new Map<string, PushRecord>();
+  #flushing: Promise<void> | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(options: OutboxRowsOptions) {
+    this.#options = options;
+  }
+
+  async load(): Promise<void> {
+    for (const push of await this.#options.store.readOpen()) this.take(push);
+  }
+
+  get openCount(): number {
+    return this.#open.size;
+  }
+
+  open(): Iterable<PushRecord> {
+    return this.#open.values();
+  }
+
+  find(pushId: string): PushRecord | undefined {
+    return this.#open.get(pushId) ?? this.#accepted.get(pushId);
+  }
+
+  /** All of a session that are owed, being sent, or accepted and not seen. */
+  *ofSession(sessionId: SessionId): Generator<PushRecord> {
+    for (const pushId of this.#bySession.get(sessionId) ?? []) {
+      const push = this.find(pushId);
+      if (push) yield push;
+    }
+  }
+
+  aboutOf(push: PushRecord): About {
+    const known = this.#abouts.get(push.pushId) ?? readAbout(push.about);
+    if (this.#open.has(push.pushId)) this.#abouts.set(push.pushId, known);
+    return known;
+  }
+
+  /** A row that the journal has already. */
+  take(push: PushRecord): void {
+    const { pushId, sessionId, state } = push;
+    const isOpen = state === 'owed' || state === 'sending';
+    this.#open.delete(pushId);
+    this.#accepted.delete(pushId);
+    if (isOpen) this.#open.set(pushId, push);
+    else this.#abouts.delete(pushId);
+    if (state === 'accepted') this.#accepted.set(pushId, push);
+    if (sessionId === undefined) return;
+    const ids = this.#bySession.get(sessionId) ?? new Set();
+    if (isOpen || state === 'accepted') ids.add(pushId);
+    else ids.delete(pushId);
+    if (ids.size > 0) this.#bySession.set(sessionId, ids);
+    else this.#bySession.delete(sessionId);
+  }
+
+  /** When it is to be looked at next: no news for the journal. */
+  postpone(push: PushRecord, nextTry: number): void {
+    if (this.#open.has(push.pushId)) this.#open.set(push.pushId, { ...push, nextTry });
+  }
+
+  change(push: PushRecord): void {
+    if (!this.find(push.pushId)) return;
+    this.take(push);
+    if (this.#added.has(push.pushId)) this.#added.set(push.pushId, push);
+    else this.#changed.set(push.pushId, push);
+    this.#options.onChange(push);
+  }
+
+  add(push: PushRecord): void {
+    this.take(push);
+    this.#added.set(push.pushId, push);
+    this.#options.onChange(push);
+  }
+
+  /** The session and its rows are gone. */
+  forget(sessionId: SessionId): void {
+    for (const { pushId } of this.ofSession(sessionId)) {
+      for (const rows of [this.#open, this.#accepted, this.#abouts, this.#changed, this.#added]) rows.delete(pushId);
+    }
+    this.#bySession.delete(sessionId);
+  }
+
+  /** Writes what has changed; resolves also when that has failed, and tries again later. */
+  async flush(): Promise<void> {
+    while (this.#flushing) await this.#flushing;
+    if (this.#added.size === 0 && this.#changed.size === 0) return;
+    this.#flushing = this.#write();
+    await this.#flushing;
+    this.#flushing = undefined;
+  }
+
+  /** With what else changes in this turn of the event loop. */
+  flushSoon(): void {
+    if (this.#closed || this.#retry) return;
+    this.#retry = setTimeout(() => {
+      this.#retry = undefined;
+      void this.flush();
+    }, 0);
+  }
+
+  async close(): Promise<void> {
+    await this.flush();
+    this.#closed = true;
+    clearTimeout(this.#retry);
+  }
+
+  async #write(): Promise<void> {
+    const [added, changed] = [this.#added, this.#changed];
+    this.#added = new Map();
+    this.#changed = new Map();
+    try {
+      await this.#options.store.write({ added: [...added.values()], changed: [...changed.values()] });
+    } catch (error) {
+      this.#options.log.warn('pushes could not be recorded', { error: String(error) });
+      if (!isStorageError(error)) return;
+      // What has changed since then is newer.
+      this.#changed = new Map([...changed, ...this.#changed]);
+      this.#added = new Map([...added, ...this.#added]);
+      for (const [pushId, push] of this.#changed) if (this.#added.has(pushId)) this.#added.set(pushId, push);
+      for (const pushId of this.#added.keys()) this.#changed.delete(pushId);
+      if (!this.#closed) this.#retry ??= setTimeout(() => this.#again(), RETRY_MS).unref();
+    }
+  }
+
+  #again(): void {
+    this.#retry = undefined;
+    void this.flush();
+  }
+}

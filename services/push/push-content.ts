@@ -1,0 +1,92 @@
+/** What a push says, cut to what its carrier takes, whoever carries it. */
+import { createHash } from 'node:crypto';
+import type { PushKind, PushMessage } from '../ports/push.js';
+import { fitText, jsonBytes, wellFormed } from './fit-text.js';
+
+/** What only the person shall read. */
+export interface PushContent {
+  title: string;
+  subtitle: string;
+  body: string;
+  options?: string[];
+  actionTokens?: Record<string, string>;
+}
+
+/** Whether it waits for an answer of the person. */
+export const isWaiting = (kind: PushKind): boolean => kind === 'permission' || kind === 'question' || kind === 'plan';
+
+/** Opens the app at the event. Undefined for what belongs to no session. */
+export function deepLink({ sessionId, seq }: PushMessage): string | undefined {
+  if (sessionId === undefined) return undefined;
+  const link = `claude-companion://session/${encodeURIComponent(sessionId)}`;
+  return seq === undefined ? link : `${link}?seq=${seq}`;
+}
+
+const SHORT_ID_LENGTH = 32;
+
+/** The collapse id for services that take no more than 32 characters of base64url. */
+export const shortCollapseId = (collapseId: string): string =>
+  createHash('sha256').update(collapseId).digest('base64url').slice(0, SHORT_ID_LENGTH);
+
+/** Tokens that a carrier may be shown: the one that denies harms least, and others only if the owner wants that. */
+export function tokensInClear(
+  tokens: PushMessage['actionTokens'],
+  actions: 'encrypted' | 'clear',
+): Record<string, string> | undefined {
+  const kept = Object.entries(tokens ?? {}).filter(([decision]) => actions === 'clear' || decision === 'deny');
+  return kept.length > 0 ? Object.fromEntries(kept) : undefined;
+}
+
+/** A shorter beginning of a body says less than what would have to make way for it. */
+const MIN_BODY_BYTES = 64;
+
+interface Fitted {
+  content: PushContent;
+  /** What had to be left out; undefined when nothing was. */
+  note: string | undefined;
+}
+
+/**
+ * The message's content with at most `maxBytes` of JSON: the body is cut first, then the options go, then the tokens,
+ * and at last subtitle and title are cut.
+ */
+export function fitContent(message: PushMessage, tokens: Record<string, string> | undefined, maxBytes: number): Fitted {
+  const texts = { title: wellFormed(message.title), subtitle: wellFormed(message.subtitle) };
+  const body = wellFormed(message.body);
+  const options = message.options?.map(wellFormed);
+  const full = { ...texts, body, ...(options && { options }), ...(tokens && { actionTokens: tokens }) };
+  const steps: { base: PushContent; left: string[] }[] = [
+    { base: full, left: [] },
+    { base: { ...texts, body, ...(tokens && { actionTokens: tokens }) }, left: ['options'] },
+    { base: { ...texts, body }, left: ['options', 'actions'] },
+  ];
+  for (const { base, left } of steps) {
+    const room = maxBytes - sizeOf({ ...base, body: '' });
+    if (room < Math.min(jsonBytes(body), MIN_BODY_BYTES)) continue;
+    const cut = fitText(body, room);
+    return {
+      content: { ...base, body: cut },
+      note: noteOf(
+        left.filter((what) => has(full, what)),
+        cut !== body,
+      ),
+    };
+  }
+  return { content: fitTitles(texts, maxBytes), note: 'only the title was sent' };
+}
+
+const sizeOf = (content: PushContent): number => Buffer.byteLength(JSON.stringify(content));
+
+const has = (content: PushContent, what: string): boolean =>
+  what === 'options' ? content.options !== undefined : content.actionTokens !== undefined;
+
+function noteOf(left: string[], wasCut: boolean): string | undefined {
+  const notes = [...left.map((what) => `the ${what} were left out`), ...(wasCut ? ['the body was cut'] : [])];
+  return notes.length > 0 ? notes.join(', ') : undefined;
+}
+
+function fitTitles({ title, subtitle }: { title: string; subtitle: string }, maxBytes: number): PushContent {
+  const room = maxBytes - sizeOf({ title: '', subtitle: '', body: '' });
+  const fittedTitle = fitText(title, room);
+  return { title: fittedTitle, subtitle: fitText(subtitle, room - jsonBytes(fittedTitle)), body: '' };
+}

@@ -1,0 +1,195 @@
+import type { PushBody } from '../../protocol/push-preferences.js';
+import type { Log } from '../ports/log.js';
+import type { PushRecord } from '../ports/outbox.js';
+import type { PushMessage, PushPlatform, PushRegistration, PushSender, SendOutcome } from '../ports/push.js';
+import type { PushDevice, PushDevices, PushSessions } from '../ports/push-people.js';
+import { makeTokens } from './action-tokens.js';
+import { composeDigest, composePush, composeTest, composeWithdrawal } from './compose-push.js';
+import { type Concern, isWaiting } from './concerns.js';
+import type { OutboxRows } from './outbox-rows.js';
+import type { About } from './push-about.js';
+import { bodyFor, readPreferences } from './push-preferences.js';
+import { type Change, changed } from './push-record.js';
+import { badgeOf } from './withdrawals.js';
+
+export interface PushDispatcherOptions {
+  rows: OutboxRows;
+  senders: ReadonlyMap<PushPlatform, PushSender>;
+  devices: PushDevices;
+  sessions: PushSessions;
+  /** What pushes say where a device prefers nothing. */
+  body: PushBody;
+  log: Log;
+  now: () => number;
+  /** There is room for another push. */
+  onDone: () => void;
+}
+
+/** At a time; senders have connections that take this many. */
+const MAX_UNDER_WAY = 128;
+const BACKOFF_MS = 2000;
+const MAX_BACKOFF_MS = 600_000;
+/** The device has registered anew while it was pushed to. */
+const REGISTERED_ANEW_MS = 1000;
+
+/** Gives pushes to senders and records what becomes of them. */
+export class PushDispatcher {
+  readonly #options: PushDispatcherOptions;
+  /** By what must not be overtaken: the device and the collapse id. */
+  readonly #underWay = new Map<string, Promise<void>>();
+  /** What was sent before is sent again, word for word. */
+  readonly #messages = new Map<string, PushMessage>();
+
+  constructor(options: PushDispatcherOptions) {
+    this.#options = options;
+  }
+
+  get room(): number {
+    return MAX_UNDER_WAY - this.#underWay.size;
+  }
+
+  /** Whether this row must wait for another one, of the same device and place. */
+  isBlocked(push: PushRecord): boolean {
+    return this.#underWay.has(placeOf(push));
+  }
+
+  /** Marks the rows as being sent, and then sends them. At most `room`. */
+  async dispatch(pushes: readonly PushRecord[]): Promise<void> {
+    const { rows, now } = this.#options;
+    const begun = pushes
+      .filter((push) => !this.isBlocked(push))
+      .map((push) => {
+        const prepared = this.#prepare(push);
+        const sending = changed(push, { state: 'sending', at: now(), ...prepared, attempts: push.attempts + 1 });
+        rows.change(sending);
+        let settle = () => {};
+        const done = new Promise<void>((resolve) => {
+          settle = resolve;
+        });
+        this.#underWay.set(placeOf(push), done);
+        return { push: sending, settle };
+      });
+    await rows.flush();
+    for (const { push, settle } of begun) void this.#send(push).finally(() => this.#end(push, settle));
+  }
+
+  /** Resolves when nothing is under way any more. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#underWay.values());
+  }
+
+  #end(push: PushRecord, settle: () => void): void {
+    this.#underWay.delete(placeOf(push));
+    settle();
+    this.#options.onDone();
+  }
+
+  async #send(push: PushRecord): Promise<void> {
+    const { devices, senders, rows, log } = this.#options;
+    const found = deviceOf(devices, push);
+    const registration = found?.registration;
+    const message = this.#messages.get(push.pushId);
+    const sender = registration && senders.get(registration.platform);
+    let change: Change;
+    if (!registration || !message) change = this.#change('suppressed', 'the device is not registered');
+    else if (!sender) change = this.#change('failed', `the server is not set up for ${registration.platform}`);
+    else {
+      const outcome = await sender
+        .send(registration, message)
+        .catch((error: unknown): SendOutcome => ({ kind: 'retry', reason: (error as Error).message }));
+      change = await this.#conclude(push, registration, outcome);
+    }
+    if (change.state !== 'owed') this.#messages.delete(push.pushId);
+    const current = rows.find(push.pushId) ?? push;
+    rows.change(changed(current, change));
+    rows.flushSoon();
+    const { pushId, kind, device } = push;
+    log.info('push', { pushId, kind, deviceId: device.deviceId, state: change.state, reason: change.reason });
+  }
+
+  async #conclude(push: PushRecord, registration: PushRegistration, outcome: SendOutcome): Promise<Change> {
+    switch (outcome.kind) {
+      case 'accepted':
+        if (outcome.environment)
+          await this.#try(this.#options.devices.correctEnvironment(registration, outcome.environment));
+        return this.#change('accepted', outcome.note);
+      case 'failed':
+        return this.#change('failed', outcome.reason);
+      case 'retry':
+        return { ...this.#change('owed', outcome.reason), nextTry: this.#nextTry(push, outcome.afterMs) };
+      case 'unregistered':
+        return this.#unregister(registration, outcome);
+    }
+  }
+
+  async #unregister(
+    registration: PushRegistration,
+    { reason, since }: Extract<SendOutcome, { kind: 'unregistered' }>,
+  ): Promise<Change> {
+    const { devices, now } = this.#options;
+    const isNewer = since !== undefined && registration.registeredAt > since;
+    const ended = !isNewer && (await this.#try(devices.endRegistration(registration)));
+    if (ended || isNewer) return this.#change('failed', reason);
+    return { ...this.#change('owed', reason), nextTry: now() + REGISTERED_ANEW_MS };
+  }
+
+  /** A registry that cannot be written is no reason to send once more. */
+  async #try<T>(action: Promise<T>): Promise<T | true> {
+    try {
+      return await action;
+    } catch (error) {
+      this.#options.log.warn('a registration could not be changed', { error: (error as Error).message });
+      return true;
+    }
+  }
+
+  #change(state: Change['state'], reason: string | undefined): Change {
+    return { state, at: this.#options.now(), reason };
+  }
+
+  #nextTry({ attempts }: PushRecord, afterMs = 0): number {
+    const backoff = Math.min(MAX_BACKOFF_MS, BACKOFF_MS * 2 ** Math.min(attempts - 1, 20));
+    // Half of it by chance, so that what failed together does not come back together.
+    const jittered = backoff / 2 + (Math.random() * backoff) / 2;
+    return this.#options.now() + Math.max(afterMs, Math.ceil(jittered));
+  }
+
+  /** Makes its message, where that was not done before. */
+  #prepare(push: PushRecord): Pick<Change, 'actions'> {
+    if (this.#messages.has(push.pushId)) return {};
+    const about = this.#options.rows.aboutOf(push);
+    const made = about.what === 'concern' ? makeTokens(decisionsOf(about.concern), push.actions) : undefined;
+    const message = this.#compose(push, about);
+    const isAnswerable = made !== undefined && Object.keys(made.tokens).length > 0;
+    this.#messages.set(push.pushId, { ...message, ...(isAnswerable && { actionTokens: made.tokens }) });
+    return isAnswerable ? { actions: made.digests } : {};
+  }
+
+  #compose(push: PushRecord, about: About): PushMessage {
+    const { sessions, devices, body } = this.#options;
+    const badge = badgeOf(sessions.openRequests(push.device.userId));
+    const envelope = { pushId: push.pushId, badge, expiresAt: push.expiresAt };
+    switch (about.what) {
+      case 'test':
+        return composeTest(envelope);
+      case 'digest':
+        return composeDigest(about.results, envelope);
+      case 'withdrawal':
+        return composeWithdrawal(about, envelope);
+      case 'concern': {
+        const { concern } = about;
+        const project = sessions.find(concern.sessionId)?.project ?? '';
+        const preferences = readPreferences(deviceOf(devices, push)?.preferences);
+        return composePush(concern, { project, body: bodyFor(preferences, body) }, envelope);
+      }
+    }
+  }
+}
+
+/** What buttons may say. */
+const decisionsOf = (concern: Concern): readonly string[] => (isWaiting(concern) ? concern.request.options : []);
+
+const deviceOf = (devices: PushDevices, { device }: PushRecord): PushDevice | undefined =>
+  devices.pushDevices(device.userId).find((one) => one.device.deviceId === device.deviceId);
+
+const placeOf = ({ device, collapseId }: PushRecord): string => `${device.userId}/${device.deviceId}/${collapseId}`;

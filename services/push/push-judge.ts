@@ -1,0 +1,117 @@
+import type { SessionId } from '../../protocol/scalars.js';
+import type { CursorStore } from '../ports/journal.js';
+import type { PushRecord } from '../ports/outbox.js';
+import type { PushDevices, PushSessions } from '../ports/push-people.js';
+import type { DeviceRef, UserId } from '../ports/records.js';
+import type { DevicePresence } from './presence.js';
+import type { About } from './push-about.js';
+import { judge, type PersonDevice, type Verdict } from './push-policy.js';
+import { readPreferences, readSessionPreferences } from './push-preferences.js';
+
+export interface PushJudgeOptions {
+  cursors: CursorStore;
+  devices: PushDevices;
+  sessions: PushSessions;
+  presence: DevicePresence;
+  epoch: string;
+}
+
+const NOT_REGISTERED = 'the device is not registered';
+
+/** Of a row whose device cannot be reached any more. */
+interface Unregistered {
+  kind: 'suppressed';
+  reason: typeof NOT_REGISTERED;
+}
+
+export interface Judged {
+  push: PushRecord;
+  verdict: Verdict | Unregistered;
+}
+
+/** Verdicts of the policy on rows of the outbox, from what is known at this moment. */
+export class PushJudge {
+  readonly #options: PushJudgeOptions;
+
+  constructor(options: PushJudgeOptions) {
+    this.#options = options;
+  }
+
+  /** Rows with what they are about. Those that tell of no event are owed until they are stale. */
+  async judge(pushes: readonly (readonly [PushRecord, About])[], now: number): Promise<Judged[]> {
+    const people = new Map<UserId, Promise<PersonDevice[]>>();
+    const devicesOf = (userId: UserId) => {
+      const known = people.get(userId) ?? this.#devicesOf(userId);
+      people.set(userId, known);
+      return known;
+    };
+    return Promise.all(
+      pushes.map(async ([push, about]) => ({
+        push,
+        verdict: this.#verdictOn({ push, about, devices: await devicesOf(push.device.userId), now }),
+      })),
+    );
+  }
+
+  #verdictOn({ push, about, devices, now }: Case): Verdict | Unregistered {
+    const registered = devices.find(({ device, isRegistered }) => isRegistered && isSame(device, push.device));
+    if (!registered) return { kind: 'suppressed', reason: NOT_REGISTERED };
+    if (about.what !== 'concern') {
+      if (now >= push.expiresAt) return { kind: 'suppressed', reason: 'stale' };
+      return { kind: 'owed', at: push.dueAt, expiresAt: push.expiresAt };
+    }
+    const { concern } = about;
+    const session = this.#options.sessions.find(concern.sessionId);
+    // Positions of another epoch mean other events.
+    const comparable =
+      push.epoch === this.#options.epoch ? devices : devices.map((device) => ({ ...device, cursors: new Map() }));
+    const verdicts = judge({
+      concern,
+      session: {
+        preferences: readSessionPreferences(session?.preferences),
+        openRequests: session?.openRequests ?? new Set(),
+      },
+      devices: comparable,
+      now,
+    });
+    const found = verdicts.find(({ device }) => isSame(device, push.device));
+    return found?.verdict ?? { kind: 'suppressed', reason: NOT_REGISTERED };
+  }
+
+  async #devicesOf(userId: UserId): Promise<PersonDevice[]> {
+    const { devices, presence } = this.#options;
+    const registered = devices.pushDevices(userId);
+    const seen = presence.known(userId);
+    const others = seen.filter(({ device }) => !registered.some((one) => isSame(one.device, device)));
+    const all = [...registered, ...others.map(({ device }) => ({ device, registration: undefined, preferences: {} }))];
+    return Promise.all(
+      all.map(async ({ device, registration, preferences }) => {
+        const found = seen.find((one) => isSame(one.device, device));
+        return {
+          device,
+          isRegistered: registration !== undefined,
+          presence: found?.presence ?? 'away',
+          leftAt: found?.leftAt,
+          lastAckAt: found?.lastAckAt,
+          cursors: await this.#cursorsOf(device),
+          preferences: readPreferences(preferences),
+        };
+      }),
+    );
+  }
+
+  async #cursorsOf(device: DeviceRef): Promise<Map<SessionId, number>> {
+    const { cursors, epoch } = this.#options;
+    const all = await cursors.readCursors(device);
+    return new Map([...all].flatMap(([id, cursor]) => (cursor.epoch === epoch ? [[id, cursor.seq] as const] : [])));
+  }
+}
+
+interface Case {
+  push: PushRecord;
+  about: About;
+  devices: PersonDevice[];
+  now: number;
+}
+
+const isSame = (a: DeviceRef, b: DeviceRef): boolean => a.userId === b.userId && a.deviceId === b.deviceId;

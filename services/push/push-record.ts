@@ -1,0 +1,90 @@
+/** Rows of the outbox: how they begin, and how they change. */
+import { nanoid } from 'nanoid';
+import type { PushRecord, PushState } from '../ports/outbox.js';
+import type { PushKind } from '../ports/push.js';
+import type { DeviceRef, EventRecord, SessionRecord } from '../ports/records.js';
+import { collapseIdOf, DIGEST_COLLAPSE_ID, TEST_COLLAPSE_ID } from './collapse-ids.js';
+import { concernOf, isWaiting } from './concerns.js';
+import { type About, writeAbout } from './push-about.js';
+import { RESULT_STALE_MS, WAITING_STALE_MS } from './push-policy.js';
+
+export interface NewPush {
+  device: DeviceRef;
+  about: About;
+  /** Of the journal. */
+  epoch: string;
+  /** Epoch milliseconds. */
+  now: number;
+  /** Where it is known already. */
+  expiresAt?: number;
+}
+
+/** How many states of a row are kept. */
+const MAX_HISTORY = 20;
+const MAX_REASON = 200;
+
+/** A row that is owed; when it is due is judged at once. */
+export function newPush({ device, about, epoch, now, expiresAt }: NewPush): PushRecord {
+  const place = placeOf(about);
+  return {
+    pushId: nanoid(),
+    device,
+    ...place,
+    epoch,
+    state: 'owed',
+    reason: undefined,
+    about: writeAbout(about),
+    actions: undefined,
+    history: [{ state: 'owed', at: now }],
+    attempts: 0,
+    dueAt: now,
+    nextTry: now,
+    expiresAt: expiresAt ?? now + (place.permissionId === undefined ? RESULT_STALE_MS : WAITING_STALE_MS),
+    createdAt: now,
+    updatedAt: now,
+  };
+}
+
+type Place = Pick<PushRecord, 'sessionId' | 'seq' | 'permissionId' | 'collapseId'> & { kind: PushKind };
+
+function placeOf(about: About): Place {
+  const nowhere = { sessionId: undefined, seq: undefined, permissionId: undefined };
+  if (about.what === 'digest') return { ...nowhere, kind: 'digest', collapseId: DIGEST_COLLAPSE_ID };
+  if (about.what === 'test') return { ...nowhere, kind: 'test', collapseId: TEST_COLLAPSE_ID };
+  const { concern } = about;
+  const { sessionId, seq } = concern;
+  const permissionId = isWaiting(concern) ? concern.request.permissionId : undefined;
+  const kind = about.what === 'withdrawal' ? 'withdrawal' : concern.kind;
+  return { sessionId, seq, permissionId, kind, collapseId: collapseIdOf(concern) };
+}
+
+/** What devices with a registration are owed for the events of a change. */
+export function pushesFor(
+  { sessionId }: Pick<SessionRecord, 'sessionId'>,
+  events: readonly EventRecord[],
+  { devices, epoch, now }: { devices: () => readonly DeviceRef[]; epoch: string; now: number },
+): PushRecord[] {
+  return events.flatMap((event) => {
+    const concern = concernOf(sessionId, event);
+    if (!concern) return [];
+    return devices().map((device) => newPush({ device, about: { what: 'concern', concern }, epoch, now }));
+  });
+}
+
+export interface Change extends Partial<Pick<PushRecord, 'nextTry' | 'dueAt' | 'expiresAt' | 'attempts' | 'actions'>> {
+  state: PushState;
+  at: number;
+  reason?: string | undefined;
+}
+
+/** The row in its next state. */
+export function changed(push: PushRecord, { state, at, reason, ...others }: Change): PushRecord {
+  const short = reason?.slice(0, MAX_REASON);
+  const transition = { state, at, ...(short !== undefined && { reason: short }) };
+  const history = [...push.history, transition].slice(-MAX_HISTORY);
+  return { ...push, ...others, state, reason: short, history, updatedAt: at };
+}
+
+/** Whether it is about how something ended: several of those are told at once. */
+export const isResult = ({ kind }: Pick<PushRecord, 'kind'>): boolean =>
+  kind === 'turn_complete' || kind === 'turn_failed' || kind === 'limit' || kind === 'given_up';

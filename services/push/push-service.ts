@@ -1,0 +1,195 @@
+import type { SessionId } from '../../protocol/scalars.js';
+import type { CursorStore, StoredCursor } from '../ports/journal.js';
+import type { Log } from '../ports/log.js';
+import type { OutboxStore, PushPage, PushRecord } from '../ports/outbox.js';
+import type { PushPlatform, PushSender } from '../ports/push.js';
+import type { PushDevices, PushSessions } from '../ports/push-people.js';
+import type { DeviceRef, SessionChange, UserId } from '../ports/records.js';
+import { isTokenOf } from './action-tokens.js';
+import { Outbox } from './outbox.js';
+import { OutboxRows } from './outbox-rows.js';
+import { DevicePresence, type Visit } from './presence.js';
+import { PushDispatcher, type PushDispatcherOptions } from './push-dispatcher.js';
+import { PushJudge } from './push-judge.js';
+import { newPush, pushesFor } from './push-record.js';
+import { withdrawalPushes } from './push-withdrawals.js';
+
+export interface PushServiceOptions {
+  store: OutboxStore;
+  cursors: CursorStore;
+  devices: PushDevices;
+  sessions: PushSessions;
+  senders: readonly PushSender[];
+  /** What browsers subscribe with. */
+  vapidKey: string | undefined;
+  body: PushDispatcherOptions['body'];
+  /** Of the journal. */
+  epoch: string;
+  log: Log;
+  now: () => number;
+  /** A push is in another state. */
+  onState: (push: PushRecord) => void;
+}
+
+/** How pushes do: `off` when the server is not set up for any. */
+export interface PushHealth {
+  verdict: 'off' | 'ok' | 'degraded';
+  remedy?: string;
+}
+
+/** How long the rows of what is done are kept. */
+const KEPT_MS = 7 * 86_400_000;
+const PRUNE_MS = 3_600_000;
+/** A test nobody sees soon is of no use. */
+const TEST_STALE_MS = 600_000;
+
+/** Tells people's devices what concerns them while they are not looking. */
+export class PushService {
+  readonly #options: PushServiceOptions;
+  readonly #rows: OutboxRows;
+  readonly #presence: DevicePresence;
+  readonly #outbox: Outbox;
+  readonly #dispatcher: PushDispatcher;
+  #pruning: NodeJS.Timeout | undefined;
+
+  constructor(options: PushServiceOptions) {
+    this.#options = options;
+    const { store, log, now, senders } = options;
+    const rows = new OutboxRows({ store, log, onChange: options.onState });
+    const presence = new DevicePresence({ now, onChange: (userId) => this.#outbox.judgeAgain(userId) });
+    const byPlatform = new Map<PushPlatform, PushSender>(senders.map((sender) => [sender.platform, sender]));
+    this.#dispatcher = new PushDispatcher({
+      ...options,
+      rows,
+      senders: byPlatform,
+      onDone: () => this.#outbox.wake(),
+    });
+    const onError = (error: unknown) => log.error('pushes could not be judged', { error: String(error) });
+    const judge = new PushJudge({ ...options, presence });
+    this.#outbox = new Outbox({ ...options, rows, judge, dispatcher: this.#dispatcher, onError });
+    this.#rows = rows;
+    this.#presence = presence;
+  }
+
+  get vapidKey(): string | undefined {
+    return this.#options.vapidKey;
+  }
+
+  get health(): PushHealth {
+    const { senders } = this.#options;
+    if (senders.length === 0) return { verdict: 'off' };
+    const problem = senders.find((sender) => sender.problem)?.problem;
+    return problem ? { verdict: 'degraded', remedy: `Push: ${problem.message}. ${problem.remedy}` } : { verdict: 'ok' };
+  }
+
+  /** Owed or being sent. */
+  get openCount(): number {
+    return this.#rows.openCount;
+  }
+
+  /** Reads what is not done. Before anything is committed. */
+  load(): Promise<void> {
+    return this.#rows.load();
+  }
+
+  /** Sends from here on: the sessions are known. */
+  begin(): void {
+    this.#outbox.begin();
+    void this.#prune();
+    this.#pruning = setInterval(() => void this.#prune(), PRUNE_MS).unref();
+  }
+
+  /** What devices are owed for a change that is about to be written. */
+  owe({ record, events }: SessionChange): PushRecord[] {
+    const { senders, devices, epoch, now } = this.#options;
+    if (senders.length === 0 || events.length === 0) return [];
+    const at = now();
+    const registered = () =>
+      devices.pushDevices(record.owner).flatMap(({ device, registration }) => (registration ? [device] : []));
+    return [
+      ...pushesFor(record, events, { devices: registered, epoch, now: at }),
+      ...withdrawalPushes(record, events, { rows: this.#rows, sessions: this.#options.sessions, epoch, now: at }),
+    ];
+  }
+
+  /** They are in the journal. */
+  committed(pushes: readonly PushRecord[]): void {
+    this.#outbox.took(pushes);
+    for (const push of pushes) this.#options.onState(push);
+  }
+
+  /** A device has received everything up to these positions. */
+  acknowledged(device: DeviceRef, cursors: ReadonlyMap<SessionId, StoredCursor>): void {
+    // A session that has just been opened begins at 0.
+    if ([...cursors.values()].every(({ seq }) => seq === 0)) return;
+    this.#presence.acknowledged(device);
+    this.#outbox.acknowledged(device, cursors);
+  }
+
+  forgotten(sessionId: SessionId): void {
+    this.#rows.forget(sessionId);
+  }
+
+  /** A device has connected. */
+  arrive(device: DeviceRef): Visit {
+    return this.#presence.arrive(device);
+  }
+
+  /** The device's preferences or the session's have changed. */
+  judgeAgain(userId: UserId): void {
+    this.#outbox.judgeAgain(userId);
+  }
+
+  /** Owes a device a push that says that pushes reach it. Resolves to its id, when it is recorded. */
+  async test(device: DeviceRef): Promise<string> {
+    const { epoch, now } = this.#options;
+    const at = now();
+    const push = newPush({ device, about: { what: 'test' }, epoch, now: at, expiresAt: at + TEST_STALE_MS });
+    this.#rows.add(push);
+    await this.#rows.flush();
+    this.#outbox.wake();
+    return push.pushId;
+  }
+
+  /** What became of a person's pushes, newest first. */
+  async deliveries(userId: UserId, range: { limit: number; offset: number }): Promise<PushPage> {
+    await this.#rows.flush();
+    return this.#options.store.readPage(userId, range);
+  }
+
+  /** Whose token this is, if it is one for this answer to this request. */
+  async findByToken({ sessionId, permissionId, response, token }: TokenAnswer): Promise<PushRecord | undefined> {
+    const pushes = await this.#options.store.readRequest(sessionId, permissionId);
+    return pushes.find((push) => isTokenOf(push, response, token));
+  }
+
+  /** The request was answered by the notification. */
+  answered({ pushId }: PushRecord): void {
+    const push = this.#rows.find(pushId);
+    if (push) this.#outbox.seen(push, 'answered');
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#pruning);
+    await this.#outbox.close();
+    await Promise.all(this.#options.senders.map((sender) => sender.close()));
+    await this.#dispatcher.settled();
+    await this.#rows.close();
+  }
+
+  async #prune(): Promise<void> {
+    const { store, now, log } = this.#options;
+    try {
+      while (await store.prune(now() - KEPT_MS)) await new Promise(setImmediate);
+    } catch (error) {
+      log.warn('old pushes could not be removed', { error: String(error) });
+    }
+  }
+}
+
+export interface TokenAnswer {
+  sessionId: SessionId;
+  permissionId: string;
+  response: string;
+  token: string;
+}

@@ -1,0 +1,49 @@
+import type { EventData } from '../../protocol/events.js';
+import type { SessionId } from '../../protocol/scalars.js';
+import type { PushRecord } from '../ports/outbox.js';
+import type { PushSessions } from '../ports/push-people.js';
+import type { EventRecord, SessionRecord } from '../ports/records.js';
+import { isWaiting } from './concerns.js';
+import type { OutboxRows } from './outbox-rows.js';
+import { newPush } from './push-record.js';
+import { type RequestPush, withdrawalsOf } from './withdrawals.js';
+
+export interface WithdrawalParts {
+  rows: Pick<OutboxRows, 'ofSession' | 'aboutOf'>;
+  sessions: PushSessions;
+  epoch: string;
+  now: number;
+}
+
+/** What takes the place of pushes about the requests that were resolved among these events. */
+export function withdrawalPushes(
+  { sessionId }: Pick<SessionRecord, 'sessionId'>,
+  events: readonly EventRecord[],
+  parts: WithdrawalParts,
+): PushRecord[] {
+  return events
+    .filter(({ type }) => type === 'permissionResolved')
+    .flatMap(({ data }) => withdrawalsFor(sessionId, JSON.parse(data) as EventData<'permissionResolved'>, parts));
+}
+
+function withdrawalsFor(
+  sessionId: SessionId,
+  { permissionId, byDeviceId, decision }: EventData<'permissionResolved'>,
+  { rows, sessions, epoch, now }: WithdrawalParts,
+): PushRecord[] {
+  const pushes = [...rows.ofSession(sessionId)].filter(
+    (push) => push.permissionId === permissionId && push.kind !== 'withdrawal',
+  );
+  const [first] = pushes;
+  const about = first && rows.aboutOf(first);
+  if (about?.what !== 'concern' || !isWaiting(about.concern)) return [];
+  const { concern } = about;
+  const project = sessions.find(sessionId)?.project ?? '';
+  return withdrawalsOf({ pushes: pushes.map(asSent), byDeviceId, openRequests: new Map() }).map(({ device }) =>
+    newPush({ device, about: { what: 'withdrawal', concern, project, decision }, epoch, now }),
+  );
+}
+
+/** One that failed may have arrived nevertheless, as when its answer was lost. */
+const asSent = (push: PushRecord): RequestPush =>
+  push.state === 'owed' && push.attempts > 0 ? { ...push, state: 'sending' } : push;

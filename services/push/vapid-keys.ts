@@ -1,0 +1,84 @@
+/** The keys by which push services of browsers know this daemon (RFC 8292). A subscription is bound to its public key. */
+import { createECDH } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import * as z from 'zod';
+import type { PushProblem } from './apns-key.js';
+
+const CURVE = 'prime256v1';
+const PRIVATE_KEY_BYTES = 32;
+const OWNER_ONLY = 0o600;
+
+const keysSchema = z.object({ publicKey: z.string(), privateKey: z.string() });
+/** Both in base64url: an uncompressed point and a scalar of P-256. */
+export type VapidKeys = z.infer<typeof keysSchema>;
+
+export interface VapidKeySettings {
+  publicKey?: string | undefined;
+  privateKey?: string | undefined;
+  /** Where a pair is kept that was made here. */
+  file: string;
+}
+
+/** The pair of the settings, that of the file, or a new one, which is then in the file. Never throws. */
+export function openVapidKeys(settings: VapidKeySettings): { keys: VapidKeys } | { problem: PushProblem } {
+  const { publicKey, privateKey } = settings;
+  if (publicKey !== undefined && privateKey !== undefined)
+    return checked({ publicKey, privateKey }, 'VAPID_PUBLIC_KEY and VAPID_PRIVATE_KEY');
+  if (publicKey !== undefined || privateKey !== undefined) {
+    const missing = publicKey === undefined ? 'VAPID_PUBLIC_KEY' : 'VAPID_PRIVATE_KEY';
+    return {
+      problem: { message: `${missing} is not set`, remedy: 'Set both VAPID keys, or neither; then start again.' },
+    };
+  }
+  return keptIn(settings.file);
+}
+
+function keptIn(file: string): { keys: VapidKeys } | { problem: PushProblem } {
+  try {
+    const keys = read(file) ?? create(file);
+    return checked(keys, file);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'not what was written there';
+    return { problem: { message: `the VAPID keys cannot be kept in ${file} (${code})`, remedy: REMEDY } };
+  }
+}
+
+const REMEDY =
+  'Make the file readable and writable, or remove it: browsers must then subscribe again. Start again afterwards.';
+
+function read(file: string): VapidKeys | undefined {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+  return keysSchema.parse(JSON.parse(text));
+}
+
+/** A second daemon of the same moment would be refused by `wx`; there is one per home anyway. */
+function create(file: string): VapidKeys {
+  const curve = createECDH(CURVE);
+  const publicKey = curve.generateKeys('base64url');
+  const scalar = curve.getPrivateKey();
+  const padded = Buffer.concat([Buffer.alloc(PRIVATE_KEY_BYTES - scalar.length), scalar]);
+  const keys = { publicKey, privateKey: padded.toString('base64url') };
+  writeFileSync(file, JSON.stringify(keys), { mode: OWNER_ONLY, flag: 'wx' });
+  return keys;
+}
+
+function checked(keys: VapidKeys, where: string): { keys: VapidKeys } | { problem: PushProblem } {
+  if (publicKeyOf(keys.privateKey)?.equals(Buffer.from(keys.publicKey, 'base64url'))) return { keys };
+  return { problem: { message: `${where}: the two VAPID keys do not belong together`, remedy: REMEDY } };
+}
+
+function publicKeyOf(privateKey: string): Buffer | undefined {
+  try {
+    const curve = createECDH(CURVE);
+    curve.setPrivateKey(privateKey, 'base64url');
+    return curve.getPublicKey();
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,195 @@
+/**
+ * Pushes to browsers (RFC 8030), encrypted for the subscription (RFC 8291), with VAPID (RFC 8292). The only importer of
+ * `web-push`, which encrypts and signs, and is loaded with the first push; the request is made here, so that it ends in
+ * time and its connection is used again.
+ */
+import { Agent, request as httpsRequest } from 'node:https';
+import type { RequestDetails } from 'web-push';
+import * as z from 'zod';
+import type { PushMessage, PushRegistration, PushSender, SendOutcome } from '../ports/push.js';
+import type { PushProblem } from './apns-key.js';
+import { deepLink, fitContent, isWaiting, shortCollapseId } from './push-content.js';
+import { retryOutcome } from './retry-after.js';
+import { openVapidKeys, type VapidKeySettings, type VapidKeys } from './vapid-keys.js';
+
+export interface WebPushSenderOptions {
+  keys: VapidKeySettings;
+  /** A `mailto:` or `https:` address. */
+  subject: string;
+  /** PEM: trusted instead of the system's certificates. */
+  ca?: string;
+  /** For one request. Default: 5 s. */
+  timeoutMs?: number;
+}
+
+export interface WebPushSender extends PushSender {
+  /** What a browser subscribes with; undefined with a problem. */
+  readonly publicKey: string | undefined;
+}
+
+const REQUEST_TIMEOUT_MS = 5000;
+/** A push service need not take more than 4,096 bytes: less a header of 86, a tag of 16 and a delimiter. */
+const MAX_PLAIN_BYTES = 4096 - 86 - 16 - 1;
+const MAX_ANSWER_CHARS = 10_000;
+const SECOND_MS = 1000;
+
+const isHttps = (text: string) => URL.canParse(text) && new URL(text).protocol === 'https:';
+const subscriptionSchema = z.object({
+  endpoint: z.string().refine(isHttps),
+  keys: z.object({ p256dh: z.string(), auth: z.string() }),
+});
+type Subscription = z.infer<typeof subscriptionSchema>;
+
+/** Reads, or makes, the keys at once. Never throws for what their file holds. */
+export function createWebPushSender(options: WebPushSenderOptions): WebPushSender {
+  return new Sender(options, openVapidKeys(options.keys));
+}
+
+interface Answer {
+  status: number;
+  retryAfter: string | undefined;
+  body: string;
+}
+
+class Sender implements WebPushSender {
+  readonly platform = 'web';
+  readonly #options: WebPushSenderOptions;
+  readonly #opened: { keys: VapidKeys } | { problem: PushProblem };
+  readonly #agent: Agent;
+  readonly #closing = new AbortController();
+  #trouble: PushProblem | undefined;
+
+  constructor(options: WebPushSenderOptions, opened: { keys: VapidKeys } | { problem: PushProblem }) {
+    this.#options = options;
+    this.#opened = opened;
+    this.#agent = new Agent({ keepAlive: true, ...(options.ca !== undefined && { ca: options.ca }) });
+  }
+
+  get publicKey(): string | undefined {
+    return 'keys' in this.#opened ? this.#opened.keys.publicKey : undefined;
+  }
+
+  get problem(): PushProblem | undefined {
+    return 'problem' in this.#opened ? this.#opened.problem : this.#trouble;
+  }
+
+  async send(registration: PushRegistration, message: PushMessage): Promise<SendOutcome> {
+    if (this.#closing.signal.aborted) return { kind: 'retry', reason: 'closing' };
+    if ('problem' in this.#opened) return { kind: 'failed', reason: this.#opened.problem.message };
+    const subscription = parseSubscription(registration.token);
+    if (!subscription) return { kind: 'unregistered', reason: 'the token is not a subscription' };
+    const { payload, note } = compose(message);
+    const details = await this.#seal({ subscription, keys: this.#opened.keys }, payload, message);
+    if (!details) return { kind: 'unregistered', reason: 'the keys of the subscription are not valid' };
+    try {
+      return this.#conclude(await this.#post(details), note);
+    } catch (error) {
+      return { kind: 'retry', reason: this.#closing.signal.aborted ? 'closing' : failureOf(error) };
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.#agent.destroy();
+  }
+
+  /** Undefined when nothing can be encrypted for the subscription. */
+  async #seal(
+    { subscription, keys }: { subscription: Subscription; keys: VapidKeys },
+    payload: string,
+    message: PushMessage,
+  ): Promise<RequestDetails | undefined> {
+    const { default: webPush } = await import('web-push');
+    try {
+      return webPush.generateRequestDetails(subscription, payload, {
+        vapidDetails: { subject: this.#options.subject, ...keys },
+        TTL: Math.max(0, Math.floor((message.expiresAt - Date.now()) / SECOND_MS)),
+        urgency: isWaiting(message.kind) ? 'high' : 'normal',
+        topic: shortCollapseId(message.collapseId),
+        contentEncoding: 'aes128gcm',
+      });
+    } catch {
+      return undefined;
+    }
+  }
+
+  async #post({ endpoint, method, headers, body }: RequestDetails): Promise<Answer> {
+    const timeout = AbortSignal.timeout(this.#options.timeoutMs ?? REQUEST_TIMEOUT_MS);
+    const signal = AbortSignal.any([timeout, this.#closing.signal]);
+    return new Promise((resolve, reject) => {
+      const request = httpsRequest(endpoint, { method, headers: { ...headers }, agent: this.#agent, signal });
+      request.once('error', reject);
+      request.once('response', (response) => {
+        let text = '';
+        response.setEncoding('utf8');
+        response.on('data', (chunk: string) => {
+          if (text.length < MAX_ANSWER_CHARS) text += chunk;
+        });
+        response.once('error', reject);
+        response.once('end', () =>
+          resolve({ status: response.statusCode ?? 0, retryAfter: response.headers['retry-after'], body: text }),
+        );
+      });
+      request.end(body);
+    });
+  }
+
+  #conclude(answer: Answer, note: string | undefined): SendOutcome {
+    const { status } = answer;
+    if (status >= 200 && status < 300) {
+      this.#trouble = undefined;
+      return { kind: 'accepted', ...(note !== undefined && { note }) };
+    }
+    const reason = reasonOf(answer);
+    if (status === 404 || status === 410) return { kind: 'unregistered', reason };
+    const retry = retryOutcome(answer, reason);
+    if (retry) return retry;
+    if (status === 401 || status === 403)
+      this.#trouble = {
+        message: `a push service refuses the VAPID keys: ${reason}`,
+        remedy: 'Check VAPID_SUBJECT and the clock. Browsers that subscribed with another key must subscribe again.',
+      };
+    return { kind: 'failed', reason };
+  }
+}
+
+function parseSubscription(token: string): Subscription | undefined {
+  try {
+    return subscriptionSchema.safeParse(JSON.parse(token)).data;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The service worker shows it. Only the browser can read it, so that every token may travel. */
+function compose(message: PushMessage): { payload: string; note: string | undefined } {
+  const { pushId, kind, sessionId, seq, permissionId, collapseId, badge } = message;
+  const url = deepLink(message);
+  const envelope = {
+    pushId,
+    kind,
+    collapseId,
+    badge,
+    ...(sessionId !== undefined && { sessionId }),
+    ...(seq !== undefined && { seq }),
+    ...(permissionId !== undefined && { permissionId }),
+    ...(url !== undefined && { url }),
+  };
+  if (kind === 'withdrawal') return { payload: JSON.stringify({ ...envelope, withdraw: collapseId }), note: undefined };
+  const room = MAX_PLAIN_BYTES - Buffer.byteLength(JSON.stringify(envelope));
+  const { content, note } = fitContent(message, message.actionTokens && { ...message.actionTokens }, room);
+  return { payload: JSON.stringify({ ...envelope, ...content }), note };
+}
+
+/** A word such as Apple's `VapidPkHashMismatch`; other texts of push services may repeat what was sent. */
+function reasonOf({ status, body }: Answer): string {
+  const word = /"reason"\s*:\s*"([A-Za-z]{1,64})"/.exec(body)?.[1];
+  return word ?? `HTTP ${status}`;
+}
+
+/** The code alone: messages name the endpoint, which is a secret of the browser. */
+function failureOf(error: unknown): string {
+  const { name, code, cause } = error as { name?: unknown; code?: unknown; cause?: { name?: unknown } };
+  if (name === 'TimeoutError' || cause?.name === 'TimeoutError') return 'no answer in time';
+  return typeof code === 'string' ? code : 'no connection';
+}

@@ -1,0 +1,309 @@
+/** The outbox over a real journal; the senders are stand-ins that do as they are told, and the clock is set by the test. */
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import type { SessionId } from '../../protocol/scalars.js';
+import { storageFull } from '../../protocol/storage-error.js';
+import { openDatabase } from '../../services/journal/open-database.js';
+import { createSqliteCursors } from '../../services/journal/sqlite-cursors.js';
+import { createSqliteJournal, type SqliteJournal } from '../../services/journal/sqlite-journal.js';
+import { createSqliteOutbox } from '../../services/journal/sqlite-outbox.js';
+import type { CursorStore } from '../../services/ports/journal.js';
+import type { OutboxStore, PushRecord } from '../../services/ports/outbox.js';
+import type { PushMessage, PushRegistration, PushSender, SendOutcome } from '../../services/ports/push.js';
+import type { EventRecord } from '../../services/ports/records.js';
+import { owingJournal, watchedCursors } from '../../services/push/owing-journal.js';
+import { PushService } from '../../services/push/push-service.js';
+import { sessionRecord } from '../support/session-record.js';
+import { waitUntil } from '../support/wait-until.js';
+import { AT, deviceRef, requestOf, turnOf } from './situations.js';
+
+const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+const PHONE = deviceRef('phone');
+
+let folder: string;
+let now: number;
+let journal: SqliteJournal;
+let cursors: CursorStore;
+let store: OutboxStore;
+let push: PushService;
+let registration: PushRegistration | undefined;
+let answer: (message: PushMessage) => SendOutcome | Promise<SendOutcome>;
+let sent: PushMessage[];
+let open: Set<string>;
+let working: SessionId[];
+let heads: Map<string, number>;
+
+const sender: PushSender = {
+  platform: 'ntfy',
+  problem: undefined,
+  send: async (_, message) => {
+    sent.push(message);
+    return answer(message);
+  },
+  close: async () => {},
+};
+
+/** A daemon's pushes, on the journal as it is. */
+function makePush(): PushService {
+  return new PushService({
+    store,
+    cursors,
+    devices: {
+      pushDevices: () => [{ device: PHONE, registration, preferences: {} }],
+      endRegistration: async () => {
+        registration = undefined;
+        return true;
+      },
+      correctEnvironment: async () => {},
+    },
+    sessions: {
+      find: (sessionId) => ({ owner: PHONE.userId, project: sessionId, preferences: {}, openRequests: open }),
+      openRequests: () => new Map([['session' as SessionId, open.size]]),
+      working: () => working,
+    },
+    senders: [sender],
+    vapidKey: undefined,
+    body: 'state',
+    epoch: journal.epoch,
+    log: silent,
+    now: () => now,
+    onState: () => {},
+  });
+}
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'companion-outbox-'));
+  const database = openDatabase(join(folder, 'journal.db'));
+  journal = createSqliteJournal({ database, bootId: 'boot' });
+  cursors = createSqliteCursors(database);
+  store = createSqliteOutbox(database);
+  now = AT;
+  registration = { device: PHONE, platform: 'ntfy', token: 'topic', environment: 'production', registeredAt: AT };
+  answer = () => ({ kind: 'accepted' });
+  sent = [];
+  open = new Set();
+  working = [];
+  heads = new Map();
+  push = makePush();
+  await push.load();
+  push.begin();
+});
+
+afterEach(async () => {
+  await push.close();
+  await journal.close();
+  rmSync(folder, { recursive: true });
+});
+
+async function commit(sessionId: string, ...events: Pick<EventRecord, 'type' | 'data'>[]): Promise<void> {
+  const records = events.map((event) => {
+    const seq = (heads.get(sessionId) ?? 0) + 1;
+    heads.set(sessionId, seq);
+    return { ...event, seq, at: now };
+  });
+  const change = { record: sessionRecord(sessionId, PHONE.userId), events: records, prompts: [], permissions: [] };
+  await owingJournal(journal, () => push).commit(change);
+}
+
+const turnEnds = () => ({ type: 'streamComplete' as const, data: JSON.stringify(turnOf()) });
+const asks = (permissionId: string) => {
+  open.add(permissionId);
+  return { type: 'permissionRequest' as const, data: JSON.stringify(requestOf({ permissionId })) };
+};
+const resolves = (permissionId: string) => {
+  open.delete(permissionId);
+  const data = { permissionId, sessionId: 'session', decision: 'allow', byDeviceId: 'laptop' };
+  return { type: 'permissionResolved' as const, data: JSON.stringify(data) };
+};
+
+const rows = async (): Promise<PushRecord[]> =>
+  (await push.deliveries(PHONE.userId, { limit: 1000, offset: 0 })).pushes;
+const states = async () => (await rows()).map(({ kind, state }) => `${kind} ${state}`).reverse();
+const settled = (count: number) =>
+  waitUntil(`${count} rows are done`, async () => {
+    const all = await rows();
+    return all.length >= count && all.every(({ state }) => state !== 'owed' && state !== 'sending');
+  });
+
+/** The clock goes on, and what is due by it is looked at. */
+async function pass(ms: number): Promise<void> {
+  now += ms;
+  push.judgeAgain(PHONE.userId);
+  await turn();
+}
+
+test('P1: no row without its event, and no event without its row', async () => {
+  const failing = owingJournal<SqliteJournal>(
+    { ...journal, commit: async () => Promise.reject(storageFull('The journal', 'full')) },
+    () => push,
+  );
+  const event = { ...turnEnds(), seq: 1, at: now };
+  const change = { record: sessionRecord('session', PHONE.userId), events: [event], prompts: [], permissions: [] };
+  await expect(failing.commit(change)).rejects.toMatchObject({ code: 'STORAGE_FULL' });
+  expect(await rows()).toEqual([]);
+  await commit('session', turnEnds());
+  await settled(1);
+  expect(await states()).toEqual(['turn_complete accepted']);
+  expect(sent).toHaveLength(1);
+});
+
+test('P1: ten thousand requests are pushed, each once', async () => {
+  const ids = Array.from({ length: 10_000 }, (_, index) => `request-${index}`);
+  await commit('session', ...ids.map(asks));
+  await waitUntil('all are sent', () => sent.length >= ids.length);
+  await waitUntil('all are recorded', () => push.openCount === 0);
+  expect(new Set(sent.map(({ permissionId }) => permissionId))).toEqual(new Set(ids));
+  expect(sent).toHaveLength(ids.length);
+}, 60_000);
+
+test('P1: what fails is sent again with the same words and tokens, until it is stale', async () => {
+  answer = () => ({ kind: 'retry', reason: 'busy', afterMs: 60_000 });
+  await commit('session', asks('one'));
+  await waitUntil('it is tried', async () => (await rows())[0]?.reason === 'busy');
+  expect((await rows())[0]?.nextTry).toBeGreaterThanOrEqual(now + 60_000);
+  now += 120_000;
+  await push.close();
+  push = makePush();
+  await push.load();
+  push.begin();
+  await waitUntil('it is tried again', () => sent.length === 2);
+  await waitUntil(
+    'that is recorded',
+    async () => (await rows())[0]?.attempts === 2 && (await rows())[0]?.state === 'owed',
+  );
+  const [first, second] = sent;
+  expect(second).toEqual({ ...first, actionTokens: expect.anything() });
+  now += 600_000;
+  await push.close();
+  push = makePush();
+  await push.load();
+  push.begin();
+  await settled(1);
+  expect((await rows())[0]).toMatchObject({ state: 'expired', reason: 'stale: busy' });
+  expect(sent).toHaveLength(2);
+});
+
+test('P1: a token answers what it was made for, also when the push was sent again by another daemon', async () => {
+  answer = () => ({ kind: 'retry', reason: 'busy' });
+  await commit('session', asks('one'));
+  await waitUntil('it is tried', async () => (await rows())[0]?.reason === 'busy');
+  now += 60_000;
+  answer = () => ({ kind: 'accepted' });
+  await push.close();
+  push = makePush();
+  await push.load();
+  push.begin();
+  await settled(1);
+  const found = (response: string, token = '', permissionId = 'one') =>
+    push.findByToken({ sessionId: 'session' as SessionId, permissionId, response, token });
+  for (const { actionTokens = {} } of sent) {
+    expect(await found('allow', actionTokens.allow)).toMatchObject({ device: PHONE });
+    expect(await found('deny', actionTokens.allow)).toBeUndefined();
+    expect(await found('allow', actionTokens.allow, 'two')).toBeUndefined();
+  }
+  expect(sent[0]?.actionTokens?.allow).not.toBe(sent[1]?.actionTokens?.allow);
+  expect(await found('constructor', 'x')).toBeUndefined();
+});
+
+test('P1: a request that is resolved while its push is on its way is withdrawn after that', async () => {
+  let arrive: (outcome: SendOutcome) => void = () => {};
+  answer = () =>
+    new Promise((resolve) => {
+      arrive = resolve;
+    });
+  await commit('session', asks('one'));
+  await waitUntil('it is on its way', () => sent.length === 1);
+  answer = () => ({ kind: 'accepted' });
+  await commit('session', resolves('one'));
+  await turn();
+  expect(sent).toHaveLength(1);
+  arrive({ kind: 'accepted' });
+  await settled(2);
+  expect(await states()).toEqual(['permission accepted', 'withdrawal accepted']);
+  expect(sent[1]).toMatchObject({ kind: 'withdrawal', collapseId: sent[0]?.collapseId, badge: 0 });
+});
+
+test('P1: a request that is resolved before its push was sent is not pushed', async () => {
+  const laptop = push.arrive(deviceRef('laptop'));
+  await commit('session', asks('one'));
+  await pass(1000);
+  await commit('session', resolves('one'));
+  await pass(10_000);
+  await settled(1);
+  expect((await rows())[0]).toMatchObject({ state: 'suppressed', reason: 'resolved' });
+  expect(sent).toEqual([]);
+  laptop.end();
+});
+
+test('P1: what a device acknowledges is not pushed, and seen when it was', async () => {
+  const laptop = push.arrive(deviceRef('laptop'));
+  const { epoch } = journal;
+  await commit('one', turnEnds());
+  await watchedCursors(cursors, () => push).writeCursors(
+    deviceRef('laptop'),
+    new Map([['one' as SessionId, { seq: 1, epoch }]]),
+  );
+  await settled(1);
+  expect((await rows())[0]).toMatchObject({ state: 'suppressed', reason: 'acknowledged' });
+  laptop.say('background');
+  await commit('two', turnEnds());
+  await settled(2);
+  await watchedCursors(cursors, () => push).writeCursors(PHONE, new Map([['two' as SessionId, { seq: 1, epoch }]]));
+  await waitUntil('it is seen', async () => (await rows())[0]?.state === 'seen');
+  expect(sent).toHaveLength(1);
+});
+
+test('P1: a registration that is void ends, and what is owed to it says so', async () => {
+  answer = () => ({ kind: 'unregistered', reason: 'Unregistered' });
+  await commit('session', asks('one'));
+  await settled(1);
+  expect((await rows())[0]).toMatchObject({ state: 'failed', reason: 'Unregistered' });
+  await commit('session', asks('two'));
+  expect(await rows()).toHaveLength(1);
+});
+
+test('P1: a newer result takes the place of one that failed, and is not overtaken by it', async () => {
+  answer = () => ({ kind: 'retry', reason: 'busy' });
+  await commit('session', turnEnds());
+  await waitUntil('it is tried', async () => (await rows())[0]?.reason === 'busy');
+  answer = () => ({ kind: 'accepted' });
+  await commit('session', turnEnds());
+  await settled(2);
+  const [later, earlier] = await rows();
+  expect(later).toMatchObject({ seq: 2, state: 'accepted' });
+  expect(earlier).toMatchObject({ seq: 1, state: 'suppressed', reason: `told by ${later?.pushId}` });
+  expect(sent.map(({ seq }) => seq)).toEqual([1, 2]);
+});
+
+test('P1: an outcome that the disk does not take is recorded when it does', async () => {
+  const { write } = store;
+  let isFull = false;
+  store.write = async (changes) => {
+    if (isFull) throw storageFull('The journal', 'full');
+    await write(changes);
+  };
+  answer = () => {
+    isFull = true;
+    return { kind: 'accepted' };
+  };
+  await commit('session', turnEnds());
+  await waitUntil('it is sent', () => sent.length === 1);
+  await turn();
+  expect((await store.readOpen()).map(({ state }) => state)).toEqual(['sending']);
+  isFull = false;
+  await settled(1);
+  expect(await states()).toEqual(['turn_complete accepted']);
+});
+
+test('rows of what is done are kept for a week', async () => {
+  await commit('session', turnEnds());
+  await settled(1);
+  expect(await store.prune(now)).toBe(false);
+  expect(await rows()).toHaveLength(1);
+  await store.prune(now + 1);
+  expect(await rows()).toEqual([]);
+});

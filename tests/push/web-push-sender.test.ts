@@ -1,0 +1,170 @@
+/** The sender to browsers, against a push service that verifies and decrypts. */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { PushMessage } from '../../services/ports/push.js';
+import {
+  createWebPushSender,
+  type WebPushSender,
+  type WebPushSenderOptions,
+} from '../../services/push/web-push-sender.js';
+import { startWebPushServer, type WebPushServer } from '../support/web-push-server.js';
+import { message, registration } from './support/push-samples.js';
+
+let server: WebPushServer;
+let folder: string;
+let senders: WebPushSender[];
+
+beforeEach(async () => {
+  server = await startWebPushServer();
+  folder = mkdtempSync(join(tmpdir(), 'companion-vapid-'));
+  senders = [];
+});
+
+afterEach(async () => {
+  await Promise.all(senders.map((sender) => sender.close()));
+  await server.close();
+  rmSync(folder, { recursive: true });
+});
+
+function open(options: Partial<WebPushSenderOptions> = {}): WebPushSender {
+  const keys = { file: join(folder, 'vapid.json') };
+  const sender = createWebPushSender({ keys, subject: 'mailto:owner@example.org', ca: server.ca, ...options });
+  senders.push(sender);
+  server.expectKey(sender.publicKey);
+  return sender;
+}
+
+const send = (sender: WebPushSender, one: PushMessage = message()) =>
+  sender.send(registration({ platform: 'web', token: server.subscription }), one);
+
+test('a push decrypts to what was sent, with all its tokens, and VAPID verifies', async () => {
+  const one = message();
+  expect(await send(open(), one)).toEqual({ kind: 'accepted' });
+  expect(server.violations).toEqual([]);
+  const { title, subtitle, body, options, actionTokens, kind, seq, permissionId, collapseId, badge } = one;
+  const content = { title, subtitle, body, options, actionTokens, kind, seq, permissionId, collapseId, badge };
+  expect(server.pushes[0]?.payload).toMatchObject(content);
+  expect(server.pushes[0]?.headers.urgency).toBe('high');
+});
+
+test('a push and its withdrawal have one topic, and another push has another', async () => {
+  const sender = open();
+  await send(sender);
+  await send(sender, message({ kind: 'withdrawal', badge: 0 }));
+  await send(sender, message({ collapseId: 'other' }));
+  const [first, second, third] = server.pushes;
+  expect(second?.payload).toMatchObject({ kind: 'withdrawal', withdraw: message().collapseId, badge: 0 });
+  expect(second?.headers.topic).toBe(first?.headers.topic);
+  expect(third?.headers.topic).not.toBe(first?.headers.topic);
+});
+
+test('a long body is cut so that the service takes it', async () => {
+  const outcome = await send(open(), message({ body: 'long 👩‍👩‍👧‍👦 '.repeat(2000) }));
+  expect(outcome).toEqual({ kind: 'accepted', note: 'the body was cut' });
+  expect(server.violations).toEqual([]);
+  expect(server.pushes[0]?.bytes).toBeGreaterThan(4096 - 64);
+});
+
+test.each([
+  [404, 'unregistered'],
+  [410, 'unregistered'],
+  [400, 'failed'],
+  [413, 'failed'],
+  [401, 'failed'],
+  [403, 'failed'],
+  [429, 'retry'],
+  [500, 'retry'],
+  [503, 'retry'],
+])('status %i is %s', async (status, kind) => {
+  server.answer(() => ({ status, retryAfter: '9' }));
+  const sender = open();
+  const afterMs = kind === 'retry' ? { afterMs: 9000 } : {};
+  expect(await send(sender)).toEqual({ kind, reason: `HTTP ${status}`, ...afterMs });
+  expect(sender.problem !== undefined).toBe(status === 401 || status === 403);
+});
+
+test("a service's own word is the reason, and nothing else that it says", async () => {
+  const sender = open();
+  server.answer(() => ({ status: 403, body: '{"reason":"VapidPkHashMismatch"}' }));
+  expect(await send(sender)).toEqual({ kind: 'failed', reason: 'VapidPkHashMismatch' });
+  expect(sender.problem?.message).toContain('VapidPkHashMismatch');
+  server.answer(() => ({ status: 400, body: 'a-secret-of-the-browser is wrong' }));
+  expect(await send(sender)).toEqual({ kind: 'failed', reason: 'HTTP 400' });
+  server.answer(() => ({ status: 201 }));
+  await send(sender);
+  expect(sender.problem).toBeUndefined();
+});
+
+test('S1: no answer, no connection and an untrusted one are tried again, without naming the endpoint', async () => {
+  server.answer(() => 'hang');
+  expect(await send(open({ timeoutMs: 100 }))).toEqual({ kind: 'retry', reason: 'no answer in time' });
+  server.answer(() => 'drop');
+  expect(await send(open())).toEqual({ kind: 'retry', reason: 'ECONNRESET' });
+  const wary = createWebPushSender({ keys: { file: join(folder, 'vapid.json') }, subject: 'mailto:owner@example.org' });
+  senders.push(wary);
+  expect(await send(wary)).toEqual({ kind: 'retry', reason: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
+});
+
+test('closing answers what hangs', async () => {
+  server.answer(() => 'hang');
+  const sender = open();
+  const pending = send(sender);
+  await sender.close();
+  expect(await pending).toEqual({ kind: 'retry', reason: 'closing' });
+  expect(await send(sender)).toEqual({ kind: 'retry', reason: 'closing' });
+});
+
+test.each([
+  'no JSON',
+  '{}',
+  '{"endpoint":"http://127.0.0.1/","keys":{"p256dh":"a","auth":"b"}}',
+  '{"endpoint":"https://127.0.0.1/","keys":{"p256dh":"a","auth":"b"}}',
+])('O1: %s is no subscription', async (token) => {
+  const outcome = await open().send(registration({ platform: 'web', token }), message());
+  expect(outcome.kind).toBe('unregistered');
+});
+
+describe('VAPID keys', () => {
+  test('are made by the first start, for the owner alone, and kept', () => {
+    const { publicKey } = open();
+    expect(Buffer.from(publicKey ?? '', 'base64url')).toHaveLength(65);
+    expect(statSync(join(folder, 'vapid.json')).mode & 0o777).toBe(0o600);
+    expect(open().publicKey).toBe(publicKey);
+  });
+
+  test('of the settings go first', async () => {
+    open();
+    const file = join(folder, 'vapid.json');
+    const kept = JSON.parse(readFileSync(file, 'utf8')) as { publicKey: string; privateKey: string };
+    const sender = open({ keys: { ...kept, file: join(folder, 'another.json') } });
+    expect(sender.publicKey).toBe(kept.publicKey);
+    expect(await send(sender)).toEqual({ kind: 'accepted' });
+  });
+
+  test('O1: that do not belong together, lack one, or cannot be read are a problem, and send nothing', async () => {
+    const made = (name: string) => {
+      open({ keys: { file: join(folder, name) } });
+      return JSON.parse(readFileSync(join(folder, name), 'utf8')) as { publicKey: string; privateKey: string };
+    };
+    const [one, two] = [made('one.json'), made('two.json')];
+    mkdirSync(join(folder, 'folder'));
+    writeFileSync(join(folder, 'broken.json'), '{"publicKey":');
+    const file = join(folder, 'vapid.json');
+    const cases: [WebPushSenderOptions['keys'], RegExp][] = [
+      [{ publicKey: one.publicKey, privateKey: two.privateKey, file }, /do not belong together/],
+      [{ publicKey: one.publicKey, file }, /VAPID_PRIVATE_KEY is not set/],
+      [{ privateKey: one.privateKey, file }, /VAPID_PUBLIC_KEY is not set/],
+      [{ file: join(folder, 'folder') }, /EISDIR/],
+      [{ file: join(folder, 'broken.json') }, /broken\.json/],
+    ];
+    for (const [keys, said] of cases) {
+      const sender = open({ keys });
+      expect(sender.problem?.message).toMatch(said);
+      expect(JSON.stringify(sender.problem)).not.toContain(one.privateKey);
+      expect(await send(sender)).toMatchObject({ kind: 'failed' });
+    }
+    expect(server.pushes).toEqual([]);
+  });
+});
