@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import type { Log } from '../services/ports/log.js';
 
@@ -86,5 +87,6 @@ function spawnLoop({ file, runFolder, graceMs, waitMs, environment, log }: Orpha
   loop.on('error', (error) => log.warn('the children are not watched', { error: error.message }));
   loop.stdin.on('error', () => {});
   loop.unref();
-  (loop.stdin as unknown as { unref(): void }).unref();
+  // A pipe is a socket for Node, and a socket alone can be let go of.
+  if (loop.stdin instanceof Socket) loop.stdin.unref();
 }

@@ -26,6 +26,20 @@ export interface ApnsProvider {
   };
 }
 
+/** Throws when node-apn has been changed within: its client is not documented (8.1). */
+export function requireClient(provider: object): ApnsProvider {
+  if (hasClient(provider)) return provider;
+  throw new Error('node-apn is another version than this was written for');
+}
+
+const CLIENT_METHODS = ['connect', 'setLogger', 'closeAndDestroySession', 'shutdown'];
+
+function hasClient(provider: object): provider is ApnsProvider {
+  const client: unknown = Reflect.get(provider, 'client');
+  if (typeof client !== 'object' || client === null) return false;
+  return CLIENT_METHODS.every((name) => typeof Reflect.get(client, name) === 'function');
+}
+
 /** What became of a request. */
 export type ApnsAnswer =
   | { kind: 'answered'; status: number; reason?: string; timestamp?: number; afterMs?: number }

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ProviderOptions } from '@parse/node-apn';
 import type { PushMessage, PushRegistration, PushSender, SendOutcome } from '../ports/push.js';
-import { type ApnsAnswer, ApnsConnection, type ApnsProvider } from './apns-connection.js';
+import { type ApnsAnswer, ApnsConnection, requireClient } from './apns-connection.js';
 import {
   type ApnsCredential,
   type ApnsCredentialSettings,
@@ -185,7 +185,7 @@ class ApnsSender implements PushSender {
       requestTimeout: 2 * timeoutMs,
     };
     const { Provider } = await import('@parse/node-apn');
-    return new ApnsConnection({ provider: new Provider(options) as unknown as ApnsProvider, timeoutMs });
+    return new ApnsConnection({ provider: requireClient(new Provider(options)), timeoutMs });
   }
 
   #conclude(tried: Tried, registration: PushRegistration, note: string | undefined): SendOutcome {

@@ -4,12 +4,12 @@ import type { DeviceId, PromptId, SessionId } from '../../protocol/scalars.js';
 import type { ClaudeLauncher } from '../../services/ports/claude.js';
 import type { Journal } from '../../services/ports/journal.js';
 import type { PromptRecord, StoredSession, UserId } from '../../services/ports/records.js';
-import { ChildPlaces } from '../../services/sessions/child-places.js';
 import * as child from '../../services/sessions/decide-child.js';
 import * as command from '../../services/sessions/decide-command.js';
 import { Session } from '../../services/sessions/session.js';
 import type { SessionState } from '../../services/sessions/session-state.js';
 import { stateOf } from '../../services/sessions/stored-state.js';
+import { sessionDefaults } from '../support/session-defaults.js';
 import { sessionRecord } from '../support/session-record.js';
 import { waitUntil } from '../support/wait-until.js';
 
@@ -65,7 +65,7 @@ test('while it is looked up what a dead child had begun, the prompt that is canc
 test('I1: a daemon that dies while it is looked up leaves the next one to do it', async () => {
   const { record, head, prompts } = afterDeath(liveWith(GIVEN));
   let looked = false;
-  const launcher = {
+  const launcher: Partial<ClaudeLauncher> = {
     discard: async () => {},
     findTranscript: async () => undefined,
     findInTranscript: async () => new Set(),
@@ -73,21 +73,14 @@ test('I1: a daemon that dies while it is looked up leaves the next one to do it'
       looked = true;
       throw new Error('enough');
     },
-  } as unknown as ClaudeLauncher;
-  const journal = { epoch: 'e', commit: async () => {}, sync: async () => {} } as unknown as Journal;
-  const log = { info() {}, warn() {}, error() {}, debug() {} };
+  };
+  const journal: Partial<Journal> = { epoch: 'e', commit: async () => {}, sync: async () => {} };
   const stored: StoredSession = { record, head, prompts: [...prompts], permissions: [] };
   const session = new Session({
+    ...sessionDefaults(),
     stored,
-    journal,
-    launcher,
-    log,
-    publisher: { publish() {}, opened() {}, forgotten() {} },
-    places: new ChildPlaces({ max: 2, holders: () => [] }),
-    requireRoom: async () => {},
-    now: () => 1,
-    idleMs: 1_000_000,
-    onForget: () => {},
+    journal: journal as Journal,
+    launcher: launcher as ClaudeLauncher,
   });
   await session.recover();
   await waitUntil('the prompt is given to another child', () => looked);

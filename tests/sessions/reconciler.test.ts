@@ -7,9 +7,9 @@ import type { ClaudeSessionId, DeviceId } from '../../protocol/scalars.js';
 import { openDatabase } from '../../services/journal/open-database.js';
 import { createSqliteJournal } from '../../services/journal/sqlite-journal.js';
 import type { ChildListener, ClaudeChild, ClaudeLauncher, TranscriptEntry } from '../../services/ports/claude.js';
-import { ChildPlaces } from '../../services/sessions/child-places.js';
 import { newPrompt } from '../../services/sessions/new-prompt.js';
 import { Session } from '../../services/sessions/session.js';
+import { sessionDefaults } from '../support/session-defaults.js';
 import { sessionRecord } from '../support/session-record.js';
 import { waitUntil } from '../support/wait-until.js';
 
@@ -51,8 +51,6 @@ const launcher = {
 
 const typed = (uuid: string): TranscriptEntry => ({ kind: 'human', uuid, content: [{ type: 'text', text: uuid }] });
 
-const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
-
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'companion-reconciler-'));
   journal = createSqliteJournal({ database: openDatabase(join(folder, 'journal.db')), bootId: 'boot' });
@@ -63,16 +61,10 @@ beforeEach(async () => {
   const mark = { claudeSessionId, path: 't.jsonl', size: SIZE_OF_ENTRY, mtimeMs: 1, epoch: journal.epoch, seq: 0 };
   const record = { ...sessionRecord('session'), claudeSessionId, transcript: mark };
   session = new Session({
+    ...sessionDefaults(),
     stored: { record, head: 0, prompts: [], permissions: [] },
     journal,
     launcher,
-    publisher: { publish: () => {}, opened: () => {}, forgotten: () => {} },
-    log: silent,
-    now: () => 1,
-    idleMs: 60_000,
-    places: new ChildPlaces({ max: 1, holders: () => [] }),
-    requireRoom: async () => {},
-    onForget: () => {},
   });
   await session.create();
 });

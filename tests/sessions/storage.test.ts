@@ -12,9 +12,9 @@ import type { ChildListener, ClaudeChild, ClaudeLauncher, CliFact } from '../../
 import type { Journal } from '../../services/ports/journal.js';
 import type { Publication } from '../../services/ports/publication.js';
 import type { UserId } from '../../services/ports/records.js';
-import { ChildPlaces } from '../../services/sessions/child-places.js';
 import { newPrompt } from '../../services/sessions/new-prompt.js';
 import { Session } from '../../services/sessions/session.js';
+import { sessionDefaults } from '../support/session-defaults.js';
 import { waitUntil } from '../support/wait-until.js';
 
 const device = { userId: 'user' as UserId, deviceId: 'phone' as DeviceId };
@@ -57,8 +57,6 @@ const launcher = {
   checkAvailable: async () => {},
 } as Pick<ClaudeLauncher, 'start' | 'checkAvailable'> as ClaudeLauncher;
 
-const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
-
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'companion-storage-'));
   database = openDatabase(join(folder, 'journal.db'));
@@ -76,16 +74,11 @@ beforeEach(async () => {
   const record = { sessionId, owner: device.userId, directory: folder, directoryKey: '1:1' };
   const counts = { messageCount: 0, totalCost: 0, createdAt: 0, updatedAt: 0, lastActivity: 0 };
   session = new Session({
+    ...sessionDefaults(),
     stored: { record: { ...record, ...counts }, head: 0, prompts: [], permissions: [] },
     journal: failing,
-    publisher: { publish: (_, items) => void published.push(...items), opened: () => {}, forgotten: () => {} },
     launcher,
-    log: silent,
-    now: () => 1,
-    idleMs: 60_000,
-    places: new ChildPlaces({ max: 1, holders: () => [] }),
-    requireRoom: async () => {},
-    onForget: () => {},
+    publisher: { publish: (_, items) => void published.push(...items), opened: () => {}, forgotten: () => {} },
   });
   await session.create();
 });
