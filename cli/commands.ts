@@ -17,6 +17,8 @@ export interface Report {
 }
 
 export interface CommandContext {
+  /** `COMPANION_HOME`. */
+  home: string;
   socketPath: string;
   io: TerminalIo;
   /** A program reads the output. */
@@ -65,12 +67,12 @@ export async function statusCommand(context: CommandContext): Promise<Report> {
     uptime_seconds: uptime,
     active_sessions: active,
     checks,
-    remedies = [],
+    remedies = {},
   } = healthSchema.parse(answer);
   const lines = [
     `${status}, version ${version}, up ${Math.round(uptime)} s, ${active} active sessions`,
     ...Object.entries(checks).map(([name, state]) => `  ${name}: ${plainLine(state, 200)}`),
-    ...remedies.map((remedy) => `  ${plainText(remedy)}`),
+    ...Object.values(remedies).map((remedy) => `  ${plainText(remedy)}`),
   ];
   return say(answer, lines.join('\n'), status === 'unhealthy' ? 1 : 0);
 }

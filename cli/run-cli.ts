@@ -16,6 +16,7 @@ import {
   stopCommand,
   tokenCommand,
 } from './commands.js';
+import { doctorCommand } from './doctor.js';
 import { NoDaemonError } from './no-daemon-error.js';
 import { plainText } from './plain-text.js';
 import type { TerminalIo } from './terminal-io.js';
@@ -32,11 +33,11 @@ interface RunCliOptions {
  * Runs one command. Resolves with the exit code: 0 for success, 1 when the command or its turn failed, 2 when no daemon
  * answers, 130 when the person left. With `--json` stdout gets exactly one JSON document, also for a failure.
  */
-export async function runCli({ args, io, home }: RunCliOptions): Promise<number> {
+export async function runCli({ args, io, home: givenHome }: RunCliOptions): Promise<number> {
   let exitCode = 0;
   const execute: Execute = async (run, { json = false }) => {
-    const socketPath = localSocketPath(home ?? loadHome());
-    const report = await run({ socketPath, io, json }).catch(failureOf);
+    const home = givenHome ?? loadHome();
+    const report = await run({ home, socketPath: localSocketPath(home), io, json }).catch(failureOf);
     exitCode = report.exitCode;
     show(report, { io, json });
   };
@@ -66,6 +67,9 @@ function createProgram(execute: Execute, { stdout, stderr }: TerminalIo): Comman
       .option(...JSON_FLAG);
   add('sessions', 'list the sessions').action((flags) => execute(sessionsCommand, flags));
   add('status', 'say how the daemon is').action((flags) => execute(statusCommand, flags));
+  add('doctor', 'look for what is not well, and say what to do about it').action((flags) =>
+    execute(doctorCommand, flags),
+  );
   add('close <sessionId>', 'end the child of a session and keep its record').action((sessionId: string, flags) =>
     execute((context) => closeCommand(context, sessionId), flags),
   );

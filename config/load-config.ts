@@ -16,8 +16,8 @@ export interface Config extends Readonly<Settings> {
 /** A setting has a wrong value. The message names it, says what is wrong and what is allowed; never the value itself. */
 export class ConfigError extends Error {}
 
-export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config {
-  const home = parseHome(environment.COMPANION_HOME);
+/** `home`: another one than the environment names. Throws `ConfigError`. */
+export function loadConfig(home: string = loadHome(), environment: NodeJS.ProcessEnv = process.env): Config {
   const file = readConfigFile(join(home, 'config.json'));
   const names = Object.keys(settingsSchema.shape);
   const given: Record<string, unknown> = { ...file };

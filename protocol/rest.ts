@@ -110,8 +110,8 @@ export const healthSchema = z.object({
     disk: checkSchema,
     push: checkSchema,
   }),
-  /** What to do about each check that is not `ok`. */
-  remedies: z.array(z.string()).optional(),
+  /** What to do about each check that is not well, by its name. */
+  remedies: z.record(z.string(), z.string()).optional(),
 });
 export type Health = z.infer<typeof healthSchema>;
 

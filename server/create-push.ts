@@ -11,7 +11,8 @@ import type { Session } from '../services/sessions/session.js';
 import type { SessionRegistry } from '../services/sessions/session-registry.js';
 import { openPermissions, statusOf } from '../services/sessions/session-state.js';
 
-export interface PushOptions extends Omit<PushServiceOptions, 'sessions' | 'senders' | 'vapidKey' | 'body'> {
+export interface PushOptions
+  extends Omit<PushServiceOptions, 'sessions' | 'senders' | 'isSetUp' | 'vapidKey' | 'body'> {
   config: Config;
   /** Where the keys are kept by which push services of browsers know this daemon. */
   vapidFile: string;
@@ -21,12 +22,13 @@ export interface PushOptions extends Omit<PushServiceOptions, 'sessions' | 'send
 /** Pushes, by what the settings name. */
 export function createPush({ config, vapidFile, registry, ...others }: PushOptions): PushService {
   const web = webSender(config, vapidFile);
-  const senders = [apnsSender(config), web, ntfySender(config)].filter((sender) => sender !== undefined);
+  const configured = [apnsSender(config), ntfySender(config)].filter((sender) => sender !== undefined);
   return new PushService({
     ...others,
     sessions: pushSessions(registry),
-    senders,
-    vapidKey: web?.publicKey,
+    senders: [...configured, web],
+    isSetUp: configured.length > 0 || namesVapid(config),
+    vapidKey: web.publicKey,
     body: config.APNS_BODY,
   });
 }
@@ -50,12 +52,22 @@ function apnsSender(config: Config): PushSender | undefined {
   });
 }
 
-/** Needs an address that push services can write to. */
-function webSender(config: Config, file: string): WebPushSender | undefined {
-  const { VAPID_SUBJECT: subject, VAPID_PUBLIC_KEY: publicKey, VAPID_PRIVATE_KEY: privateKey } = config;
-  if (subject === undefined) return undefined;
-  return createWebPushSender({ keys: { publicKey, privateKey, file }, subject });
+/** For push services that ask who writes to them (RFC 8292 leaves it to the sender to say so). */
+const NOBODY = 'mailto:owner@claude-companion.invalid';
+
+/** Needs nobody's permission: the keys are made by the first start, and a browser brings the address of its service. */
+function webSender(config: Config, file: string): WebPushSender {
+  const { VAPID_PUBLIC_KEY: publicKey, VAPID_PRIVATE_KEY: privateKey } = config;
+  return createWebPushSender({ keys: { publicKey, privateKey, file }, subject: vapidSubject(config) });
 }
+
+function vapidSubject({ VAPID_SUBJECT, PUBLIC_URL }: Config): string {
+  if (VAPID_SUBJECT !== undefined) return VAPID_SUBJECT;
+  return PUBLIC_URL?.startsWith('https:') ? PUBLIC_URL : NOBODY;
+}
+
+const namesVapid = ({ VAPID_SUBJECT, VAPID_PUBLIC_KEY, VAPID_PRIVATE_KEY }: Config): boolean =>
+  [VAPID_SUBJECT, VAPID_PUBLIC_KEY, VAPID_PRIVATE_KEY].some((value) => value !== undefined);
 
 function ntfySender(config: Config): PushSender | undefined {
   const { NTFY_URL: url, NTFY_TOKEN: token, PUBLIC_URL: publicUrl, PUSH_ACTIONS: actions } = config;

@@ -33,7 +33,9 @@ export async function readHealth({ version, room, status, journal, registry, pus
     push: push.health as Check,
   };
   const all = Object.values(checks);
-  const remedies = all.flatMap(({ remedy }) => remedy ?? []);
+  const remedies = Object.entries(checks).flatMap(([name, { remedy }]) =>
+    remedy === undefined ? [] : [[name, remedy]],
+  );
   const worst = all.some(({ fatal }) => fatal) ? 'unhealthy' : remedies.length > 0 ? 'degraded' : 'healthy';
   const sessions = registry.all();
   const verdicts = Object.fromEntries(Object.entries(checks).map(([name, { verdict }]) => [name, verdict]));
@@ -46,7 +48,7 @@ export async function readHealth({ version, room, status, journal, registry, pus
     claudeCodeAvailable: status.problem === undefined,
     active_sessions: sessions.filter(({ pid }) => pid !== undefined).length,
     checks: verdicts as Health['checks'],
-    ...(remedies.length > 0 && { remedies }),
+    ...(remedies.length > 0 && { remedies: Object.fromEntries(remedies) }),
   };
 }
 

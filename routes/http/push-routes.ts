@@ -20,7 +20,9 @@ export function createPushRoutes({ identity, push }: RouteServices): Router {
 
   router.post('/register', async (request, response) => {
     const { deviceId, ...registration } = parseInput(registerPushSchema, request.body, 'body');
-    await identity.registerDevice({ userId: requirePrincipal(response).userId, deviceId }, registration);
+    const { userId } = requirePrincipal(response);
+    await identity.registerDevice({ userId, deviceId }, registration);
+    push.judgeAgain(userId);
     response.json({ success: true, deviceId });
   });
 
@@ -57,8 +59,8 @@ export function createPushRoutes({ identity, push }: RouteServices): Router {
   router.get('/vapid-key', (_request, response) => {
     const { vapidKey } = push;
     if (vapidKey === undefined) {
-      throw new CompanionError('NOT_FOUND', 'The server is not set up for pushes to browsers.', {
-        suggestion: 'Set VAPID_SUBJECT.',
+      throw new CompanionError('NOT_FOUND', 'The server has no key for pushes to browsers.', {
+        suggestion: 'See what /health says of push.',
       });
     }
     response.json({ publicKey: vapidKey });

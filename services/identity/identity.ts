@@ -124,6 +124,10 @@ export class Identity implements PushDevices {
       });
   }
 
+  hasRegistration(platform: PushRegistration['platform']): boolean {
+    return this.#registry.data.devices.some(({ push }) => push?.platform === platform);
+  }
+
   async endRegistration({ device, token, registeredAt }: PushRegistration): Promise<boolean> {
     let ended = false;
     await this.#registry.update((data) => {

@@ -1,6 +1,6 @@
 /** What pushes need to know of people, their devices and their sessions. */
 import type { SessionId } from '../../protocol/scalars.js';
-import type { PushRegistration } from './push.js';
+import type { PushPlatform, PushRegistration } from './push.js';
 import type { DeviceRef, UserId } from './records.js';
 
 /** A device that was registered. */
@@ -15,6 +15,8 @@ export interface PushDevice {
 export interface PushDevices {
   /** Those of a person. */
   pushDevices(userId: UserId): PushDevice[];
+  /** Whether anybody has a device there. */
+  hasRegistration(platform: PushPlatform): boolean;
   /** The registration is void, unless it is another one by now. Resolves to whether it was ended. */
   endRegistration(registration: PushRegistration): Promise<boolean>;
   /** It turned out where the token is valid. */

@@ -24,8 +24,6 @@ export interface OutboxOptions {
 const MAX_TIMER_MS = 2 ** 31 - 1;
 /** Of rows looked at together; the others' turn comes when these are on their way. */
 const MAX_LOOK = 256;
-/** So long may devices take to connect to a new daemon. */
-const RETURN_MS = 2000;
 /** After something that should not have failed. */
 const RETRY_MS = 1000;
 
@@ -46,14 +44,13 @@ export class Outbox {
     this.#options = options;
   }
 
-  /** Takes up what an earlier daemon has left: what it was sending goes out again. Devices that were here may come back first. */
+  /** Takes up what an earlier daemon has left: what it was sending goes out again. */
   begin(): void {
     const { rows, now } = this.#options;
     const at = now();
     for (const push of Array.from(rows.open())) {
       if (push.state === 'sending')
         rows.change(changed(push, { state: 'owed', at, reason: 'the daemon ended while it was sent', nextTry: at }));
-      else if (push.attempts === 0) rows.postpone(push, at + RETURN_MS);
     }
     this.#begun = true;
     this.wake();

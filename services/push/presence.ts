@@ -22,6 +22,8 @@ export interface DevicePresenceOptions {
   onChange: (userId: UserId) => void;
 }
 
+/** So long may devices take to connect to a new daemon. */
+const RETURN_MS = 2000;
 /** Clients may name their devices anew each time: those that left longest ago are forgotten. */
 const MAX_KNOWN = 100;
 
@@ -30,9 +32,20 @@ export class DevicePresence {
   readonly #options: DevicePresenceOptions;
   readonly #known = new Map<string, KnownDevice>();
   readonly #visits = new Map<string, Visit>();
+  #begunAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: DevicePresenceOptions) {
     this.#options = options;
+  }
+
+  /** Devices may connect from here on. */
+  begin(): void {
+    this.#begunAt = this.#options.now();
+  }
+
+  /** From when on a device that is missing is away. A clock that was put back is waited for no longer than that. */
+  get knownFrom(): number {
+    return Math.min(this.#begunAt, this.#options.now()) + RETURN_MS;
   }
 
   /** Whoever connects looks at it. A newer connection takes the place of an older one. */

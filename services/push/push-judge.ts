@@ -72,6 +72,7 @@ export class PushJudge {
         openRequests: session?.openRequests ?? new Set(),
       },
       devices: comparable,
+      knownFrom: this.#options.presence.knownFrom,
       now,
     });
     const found = verdicts.find(({ device }) => isSame(device, push.device));

@@ -44,6 +44,8 @@ export interface Situation {
   session: ConcernedSession;
   /** All devices of the person. */
   devices: readonly PersonDevice[];
+  /** Nothing is owed before: a daemon that has just come up does not know who is here, and who was comes back. */
+  knownFrom: number;
   now: number;
 }
 
@@ -90,7 +92,7 @@ function endedFor({ concern, session, devices }: Situation): SuppressedReason | 
 }
 
 function judgeDevice(situation: Situation, device: PersonDevice): Verdict {
-  const { concern, session, now } = situation;
+  const { concern, session, knownFrom, now } = situation;
   const { at, reason } = dueAt(situation, device);
   const off = switchedOff(concern.kind, device.preferences) ?? (isMuted(session, at) ? 'muted' : undefined);
   if (off) return { kind: 'suppressed', reason: off };
@@ -99,9 +101,10 @@ function judgeDevice(situation: Situation, device: PersonDevice): Verdict {
   const owedAt = held ?? at;
   const expiresAt = isWaiting(concern) ? owedAt + WAITING_STALE_MS : concern.at + RESULT_STALE_MS;
   if (now >= expiresAt) return { kind: 'suppressed', reason: 'stale' };
-  const until = Math.min(owedAt, expiresAt);
+  const from = Math.max(owedAt, knownFrom);
+  const until = Math.min(from, expiresAt);
   if (now < until) return { kind: 'wait', until, reason: held === undefined ? reason : 'quiet_hours' };
-  return { kind: 'owed', at: owedAt, expiresAt };
+  return { kind: 'owed', at: from, expiresAt };
 }
 
 /** When this device is owed it, but for what it prefers. */

@@ -20,6 +20,8 @@ export interface PushServiceOptions {
   devices: PushDevices;
   sessions: PushSessions;
   senders: readonly PushSender[];
+  /** Whether the settings name a way for pushes. Browsers can be pushed to without. */
+  isSetUp: boolean;
   /** What browsers subscribe with. */
   vapidKey: string | undefined;
   body: PushDispatcherOptions['body'];
@@ -31,7 +33,7 @@ export interface PushServiceOptions {
   onState: (push: PushRecord) => void;
 }
 
-/** How pushes do: `off` when the server is not set up for any. */
+/** How pushes do: `off` when the settings name no way for them, and no browser has subscribed. */
 export interface PushHealth {
   verdict: 'off' | 'ok' | 'degraded';
   remedy?: string;
@@ -76,10 +78,10 @@ export class PushService {
   }
 
   get health(): PushHealth {
-    const { senders } = this.#options;
-    if (senders.length === 0) return { verdict: 'off' };
+    const { senders, isSetUp, devices } = this.#options;
+    if (!isSetUp && !devices.hasRegistration('web')) return { verdict: 'off' };
     const problem = senders.find((sender) => sender.problem)?.problem;
-    return problem ? { verdict: 'degraded', remedy: `Push: ${problem.message}. ${problem.remedy}` } : { verdict: 'ok' };
+    return problem ? { verdict: 'degraded', remedy: `${problem.message}. ${problem.remedy}` } : { verdict: 'ok' };
   }
 
   /** Owed or being sent. */
@@ -94,6 +96,7 @@ export class PushService {
 
   /** Sends from here on: the sessions are known. */
   begin(): void {
+    this.#presence.begin();
     this.#outbox.begin();
     void this.#prune();
     this.#pruning = setInterval(() => void this.#prune(), PRUNE_MS).unref();
@@ -101,8 +104,8 @@ export class PushService {
 
   /** What devices are owed for a change that is about to be written. */
   owe({ record, events }: SessionChange): PushRecord[] {
-    const { senders, devices, epoch, now } = this.#options;
-    if (senders.length === 0 || events.length === 0) return [];
+    const { devices, epoch, now } = this.#options;
+    if (events.length === 0) return [];
     const at = now();
     const registered = () =>
       devices.pushDevices(record.owner).flatMap(({ device, registration }) => (registration ? [device] : []));

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { VERSION } from '../../config/version.js';
 import { createCliStage, RoughTurn } from './support/cli-stage.js';
 import { idle } from './support/rough-server.js';
 import { until } from './support/until.js';
@@ -394,10 +395,28 @@ describe('the other commands', () => {
 
   test('status leaves with 1 when the daemon is unhealthy, and says what to do', async () => {
     await stage.startDaemon();
-    stage.answerWith(503, { ...health, status: 'unhealthy', ok: false, remedies: ['Install the CLI.'] });
+    stage.answerWith(503, { ...health, status: 'unhealthy', ok: false, remedies: { claude: 'Install the CLI.' } });
     const run = stage.run(['status']);
     expect(await run.exitCode).toBe(1);
     expect(run.stderr()).toContain('Install the CLI.');
+  });
+
+  test('doctor lists what was looked at with what to do, and leaves with 1 when something is not well', async () => {
+    const alone = stage.run(['doctor']);
+    expect(await alone.exitCode).toBe(1);
+    expect(alone.stderr()).toMatch(/^!! {2}daemon: not running\n +Start it with: npm start$/m);
+    await stage.startDaemon();
+    stage.answerWith(200, { ...health, remedies: { push: 'Check NTFY_TOKEN.' } });
+    const run = stage.run(['doctor']);
+    expect(await run.exitCode).toBe(1);
+    expect(run.stderr()).toMatch(/^!! {2}push: \w+\n +Check NTFY_TOKEN\.$/m);
+    stage.answerWith(200, { ...health, version: VERSION });
+    const well = stage.run(['doctor', '--json']);
+    expect(await well.exitCode).toBe(0);
+    expect(JSON.parse(well.stdout())).toMatchObject({
+      ok: true,
+      checks: expect.arrayContaining([{ name: 'settings', ok: true, verdict: 'ok' }]),
+    });
   });
 
   test('the daemon’s error is the document of a failed command', async () => {

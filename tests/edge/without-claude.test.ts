@@ -47,7 +47,7 @@ describe('without a CLI', () => {
       ok: false,
       claudeCodeAvailable: false,
       checks: { claude: 'missing', database: 'ok' },
-      remedies: [expect.stringContaining('CLAUDE_PATH')],
+      remedies: { claude: expect.stringContaining('CLAUDE_PATH') },
     });
   });
 
@@ -102,7 +102,7 @@ describe('with a CLI that is not logged in', () => {
       status: 'degraded',
       ok: false,
       checks: { claude: 'not logged in' },
-      remedies: [expect.stringContaining('/login')],
+      remedies: { claude: expect.stringContaining('/login') },
     });
   });
 });

@@ -59,6 +59,7 @@ function makePush(): PushService {
         return true;
       },
       correctEnvironment: async () => {},
+      hasRegistration: () => registration !== undefined,
     },
     sessions: {
       find: (sessionId) => ({ owner: PHONE.userId, project: sessionId, preferences: {}, openRequests: open }),
@@ -66,6 +67,7 @@ function makePush(): PushService {
       working: () => working,
     },
     senders: [sender],
+    isSetUp: true,
     vapidKey: undefined,
     body: 'state',
     epoch: journal.epoch,
@@ -89,8 +91,7 @@ beforeEach(async () => {
   working = [];
   heads = new Map();
   push = makePush();
-  await push.load();
-  push.begin();
+  await begin();
 });
 
 afterEach(async () => {
@@ -98,6 +99,14 @@ afterEach(async () => {
   await journal.close();
   rmSync(folder, { recursive: true });
 });
+
+/** As long ago as devices may take to connect. */
+async function begin(): Promise<void> {
+  await push.load();
+  now -= 2000;
+  push.begin();
+  now += 2000;
+}
 
 async function commit(sessionId: string, ...events: Pick<EventRecord, 'type' | 'data'>[]): Promise<void> {
   const records = events.map((event) => {
@@ -168,8 +177,7 @@ test('P1: what fails is sent again with the same words and tokens, until it is s
   now += 120_000;
   await push.close();
   push = makePush();
-  await push.load();
-  push.begin();
+  await begin();
   await waitUntil('it is tried again', () => sent.length === 2);
   await waitUntil(
     'that is recorded',
@@ -180,8 +188,7 @@ test('P1: what fails is sent again with the same words and tokens, until it is s
   now += 600_000;
   await push.close();
   push = makePush();
-  await push.load();
-  push.begin();
+  await begin();
   await settled(1);
   expect((await rows())[0]).toMatchObject({ state: 'expired', reason: 'stale: busy' });
   expect(sent).toHaveLength(2);
@@ -195,8 +202,7 @@ test('P1: a token answers what it was made for, also when the push was sent agai
   answer = () => ({ kind: 'accepted' });
   await push.close();
   push = makePush();
-  await push.load();
-  push.begin();
+  await begin();
   await settled(1);
   const found = (response: string, token = '', permissionId = 'one') =>
     push.findByToken({ sessionId: 'session' as SessionId, permissionId, response, token });

@@ -77,6 +77,7 @@ const situation: fc.Arbitrary<Situation> = fc.record({
     openRequests: fc.subarray(['toolu_1', 'toolu_2']).map((ids) => new Set(ids)),
   }),
   devices,
+  knownFrom: time,
   now: time,
 });
 

@@ -51,6 +51,8 @@ interface Row {
   devices: Fields[];
   session?: SessionPushPreferences;
   isResolved?: boolean;
+  /** When the daemon knows who is here. */
+  knownFrom?: number;
   expected: string;
 }
 
@@ -63,6 +65,7 @@ const row = (when: string, kind: ConcernKind, now: number, devices: Fields[], ex
 });
 const muted = (session: SessionPushPreferences, of: Row): Row => ({ ...of, session });
 const resolved = (of: Row): Row => ({ ...of, isResolved: true });
+const knownFrom = (at: number, of: Row): Row => ({ ...of, knownFrom: at });
 
 const STALE = 10 * MINUTE;
 const DAY = 24 * HOUR;
@@ -95,6 +98,13 @@ const ROWS: Row[] = [
   row('away, another in the foreground', 'permission', 0, [{}, FOREGROUND], wait(3000, 'delay')),
   row('away, another in the foreground', 'turn_complete', 10_000, [{}, FOREGROUND], owed(10_000, DAY)),
   row('away, a browser that cannot be pushed to', 'limit', 0, [{}, unregistered(FOREGROUND)], wait(10_000, 'delay')),
+  // The daemon has just come up, and they may be on their way back.
+  knownFrom(500, row('away', 'permission', 0, [{}], wait(500, 'delay'))),
+  knownFrom(500, row('away', 'permission', 500, [{}], owed(500, STALE))),
+  knownFrom(HOUR, row('away', 'turn_complete', HOUR - 1, [{}], wait(HOUR, 'delay'))),
+  knownFrom(HOUR, row('back, and has not acknowledged yet', 'limit', HOUR - 1, [FOREGROUND], wait(HOUR, 'delay'))),
+  knownFrom(HOUR, row('acknowledged meanwhile', 'limit', HOUR - 1, [seen(FOREGROUND)], none('acknowledged'))),
+  knownFrom(HOUR, row('away for too long', 'permission', HOUR - 1, [{}], none('stale'))),
   // They go while it is waited for them.
   row('left after 2 s', 'turn_complete', 2000, [leftAt(2000)], owed(2000, DAY)),
   row('left after 2 s', 'permission', 2500, [leftAt(2000)], owed(2000, 2000 + STALE)),
@@ -170,9 +180,11 @@ const ROWS: Row[] = [
 
 test('the table has at least 60 rows', () => expect(ROWS.length).toBeGreaterThanOrEqual(60));
 
-test.each(ROWS)('$kind, $when, after $now ms: $expected', ({ kind, now, devices, session, isResolved, expected }) => {
+test.each(ROWS)('$kind, $when, after $now ms: $expected', (row) => {
+  const { kind, now, devices, session, isResolved, expected } = row;
   const situation = situationOf(kind, {
     now: AT + now,
+    knownFrom: AT + (row.knownFrom ?? -HOUR),
     devices: devices.map((fields, index) => deviceOf(`device-${index}`, fields)),
     session: { preferences: session ?? {}, openRequests: new Set(isResolved ? [] : ['toolu_1']) },
   });

@@ -85,6 +85,7 @@ export const situationOf = (kind: ConcernKind, fields: Partial<Situation> = {}):
   concern: concernOfKind(kind),
   session: { preferences: {}, openRequests: new Set(['toolu_1']) },
   devices: [deviceOf('phone')],
+  knownFrom: 0,
   now: AT,
   ...fields,
 });

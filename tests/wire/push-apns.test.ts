@@ -3,7 +3,9 @@ import { createDecipheriv, randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { runCli } from '../../cli/run-cli.js';
 import { DEVICE_TOKEN, tokenKey } from '../push/support/push-samples.js';
 import { type ApnsServer, KEY_ID, startApnsServer, TEAM_ID, TOPIC } from '../support/apns-server.js';
 import { type Daemon, startDaemon } from '../support/daemon.js';
@@ -129,7 +131,20 @@ test('a key that cannot be read makes pushes degraded, and says what to do', asy
   expect(await response.json()).toMatchObject({
     status: 'degraded',
     checks: { push: 'degraded' },
-    remedies: expect.arrayContaining([expect.stringContaining('APNS_KEY_FILE')]),
+    remedies: { push: expect.stringContaining('APNS_KEY_FILE') },
+  });
+  const said: string[] = [];
+  const output = { columns: 80, write: (text: string) => said.push(text) };
+  const io = { stdin: Object.assign(new PassThrough(), { isTTY: false }), stdout: output, stderr: output };
+  const args = ['doctor', '--json'];
+  expect(await runCli({ args, io: { ...io, onInterrupt: () => () => {} } as never, home: other.home })).toBe(1);
+  const { ok, checks } = JSON.parse(said.join('')) as { ok: boolean; checks: { name: string }[] };
+  expect(ok).toBe(false);
+  expect(checks.find(({ name }) => name === 'push')).toEqual({
+    name: 'push',
+    ok: false,
+    verdict: 'degraded',
+    remedy: expect.stringContaining('APNS_KEY_FILE'),
   });
   await other.stop();
 });

@@ -216,3 +216,17 @@ test('/health says how pushes do, and the metrics count them', async () => {
   expect(metrics).toMatch(/companion_pushes_total\{kind="turn_complete",state="accepted"\} [1-9]/);
   expect(metrics).toContain('companion_open_pushes 0');
 });
+
+test('P1: a device that comes back to a restarted daemon, and acknowledges, is not pushed to', async () => {
+  const { client, sessionId } = await begin({ deviceId: 'back-1', name: 'back' });
+  await world.daemon.kill('SIGKILL');
+  world.api.release('back');
+  await world.daemon.start();
+  const again = await connect(world.daemon, { deviceId: 'back-1' });
+  const end = await again.waitFor('streamComplete');
+  again.send('ack', { sessionId, seq: Number(end.seq) });
+  const [push] = await world.deliveriesWhen('back-1', ([first]) => first !== undefined && first.state !== 'owed');
+  expect(push).toMatchObject({ kind: 'turn_complete', state: 'suppressed', reason: 'acknowledged' });
+  expect(world.messages('back-1')).toEqual([]);
+  await Promise.all([client.close(), again.close()]);
+});

@@ -1,0 +1,61 @@
+import { ConfigError, loadConfig } from '../config/load-config.js';
+import { VERSION } from '../config/version.js';
+import { healthSchema } from '../protocol/rest.js';
+import type { CommandContext, Report } from './commands.js';
+import { askDaemon } from './local-daemon.js';
+import { NoDaemonError } from './no-daemon-error.js';
+import { plainLine, plainText } from './plain-text.js';
+
+/** One thing that was looked at. */
+interface Finding {
+  name: string;
+  ok: boolean;
+  verdict: string;
+  remedy?: string;
+}
+
+/**
+ * Looks at the settings, at the daemon and at all that the daemon checks by itself, and says what to do about what is
+ * not well. Needs no daemon. The exit code is 1 when something is not well.
+ */
+export async function doctorCommand(context: CommandContext): Promise<Report> {
+  const findings = [findSettings(context.home), ...(await findDaemon(context.socketPath))];
+  const ok = findings.every((finding) => finding.ok);
+  return { json: { ok, checks: findings }, text: findings.map(lineOf).join('\n'), exitCode: ok ? 0 : 1 };
+}
+
+const well = (name: string, verdict = 'ok'): Finding => ({ name, ok: true, verdict });
+const unwell = (name: string, verdict: string, remedy: string): Finding => ({ name, ok: false, verdict, remedy });
+
+function findSettings(home: string): Finding {
+  try {
+    loadConfig(home);
+    return well('settings');
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return unwell('settings', 'wrong', `${error.message}. The next start would be refused.`);
+  }
+}
+
+async function findDaemon(socketPath: string): Promise<Finding[]> {
+  let answer: unknown;
+  try {
+    answer = await askDaemon({ socketPath, method: 'GET', path: '/health' });
+  } catch (error) {
+    if (!(error instanceof NoDaemonError)) throw error;
+    return [unwell('daemon', 'not running', 'Start it with: npm start')];
+  }
+  const { version, checks, remedies = {} } = healthSchema.parse(answer);
+  const daemon =
+    version === VERSION
+      ? well('daemon', `running, version ${version}`)
+      : unwell('daemon', `running, version ${version}`, `Start it again: version ${VERSION} is installed.`);
+  const others = Object.entries(checks).map(([name, verdict]) => {
+    const remedy = remedies[name];
+    return remedy === undefined ? well(name, verdict) : unwell(name, verdict, remedy);
+  });
+  return [daemon, ...others];
+}
+
+const lineOf = ({ name, ok, verdict, remedy }: Finding): string =>
+  `${ok ? 'ok ' : '!! '} ${plainLine(name, 20)}: ${plainLine(verdict, 200)}${remedy === undefined ? '' : `\n      ${plainText(remedy)}`}`;
