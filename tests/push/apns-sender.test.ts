@@ -1,8 +1,7 @@
 /** The sender to Apple, against a server that speaks like Apple's. */
 import { describe, expect, test } from '@jest/globals';
-import type { SendOutcome } from '../../services/ports/push.js';
-import type { APNS_REASONS } from '../../services/push/apns-reasons.js';
 import { TOPIC } from '../support/apns-server.js';
+import { meanings, refusalFor } from './support/apns-answers.js';
 import { useApns } from './support/apns-stage.js';
 import { DEVICE_TOKEN, message, registration } from './support/push-samples.js';
 
@@ -53,64 +52,6 @@ test('one session and one provider token serve all pushes of an environment', as
   expect(apns.sandbox.sessions()).toBe(0);
 });
 
-const STATUS: Record<string, number> = {
-  BadCertificate: 403,
-  BadCertificateEnvironment: 403,
-  BadEnvironmentKeyIdInToken: 403,
-  BadEnvironmentKeyInToken: 403,
-  ExpiredProviderToken: 403,
-  Forbidden: 403,
-  InvalidProviderToken: 403,
-  MissingProviderToken: 403,
-  UnrelatedKeyIdInToken: 403,
-  BadPath: 404,
-  MethodNotAllowed: 405,
-  ExpiredToken: 410,
-  Unregistered: 410,
-  PayloadTooLarge: 413,
-  TooManyProviderTokenUpdates: 429,
-  TooManyRequests: 429,
-  InternalServerError: 500,
-  ServiceUnavailable: 503,
-  Shutdown: 503,
-};
-
-const MEANT: Record<keyof typeof APNS_REASONS, SendOutcome['kind']> = {
-  BadCollapseId: 'failed',
-  BadDeviceToken: 'unregistered',
-  BadExpirationDate: 'failed',
-  BadMessageId: 'failed',
-  BadPriority: 'failed',
-  BadTopic: 'failed',
-  DeviceTokenNotForTopic: 'unregistered',
-  DuplicateHeaders: 'failed',
-  IdleTimeout: 'retry',
-  InvalidPushType: 'failed',
-  MissingDeviceToken: 'failed',
-  MissingTopic: 'failed',
-  PayloadEmpty: 'failed',
-  TopicDisallowed: 'failed',
-  BadCertificate: 'failed',
-  BadCertificateEnvironment: 'failed',
-  BadEnvironmentKeyIdInToken: 'failed',
-  BadEnvironmentKeyInToken: 'failed',
-  ExpiredProviderToken: 'retry',
-  Forbidden: 'failed',
-  InvalidProviderToken: 'failed',
-  MissingProviderToken: 'failed',
-  UnrelatedKeyIdInToken: 'failed',
-  BadPath: 'failed',
-  MethodNotAllowed: 'failed',
-  ExpiredToken: 'unregistered',
-  Unregistered: 'unregistered',
-  PayloadTooLarge: 'failed',
-  TooManyProviderTokenUpdates: 'retry',
-  TooManyRequests: 'retry',
-  InternalServerError: 'retry',
-  ServiceUnavailable: 'retry',
-  Shutdown: 'retry',
-};
-
 const PROBLEMATIC = new Set([
   'BadTopic',
   'MissingTopic',
@@ -126,8 +67,8 @@ const PROBLEMATIC = new Set([
   'UnrelatedKeyIdInToken',
 ]);
 
-describe.each(Object.entries(MEANT))("Apple's %s", (reason, kind) => {
-  const refusal = { kind: 'refuse', status: STATUS[reason] ?? 400, reason } as const;
+describe.each(meanings)("Apple's %s", (reason, kind) => {
+  const refusal = refusalFor(reason);
 
   test(`alone is ${kind}, with the reason in Apple's word`, async () => {
     const sender = apns.sender();
@@ -181,10 +122,10 @@ test.each([
 });
 
 describe('a mix-up of production and sandbox', () => {
-  test.each(['BadDeviceToken', 'BadEnvironmentKeyInToken', 'BadEnvironmentKeyIdInToken'])(
+  test.each(['BadDeviceToken', 'BadEnvironmentKeyInToken', 'BadEnvironmentKeyIdInToken'] as const)(
     'that Apple tells by %s is tried once the other way, and corrected',
     async (reason) => {
-      apns.production.behave(() => ({ kind: 'refuse', status: STATUS[reason] ?? 400, reason }));
+      apns.production.behave(() => refusalFor(reason));
       const outcome = await apns.sender().send(registration(), message());
       expect(outcome).toMatchObject({ kind: 'accepted', environment: 'sandbox' });
       expect([apns.production.requests.length, apns.sandbox.requests.length]).toEqual([1, 1]);
