@@ -44,7 +44,8 @@ const promptOrAttachment = <T extends { prompt: string; attachments?: unknown[] 
   data.prompt.trim().length > 0 || (data.attachments?.length ?? 0) > 0;
 
 /** How a person answers a permission request, a question or a plan. */
-const permissionAnswerFields = {
+/** What answers a permission request. */
+export const permissionAnswerFields = {
   response: requiredFieldSchema,
   remember: z.boolean(),
   updatedInput: jsonObjectSchema.optional(),

@@ -1,5 +1,6 @@
 /** REST of pushes: what clients send and are told. */
 import * as z from 'zod';
+import { permissionAnswerFields } from './client-frames.js';
 import { pushPreferencesPatchSchema } from './push-preferences.js';
 import { registrationSchema } from './push-registration.js';
 import { deviceIdSchema, fieldSchema, requiredFieldSchema, timestampSchema } from './scalars.js';
@@ -25,11 +26,12 @@ export const listDeliveriesSchema = z.object({
   offset: z.coerce.number().int().min(0).default(0),
 });
 
-/** `POST /api/sessions/:id/permissions/:permissionId`. Without a credential it takes an action token of a push. */
-export const answerPermissionSchema = z.strictObject({
-  response: requiredFieldSchema,
-  actionToken: requiredFieldSchema.optional(),
+/** `POST /api/sessions/:id/permissions/:permissionId`: as the frame `permission`; or with an action token, and nothing else. */
+export const answerPermissionSchema = z.object({
+  ...permissionAnswerFields,
+  remember: permissionAnswerFields.remember.default(false),
 });
+export const answerByTokenSchema = z.object({ response: requiredFieldSchema, actionToken: requiredFieldSchema });
 
 const transitionSchema = z.object({ state: z.string(), at: timestampSchema, reason: z.string().optional() });
 

@@ -1,8 +1,6 @@
 import express, { type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
-import { CompanionError, invalid } from '../../protocol/error-codes.js';
-import { brokenJsonBound } from '../../protocol/json-bounds.js';
-import { MAX_CLIENT_FRAME_OUTSIDE_STRINGS } from '../../protocol/limits.js';
+import { CompanionError } from '../../protocol/error-codes.js';
 import { httpCredential } from '../access/read-credential.js';
 import type { RouteServices } from '../route-services.js';
 import { createDeviceRoutes } from './device-routes.js';
@@ -13,6 +11,7 @@ import { createMetricsRoutes } from './metrics-routes.js';
 import { createPermissionRoutes } from './permission-routes.js';
 import { authenticated, setPrincipal } from './principal.js';
 import { createPushRoutes } from './push-routes.js';
+import { readJson } from './read-json.js';
 import { createSessionRoutes } from './session-routes.js';
 
 const BODY_LIMIT = '1mb';
@@ -36,7 +35,7 @@ export function createApp({ services, local }: AppOptions): Express {
   // Before the others, and with its own small body: a token of a push is a credential for one answer.
   app.use(['/api/sessions', '/api/claude-code/sessions'], createPermissionRoutes(services));
   app.use(authenticated);
-  app.use(express.json({ limit: BODY_LIMIT, verify: refuseCostly }));
+  app.use(readJson(BODY_LIMIT));
   app.use(['/api/sessions', '/api/claude-code/sessions'], createSessionRoutes(services));
   app.use('/api/push-notifications', createPushRoutes(services));
   app.use('/api/devices', createDeviceRoutes(services));
@@ -45,12 +44,6 @@ export function createApp({ services, local }: AppOptions): Express {
   app.use((_request, _response, next) => next(new CompanionError('NOT_FOUND', 'There is nothing at this address.')));
   app.use(createErrorHandler(services.log));
   return app;
-}
-
-/** As with the frames of a WebSocket: what would take long to parse is refused before that. */
-function refuseCostly(_request: unknown, _response: unknown, body: Buffer): void {
-  const broken = brokenJsonBound(body.toString('utf8'), { outsideStrings: MAX_CLIENT_FRAME_OUTSIDE_STRINGS });
-  if (broken !== undefined) throw invalid('body', broken);
 }
 
 const identifyRequest =

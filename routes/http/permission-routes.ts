@@ -1,62 +1,80 @@
-import express, { Router } from 'express';
+import { type RequestHandler, Router } from 'express';
+import type { z } from 'zod';
+import type { ClientData } from '../../protocol/client-frames.js';
 import { CompanionError } from '../../protocol/error-codes.js';
-import { answerPermissionSchema } from '../../protocol/push.js';
+import { answerByTokenSchema, answerPermissionSchema } from '../../protocol/push.js';
 import { type PermissionId, permissionIdSchema, type SessionId, sessionIdSchema } from '../../protocol/scalars.js';
-import type { PushRecord } from '../../services/ports/outbox.js';
-import type { UserId } from '../../services/ports/records.js';
+import type { Principal } from '../../services/identity/identity.js';
+import type { PermissionRecord, UserId } from '../../services/ports/records.js';
 import type { RouteServices } from '../route-services.js';
 import { parseInput } from './parse-input.js';
 import { findPrincipal, requirePrincipal } from './principal.js';
+import { readJson } from './read-json.js';
 
 /** An answer by a credential comes from no device of its own. */
 const REST_DEVICE = 'rest';
 
 /** Whoever sends it may have no credential. */
 const BODY_LIMIT = '16kb';
+const CREDENTIALED_LIMIT = '1mb';
 
 interface Answerer {
   userId: UserId;
   deviceId: string;
-  /** The push whose button it was. */
-  push?: PushRecord;
 }
 
-interface Question {
+interface Place {
   sessionId: SessionId;
   permissionId: PermissionId;
-  response: string;
 }
+
+const readCredentialed = readJson(CREDENTIALED_LIMIT);
+const readOthers = readJson(BODY_LIMIT);
 
 /** `/api/sessions/:id/permissions/:permissionId`: answers a request with a credential, or with a token of a push. */
 export function createPermissionRoutes({ registry, push }: RouteServices): Router {
   const router = Router();
-  router.post('/:id/permissions/:permissionId', express.json({ limit: BODY_LIMIT }), async (request, response) => {
-    if (!hasToken(request.body)) requirePrincipal(response);
-    const { actionToken, response: decision } = parseInput(answerPermissionSchema, request.body, 'body');
-    const question = {
+  const read: RequestHandler = (request, response, next) =>
+    (findPrincipal(response) ? readCredentialed : readOthers)(request, response, next);
+
+  router.post('/:id/permissions/:permissionId', read, async (request, response) => {
+    const byToken = hasToken(request.body);
+    if (!byToken) requirePrincipal(response);
+    const place = {
       sessionId: parseInput(sessionIdSchema, request.params.id, 'id'),
       permissionId: parseInput(permissionIdSchema, request.params.permissionId, 'permissionId'),
-      response: decision,
     };
-    const principal = findPrincipal(response);
-    const answerer =
-      actionToken === undefined && principal
-        ? { userId: principal.userId, deviceId: REST_DEVICE }
-        : await findAnswerer(question, actionToken);
-    const session = registry.require(answerer.userId, question.sessionId);
-    const { deviceId } = answerer;
-    await session.answerPermission(
-      { answer: { ...question, remember: false }, deviceId },
-      ({ permissionId, decision }) => response.json({ success: true, permissionId, decision }),
-    );
-    if (answerer.push) push.answered(answerer.push);
+    const done = byToken
+      ? await answerByToken(place, parseInput(answerByTokenSchema, request.body, 'body'))
+      : await answerAs(requirePrincipal(response), place, parseInput(answerPermissionSchema, request.body, 'body'));
+    response.json({ success: true, permissionId: done.permissionId, decision: done.decision });
   });
   return router;
 
-  async function findAnswerer(question: Question, token: string | undefined): Promise<Answerer> {
-    const found = token === undefined ? undefined : await push.findByToken({ ...question, token });
+  async function answerByToken(
+    place: Place,
+    { response, actionToken: token }: z.infer<typeof answerByTokenSchema>,
+  ): Promise<PermissionRecord> {
+    const found = await push.findByToken({ ...place, response, token });
     if (!found) throw new CompanionError('UNAUTHORIZED', 'The token is not valid for this answer to this request.');
-    return { ...found.device, push: found };
+    const done = await decide(found.device, { ...place, response, remember: false });
+    push.answered(found, response);
+    return done;
+  }
+
+  async function answerAs(
+    { userId }: Principal,
+    place: Place,
+    answer: z.infer<typeof answerPermissionSchema>,
+  ): Promise<PermissionRecord> {
+    return decide({ userId, deviceId: REST_DEVICE }, { ...answer, ...place });
+  }
+
+  async function decide({ userId, deviceId }: Answerer, answer: ClientData<'permission'>): Promise<PermissionRecord> {
+    const session = registry.require(userId, answer.sessionId);
+    return new Promise((resolve, reject) => {
+      session.answerPermission({ answer, deviceId }, resolve).catch(reject);
+    });
   }
 }
 

@@ -37,4 +37,10 @@ export function isTokenOf({ actions = {} }: Pick<PushRecord, 'actions'>, decisio
   });
 }
 
+/** The row when a token for this decision was used. */
+export function withoutTokens(push: PushRecord, decision: string): PushRecord {
+  const { [decision]: _, ...others } = push.actions ?? {};
+  return { ...push, actions: others };
+}
+
 const digestOf = (token: string): string => createHash('sha256').update(token).digest('hex');

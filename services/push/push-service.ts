@@ -5,7 +5,7 @@ import type { OutboxStore, PushPage, PushRecord } from '../ports/outbox.js';
 import type { PushPlatform, PushSender } from '../ports/push.js';
 import type { PushDevices, PushSessions } from '../ports/push-people.js';
 import type { DeviceRef, SessionChange, UserId } from '../ports/records.js';
-import { isTokenOf } from './action-tokens.js';
+import { isTokenOf, withoutTokens } from './action-tokens.js';
 import { Outbox } from './outbox.js';
 import { OutboxRows } from './outbox-rows.js';
 import { DevicePresence, type Visit } from './presence.js';
@@ -166,10 +166,10 @@ export class PushService {
     return pushes.find((push) => isTokenOf(push, response, token));
   }
 
-  /** The request was answered by the notification. */
-  answered({ pushId }: PushRecord): void {
+  /** The request was answered by the notification: its token for that is used up. */
+  answered({ pushId }: PushRecord, response: string): void {
     const push = this.#rows.find(pushId);
-    if (push) this.#outbox.seen(push, 'answered');
+    if (push) this.#outbox.seen(withoutTokens(push, response), 'answered');
   }
 
   async close(): Promise<void> {

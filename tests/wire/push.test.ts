@@ -86,11 +86,32 @@ test('P1: a permission is pushed and answered by its action token, and the turn 
   expect((await answer(JSON.stringify({ response: 'deny', actionToken }))).status).toBe(401);
   expect((await answer(JSON.stringify({ response: 'allow', actionToken: 'x'.repeat(43) }))).status).toBe(401);
   expect((await answer(allow?.body ?? '')).status).toBe(200);
-  expect((await answer(allow?.body ?? '')).status).toBe(409);
+  await world.deliveriesWhen('asked-1', (all) => all.some(({ state }) => state === 'seen'));
+  expect((await answer(allow?.body ?? '')).status).toBe(401);
   await world.pushed('asked-1', 2);
   expect(world.messages('asked-1')[1]?.message).toContain('Done');
   const found = await world.deliveriesWhen('asked-1', ([first]) => first?.state === 'accepted');
   expect(found).toMatchObject([{ kind: 'turn_complete' }, { kind: 'permission', state: 'seen', reason: 'answered' }]);
+});
+
+test('P1: a token whose request another device has answered says that it is too late', async () => {
+  const sessionId = await beginAndLeave({
+    deviceId: 'late-1',
+    name: 'late',
+    steps: [{ tools: [ASK] }, { text: 'No.' }],
+  });
+  await world.pushed('late-1');
+  const deny = world.messages('late-1')[0]?.actions?.find(({ label }) => label === 'Deny');
+  const { pathname } = new URL(deny?.url ?? '');
+  const answered = await world.send('POST', pathname, { response: 'deny', message: 'Not now.' });
+  expect(await answered.json()).toMatchObject({ success: true, decision: 'deny' });
+  const late = await world.send('POST', pathname, JSON.parse(deny?.body ?? '{}') as object);
+  expect(late.status).toBe(409);
+  expect(await late.json()).toMatchObject({ error: { code: 'ALREADY_RESOLVED' } });
+  await world.deliveriesWhen('late-1', (all) =>
+    all.some(({ kind, state }) => kind === 'turn_complete' && state === 'accepted'),
+  );
+  expect(await (await world.daemon.fetch(`/api/sessions/${sessionId}`)).json()).toMatchObject({ openPermissions: 0 });
 });
 
 test('P1: a request that one device answers is withdrawn from the others', async () => {
@@ -109,7 +130,8 @@ test('P1: a request that one device answers is withdrawn from the others', async
     all.some((one) => one.kind === 'withdrawal' && one.state === 'accepted'),
   );
   const [asked] = world.messages('other-1');
-  const withdrawn = world.ntfy.requests.filter(({ method }) => method === 'DELETE').map(({ path }) => path);
+  const deleted = world.ntfy.requests.filter(({ method }) => method === 'DELETE').map(({ path }) => path);
+  const withdrawn = deleted.filter((path) => /^\/(first|other)-1\//.test(path));
   expect(withdrawn).toEqual([`/other-1/${asked?.sequence_id}`]);
   await back.waitFor('streamComplete');
   await back.close();
