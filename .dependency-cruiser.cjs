@@ -67,7 +67,7 @@ module.exports = {
     importersOf('better-sqlite3', 'services/journal/sqlite-database.ts'),
     importersOf('lowdb', 'services/identity/registry-file.ts'),
     importersOf('node-pty', 'services/claude/pty-terminal.ts'),
-    importersOf('@parse/node-apn', 'services/push/apns-sender.ts'),
+    importersOf('@parse/node-apn', 'services/push/apns-sender.ts', 'bench/'),
     importersOf('prom-client', 'services/telemetry/'),
     importersOf('web-push', 'services/push/web-push-sender.ts'),
 

@@ -14,6 +14,7 @@ import { journal } from './journal.js';
 import { latency } from './latency.js';
 import { memory } from './memory.js';
 import { missedReply } from './missed-reply.js';
+import { push } from './push.js';
 import { restart } from './restart.js';
 import { resume } from './resume.js';
 import { socketWrite } from './socket-write.js';
@@ -39,6 +40,7 @@ const BENCHES: Bench[] = [
   fanOut,
   latency,
   stalledReaders,
+  push,
   idleConnections,
   resume,
   missedReply,

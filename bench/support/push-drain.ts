@@ -1,0 +1,177 @@
+/** Pushes that were held up and fall due all at once, while a session of the same daemon streams to a client. */
+import { type Daemon, TOKEN } from '../../tests/support/daemon.js';
+import type { ApnsStage, Taken } from './apns-stage.js';
+import { type BenchSocket, dataOf, isFrame, openBenchSocket } from './bench-socket.js';
+import { now, sleep, within } from './clock.js';
+import { cliEnvironment, keepOn } from './cores.js';
+import { type Crowd, openCrowd } from './crowd.js';
+import { FAKE_CLI } from './fake-cli-path.js';
+import { promptOf } from './load.js';
+import { writeOwedPushes } from './owed-pushes.js';
+import { processorSeconds } from './process-figures.js';
+import { registerDevices, tokenOf } from './registered-devices.js';
+import { setStage } from './stage.js';
+import { newSessionId, ownerOf } from './written-journal.js';
+
+/** How long pushes took to leave, and how old deltas of the session were when they came meanwhile. */
+export interface Drain {
+  ms: number;
+  /** Of the sender's processor. */
+  processorMs: number;
+  /** Of the service's. */
+  serviceMs: number;
+  deltas: number[];
+}
+
+export interface DrainRound {
+  pushes: number;
+  daemon: Drain;
+  /** node-apn alone, in a process beside the daemon. */
+  alone: Drain;
+  /** Deltas while nothing was sent. */
+  calm: number[];
+}
+
+const DEVICES = 10;
+const REQUESTS = 10;
+const PER_SECOND = 250;
+const DELTA_BYTES = 32;
+const PER_BLOCK = 100;
+/** The daemon and the session have to be up by then. */
+const DUE_IN_MS = 6000;
+const CALM_MS = 2500;
+const SETTLE_MS = 500;
+const DRAIN_MS = 120_000;
+/** More than a round takes; what is left of the turn ends with the daemon. */
+const TURN_S = 240;
+
+const DEVICE_IDS = Array.from({ length: DEVICES }, (_, nth) => `phone-${nth}`);
+
+export async function measureDrain(apns: ApnsStage, pushes: number): Promise<DrainRound> {
+  const stage = await setStage({ binary: FAKE_CLI, environment: { ...apns.environment, ...cliEnvironment() } });
+  const crowd = openCrowd();
+  try {
+    const { daemon } = stage;
+    await registerDevices(daemon, DEVICE_IDS);
+    await stage.socket.close();
+    await daemon.kill('SIGTERM');
+    const sessions = Array.from({ length: pushes / DEVICES / REQUESTS }, () => ({
+      sessionId: newSessionId(),
+      directory: daemon.project(),
+    }));
+    await apns.reset();
+    const dueAt = Date.now() + DUE_IN_MS;
+    const owner = ownerOf(daemon.home);
+    await writeOwedPushes({ home: daemon.home, owner, deviceIds: DEVICE_IDS, sessions, requests: REQUESTS, dueAt });
+    await daemon.start();
+    keepOn(daemon.pid, 'server');
+    await stream(daemon, crowd);
+    return await measure({ apns, crowd, pid: daemon.pid, pushes, dueAt });
+  } finally {
+    await crowd.close();
+    await stage.close();
+  }
+}
+
+/** A session that streams, with one client in another process. */
+async function stream(daemon: Daemon, crowd: Crowd): Promise<void> {
+  const socket = await openBenchSocket(daemon);
+  const started = nextFrame(socket, 'streamStarted');
+  const load = { count: TURN_S * PER_SECOND, bytes: DELTA_BYTES, perBlock: PER_BLOCK, perSecond: PER_SECOND };
+  const prompt = promptOf({ kind: 'deltas', ...load });
+  socket.send('streamStart', { prompt, workingDirectory: daemon.project() });
+  const { sessionId } = dataOf<{ sessionId: string }>(await started);
+  await socket.close();
+  const port = Number(new URL(daemon.url).port);
+  const events = ['streamData'];
+  await crowd.open({ kind: 'companion', port, token: TOKEN, sessionIds: [sessionId], events, device: 'watcher' }, 1);
+  await crowd.time();
+}
+
+function nextFrame(socket: BenchSocket, type: string): Promise<string> {
+  const frame = new Promise<string>((resolve) => {
+    const stop = socket.listen((text) => {
+      if (!isFrame(text, type)) return;
+      stop();
+      resolve(text);
+    });
+  });
+  return within(frame, DUE_IN_MS, type);
+}
+
+interface Measured {
+  apns: ApnsStage;
+  crowd: Crowd;
+  pid: number;
+  pushes: number;
+  dueAt: number;
+}
+
+async function measure({ apns, crowd, pid, pushes, dueAt }: Measured): Promise<DrainRound> {
+  const collapseIds = Array.from({ length: pushes / DEVICES }, (_, nth) => `ask.${String(nth).padStart(58, '0')}`);
+  const tokens = DEVICE_IDS.map(tokenOf);
+  await sleep(dueAt - CALM_MS - Date.now());
+  const before = await crowd.timedCount();
+  if (Date.now() > dueAt - CALM_MS / 2) throw new Error('the daemon was up too late');
+  await sleep(dueAt - Date.now());
+  const daemon = await watch({ apns, crowd, pid, pushes }, async () => {});
+  const between = await crowd.timedCount();
+  await sleep(CALM_MS);
+  const after = await crowd.timedCount();
+  await apns.reset();
+  const alone = await watch({ apns, crowd, pid: apns.alonePid, pushes }, () =>
+    apns.sendAlone({ tokens, collapseIds, payload: PAYLOAD }),
+  );
+  const times = Array.from(await crowd.timed());
+  const deltas = ({ window: [from, to] }: Watched) => times.slice(from, to);
+  return {
+    pushes,
+    daemon: { ...daemon, deltas: deltas(daemon) },
+    alone: { ...alone, deltas: deltas(alone) },
+    calm: [...times.slice(before, daemon.window[0]), ...times.slice(between, after)],
+  };
+}
+
+interface Watched extends Omit<Drain, 'deltas'> {
+  window: [number, number];
+}
+
+/** From now until all pushes were taken, each once. */
+async function watch(
+  { apns, crowd, pid, pushes }: Omit<Measured, 'dueAt'>,
+  send: () => Promise<void>,
+): Promise<Watched> {
+  const usedBefore = processorSeconds(pid);
+  const from = await crowd.timedCount();
+  const at = now();
+  await Promise.all([send(), within(apns.reached(pushes), DRAIN_MS, 'the drain')]);
+  const to = await crowd.timedCount();
+  await sleep(SETTLE_MS);
+  const taken: Taken = await apns.taken();
+  if (taken.distinct !== pushes || taken.repeated > 0)
+    throw new Error(`${taken.distinct} of ${pushes} pushes came, and ${taken.repeated} twice`);
+  const processorMs = (processorSeconds(pid) - usedBefore) * 1000;
+  return { ms: taken.last - at, processorMs, serviceMs: taken.busyMs, window: [from, to] };
+}
+
+/** As large as what the daemon sends. */
+const PAYLOAD = {
+  aps: {
+    alert: { title: 'project-1', subtitle: 'Permission: Bash', body: 'Claude wants to use Bash' },
+    badge: 1000,
+    sound: 'default',
+    'mutable-content': 1,
+    'interruption-level': 'time-sensitive',
+    'relevance-score': 1,
+    'thread-id': '00000000-0000-0000-0000-000000000000',
+    category: 'PERMISSION_REQUEST',
+  },
+  pushId: '000000000000000000000',
+  kind: 'permission',
+  sessionId: '00000000-0000-0000-0000-000000000000',
+  seq: 1,
+  permissionId: 'toolu_000000000000000000000000',
+  url: 'claude-companion://session/00000000-0000-0000-0000-000000000000?seq=1',
+  options: ['allow', 'deny'],
+  actionTokens: { deny: 'x'.repeat(43) },
+};
