@@ -40,6 +40,7 @@ export class OutboxRows {
     return this.#open.size;
   }
 
+  /** Oldest first. */
   open(): Iterable<PushRecord> {
     return this.#open.values();
   }
@@ -66,10 +67,10 @@ export class OutboxRows {
   take(push: PushRecord): void {
     const { pushId, sessionId, state } = push;
     const isOpen = state === 'owed' || state === 'sending';
-    this.#open.delete(pushId);
     this.#accepted.delete(pushId);
+    // One that is there keeps its place among the others.
     if (isOpen) this.#open.set(pushId, push);
-    else this.#abouts.delete(pushId);
+    else this.#close(pushId);
     if (state === 'accepted') this.#accepted.set(pushId, push);
     if (sessionId === undefined) return;
     const ids = this.#bySession.get(sessionId) ?? new Set();
@@ -77,6 +78,11 @@ export class OutboxRows {
     else ids.delete(pushId);
     if (ids.size > 0) this.#bySession.set(sessionId, ids);
     else this.#bySession.delete(sessionId);
+  }
+
+  #close(pushId: string): void {
+    this.#open.delete(pushId);
+    this.#abouts.delete(pushId);
   }
 
   /** When it is to be looked at next: no news for the journal. */

@@ -169,10 +169,22 @@ export class Outbox {
     return [...this.#ready()].filter((push) => isResult(push) && devices.has(keyOf(push.device)));
   }
 
-  /** What is owed and need not wait for another push of its place. */
+  /**
+   * What is owed and need not wait for another push of its place: for one that is under way, or, of pushes of no session,
+   * for an older one that has failed. Results are gathered, and what a withdrawal takes away is not owed any more.
+   */
   *#ready(): Generator<PushRecord> {
     const { rows, dispatcher } = this.#options;
-    for (const push of rows.open()) if (push.state === 'owed' && !dispatcher.isBlocked(push)) yield push;
+    const taken = new Set<string>();
+    for (const push of rows.open()) {
+      if (push.state !== 'owed' || dispatcher.isBlocked(push)) continue;
+      if (push.sessionId === undefined) {
+        const place = `${keyOf(push.device)}/${push.collapseId}`;
+        if (taken.has(place)) continue;
+        taken.add(place);
+      }
+      yield push;
+    }
   }
 
   /** What has failed is not tried before its time. */
@@ -230,7 +242,7 @@ export class Outbox {
     rows.add(digest);
     this.#cover(planned.covers, digest.pushId, at);
     this.#lastDigests.set(keyOf(device), at);
-    return digest;
+    return Array.from(this.#ready()).includes(digest) ? digest : undefined;
   }
 
   #resultOf(push: PushRecord, verdict: Owed['verdict']) {

@@ -56,19 +56,19 @@ export class PushDispatcher {
   /** Marks the rows as being sent, and then sends them. At most `room`. */
   async dispatch(pushes: readonly PushRecord[]): Promise<void> {
     const { rows, now } = this.#options;
-    const begun = pushes
-      .filter((push) => !this.isBlocked(push))
-      .map((push) => {
-        const prepared = this.#prepare(push);
-        const sending = changed(push, { state: 'sending', at: now(), ...prepared, attempts: push.attempts + 1 });
-        rows.change(sending);
-        let settle = () => {};
-        const done = new Promise<void>((resolve) => {
-          settle = resolve;
-        });
-        this.#underWay.set(placeOf(push), done);
-        return { push: sending, settle };
+    const begun = pushes.flatMap((push) => {
+      // Also by one of these.
+      if (this.isBlocked(push)) return [];
+      const prepared = this.#prepare(push);
+      const sending = changed(push, { state: 'sending', at: now(), ...prepared, attempts: push.attempts + 1 });
+      rows.change(sending);
+      let settle = () => {};
+      const done = new Promise<void>((resolve) => {
+        settle = resolve;
       });
+      this.#underWay.set(placeOf(push), done);
+      return [{ push: sending, settle }];
+    });
     await rows.flush();
     for (const { push, settle } of begun) void this.#send(push).finally(() => this.#end(push, settle));
   }
@@ -147,11 +147,12 @@ export class PushDispatcher {
     return { state, at: this.#options.now(), reason };
   }
 
-  #nextTry({ attempts }: PushRecord, afterMs = 0): number {
+  /** Not behind the moment when it is stale, which somebody has to notice. */
+  #nextTry({ attempts, expiresAt }: PushRecord, afterMs = 0): number {
     const backoff = Math.min(MAX_BACKOFF_MS, BACKOFF_MS * 2 ** Math.min(attempts - 1, 20));
     // Half of it by chance, so that what failed together does not come back together.
     const jittered = backoff / 2 + (Math.random() * backoff) / 2;
-    return this.#options.now() + Math.max(afterMs, Math.ceil(jittered));
+    return Math.min(this.#options.now() + Math.max(afterMs, Math.ceil(jittered)), expiresAt);
   }
 
   /** Makes its message, where that was not done before. */

@@ -285,6 +285,55 @@ test('P1: a newer result takes the place of one that failed, and is not overtake
   expect(sent.map(({ seq }) => seq)).toEqual([1, 2]);
 });
 
+test('P1: two pushes of one place are never under way together', async () => {
+  let arrive: (outcome: SendOutcome) => void = () => {};
+  answer = () =>
+    new Promise((resolve) => {
+      arrive = resolve;
+    });
+  await Promise.all([push.test(PHONE), push.test(PHONE)]);
+  await waitUntil('one is on its way', () => sent.length === 1);
+  await turn();
+  expect((await states()).sort()).toEqual(['test owed', 'test sending']);
+  answer = () => ({ kind: 'accepted' });
+  arrive({ kind: 'accepted' });
+  await settled(2);
+  expect(new Set(sent.map(({ pushId }) => pushId)).size).toBe(2);
+});
+
+test('P1: a digest that failed is not overtaken by a later one, in whose place it would come', async () => {
+  const digest = async (count: number) => {
+    await Promise.all([commit('one', turnEnds()), commit('two', turnEnds())]);
+    await waitUntil(
+      'it is written',
+      async () => (await states()).filter((is) => is.startsWith('digest')).length === count,
+    );
+  };
+  answer = () => ({ kind: 'retry', reason: 'busy', afterMs: 300_000 });
+  await digest(1);
+  await waitUntil('it is tried', () => sent.length === 1);
+  answer = () => ({ kind: 'accepted' });
+  now += 120_000;
+  await digest(2);
+  await turn();
+  expect(sent).toHaveLength(1);
+  now += 180_000;
+  await commit('three', asks('what wakes'));
+  await settled(6);
+  const ages = (await rows()).reverse().flatMap(({ kind, pushId }) => (kind === 'digest' ? [pushId] : []));
+  const digests = sent.flatMap(({ kind, pushId }) => (kind === 'digest' ? [pushId] : []));
+  expect(digests).toEqual([ages[0], ages[0], ages[1]]);
+});
+
+test('P1: what would be tried again when it is stale expires when it is, whatever the service asks for', async () => {
+  answer = () => ({ kind: 'retry', reason: 'busy', afterMs: 86_400_000 });
+  await commit('session', asks('one'));
+  await waitUntil('it is tried', async () => (await rows())[0]?.reason === 'busy');
+  now += 600_000;
+  await commit('session', asks('what wakes'));
+  await waitUntil('it has expired', async () => (await states())[0] === 'permission expired');
+});
+
 test('P1: an outcome that the disk does not take is recorded when it does', async () => {
   const { write } = store;
   let isFull = false;
