@@ -2,6 +2,7 @@ import type { SessionId } from '../../protocol/scalars.js';
 import { isStorageError } from '../../protocol/storage-error.js';
 import type { Log } from '../ports/log.js';
 import type { OutboxStore, PushRecord } from '../ports/outbox.js';
+import type { PushMessage } from '../ports/push.js';
 import { type About, readAbout } from './push-about.js';
 
 /** After a failed write: a full disk may have room again. */
@@ -22,6 +23,8 @@ export class OutboxRows {
   readonly #accepted = new Map<string, PushRecord>();
   readonly #bySession = new Map<SessionId, Set<string>>();
   readonly #abouts = new Map<string, About>();
+  /** By the id of an open row: what was sent before is sent again, word for word. */
+  readonly messages = new Map<string, PushMessage>();
   #added = new Map<string, PushRecord>();
   #changed = new Map<string, PushRecord>();
   #flushing: Promise<void> | undefined;
@@ -72,17 +75,22 @@ export class OutboxRows {
     if (isOpen) this.#open.set(pushId, push);
     else this.#close(pushId);
     if (state === 'accepted') this.#accepted.set(pushId, push);
-    if (sessionId === undefined) return;
-    const ids = this.#bySession.get(sessionId) ?? new Set();
-    if (isOpen || state === 'accepted') ids.add(pushId);
-    else ids.delete(pushId);
-    if (ids.size > 0) this.#bySession.set(sessionId, ids);
-    else this.#bySession.delete(sessionId);
+    if (!isOpen && state !== 'accepted') this.#leave(sessionId, pushId);
+    else if (sessionId !== undefined)
+      this.#bySession.set(sessionId, (this.#bySession.get(sessionId) ?? new Set()).add(pushId));
   }
 
   #close(pushId: string): void {
     this.#open.delete(pushId);
     this.#abouts.delete(pushId);
+    this.messages.delete(pushId);
+  }
+
+  #leave(sessionId: SessionId | undefined, pushId: string): void {
+    if (sessionId === undefined) return;
+    const ids = this.#bySession.get(sessionId);
+    ids?.delete(pushId);
+    if (ids?.size === 0) this.#bySession.delete(sessionId);
   }
 
   /** When it is to be looked at next: no news for the journal. */
@@ -108,8 +116,18 @@ export class OutboxRows {
   forget(sessionId: SessionId): void {
     for (const { pushId } of this.ofSession(sessionId)) {
       for (const rows of [this.#open, this.#accepted, this.#abouts, this.#changed, this.#added]) rows.delete(pushId);
+      this.messages.delete(pushId);
     }
     this.#bySession.delete(sessionId);
+  }
+
+  /** What was accepted before this moment, and never seen, is not waited for any longer. */
+  prune(before: number): void {
+    for (const { pushId, sessionId, updatedAt } of Array.from(this.#accepted.values())) {
+      if (updatedAt >= before || this.#added.has(pushId) || this.#changed.has(pushId)) continue;
+      this.#accepted.delete(pushId);
+      this.#leave(sessionId, pushId);
+    }
   }
 
   /** Writes what has changed; resolves also when that has failed, and tries again later. */

@@ -37,8 +37,6 @@ export class PushDispatcher {
   readonly #options: PushDispatcherOptions;
   /** By what must not be overtaken: the device and the collapse id. */
   readonly #underWay = new Map<string, Promise<void>>();
-  /** What was sent before is sent again, word for word. */
-  readonly #messages = new Map<string, PushMessage>();
 
   constructor(options: PushDispatcherOptions) {
     this.#options = options;
@@ -88,7 +86,7 @@ export class PushDispatcher {
     const { devices, senders, rows, log } = this.#options;
     const found = deviceOf(devices, push);
     const registration = found?.registration;
-    const message = this.#messages.get(push.pushId);
+    const message = rows.messages.get(push.pushId);
     const sender = registration && senders.get(registration.platform);
     let change: Change;
     if (!registration || !message) change = this.#change('suppressed', 'the device is not registered');
@@ -99,7 +97,6 @@ export class PushDispatcher {
         .catch((error: unknown): SendOutcome => ({ kind: 'retry', reason: (error as Error).message }));
       change = await this.#conclude(push, registration, outcome);
     }
-    if (change.state !== 'owed') this.#messages.delete(push.pushId);
     const current = rows.find(push.pushId) ?? push;
     rows.change(changed(current, change));
     rows.flushSoon();
@@ -157,12 +154,13 @@ export class PushDispatcher {
 
   /** Makes its message, where that was not done before. */
   #prepare(push: PushRecord): Pick<Change, 'actions'> {
-    if (this.#messages.has(push.pushId)) return {};
-    const about = this.#options.rows.aboutOf(push);
+    const { rows } = this.#options;
+    if (rows.messages.has(push.pushId)) return {};
+    const about = rows.aboutOf(push);
     const made = about.what === 'concern' ? makeTokens(decisionsOf(about.concern), push.actions) : undefined;
     const message = this.#compose(push, about);
     const isAnswerable = made !== undefined && Object.keys(made.tokens).length > 0;
-    this.#messages.set(push.pushId, { ...message, ...(isAnswerable && { actionTokens: made.tokens }) });
+    rows.messages.set(push.pushId, { ...message, ...(isAnswerable && { actionTokens: made.tokens }) });
     return isAnswerable ? { actions: made.digests } : {};
   }
 

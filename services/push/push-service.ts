@@ -11,7 +11,7 @@ import { OutboxRows } from './outbox-rows.js';
 import { DevicePresence, type Visit } from './presence.js';
 import { PushDispatcher, type PushDispatcherOptions } from './push-dispatcher.js';
 import { PushJudge } from './push-judge.js';
-import { newPush, pushesFor } from './push-record.js';
+import { changed, newPush, pushesFor } from './push-record.js';
 import { withdrawalPushes } from './push-withdrawals.js';
 
 export interface PushServiceOptions {
@@ -143,11 +143,15 @@ export class PushService {
     this.#outbox.judgeAgain(userId);
   }
 
-  /** Owes a device a push that says that pushes reach it. Resolves to its id, when it is recorded. */
+  /** Owes a device a push that says that pushes reach it, also in the place of one that does not. Resolves to its id, when it is recorded. */
   async test(device: DeviceRef): Promise<string> {
     const { epoch, now } = this.#options;
     const at = now();
     const push = newPush({ device, about: { what: 'test' }, epoch, now: at, expiresAt: at + TEST_STALE_MS });
+    for (const earlier of Array.from(this.#rows.open())) {
+      if (earlier.state !== 'owed' || earlier.kind !== 'test' || !isSameDevice(earlier.device, device)) continue;
+      this.#rows.change(changed(earlier, { state: 'suppressed', at, reason: `told by ${push.pushId}` }));
+    }
     this.#rows.add(push);
     await this.#rows.flush();
     this.#outbox.wake();
@@ -182,13 +186,17 @@ export class PushService {
 
   async #prune(): Promise<void> {
     const { store, now, log } = this.#options;
+    const before = now() - KEPT_MS;
+    this.#rows.prune(before);
     try {
-      while (await store.prune(now() - KEPT_MS)) await new Promise(setImmediate);
+      while (await store.prune(before)) await new Promise(setImmediate);
     } catch (error) {
       log.warn('old pushes could not be removed', { error: String(error) });
     }
   }
 }
+
+const isSameDevice = (a: DeviceRef, b: DeviceRef): boolean => a.userId === b.userId && a.deviceId === b.deviceId;
 
 export interface TokenAnswer {
   sessionId: SessionId;

@@ -15,7 +15,9 @@ import type { CursorStore } from '../../services/ports/journal.js';
 import type { OutboxStore, PushRecord } from '../../services/ports/outbox.js';
 import type { PushMessage, PushRegistration, PushSender, SendOutcome } from '../../services/ports/push.js';
 import type { EventRecord } from '../../services/ports/records.js';
+import { OutboxRows } from '../../services/push/outbox-rows.js';
 import { owingJournal, watchedCursors } from '../../services/push/owing-journal.js';
+import { changed, newPush } from '../../services/push/push-record.js';
 import { PushService } from '../../services/push/push-service.js';
 import { sessionRecord } from '../support/session-record.js';
 import { waitUntil } from '../support/wait-until.js';
@@ -36,6 +38,7 @@ let sent: PushMessage[];
 let open: Set<string>;
 let working: SessionId[];
 let heads: Map<string, number>;
+let onState: (row: PushRecord) => void;
 
 const sender: PushSender = {
   platform: 'ntfy',
@@ -73,7 +76,7 @@ function makePush(): PushService {
     epoch: journal.epoch,
     log: silent,
     now: () => now,
-    onState: () => {},
+    onState: (row) => onState(row),
   });
 }
 
@@ -90,6 +93,7 @@ beforeEach(async () => {
   open = new Set();
   working = [];
   heads = new Map();
+  onState = () => {};
   push = makePush();
   await begin();
 });
@@ -106,6 +110,13 @@ async function begin(): Promise<void> {
   now -= 2000;
   push.begin();
   now += 2000;
+}
+
+/** Another daemon takes up what this one leaves. */
+async function restart(): Promise<void> {
+  await push.close();
+  push = makePush();
+  await begin();
 }
 
 async function commit(sessionId: string, ...events: Pick<EventRecord, 'type' | 'data'>[]): Promise<void> {
@@ -175,9 +186,7 @@ test('P1: what fails is sent again with the same words and tokens, until it is s
   await waitUntil('it is tried', async () => (await rows())[0]?.reason === 'busy');
   expect((await rows())[0]?.nextTry).toBeGreaterThanOrEqual(now + 60_000);
   now += 120_000;
-  await push.close();
-  push = makePush();
-  await begin();
+  await restart();
   await waitUntil('it is tried again', () => sent.length === 2);
   await waitUntil(
     'that is recorded',
@@ -186,9 +195,7 @@ test('P1: what fails is sent again with the same words and tokens, until it is s
   const [first, second] = sent;
   expect(second).toEqual({ ...first, actionTokens: expect.anything() });
   now += 600_000;
-  await push.close();
-  push = makePush();
-  await begin();
+  await restart();
   await settled(1);
   expect((await rows())[0]).toMatchObject({ state: 'expired', reason: 'stale: busy' });
   expect(sent).toHaveLength(2);
@@ -200,9 +207,7 @@ test('P1: a token answers what it was made for, also when the push was sent agai
   await waitUntil('it is tried', async () => (await rows())[0]?.reason === 'busy');
   now += 60_000;
   answer = () => ({ kind: 'accepted' });
-  await push.close();
-  push = makePush();
-  await begin();
+  await restart();
   await settled(1);
   const found = (response: string, token = '', permissionId = 'one') =>
     push.findByToken({ sessionId: 'session' as SessionId, permissionId, response, token });
@@ -285,13 +290,16 @@ test('P1: a newer result takes the place of one that failed, and is not overtake
   expect(sent.map(({ seq }) => seq)).toEqual([1, 2]);
 });
 
+const testPush = () => newPush({ device: PHONE, about: { what: 'test' }, epoch: journal.epoch, now });
+
 test('P1: two pushes of one place are never under way together', async () => {
   let arrive: (outcome: SendOutcome) => void = () => {};
   answer = () =>
     new Promise((resolve) => {
       arrive = resolve;
     });
-  await Promise.all([push.test(PHONE), push.test(PHONE)]);
+  await store.write({ added: [testPush(), testPush()] });
+  await restart();
   await waitUntil('one is on its way', () => sent.length === 1);
   await turn();
   expect((await states()).sort()).toEqual(['test owed', 'test sending']);
@@ -299,6 +307,17 @@ test('P1: two pushes of one place are never under way together', async () => {
   arrive({ kind: 'accepted' });
   await settled(2);
   expect(new Set(sent.map(({ pushId }) => pushId)).size).toBe(2);
+});
+
+test('P1: a test takes the place of one that has failed, and does not wait for it', async () => {
+  answer = () => ({ kind: 'retry', reason: 'busy', afterMs: 300_000 });
+  await push.test(PHONE);
+  await waitUntil('it is tried', async () => (await rows())[0]?.reason === 'busy');
+  answer = () => ({ kind: 'accepted' });
+  const later = await push.test(PHONE);
+  await settled(2);
+  expect(await rows()).toMatchObject([{ state: 'accepted' }, { state: 'suppressed', reason: `told by ${later}` }]);
+  expect(sent).toHaveLength(2);
 });
 
 test('P1: a digest that failed is not overtaken by a later one, in whose place it would come', async () => {
@@ -362,3 +381,32 @@ test('rows of what is done are kept for a week', async () => {
   await store.prune(now + 1);
   expect(await rows()).toEqual([]);
 });
+
+test('what was accepted and never seen is forgotten with its row, not kept in memory', async () => {
+  await commit('session', turnEnds());
+  await settled(1);
+  now += 8 * 86_400_000;
+  await restart();
+  await waitUntil('its row is gone', async () => (await rows()).length === 0);
+  const states: string[] = [];
+  onState = ({ state }) => states.push(state);
+  const { epoch } = journal;
+  await watchedCursors(cursors, () => push).writeCursors(PHONE, new Map([['session' as SessionId, { seq: 1, epoch }]]));
+  expect(states).toEqual([]);
+});
+
+test.each(['accepted', 'seen', 'suppressed', 'expired', 'failed'] as const)(
+  'the words of a push are kept until it is %s',
+  (state) => {
+    const open = new OutboxRows({ store, log: silent, onChange: () => {} });
+    const row = testPush();
+    open.add(row);
+    const message = { ...row, seq: undefined, title: '', subtitle: '', body: '', permissionId: '', badge: 0 };
+    open.messages.set(row.pushId, message);
+    open.change(changed(row, { state: 'sending', at: now }));
+    open.change(changed(row, { state: 'owed', at: now }));
+    expect(open.messages.size).toBe(1);
+    open.change(changed(row, { state, at: now }));
+    expect(open.messages.size).toBe(0);
+  },
+);
