@@ -111,8 +111,8 @@ export class OutboxWorld {
     return this.#life.push;
   }
 
-  /** In one transaction, with what is owed for it. */
-  async commit(sessionId: string, ...events: Said[]): Promise<void> {
+  /** In one transaction, with what is owed for it. Resolves to the seq of the last event. */
+  async commit(sessionId: string, ...events: Said[]): Promise<number> {
     if (!this.#life) throw new Error('there is no daemon');
     const { push, journal } = this.#life;
     const records = events.map((event) => {
@@ -122,6 +122,7 @@ export class OutboxWorld {
     });
     const change = { record: sessionRecord(sessionId, USER), events: records, prompts: [], permissions: [] };
     await owingJournal(journal, () => push).commit(change);
+    return this.#heads.get(sessionId) ?? 0;
   }
 
   turnEnds(): Said {
