@@ -54,7 +54,7 @@ function rateRow(rounds: DrainRound[]): Row {
   const rate = ({ ms }: Cost) => pushes / (ms / 1000);
   const each = ({ processorMs }: Cost) => `${digits((processorMs * 1000) / pushes)} µs of its processor each`;
   return {
-    figure: `${pushes} owed pushes fall due at once, apart: requests at APNs`,
+    figure: `${pushes} owed pushes fall due at once: requests at APNs`,
     goal: `≥ ${LEAST_PER_SECOND}/s`,
     measured: `${digits(rate(ours))}/s (${each(ours)}; the service ${Math.round((ours.serviceMs / ours.ms) * 100)} % busy)`,
     reference: `node-apn ${digits(rate(theirs))}/s (${each(theirs)}; ${Math.round((theirs.serviceMs / theirs.ms) * 100)} %)`,
@@ -70,7 +70,7 @@ function streamRow(rounds: DrainRound[]): Row {
   const beside = all(({ alone }) => alone.deltas);
   const ratio = ours.p99 / calm.p99;
   return {
-    figure: 'deltas of a session while they leave, apart: p99',
+    figure: 'deltas of a session while they leave: p99',
     goal: `≤ ${MOST_SLOWER} × without`,
     measured: inMs(ours),
     reference: `without: ${inMs(calm)}; node-apn sending beside the daemon ${(beside.p99 / calm.p99).toFixed(2)} ×: ${inMs(beside)}`,

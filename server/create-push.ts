@@ -93,8 +93,9 @@ const pushSessions = (registry: () => SessionRegistry): PushSessions => ({
   openRequests: (userId) =>
     new Map(
       registry()
-        .owned(userId)
-        .map((session) => [session.id, requestIds(session).size]),
+        .all()
+        .filter(({ owner }) => owner === userId)
+        .map(({ id, state }) => [id, openPermissions(state).length]),
     ),
   working: (userId) =>
     registry()

@@ -3,8 +3,11 @@ import { isStorageError } from '../../protocol/storage-error.js';
 import type { Log } from '../ports/log.js';
 import type { OutboxStore, PushRecord } from '../ports/outbox.js';
 import type { PushMessage } from '../ports/push.js';
+import { OwedRows } from './owed-rows.js';
 import { type About, readAbout } from './push-about.js';
 
+/** So that a row that is written anyway takes others along. */
+const SOON_MS = 5;
 /** After a failed write: a full disk may have room again. */
 const RETRY_MS = 1000;
 
@@ -22,6 +25,7 @@ export class OutboxRows {
   readonly #open = new Map<string, PushRecord>();
   readonly #accepted = new Map<string, PushRecord>();
   readonly #bySession = new Map<SessionId, Set<string>>();
+  readonly owed = new OwedRows();
   readonly #abouts = new Map<string, About>();
   /** By the id of an open row: what was sent before is sent again, word for word. */
   readonly messages = new Map<string, PushMessage>();
@@ -74,6 +78,7 @@ export class OutboxRows {
     // One that is there keeps its place among the others.
     if (isOpen) this.#open.set(pushId, push);
     else this.#close(pushId);
+    this.owed.put(push);
     if (state === 'accepted') this.#accepted.set(pushId, push);
     if (!isOpen && state !== 'accepted') this.#leave(sessionId, pushId);
     else if (sessionId !== undefined)
@@ -95,7 +100,10 @@ export class OutboxRows {
 
   /** When it is to be looked at next: no news for the journal. */
   postpone(push: PushRecord, nextTry: number): void {
-    if (this.#open.has(push.pushId)) this.#open.set(push.pushId, { ...push, nextTry });
+    if (!this.#open.has(push.pushId)) return;
+    const postponed = { ...push, nextTry };
+    this.#open.set(push.pushId, postponed);
+    this.owed.put(postponed);
   }
 
   change(push: PushRecord): void {
@@ -114,7 +122,9 @@ export class OutboxRows {
 
   /** The session and its rows are gone. */
   forget(sessionId: SessionId): void {
-    for (const { pushId } of this.ofSession(sessionId)) {
+    for (const push of this.ofSession(sessionId)) {
+      const { pushId } = push;
+      this.owed.drop(push);
       for (const rows of [this.#open, this.#accepted, this.#abouts, this.#changed, this.#added]) rows.delete(pushId);
       this.messages.delete(pushId);
     }
@@ -139,13 +149,13 @@ export class OutboxRows {
     this.#flushing = undefined;
   }
 
-  /** With what else changes in this turn of the event loop. */
+  /** With what else changes soon: what is lost with a crash before is that a push was sent, and it is sent again. */
   flushSoon(): void {
     if (this.#closed || this.#retry) return;
     this.#retry = setTimeout(() => {
       this.#retry = undefined;
       void this.flush();
-    }, 0);
+    }, SOON_MS);
   }
 
   async close(): Promise<void> {

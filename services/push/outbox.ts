@@ -1,14 +1,14 @@
+import { setImmediate as turnOfOthers } from 'node:timers/promises';
 import type { SessionId } from '../../protocol/scalars.js';
 import type { StoredCursor } from '../ports/journal.js';
 import type { PushRecord } from '../ports/outbox.js';
 import type { PushSessions } from '../ports/push-people.js';
 import type { DeviceRef, UserId } from '../ports/records.js';
 import type { OutboxRows } from './outbox-rows.js';
-import { planResults } from './push-digest.js';
 import type { PushDispatcher } from './push-dispatcher.js';
 import type { Judged, PushJudge } from './push-judge.js';
-import { changed, isResult, newPush } from './push-record.js';
-import { owedResultOf } from './push-results.js';
+import { changed, isResult } from './push-record.js';
+import { isResting, type Owed, ResultGatherer, type Sendable, timed } from './result-gatherer.js';
 
 export interface OutboxOptions {
   rows: OutboxRows;
@@ -23,16 +23,16 @@ export interface OutboxOptions {
 /** A longer timer of Node fires at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 /** Of rows looked at together; the others' turn comes when these are on their way. */
-const MAX_LOOK = 256;
+const MAX_LOOK = 64;
+/** Of pushes that are made, written down and given to senders in one go: a millisecond or so. */
+const MAX_AT_ONCE = 4;
 /** After something that should not have failed. */
 const RETRY_MS = 1000;
-
-type Owed = Judged & { verdict: Extract<Judged['verdict'], { kind: 'owed' }> };
 
 /** Takes what is due from the rows, has it judged once more, and sends it. */
 export class Outbox {
   readonly #options: OutboxOptions;
-  readonly #lastDigests = new Map<string, number>();
+  readonly #gatherer: ResultGatherer;
   #timer: NodeJS.Timeout | undefined;
   #immediate: NodeJS.Immediate | undefined;
   #looking: Promise<void> | undefined;
@@ -42,6 +42,8 @@ export class Outbox {
 
   constructor(options: OutboxOptions) {
     this.#options = options;
+    const postpone = (push: PushRecord, until: number) => this.#postpone(push, until);
+    this.#gatherer = new ResultGatherer({ ...options, postpone });
   }
 
   /** Takes up what an earlier daemon has left: what it was sending goes out again. */
@@ -142,54 +144,55 @@ export class Outbox {
       at,
     );
     const owed = judged.filter((one): one is Owed => this.#isOwed(one, at));
-    const sent = [
-      ...owed.filter(({ push }) => !isResult(push)).map(({ push, verdict }) => timed(push, verdict)),
-      ...this.#gather(owed, at),
-    ];
-    await dispatcher.dispatch(sent);
+    const results = this.#gatherer.gather(owed, at);
+    await this.#dispatch([...owed.filter(({ push }) => !isResult(push)).map(timed), ...results]);
     await rows.flush();
     this.#wakeForNext();
   }
 
+  /** A few at a time. What something has happened to since it was judged is left to the next look. */
+  async #dispatch(all: readonly Sendable[]): Promise<void> {
+    const { rows, dispatcher } = this.#options;
+    for (let from = 0; from < all.length && !this.#closed; from += MAX_AT_ONCE) {
+      const some = all.slice(from, from + MAX_AT_ONCE).filter(({ row }) => rows.find(row.pushId) === row);
+      await dispatcher.dispatch(some.map(({ push }) => push));
+      if (some.length === MAX_AT_ONCE) await turnOfOthers();
+    }
+  }
+
   /** What is due, with all results of a device that one of them is due of. */
   #due(at: number, max: number): PushRecord[] {
+    if (max === 0) return [];
+    const { rows } = this.#options;
     const due: PushRecord[] = [];
-    const devices = new Set<string>();
-    for (const push of this.#ready()) {
-      if (due.length + devices.size >= max) break;
-      if (push.nextTry > at) continue;
-      if (isResult(push)) devices.add(keyOf(push.device));
+    const devices = new Map<string, DeviceRef>();
+    for (const push of rows.owed.due(at)) {
+      if (!this.#isReady(push)) continue;
+      if (isResult(push)) devices.set(keyOf(push.device), push.device);
       else due.push(push);
+      if (due.length + devices.size >= max) break;
     }
-    return devices.size === 0 ? due : [...due, ...this.#resultsOf(devices)];
+    return [...due, ...[...devices.values()].flatMap((device) => this.#resultsOf(device))];
   }
 
   /** Those that failed before as well: a later result must not be overtaken by an earlier one of its session. */
-  #resultsOf(devices: ReadonlySet<string>): PushRecord[] {
-    return [...this.#ready()].filter((push) => isResult(push) && devices.has(keyOf(push.device)));
+  #resultsOf(device: DeviceRef): PushRecord[] {
+    return this.#options.rows.owed.resultsOf(device).filter((push) => this.#isReady(push));
   }
 
   /**
-   * What is owed and need not wait for another push of its place: for one that is under way, or, of pushes of no session,
-   * for an older one that has failed. Results are gathered, and what a withdrawal takes away is not owed any more.
+   * Whether it need not wait for another push of its place: for one that is under way, or, of pushes of no session, for an
+   * older one that has failed. Results are gathered, and what a withdrawal takes away is not owed any more.
    */
-  *#ready(): Generator<PushRecord> {
+  #isReady(push: PushRecord): boolean {
     const { rows, dispatcher } = this.#options;
-    const taken = new Set<string>();
-    for (const push of rows.open()) {
-      if (push.state !== 'owed' || dispatcher.isBlocked(push)) continue;
-      if (push.sessionId === undefined) {
-        const place = `${keyOf(push.device)}/${push.collapseId}`;
-        if (taken.has(place)) continue;
-        taken.add(place);
-      }
-      yield push;
-    }
+    return !dispatcher.isBlocked(push) && !rows.owed.isBehind(push);
   }
 
   /** What has failed is not tried before its time. */
-  #postpone(push: PushRecord, until: number, at: number): void {
-    const { rows } = this.#options;
+  #postpone(push: PushRecord, until: number): void {
+    const { rows, now } = this.#options;
+    const at = now();
     rows.postpone(push, isResting(push, at) ? Math.max(until, push.nextTry) : Math.max(until, at + 1));
   }
 
@@ -199,84 +202,18 @@ export class Outbox {
     // It was acknowledged, or forgotten, while it was judged.
     if (rows.find(push.pushId)?.state !== 'owed') return false;
     if (verdict.kind === 'owed') return true;
-    if (verdict.kind === 'wait') this.#postpone(push, verdict.until, at);
+    if (verdict.kind === 'wait') this.#postpone(push, verdict.until);
     else if (verdict.reason === 'stale') rows.change(changed(push, { state: 'expired', at, reason: lastReason(push) }));
     else rows.change(changed(push, { state: 'suppressed', at, reason: verdict.reason }));
     return false;
   }
 
-  /** Results of each device: one by itself, or several as a digest. */
-  #gather(owed: readonly Owed[], at: number): PushRecord[] {
-    const byDevice = new Map<string, Owed[]>();
-    for (const one of owed) {
-      if (!isResult(one.push)) continue;
-      const key = keyOf(one.push.device);
-      byDevice.set(key, [...(byDevice.get(key) ?? []), one]);
-    }
-    return [...byDevice.values()].flatMap((results) => this.#plan(results, at) ?? []);
-  }
-
-  #plan(owed: readonly Owed[], at: number): PushRecord | undefined {
-    const { rows, epoch } = this.#options;
-    const [first] = owed;
-    if (!first) return undefined;
-    const { device } = first.push;
-    const found = owed.map(({ push, verdict }) => this.#resultOf(push, verdict));
-    const plan = planResults({
-      owed: found,
-      expected: this.#expected(device, at),
-      lastDigestAt: this.#lastDigests.get(keyOf(device)),
-      now: at,
-    });
-    if (plan.kind === 'wait') for (const { push } of owed) this.#postpone(push, plan.until, at);
-    if (plan.kind !== 'send') return undefined;
-    const { push: planned } = plan;
-    const pushOf = (pushId: string) => owed.find(({ push }) => push.pushId === pushId);
-    if (planned.kind === 'single') {
-      const single = pushOf(planned.result.pushId);
-      this.#cover(planned.covers, planned.result.pushId, at);
-      return single && !isResting(single.push, at) ? timed(single.push, single.verdict) : undefined;
-    }
-    const about = { what: 'digest', results: planned.results } as const;
-    const digest = newPush({ device, about, epoch, now: at, expiresAt: planned.expiresAt });
-    rows.add(digest);
-    this.#cover(planned.covers, digest.pushId, at);
-    this.#lastDigests.set(keyOf(device), at);
-    return Array.from(this.#ready()).includes(digest) ? digest : undefined;
-  }
-
-  #resultOf(push: PushRecord, verdict: Owed['verdict']) {
-    const { rows, sessions } = this.#options;
-    const project = push.sessionId === undefined ? undefined : sessions.find(push.sessionId)?.project;
-    return owedResultOf({ push, about: rows.aboutOf(push), verdict, project: project ?? '' });
-  }
-
-  /** Rows that are done with another one. */
-  #cover(covers: readonly { pushId: string }[], by: string, at: number): void {
-    const { rows } = this.#options;
-    for (const { pushId } of covers) {
-      const push = rows.find(pushId);
-      if (push && pushId !== by) rows.change(changed(push, { state: 'suppressed', at, reason: `told by ${by}` }));
-    }
-  }
-
-  #expected(device: DeviceRef, at: number): Set<SessionId> {
-    const { rows, sessions } = this.#options;
-    const expected = new Set(sessions.working(device.userId));
-    for (const push of rows.open()) {
-      const isJudged =
-        keyOf(push.device) === keyOf(device) && isResult(push) && push.state === 'owed' && push.nextTry > at;
-      if (isJudged && push.attempts === 0 && push.sessionId !== undefined) expected.add(push.sessionId);
-    }
-    return expected;
-  }
-
   #wakeForNext(): void {
-    const { dispatcher, now } = this.#options;
+    const { rows, dispatcher, now } = this.#options;
     if (dispatcher.room === 0) return;
-    let next = Number.POSITIVE_INFINITY;
-    for (const { nextTry } of this.#ready()) next = Math.min(next, nextTry);
-    if (next < Number.POSITIVE_INFINITY) this.#wakeIn(Math.max(0, next - now()));
+    const at = now();
+    const next = this.#due(at, 1).length > 0 ? at : rows.owed.nextAt;
+    if (next < Number.POSITIVE_INFINITY) this.#wakeIn(Math.max(0, next - at));
   }
 
   #wakeIn(ms: number): void {
@@ -285,11 +222,6 @@ export class Outbox {
     this.#timer = setTimeout(() => this.wake(), Math.min(ms, MAX_TIMER_MS));
   }
 }
-
-const timed = (push: PushRecord, { at, expiresAt }: Owed['verdict']): PushRecord => ({ ...push, dueAt: at, expiresAt });
-
-/** Whether it has failed, and its next try is still to come. */
-const isResting = ({ attempts, nextTry }: PushRecord, at: number): boolean => attempts > 0 && nextTry > at;
 
 /** Of what was tried and is stale now: why it did not succeed. */
 const lastReason = ({ reason, attempts }: PushRecord): string =>

@@ -3,9 +3,10 @@ import type { CursorStore } from '../ports/journal.js';
 import type { PushRecord } from '../ports/outbox.js';
 import type { PushDevices, PushSessions } from '../ports/push-people.js';
 import type { DeviceRef, UserId } from '../ports/records.js';
+import type { Concern } from './concerns.js';
 import type { DevicePresence } from './presence.js';
 import type { About } from './push-about.js';
-import { judge, type PersonDevice, type Verdict } from './push-policy.js';
+import { type DeviceVerdict, judge, type PersonDevice, type Verdict } from './push-policy.js';
 import { readPreferences, readSessionPreferences } from './push-preferences.js';
 
 export interface PushJudgeOptions {
@@ -39,44 +40,45 @@ export class PushJudge {
 
   /** Rows with what they are about. Those that tell of no event are owed until they are stale. */
   async judge(pushes: readonly (readonly [PushRecord, About])[], now: number): Promise<Judged[]> {
-    const people = new Map<UserId, Promise<PersonDevice[]>>();
-    const devicesOf = (userId: UserId) => {
-      const known = people.get(userId) ?? this.#devicesOf(userId);
-      people.set(userId, known);
-      return known;
-    };
-    return Promise.all(
-      pushes.map(async ([push, about]) => ({
-        push,
-        verdict: this.#verdictOn({ push, about, devices: await devicesOf(push.device.userId), now }),
-      })),
-    );
+    const people = new Map<UserId, PersonDevice[]>();
+    for (const [{ device }] of pushes)
+      if (!people.has(device.userId)) people.set(device.userId, await this.#devicesOf(device.userId));
+    const events = new Map<string, DeviceVerdict[]>();
+    return pushes.map(([push, about]) => {
+      const devices = people.get(push.device.userId) ?? [];
+      return { push, verdict: this.#verdictOn({ push, about, devices, events, now }) };
+    });
   }
 
-  #verdictOn({ push, about, devices, now }: Case): Verdict | Unregistered {
-    const registered = devices.find(({ device, isRegistered }) => isRegistered && isSame(device, push.device));
-    if (!registered) return { kind: 'suppressed', reason: NOT_REGISTERED };
+  #verdictOn({ push, about, devices, events, now }: Case): Verdict | Unregistered {
     if (about.what !== 'concern') {
+      const isRegistered = devices.some((one) => one.isRegistered && isSame(one.device, push.device));
+      if (!isRegistered) return { kind: 'suppressed', reason: NOT_REGISTERED };
       if (now >= push.expiresAt) return { kind: 'suppressed', reason: 'stale' };
       return { kind: 'owed', at: push.dueAt, expiresAt: push.expiresAt };
     }
-    const { concern } = about;
-    const session = this.#options.sessions.find(concern.sessionId);
-    // Positions of another epoch mean other events.
-    const comparable =
-      push.epoch === this.#options.epoch ? devices : devices.map((device) => ({ ...device, cursors: new Map() }));
-    const verdicts = judge({
+    const { sessionId, seq } = about.concern;
+    const event = `${push.device.userId}/${sessionId}/${push.epoch}/${seq}`;
+    const verdicts = events.get(event) ?? this.#judgeEvent({ push, concern: about.concern, devices, now });
+    events.set(event, verdicts);
+    const found = verdicts.find(({ device }) => isSame(device, push.device));
+    return found?.verdict ?? { kind: 'suppressed', reason: NOT_REGISTERED };
+  }
+
+  #judgeEvent({ push, concern, devices, now }: Pick<Case, 'push' | 'devices' | 'now'> & { concern: Concern }) {
+    const { sessions, epoch, presence } = this.#options;
+    const session = sessions.find(concern.sessionId);
+    return judge({
       concern,
       session: {
         preferences: readSessionPreferences(session?.preferences),
         openRequests: session?.openRequests ?? new Set(),
       },
-      devices: comparable,
-      knownFrom: this.#options.presence.knownFrom,
+      // Positions of another epoch mean other events.
+      devices: push.epoch === epoch ? devices : devices.map((device) => ({ ...device, cursors: new Map() })),
+      knownFrom: presence.knownFrom,
       now,
     });
-    const found = verdicts.find(({ device }) => isSame(device, push.device));
-    return found?.verdict ?? { kind: 'suppressed', reason: NOT_REGISTERED };
   }
 
   async #devicesOf(userId: UserId): Promise<PersonDevice[]> {
@@ -112,6 +114,8 @@ interface Case {
   push: PushRecord;
   about: About;
   devices: PersonDevice[];
+  /** What was said of the events of other rows, to all devices at once. */
+  events: Map<string, DeviceVerdict[]>;
   now: number;
 }
 
