@@ -25,7 +25,7 @@ export interface CommandContext {
   json: boolean;
 }
 
-const say = (json: unknown, text: string, exitCode = 0): Report => ({ json, text, exitCode });
+export const say = (json: unknown, text: string, exitCode = 0): Report => ({ json, text, exitCode });
 
 export interface AskFlags {
   dir?: string;
@@ -112,7 +112,7 @@ function whatOfChildren(children: number, all: boolean): string {
   return all ? `${sessions} ended with it.` : `${sessions} will be taken up by its next start.`;
 }
 
-const get = ({ socketPath }: CommandContext, path: string) => askDaemon({ socketPath, method: 'GET', path });
+export const get = ({ socketPath }: CommandContext, path: string) => askDaemon({ socketPath, method: 'GET', path });
 
-const post = ({ socketPath }: CommandContext, { path, body = {} }: Pick<LocalRequest, 'path' | 'body'>) =>
+export const post = ({ socketPath }: CommandContext, { path, body = {} }: Pick<LocalRequest, 'path' | 'body'>) =>
   askDaemon({ socketPath, method: 'POST', path, body });

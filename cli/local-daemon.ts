@@ -6,7 +6,7 @@ import { NoDaemonError } from './no-daemon-error.js';
 export interface LocalRequest {
   /** See `localSocketPath`. */
   socketPath: string;
-  method: 'GET' | 'POST' | 'DELETE';
+  method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   /** With its query. */
   path: string;
   /** Sent as JSON. */

@@ -3,6 +3,7 @@ import { loadHome } from '../config/load-config.js';
 import { localSocketPath } from '../config/local-socket-path.js';
 import { VERSION } from '../config/version.js';
 import { CompanionError } from '../protocol/error-codes.js';
+import { addIdentityCommands } from './add-identity-commands.js';
 import { InterruptedError } from './ask-run.js';
 import {
   type AskFlags,
@@ -60,11 +61,8 @@ function createProgram(execute: Execute, { stdout, stderr }: TerminalIo): Comman
   program.exitOverride();
   program.configureOutput({ writeOut: (text) => stdout.write(text), writeErr: (text) => stderr.write(text) });
   addAsk(program, execute);
-  const add = (usage: string, description: string) =>
-    program
-      .command(usage)
-      .description(description)
-      .option(...JSON_FLAG);
+  const add = (usage: string, description: string) => addCommand(program, usage, description);
+  addIdentityCommands({ program, execute, add: addCommand });
   add('sessions', 'list the sessions').action((flags) => execute(sessionsCommand, flags));
   add('status', 'say how the daemon is').action((flags) => execute(statusCommand, flags));
   add('doctor', 'look for what is not well, and say what to do about it').action((flags) =>
@@ -88,6 +86,12 @@ function createProgram(execute: Execute, { stdout, stderr }: TerminalIo): Comman
     );
   return program;
 }
+
+const addCommand = (parent: Command, usage: string, description: string): Command =>
+  parent
+    .command(usage)
+    .description(description)
+    .option(...JSON_FLAG);
 
 function addAsk(program: Command, execute: Execute): void {
   program

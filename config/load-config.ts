@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
+import { doorProblem } from './check-door.js';
 import { childEnvironment } from './child-environment.js';
 import { homeSchema, SECRET_SETTINGS, type Settings, settingsSchema } from './settings.js';
 
@@ -27,6 +28,8 @@ export function loadConfig(home: string = loadHome(), environment: NodeJS.Proces
   }
   const parsed = settingsSchema.safeParse(given);
   if (!parsed.success) throw settingError(parsed.error, given);
+  const problem = doorProblem(parsed.data);
+  if (problem !== undefined) throw new ConfigError(problem);
   return Object.freeze({ ...parsed.data, home, childEnvironment: childEnvironment(environment, names) });
 }
 

@@ -7,6 +7,8 @@ export interface LogFileOptions {
   maxBytes: number;
   /** How many files there are, the one that is written included. */
   files: number;
+  /** The disk takes lines again, after at most so many were lost. */
+  onRegained?: (lost: number) => void;
 }
 
 /** What waits for a disk that is slow or stuck; more is lost. */
@@ -26,6 +28,7 @@ export class LogFile {
   #size = 0;
   /** A write that failed may have left half a line. */
   #torn = false;
+  #lost = 0;
 
   constructor(options: LogFileOptions) {
     this.#options = options;
@@ -33,7 +36,10 @@ export class LogFile {
 
   /** Takes one line, without its newline. Never fails. */
   write(line: string): void {
-    if (this.#waitingLength > MAX_WAITING) return;
+    if (this.#waitingLength > MAX_WAITING) {
+      this.#lost += 1;
+      return;
+    }
     this.#waiting.push(`${line}\n`);
     this.#waitingLength += line.length;
     this.#writing ??= this.#writeAll();
@@ -48,18 +54,27 @@ export class LogFile {
   /** Always awaits at least once, so that `#writing` is set before it is cleared. */
   async #writeAll(): Promise<void> {
     while (this.#waiting.length > 0) {
+      const lines = this.#waiting.length;
       const text = this.#waiting.join('');
       this.#waiting = [];
       this.#waitingLength = 0;
       try {
         await this.#append(this.#torn ? `\n${text}` : text);
         this.#torn = false;
+        this.#tellLost();
       } catch {
         this.#torn = true;
+        this.#lost += lines;
         await this.#letGo();
       }
     }
     this.#writing = undefined;
+  }
+
+  #tellLost(): void {
+    const lost = this.#lost;
+    this.#lost = 0;
+    if (lost > 0) this.#options.onRegained?.(lost);
   }
 
   async #append(text: string): Promise<void> {

@@ -80,6 +80,8 @@ export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
 export const settingsSchema = z.object({
   PORT: port.default(3001),
   HOST: host.default('127.0.0.1'),
+  TLS_CERT_FILE: absolutePath.optional(),
+  TLS_KEY_FILE: absolutePath.optional(),
   PUBLIC_URL: publicUrl.optional(),
   ALLOWED_HOSTS: list(/[\s,]+/)
     .refine((all) => all.every(isHost), { error: 'must be host names or IP addresses, separated by commas' })
@@ -93,6 +95,7 @@ export const settingsSchema = z.object({
     .transform((roots) => roots.map((root) => resolve(expand(root))))
     .refine((roots) => roots.length > 0, { error: 'must name at least one folder' })
     .default(() => [homedir()]),
+  FILES_ALLOW_SENSITIVE: flag.default(false),
   AUTH_TOKEN: z.string().min(32, { error: 'must have at least 32 characters' }).optional(),
   WS_QUERY_TOKEN: z.enum(['allow', 'deny'], { error: 'must be allow or deny' }).default('allow'),
   CLAUDE_PATH: absolutePath.optional(),
@@ -129,6 +132,13 @@ export const settingsSchema = z.object({
   NTFY_URL: publicUrl.optional(),
   NTFY_TOKEN: headerToken.optional(),
   PUSH_ACTIONS: z.enum(['encrypted', 'clear'], { error: 'must be encrypted or clear' }).default('encrypted'),
+  LIMIT_FAILED: atLeastOne.default(10),
+  LIMIT_PROMPTS: atLeastOne.default(60),
+  LIMIT_FILES: atLeastOne.default(100),
+  LIMIT_READS: atLeastOne.default(1000),
+  LIMIT_FRAMES: atLeastOne.default(600),
+  LIMIT_CONNECTIONS: atLeastOne.default(50),
+  LIMIT_SESSIONS: atLeastOne.default(60),
   LOG_LEVEL: z.enum(LOG_LEVELS, { error: `must be one of ${LOG_LEVELS.join(', ')}` }).default('info'),
 });
 

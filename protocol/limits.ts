@@ -13,6 +13,13 @@ export const MAX_CLIENT_FRAME_OUTSIDE_STRINGS = 256 * KIB;
 export const MAX_PROMPT_BYTES = MIB;
 /** All attachments of one prompt together, decoded. */
 export const MAX_ATTACHMENTS_BYTES = 8 * MIB;
+/** A file that is read over REST. */
+export const MAX_FILE_READ_BYTES = 10 * MIB;
+/** What is written into a file over REST, decoded. */
+export const MAX_FILE_WRITE_BYTES = 8 * MIB;
+/** Entries of a list of files, and how many are looked at for them. */
+export const MAX_LISTED_FILES = 10_000;
+export const MAX_LOOKED_AT_FILES = 50_000;
 /** Every other string of a client frame. */
 export const MAX_FIELD_BYTES = 64 * KIB;
 /** No event frame is larger; longer strings keep their head and tail. */

@@ -116,6 +116,8 @@ export const ANSWERS = {
   deviceRegistered: z.object({ success: z.boolean(), message: z.string().optional(), deviceId: id }),
   presence: z.object({ state: z.enum(['foreground', 'background']) }),
   reauthenticated: z.object({ expiresAt: timestampSchema }),
+  /** Asks for nothing to be answered but `reauthenticate`. */
+  tokenExpiring: z.object({ expiresAt: timestampSchema }),
   pong: z.object({ serverTime: timestampSchema }),
   reset: z.object({
     sessionId: id,

@@ -1,14 +1,17 @@
+import type { PairingView } from '../protocol/auth.js';
 import type { Health } from '../protocol/rest.js';
 import type { AskRunner } from '../services/claude/ask-runner.js';
 import type { Delivery } from '../services/delivery/delivery.js';
 import type { Identity } from '../services/identity/identity.js';
+import type { Audit } from '../services/ports/audit.js';
 import type { Journal } from '../services/ports/journal.js';
 import type { Log } from '../services/ports/log.js';
-import type { Workspace } from '../services/ports/workspace.js';
+import type { Files, Workspace } from '../services/ports/workspace.js';
 import type { PushService } from '../services/push/push-service.js';
 import type { SessionRegistry } from '../services/sessions/session-registry.js';
 import type { SessionStarter } from '../services/sessions/start-session.js';
 import type { Metrics } from '../services/telemetry/metrics.js';
+import type { Admission } from './access/admission.js';
 import type { HostPolicy } from './access/host-policy.js';
 
 /** What the routes are given to work with. */
@@ -20,14 +23,16 @@ export interface RouteServices {
   push: PushService;
   journal: Journal;
   workspace: Workspace;
+  files: Files;
   askRunner: AskRunner;
   hostPolicy: HostPolicy;
+  admission: Admission;
   log: Log;
+  audit: Audit;
   version: string;
   maxSessions: number;
   /** Whether `?token=` is accepted. */
   queryToken: boolean;
-  trustProxy: boolean;
   /** First of the allowed roots: where relative paths begin. */
   firstRoot: string;
   now: () => number;
@@ -35,6 +40,8 @@ export interface RouteServices {
   health: () => Promise<Health>;
   metrics: Metrics;
   memoryOf: (pid: number) => number | undefined;
+  /** What a person is shown to pair a device with a code. */
+  pairingOf: (opened: { code: string; expiresAt: number }) => Promise<PairingView>;
   /** What local commands may do to the daemon itself. */
-  control: { revokeToken: () => void; stop: (options: { all: boolean }) => Promise<{ children: number }> };
+  control: { stop: (options: { all: boolean }) => Promise<{ children: number }> };
 }

@@ -33,6 +33,8 @@ await build({
     'mime-db',
     '@parse/node-apn',
     'web-push',
+    '@node-rs/argon2',
+    'qrcode',
   ],
   banner: {
     js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);",

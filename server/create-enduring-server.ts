@@ -25,10 +25,12 @@ export async function createEnduringServer(options: EnduringServerOptions): Prom
   let renewed: Promise<unknown> = Promise.resolve();
 
   server = await begin();
-  const { url, identity } = server;
+  const { url, port, hasCredential, invite } = server;
   return {
     url,
-    identity,
+    port,
+    hasCredential,
+    invite,
     probeClaude: async () => server?.probeClaude(),
     close: async (code, reason) => {
       isClosing = true;
@@ -56,18 +58,18 @@ export async function createEnduringServer(options: EnduringServerOptions): Prom
     if (isClosing) return;
     server = undefined;
     const closed = damaged.close(CLOSE.restarting, 'the journal is being mended');
-    renewed = closed.then(() => beginAgain(damaged.url, damage));
+    renewed = closed.then(() => beginAgain(damaged, damage));
     renewed.catch(options.onGivenUp);
   }
 
-  async function beginAgain(servedAt: string, damage: Damage): Promise<void> {
+  async function beginAgain(served: CompanionServer, damage: Damage): Promise<void> {
     const now = Date.now();
     renewals.push(now);
     if (renewals.filter((at) => at > now - RENEWALS_WITHIN_MS).length > MAX_RENEWALS) {
       throw new JournalUnusableError(`the journal was damaged again and again: ${damage.message}`);
     }
-    server = await begin(damage, Number(new URL(servedAt).port));
+    server = await begin(damage, served.port);
     void server.probeClaude();
-    options.log.info('serving again', { url: servedAt });
+    options.log.info('serving again', { url: served.url });
   }
 }

@@ -1,19 +1,27 @@
-import { chmodSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { createServer as createHttpServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { localSocketPath } from '../config/local-socket-path.js';
+import type { PairingView } from '../protocol/auth.js';
 import { createApp } from '../routes/http/create-app.js';
 import type { RouteServices } from '../routes/route-services.js';
 import { createGateway, type Gateway } from '../routes/ws/gateway.js';
-import type { Identity } from '../services/identity/identity.js';
+import { usualScopes } from '../services/identity/principal.js';
+import type { UserId } from '../services/ports/records.js';
 import { statusOf } from '../services/sessions/session-state.js';
 import { createExpiry } from './create-expiry.js';
 import { createServices, type ServicesOptions } from './create-services.js';
+import type { TlsFiles } from './tls-files.js';
 
 export interface CompanionServer {
   /** Where HTTP and WebSockets are served. */
   readonly url: string;
-  readonly identity: Identity;
+  /** Of TCP. */
+  readonly port: number;
+  /** Whether anybody could connect. */
+  readonly hasCredential: boolean;
+  /** What pairs a device of the owner's. */
+  invite(): Promise<PairingView>;
   /** Asks the CLI for its login: after the start, for it takes a while. */
   probeClaude(): Promise<void>;
   /** Closes connections with this code, leaves the children running and resolves with how many there are. */
@@ -22,12 +30,13 @@ export interface CompanionServer {
 
 /** Puts the parts together and serves. */
 export async function createServer(options: ServicesOptions): Promise<CompanionServer> {
-  const { config, paths, log } = options;
-  const { services, status, journal, awake, discardStrays } = await createServices(options, () =>
-    remote.gateway.revokeToken(),
-  );
-  const { registry, identity } = services;
-  const { push } = services;
+  const { config, paths, tls, log } = options;
+  const { services, status, journal, awake, discardStrays } = await createServices(options, {
+    onRevoked: (isVoid) => remote?.gateway.expel(isVoid),
+    servedAt: () => remote?.url ?? '',
+  });
+  let remote: Network | undefined;
+  const { registry, push } = services;
   await push.load();
   await registry.recover();
   push.begin();
@@ -37,14 +46,13 @@ export async function createServer(options: ServicesOptions): Promise<CompanionS
   const expiry = createExpiry({ registry, ttlMs: config.SESSION_TTL_MS, log });
   const socketPath = localSocketPath(paths.home);
   const local = await serve({ services, local: true, listen: (server) => listenOnSocket(server, socketPath) });
-  const remote: Served = await serve({
-    services,
-    local: false,
-    listen: (server) => server.listen(config.PORT, config.HOST),
-  });
+  const served = await serveNetwork(services, options);
+  remote = served;
   return {
-    url: urlOf(remote.server, config.HOST),
-    identity,
+    url: served.url,
+    port: served.port,
+    hasCredential: services.identity.hasCredential,
+    invite: () => inviteOwner(services),
     probeClaude: () => status.probe(),
     close: async (code, reason) => {
       expiry.close();
@@ -53,9 +61,11 @@ export async function createServer(options: ServicesOptions): Promise<CompanionS
       // First: that connections end now does not mean that their devices are away.
       const pushed = push.close();
       const released = registry.release();
-      for (const { gateway } of [local, remote]) gateway.close(code, reason);
+      for (const { gateway } of [local, served]) gateway.close(code, reason);
       const children = await released;
-      await Promise.all([local, remote].map(({ server }) => closeServer(server)));
+      const closed = [local, served].map(({ server }) => closeServer(server));
+      tls?.endHandshakes();
+      await Promise.all(closed);
       rmSync(socketPath, { force: true });
       await pushed;
       await journal.close();
@@ -63,6 +73,11 @@ export async function createServer(options: ServicesOptions): Promise<CompanionS
       return children;
     },
   };
+}
+
+async function inviteOwner({ identity, pairingOf }: RouteServices): Promise<PairingView> {
+  const { userId, role } = identity.people.owner;
+  return pairingOf(identity.codes.create({ userId: userId as UserId, scopes: usualScopes(role) }));
 }
 
 /** The address of the settings cannot be served. */
@@ -75,6 +90,7 @@ export class ListenError extends Error {
 interface ServeOptions {
   services: RouteServices;
   local: boolean;
+  tls?: TlsFiles | undefined;
   listen: (server: Server) => void;
 }
 
@@ -83,8 +99,9 @@ interface Served {
   gateway: Gateway;
 }
 
-async function serve({ services, local, listen }: ServeOptions): Promise<Served> {
-  const server = createHttpServer(createApp({ services, local }));
+async function serve({ services, local, tls, listen }: ServeOptions): Promise<Served> {
+  const app = createApp({ services, local });
+  const server = tls ? tls.createServer(app) : createHttpServer(app);
   const gateway = createGateway(services, { local });
   server.on('upgrade', gateway.upgrade);
   await new Promise<void>((resolve, reject) => {
@@ -95,16 +112,41 @@ async function serve({ services, local, listen }: ServeOptions): Promise<Served>
   return { server, gateway };
 }
 
-/** The lock of the home is ours, so a socket that is there belongs to a daemon that is gone. */
+/**
+ * The lock of the home is ours, so a socket that is there belongs to a daemon that is gone. It may lie in a folder that
+ * others can reach: nobody gets in between its making and a change of its mode.
+ */
 function listenOnSocket(server: Server, path: string): void {
   rmSync(path, { force: true });
-  server.listen(path, () => chmodSync(path, 0o600));
+  const umask = process.umask(0o177);
+  try {
+    server.listen(path);
+  } finally {
+    process.umask(umask);
+  }
 }
 
-function urlOf(server: Server, host: string): string {
-  const { port } = server.address() as AddressInfo;
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+interface Network extends Served {
+  url: string;
+  /** Of TCP. */
+  port: number;
 }
+
+async function serveNetwork(services: RouteServices, { config, tls }: ServicesOptions): Promise<Network> {
+  const { HOST: host, PORT } = config;
+  const served = await serve({ services, local: false, tls, listen: (server) => server.listen(PORT, host) });
+  const { port } = served.server.address() as AddressInfo;
+  return { ...served, port, url: urlOf({ host, port, isTls: tls !== undefined }) };
+}
+
+interface Address {
+  host: string;
+  port: number;
+  isTls: boolean;
+}
+
+const urlOf = ({ host, port, isTls }: Address): string =>
+  `${isTls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
 
 const closeServer = (server: Server) =>
   new Promise<void>((resolve) => {

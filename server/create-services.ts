@@ -1,18 +1,21 @@
 import { readdirSync } from 'node:fs';
+import { homedir } from 'node:os';
 import type { Config } from '../config/load-config.js';
 import type { Logger } from '../config/logger.js';
 import { VERSION } from '../config/version.js';
 import type { SessionId } from '../protocol/scalars.js';
-import { createHostPolicy } from '../routes/access/host-policy.js';
 import type { RouteServices } from '../routes/route-services.js';
 import { AskRunner } from '../services/claude/ask-runner.js';
 import { createClaudeLauncher } from '../services/claude/cli-launcher.js';
 import { CliStatus } from '../services/claude/cli-status.js';
 import { residentBytes } from '../services/claude/process-identity.js';
+import { configFolder } from '../services/claude/transcript-place.js';
 import { Delivery } from '../services/delivery/delivery.js';
+import type { Principal } from '../services/identity/principal.js';
 import type { JournalDamaged } from '../services/journal/journal-damaged.js';
 import { KeepAwake } from '../services/machine/keep-awake.js';
 import { MachineRoom } from '../services/machine/machine-room.js';
+import type { Audit } from '../services/ports/audit.js';
 import type { ClaudeLauncher } from '../services/ports/claude.js';
 import type { Publisher } from '../services/ports/publication.js';
 import type { PushService } from '../services/push/push-service.js';
@@ -21,14 +24,21 @@ import { createSessionSource } from '../services/sessions/session-source.js';
 import { SessionStarter } from '../services/sessions/start-session.js';
 import { Metrics } from '../services/telemetry/metrics.js';
 import { createWorkspace } from '../services/workspace/allowed-roots.js';
+import { createFiles } from '../services/workspace/create-files.js';
+import { createDirectoryHolder } from '../services/workspace/directory-handle.js';
+import { createAccess, newSessionLimit } from './create-access.js';
 import type { HomePaths } from './daemon-home.js';
 import { readHealth } from './health.js';
 import { openRecord } from './open-record.js';
+import type { TlsFiles } from './tls-files.js';
 
 export interface ServicesOptions {
   config: Config;
   paths: HomePaths;
+  /** TLS of the network's side, where the daemon speaks it itself. */
+  tls: TlsFiles | undefined;
   log: Logger;
+  audit: Audit;
   /** A local command asked the daemon to stop. */
   onStop: () => void;
   /** What made an earlier server of this process give its journal up. */
@@ -37,23 +47,32 @@ export interface ServicesOptions {
   onDamage: (damage: JournalDamaged) => void;
 }
 
+interface ServedParts {
+  /** Ends the connections of what is void. */
+  onRevoked: (isVoid: (principal: Principal) => boolean) => void;
+  /** Where the network's side is served. */
+  servedAt: () => string;
+}
+
 /** The parts of the daemon, put together. */
-export async function createServices(options: ServicesOptions, onTokenRevoked: () => void) {
-  const { config, paths, log, onStop } = options;
+export async function createServices(options: ServicesOptions, { onRevoked, servedAt }: ServedParts) {
+  const { config, paths, log, audit, onStop } = options;
   const { childEnvironment: environment, ALLOW_BYPASS: allowBypass } = config;
   const metrics: Metrics = countedBy(() => ({ delivery, registry, push }));
-  const record = await openRecord({ ...options, metrics, now, registry: () => registry });
+  const record = await openRecord({ ...options, metrics, now, registry: () => registry, onRevoked });
   const { journal, cursors, identity, push } = record;
+  const access = createAccess({ ...options, identity, keyId: record.keyId, servedAt });
   const status = statusOf(config);
   const launcher = createClaudeLauncher({ status, runFolder: paths.run, ...childSettings(config) });
-  const workspace = createWorkspace({ roots: config.PROJECT_ROOTS, home: paths.home });
+  const places = { roots: config.PROJECT_ROOTS, home: paths.home, hold: createDirectoryHolder(process.platform) };
+  const workspace = createWorkspace(places);
   const awake = new KeepAwake({ setting: config.CAFFEINATE, platform: process.platform, program: CAFFEINATE, log });
   const publisher = awake.observe(lateBound(() => delivery));
-  const { identify } = workspace;
   const room = roomOf(config);
   const requireRoom = () => room.require();
-  const parts = { journal, launcher, publisher, log, now, requireRoom, identify };
-  const registry = new SessionRegistry({ ...parts, ...sessionLimits(config) });
+  const requireNewSession = newSessionLimit(access.admission.limits);
+  const parts = { journal, launcher, publisher, log, now, requireRoom, identify: workspace.identify };
+  const registry = new SessionRegistry({ ...parts, requireNewSession, ...sessionLimits(config) });
   const source = createSessionSource(registry, journal);
   const onReset = (reason: string) => metrics.reset(reason);
   const delivery: Delivery = new Delivery({ journal, cursors, source, onReset, log });
@@ -62,17 +81,20 @@ export async function createServices(options: ServicesOptions, onTokenRevoked: (
     starter: new SessionStarter({ registry, workspace, launcher, requireRoom, journal, allowBypass, now }),
     delivery,
     identity,
+    ...access,
     push,
     journal,
     workspace,
+    files: createFiles({ ...places, ...sensitivity(config) }),
     askRunner: new AskRunner({ status, requireRoom, environment, home: paths.home, ...askModel(config) }),
     log,
+    audit,
     now,
     claudeCodeVersion: () => status.version(),
     health: () => readHealth({ version: VERSION, room, status, journal, registry, push }),
     metrics,
     memoryOf: residentBytes,
-    control: { revokeToken: onTokenRevoked, stop: (options) => stop({ registry, onStop, ...options }) },
+    control: { stop: (options) => stop({ registry, onStop, ...options }) },
     ...routeSettings(config, paths),
   };
   const discard = () => Promise.all([discardStrays(paths.run, registry, launcher), services.askRunner.discardOld()]);
@@ -118,12 +140,15 @@ async function discardStrays(run: string, registry: SessionRegistry, launcher: C
 const askModel = ({ CLAUDE_MODEL: model }: Config) => (model === undefined ? {} : { model });
 
 const routeSettings = (config: Config, paths: HomePaths) => ({
-  hostPolicy: createHostPolicy({ hosts: ownHosts(config), origins: config.ALLOWED_ORIGINS }),
   version: VERSION,
   maxSessions: config.MAX_PROCESSES,
-  queryToken: config.WS_QUERY_TOKEN === 'allow',
-  trustProxy: config.TRUST_PROXY,
   firstRoot: config.PROJECT_ROOTS[0] ?? paths.home,
+});
+
+const sensitivity = ({ FILES_ALLOW_SENSITIVE: allowSensitive, childEnvironment }: Config) => ({
+  allowSensitive,
+  personHome: childEnvironment.HOME ?? homedir(),
+  claudeFolder: configFolder(childEnvironment),
 });
 
 interface StopOptions {
@@ -169,9 +194,3 @@ function exitDelay({ IDLE_HIBERNATE_MS, ORPHAN_GRACE_MS, ORPHAN_WAIT_MS }: Confi
   const delayMs = Math.min(MAX_TIMER_MS, longestMs + EXIT_MARGIN_MS);
   return { CLAUDE_CODE_EXIT_AFTER_STOP_DELAY: String(delayMs) };
 }
-
-const ownHosts = ({ HOST, ALLOWED_HOSTS, PUBLIC_URL }: Config): string[] => [
-  HOST,
-  ...ALLOWED_HOSTS,
-  ...(PUBLIC_URL === undefined ? [] : [new URL(PUBLIC_URL).hostname]),
-];

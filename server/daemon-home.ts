@@ -1,7 +1,8 @@
-import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { toStorageError } from '../protocol/storage-error.js';
 import { acquireLock, DatabaseHeldError } from '../services/journal/sqlite-database.js';
+import { type Narrowed, ownHome } from './own-home.js';
 
 /** The places in `COMPANION_HOME`. */
 export interface HomePaths {
@@ -10,6 +11,8 @@ export interface HomePaths {
   journal: string;
   /** The keys by which push services of browsers know this daemon. */
   vapid: string;
+  /** What tokens are signed and made with. */
+  keys: string;
   run: string;
   logs: string;
   lock: string;
@@ -18,37 +21,31 @@ export interface HomePaths {
   orphanWatch: string;
 }
 
-/** The home cannot be made or written. */
+/** The home cannot be made or written, or others can get at it. */
 export class HomeUnusableError extends Error {}
 
-/** Makes the daemon's home, for its owner alone. Throws `HomeUnusableError`. */
-export function prepareHome(home: string): HomePaths {
+/** Makes the daemon's home, for its owner alone, also one that was open to others. Throws `HomeUnusableError`. */
+export function prepareHome(home: string): { paths: HomePaths; narrowed: Narrowed[] } {
+  const paths = pathsIn(home);
   try {
-    return makeHome(home);
+    return { paths, narrowed: ownHome(home, [paths.logs, paths.run]) };
   } catch (error) {
     throw new HomeUnusableError(`COMPANION_HOME cannot be used: ${(error as Error).message}`);
   }
 }
 
-function makeHome(home: string): HomePaths {
-  const logs = join(home, 'logs');
-  const run = join(home, 'run');
-  for (const folder of [home, logs, run]) {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    chmodSync(folder, 0o700);
-  }
-  return {
-    home,
-    logs,
-    run,
-    registry: join(home, 'registry.json'),
-    journal: join(home, 'journal.db'),
-    vapid: join(home, 'vapid.json'),
-    lock: join(home, 'daemon.lock'),
-    pid: join(home, 'daemon.pid'),
-    orphanWatch: join(home, 'orphan-watch'),
-  };
-}
+const pathsIn = (home: string): HomePaths => ({
+  home,
+  logs: join(home, 'logs'),
+  run: join(home, 'run'),
+  registry: join(home, 'registry.json'),
+  journal: join(home, 'journal.db'),
+  vapid: join(home, 'vapid.json'),
+  keys: join(home, 'keys.json'),
+  lock: join(home, 'daemon.lock'),
+  pid: join(home, 'daemon.pid'),
+  orphanWatch: join(home, 'orphan-watch'),
+});
 
 /** Another daemon serves this home. */
 export class HomeInUseError extends Error {}

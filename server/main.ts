@@ -1,4 +1,5 @@
 /** The daemon's process: settings, lock, signals, and the one line that says that it serves. */
+import { createAuditLog } from '../config/audit-log.js';
 import { ConfigError, loadConfig } from '../config/load-config.js';
 import { createLogger, type Logger } from '../config/logger.js';
 import { CLOSE } from '../protocol/error-codes.js';
@@ -6,17 +7,57 @@ import { isStorageError } from '../protocol/storage-error.js';
 import { JournalUnusableError } from '../services/journal/salvage.js';
 import { createEnduringServer } from './create-enduring-server.js';
 import { type CompanionServer, ListenError } from './create-server.js';
+import type { ServicesOptions } from './create-services.js';
 import { HomeInUseError, HomeUnusableError, lockHome, prepareHome } from './daemon-home.js';
 import { prepareDemo } from './demo-mode.js';
-import { startOrphanWatch } from './orphan-watch.js';
+import { type OrphanWatch, startOrphanWatch } from './orphan-watch.js';
+import { reportNarrowed } from './own-home.js';
+import { openTlsFiles, type TlsFiles } from './tls-files.js';
 
 async function main(): Promise<void> {
   const demo = process.argv.includes('--demo') ? await prepareDemo() : undefined;
   const config = loadConfig();
-  const paths = prepareHome(config.home);
+  const tls = openTlsFiles(config);
+  const { paths, narrowed } = prepareHome(config.home);
   const lock = lockHome(paths);
   const log = createLogger({ level: config.LOG_LEVEL, folder: paths.logs });
-  const orphanWatch = startOrphanWatch({
+  reportNarrowed(narrowed, log);
+  const audit = createAuditLog({ folder: paths.logs, now: () => Date.now(), log });
+  const orphanWatch = watchOrphans({ config, paths, log });
+  let _stopping: Promise<void> | undefined;
+  const stop = () => {
+    _stopping ??= shutDown();
+  };
+  const server = await createEnduringServer({ config, paths, tls, log, audit, onStop: stop, onGivenUp: end });
+  // Whoever read our output may be gone before we are; that is no reason to end.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  if (tls) followRenewals(tls, log);
+  watchForBugs(log);
+  await introduce(server);
+  audit.record({ action: 'start', outcome: 'ok' });
+  process.stdout.write(`${JSON.stringify({ event: 'ready', url: server.url, pid: process.pid })}\n`);
+  process.send?.('ready');
+  log.info('ready', { url: server.url, pid: process.pid, ...(tls && { certificate: tls.fingerprint() }) });
+  await Promise.all([log.open(), server.probeClaude()]);
+
+  async function shutDown(): Promise<void> {
+    tls?.close();
+    const children = await server.close(CLOSE.restarting, 'restarting');
+    log.info('stopped', { children });
+    if (children === 0) orphanWatch.dismiss();
+    if (children > 0) process.stderr.write(`${children} Claude sessions go on; the next start takes them up.\n`);
+    await demo?.close();
+    audit.record({ action: 'stop', outcome: 'ok' });
+    await Promise.all([audit.close(), log.close()]);
+    lock.close();
+    process.exit(0);
+  }
+}
+
+const watchOrphans = ({ config, paths, log }: Pick<ServicesOptions, 'config' | 'paths' | 'log'>): OrphanWatch =>
+  startOrphanWatch({
     file: paths.orphanWatch,
     runFolder: paths.run,
     graceMs: config.ORPHAN_GRACE_MS,
@@ -24,43 +65,23 @@ async function main(): Promise<void> {
     environment: config.childEnvironment,
     log,
   });
-  let _stopping: Promise<void> | undefined;
-  const stop = () => {
-    _stopping ??= shutDown();
-  };
-  const server = await createEnduringServer({ config, paths, log, onStop: stop, onGivenUp: end });
-  // Whoever read our output may be gone before we are; that is no reason to end.
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
-  watchForBugs(log);
-  await introduceToken(server);
-  process.stdout.write(`${JSON.stringify({ event: 'ready', url: server.url, pid: process.pid })}\n`);
-  process.send?.('ready');
-  log.info('ready', { url: server.url, pid: process.pid });
-  await Promise.all([log.open(), server.probeClaude()]);
 
-  async function shutDown(): Promise<void> {
-    const children = await server.close(CLOSE.restarting, 'restarting');
-    log.info('stopped', { children });
-    if (children === 0) orphanWatch.dismiss();
-    if (children > 0) process.stderr.write(`${children} Claude sessions go on; the next start takes them up.\n`);
-    await demo?.close();
-    await log.close();
-    lock.close();
-    process.exit(0);
-  }
+/** Whoever renews the certificate may say so with a SIGHUP, which would end the daemon otherwise. */
+function followRenewals(tls: TlsFiles, log: Logger): void {
+  tls.follow(log);
+  process.on('SIGHUP', () => tls.look(log));
 }
 
-/** The first start makes the owner's token. It is shown once, and only to a person. */
-async function introduceToken({ identity }: CompanionServer): Promise<void> {
-  if (identity.hasCredential) return;
+/** The first start shows a person how to pair a phone. Whoever reads a log is no person. */
+async function introduce(server: CompanionServer): Promise<void> {
+  if (server.hasCredential) return;
   if (!process.stderr.isTTY) {
-    process.stderr.write('There is no access token yet. To make one: npm run companion -- token\n');
+    process.stderr.write('No device is paired yet. To pair one: npm run companion -- pair\n');
     return;
   }
-  const token = await identity.makeToken();
-  process.stderr.write(`\nYour access token, shown this once: ${token}\nA new one: npm run companion -- token\n\n`);
+  const { qr, url, code } = await server.invite();
+  process.stderr.write(`\nTo pair a phone, scan this within 10 minutes:\n\n${qr}\n${url}\n\nCode: ${code}\n`);
+  process.stderr.write('Another code: npm run companion -- pair. A token for scripts: npm run companion -- token\n\n');
 }
 
 function watchForBugs(log: Logger): void {

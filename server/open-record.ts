@@ -1,10 +1,13 @@
 import { fileURLToPath } from 'node:url';
 import type { Config } from '../config/load-config.js';
-import { Identity } from '../services/identity/identity.js';
+import { Identity, type IdentityOptions } from '../services/identity/identity.js';
 import { openRegistryFile } from '../services/identity/registry-file.js';
+import { openTokenKeys } from '../services/identity/token-keys.js';
 import { readBootId } from '../services/journal/epoch.js';
 import { type OpenJournalOptions, openJournal } from '../services/journal/open-journal.js';
+import type { Audit } from '../services/ports/audit.js';
 import type { Log } from '../services/ports/log.js';
+import type { DeviceRef } from '../services/ports/records.js';
 import { owingJournal, watchedCursors } from '../services/push/owing-journal.js';
 import type { SessionRegistry } from '../services/sessions/session-registry.js';
 import type { Metrics } from '../services/telemetry/metrics.js';
@@ -18,21 +21,38 @@ interface RecordOptions extends Pick<OpenJournalOptions, 'damage' | 'onDamage'> 
   metrics: Metrics;
   now: () => number;
   registry: () => SessionRegistry;
+  audit: Audit;
+  /** Ends the connections of what is void. */
+  onRevoked: IdentityOptions['onRevoked'];
 }
 
 /** What is on record: events, positions, people and their devices, and the pushes that follow from them. */
-export async function openRecord({ metrics, now, registry, ...options }: RecordOptions) {
+export async function openRecord({ metrics, now, registry, audit, onRevoked, ...options }: RecordOptions) {
   const { config, paths, log } = options;
   const retention = retentionOf({ config, metrics, now });
   const opened = openJournal({ ...options, ...journalSettings(paths), retention });
-  const identity = await openIdentity({ config, paths, now });
+  const keys = await openTokenKeys(paths.keys);
+  const onReused = (device: DeviceRef, name: string | undefined) => {
+    log.warn('a refresh token was used twice: its device is out', { deviceId: device.deviceId });
+    audit.record({ action: 'revoke', outcome: 'UNAUTHORIZED', ...device });
+    void push.warn(device, name).catch((error: unknown) => log.warn('nobody was warned', { error: String(error) }));
+  };
+  const authToken = config.AUTH_TOKEN;
+  const identity = new Identity({
+    registry: await openRegistryFile(paths.registry),
+    keys,
+    now,
+    onRevoked,
+    onReused,
+    ...(authToken !== undefined && { authToken }),
+  });
   const push = createPush({
     config,
     vapidFile: paths.vapid,
     registry,
     store: opened.outbox,
     cursors: opened.cursors,
-    devices: identity,
+    devices: identity.devices,
     epoch: opened.journal.epoch,
     log,
     now,
@@ -40,7 +60,7 @@ export async function openRecord({ metrics, now, registry, ...options }: RecordO
   });
   const journal = owingJournal(opened.journal, () => push);
   const cursors = watchedCursors(opened.cursors, () => push);
-  return { journal, cursors, identity, push };
+  return { journal, cursors, identity, push, keyId: keys.keyId };
 }
 
 const journalSettings = ({ journal }: HomePaths) => ({
@@ -60,8 +80,3 @@ const retentionOf = ({ config, metrics, now }: Parts) => ({
   now,
   onExpired: (limit: string, events: number) => metrics.expired(limit, events),
 });
-
-async function openIdentity({ config, paths, now }: Pick<Parts, 'config' | 'now'> & { paths: HomePaths }) {
-  const registry = await openRegistryFile(paths.registry);
-  return new Identity({ registry, now, ...(config.AUTH_TOKEN !== undefined && { authToken: config.AUTH_TOKEN }) });
-}

@@ -11,6 +11,8 @@ export interface HostPolicyOptions {
 export interface HostPolicy {
   /** Whether the `Host` and, where there is one, the `Origin` of a request are ours. */
   allows(request: IncomingMessage): boolean;
+  /** Whether a page of another origin speaks, one that may. */
+  isOtherPage(request: IncomingMessage): boolean;
 }
 
 const LOOPBACK = ['localhost', '127.0.0.1', '::1'];
@@ -28,6 +30,7 @@ export function createHostPolicy({ hosts, origins }: HostPolicyOptions): HostPol
       if (host === undefined || !isOurs(`http://${host}`)) return false;
       return origin === undefined || allowedOrigins.has(origin) || isOurs(origin);
     },
+    isOtherPage: ({ headers: { origin } }) => origin !== undefined && (allowedOrigins.has(origin) || isOurs(origin)),
   };
 }
 

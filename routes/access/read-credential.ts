@@ -2,11 +2,17 @@ import type { IncomingMessage } from 'node:http';
 
 const BEARER_PROTOCOL = 'companion.bearer.';
 
+/** Something that somebody has shown. */
+export interface Credential {
+  kind: 'bearer' | 'ticket';
+  text: string;
+}
+
 /** The credential of an HTTP request: `Authorization: Bearer` or `x-api-key`. */
-export function httpCredential({ headers }: Pick<IncomingMessage, 'headers'>): string | undefined {
+export function httpCredential({ headers }: Pick<IncomingMessage, 'headers'>): Credential | undefined {
   const bearer = /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1];
   const key = headers['x-api-key'];
-  return bearer ?? (typeof key === 'string' ? key : undefined);
+  return bearerOf(bearer ?? (typeof key === 'string' ? key : undefined));
 }
 
 export interface UpgradeCredentialOptions {
@@ -14,15 +20,18 @@ export interface UpgradeCredentialOptions {
   queryToken: boolean;
 }
 
-/** The credential of a WebSocket upgrade, first found: header, subprotocol, query. */
-export function upgradeCredential({ request, queryToken }: UpgradeCredentialOptions): string | undefined {
-  return (
-    httpCredential(request) ??
-    protocolToken(request) ??
-    (queryToken ? queryOf(request).get('token') : null) ??
-    undefined
-  );
+/** The credential of a WebSocket upgrade, first found: header, subprotocol, ticket, query. */
+export function upgradeCredential({ request, queryToken }: UpgradeCredentialOptions): Credential | undefined {
+  const bearer = httpCredential(request) ?? bearerOf(protocolToken(request));
+  if (bearer) return bearer;
+  const query = queryOf(request);
+  const ticket = query.get('ticket');
+  if (ticket !== null) return { kind: 'ticket', text: ticket };
+  return bearerOf(queryToken ? (query.get('token') ?? undefined) : undefined);
 }
+
+const bearerOf = (text: string | undefined): Credential | undefined =>
+  text === undefined ? undefined : { kind: 'bearer', text };
 
 /** The query of a request's URL. */
 export const queryOf = ({ url = '/' }: Pick<IncomingMessage, 'url'>): URLSearchParams =>

@@ -1,20 +1,23 @@
+import cors from 'cors';
 import express, { type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
 import { CompanionError } from '../../protocol/error-codes.js';
-import { httpCredential } from '../access/read-credential.js';
 import type { RouteServices } from '../route-services.js';
+import { createAuthRoutes } from './auth-routes.js';
+import { asOwner, authorise } from './authorise.js';
 import { createDeviceRoutes } from './device-routes.js';
+import { createFileRoutes } from './file-routes.js';
 import { createHealthRoutes } from './health-routes.js';
 import { createErrorHandler, readRequestId, requestIdOf } from './http-errors.js';
 import { createLocalRoutes } from './local-routes.js';
 import { createMetricsRoutes } from './metrics-routes.js';
 import { createPermissionRoutes } from './permission-routes.js';
-import { authenticated, setPrincipal } from './principal.js';
 import { createPushRoutes } from './push-routes.js';
 import { readJson } from './read-json.js';
 import { createSessionRoutes } from './session-routes.js';
 
 const BODY_LIMIT = '1mb';
+const PREFLIGHT_S = 600;
 
 export interface AppOptions {
   services: RouteServices;
@@ -26,15 +29,17 @@ export interface AppOptions {
 export function createApp({ services, local }: AppOptions): Express {
   const app = express();
   app.disable('x-powered-by');
-  app.set('trust proxy', services.trustProxy ? 'loopback' : false);
   app.use(identifyRequest(services));
   app.use(helmet());
   if (!local) app.use(checkHost(services));
-  app.use(local ? asOwner(services) : withPrincipal(services));
+  if (!local) app.use(allowOrigins(services));
+  app.use(local ? asOwner(services) : authorise(services));
   app.use(createHealthRoutes(services));
   // Before the others, and with its own small body: a token of a push is a credential for one answer.
   app.use(['/api/sessions', '/api/claude-code/sessions'], createPermissionRoutes(services));
-  app.use(authenticated);
+  app.use('/api/auth', createAuthRoutes(services));
+  // Before the others, for the sake of its larger bodies.
+  app.use(['/api/sessions', '/api/claude-code/sessions'], createFileRoutes(services));
   app.use(readJson(BODY_LIMIT));
   app.use(['/api/sessions', '/api/claude-code/sessions'], createSessionRoutes(services));
   app.use('/api/push-notifications', createPushRoutes(services));
@@ -73,18 +78,14 @@ const checkHost =
     next(new CompanionError('PERMISSION_DENIED', 'This host or origin is not allowed.', { suggestion }));
   };
 
-const withPrincipal =
-  ({ identity }: RouteServices): RequestHandler =>
-  (request, response, next) => {
-    const token = httpCredential(request);
-    const principal = token === undefined ? undefined : identity.authenticate(token);
-    if (principal) setPrincipal(response, principal);
-    next();
-  };
-
-const asOwner =
-  ({ identity }: RouteServices): RequestHandler =>
-  (_request, response, next) => {
-    setPrincipal(response, identity.owner);
-    next();
-  };
+/** Pages of `ALLOWED_ORIGINS` may speak to it as its own may; their credentials are in headers, never in cookies. */
+function allowOrigins({ hostPolicy }: RouteServices): RequestHandler {
+  const answerPreflight = cors({
+    origin: true,
+    methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    exposedHeaders: ['X-Request-Id', 'Retry-After', 'RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset'],
+    maxAge: PREFLIGHT_S,
+  });
+  return (request, response, next) =>
+    hostPolicy.isOtherPage(request) ? answerPreflight(request, response, next) : next();
+}

@@ -1,23 +1,42 @@
 import { Router } from 'express';
+import type { DeviceView } from '../../protocol/auth.js';
 import { CompanionError } from '../../protocol/error-codes.js';
 import { patchDeviceSchema } from '../../protocol/push.js';
 import type { DeviceQueue } from '../../protocol/rest.js';
 import { deviceIdSchema } from '../../protocol/scalars.js';
-import type { DeviceEntry } from '../../services/identity/registry-file.js';
 import { patchPreferences, readPreferences } from '../../services/push/push-preferences.js';
+import { requireScope } from '../access/admission.js';
 import type { RouteServices } from '../route-services.js';
+import { auditHttp } from './audit-http.js';
+import { deviceView } from './device-view.js';
 import { parseInput } from './parse-input.js';
 import { requirePrincipal } from './principal.js';
 
 /** `/api/devices`: those of the caller's person. */
-export function createDeviceRoutes({ delivery, identity, push }: RouteServices): Router {
+export function createDeviceRoutes(services: RouteServices): Router {
+  const { delivery, identity, push } = services;
+  const { devices } = identity;
   const router = Router();
+
+  router.get('/', (_request, response) => {
+    response.json({ devices: devices.list(requirePrincipal(response).userId).map(deviceView) });
+  });
+
+  /** One's own is one's own matter; to put out another takes `admin`. */
+  router.delete('/:id', async (request, response) => {
+    const principal = requirePrincipal(response);
+    const deviceId = parseInput(deviceIdSchema, request.params.id, 'id');
+    if (principal.device?.deviceId !== deviceId) requireScope(principal, 'admin');
+    await identity.revoke({ userId: principal.userId, deviceId }, 'revoked');
+    auditHttp(services, response, { action: 'revoke', deviceId });
+    response.json({ success: true, deviceId });
+  });
 
   router.get('/:id/queue', async (request, response) => {
     const deviceId = parseInput(deviceIdSchema, request.params.id, 'id');
     const device = { userId: requirePrincipal(response).userId, deviceId };
     const sessions = await delivery.queueOf(device);
-    if (!sessions && !identity.knows(device)) {
+    if (!sessions && !devices.knows(device)) {
       throw new CompanionError('NOT_FOUND', 'There is no such device.', { field: 'id' });
     }
     response.json({ sessions: sessions ?? [] } satisfies DeviceQueue);
@@ -27,22 +46,13 @@ export function createDeviceRoutes({ delivery, identity, push }: RouteServices):
     const { userId } = requirePrincipal(response);
     const device = { userId, deviceId: parseInput(deviceIdSchema, request.params.id, 'id') };
     const { name, preferences } = parseInput(patchDeviceSchema, request.body, 'body');
-    await identity.amendDevice(device, (entry) => {
+    await devices.amend(device, (entry) => {
       if (name !== undefined) entry.name = name;
       if (preferences) entry.preferences = patchPreferences(readPreferences(entry.preferences), preferences);
     });
     push.judgeAgain(userId);
-    response.json(deviceView(identity.requireDevice(device)));
+    response.json(deviceView(devices.require(device)) satisfies DeviceView);
   });
 
   return router;
 }
-
-/** Without what a push could be sent with. */
-const deviceView = ({ deviceId, name, push, preferences }: DeviceEntry) => ({
-  id: deviceId,
-  deviceId,
-  ...(name !== undefined && { name }),
-  ...(push && { platform: push.platform }),
-  preferences: readPreferences(preferences),
-});

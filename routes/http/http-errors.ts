@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { ErrorRequestHandler, Response } from 'express';
-import { CompanionError, ERROR_STATUS, invalid } from '../../protocol/error-codes.js';
+import { CompanionError, ERROR_STATUS, type ErrorCode, invalid } from '../../protocol/error-codes.js';
 import type { ErrorBody } from '../../protocol/rest.js';
 import type { Log } from '../../services/ports/log.js';
+
+const SECOND_MS = 1000;
 
 /** The id that a request brings in `X-Request-Id`, or a new one. */
 export function readRequestId({ headers }: Pick<IncomingMessage, 'headers'>): string {
@@ -20,11 +22,19 @@ export function errorBody(error: CompanionError, requestId: string): ErrorBody {
   return { error: { code, message, status: ERROR_STATUS[code], requestId, ...(details && { details }) } };
 }
 
+const failures = new WeakMap<Response, ErrorCode>();
+
+/** What a request was refused with. */
+export const failureOf = (response: Response): ErrorCode | undefined => failures.get(response);
+
 /** Answers what a route threw. An error that nobody expected is logged with its request id, and told without its text. */
 export function createErrorHandler(log: Log): ErrorRequestHandler {
   return (thrown: unknown, _request, response, _next) => {
     const requestId = requestIdOf(response);
     const error = toCompanionError(thrown);
+    failures.set(response, error.code);
+    const { retryAfterMs } = error.details ?? {};
+    if (retryAfterMs !== undefined) response.setHeader('Retry-After', Math.ceil(retryAfterMs / SECOND_MS));
     if (error.code === 'INTERNAL_ERROR') log.error('a request failed', { requestId, error: stackOf(thrown) });
     response.status(ERROR_STATUS[error.code]).json(errorBody(error, requestId));
   };

@@ -1,20 +1,107 @@
 import { Router } from 'express';
 import * as z from 'zod';
+import {
+  addUserSchema,
+  changeUserSchema,
+  openPairingSchema,
+  type PairingView,
+  type PersonView,
+} from '../../protocol/auth.js';
+import { CompanionError } from '../../protocol/error-codes.js';
+import { deviceIdSchema } from '../../protocol/scalars.js';
+import { usualScopes } from '../../services/identity/principal.js';
+import type { UserEntry } from '../../services/identity/registry-file.js';
+import type { UserId } from '../../services/ports/records.js';
 import type { RouteServices } from '../route-services.js';
+import { auditHttp } from './audit-http.js';
+import { userView } from './auth-routes.js';
+import { deviceView } from './device-view.js';
 import { parseInput } from './parse-input.js';
 
+const revokeSchema = z.object({ user: z.string().optional() });
 const stopSchema = z.object({ all: z.boolean().default(false) });
 
 /** What only commands on this machine may ask, through the local socket. */
-export function createLocalRoutes({ identity, control }: RouteServices): Router {
+export function createLocalRoutes(services: RouteServices): Router {
+  const { identity, control } = services;
   const router = Router();
   router.post('/token', async (_request, response) => {
     const token = await identity.makeToken();
-    control.revokeToken();
+    auditHttp(services, response, { action: 'settings' });
     response.json({ token });
   });
   router.post('/stop', async (request, response) => {
     response.json(await control.stop(parseInput(stopSchema, request.body, 'body')));
   });
+  router.post('/pair', async (request, response) => {
+    const { user, scopes } = parseInput(openPairingSchema, request.body, 'body');
+    const person = user === undefined ? identity.people.owner : identity.people.require(user);
+    const { userId, role } = person;
+    const opened = identity.codes.create({ userId: userId as UserId, scopes: scopes ?? usualScopes(role) });
+    auditHttp(services, response, { action: 'pair' });
+    response.json((await services.pairingOf(opened)) satisfies PairingView);
+  });
+  addUserRoutes(router, services);
+  addDeviceRoutes(router, services);
   return router;
+}
+
+function addUserRoutes(router: Router, services: RouteServices): void {
+  const { identity, registry } = services;
+  const { people, devices } = identity;
+  const view = (user: Readonly<UserEntry>): PersonView => ({
+    ...userView(user),
+    role: user.role,
+    hasPassword: user.passwordHash !== undefined,
+    devices: devices.list(user.userId as UserId).length,
+    ...(user.createdAt !== undefined && { createdAt: new Date(user.createdAt).toISOString() }),
+  });
+
+  router.get('/users', (_request, response) => {
+    response.json({ users: people.all.map(view) });
+  });
+  router.post('/users', async (request, response) => {
+    const added = await people.add(parseInput(addUserSchema, request.body, 'body'));
+    auditHttp(services, response, { action: 'users' });
+    response.status(201).json(view(added));
+  });
+  router.patch('/users/:email', async (request, response) => {
+    const { password } = parseInput(changeUserSchema, request.body, 'body');
+    const changed = await people.setPassword(request.params.email, password);
+    auditHttp(services, response, { action: 'users' });
+    response.json(view(changed));
+  });
+  router.delete('/users/:email', async (request, response) => {
+    const userId = await identity.removePerson(request.params.email);
+    auditHttp(services, response, { action: 'users' });
+    const sessions = registry.owned(userId);
+    await Promise.all(sessions.map((session) => session.purge()));
+    response.json({ success: true, sessions: sessions.length });
+  });
+}
+
+/** All people's. */
+function addDeviceRoutes(router: Router, services: RouteServices): void {
+  const { people, devices } = services.identity;
+  router.get('/devices', (_request, response) => {
+    const all = devices.list().map((entry) => {
+      const user = people.find(entry.userId as UserId)?.email;
+      return { ...deviceView(entry), ...(user !== undefined && { user }) };
+    });
+    response.json({ devices: all });
+  });
+  router.delete('/devices/:id', async (request, response) => {
+    const deviceId = parseInput(deviceIdSchema, request.params.id, 'id');
+    const found = devices.list().filter((entry) => entry.deviceId === deviceId);
+    const { user: email } = parseInput(revokeSchema, request.query, 'query');
+    const userId = email === undefined ? undefined : people.require(email).userId;
+    const [entry, other] = found.filter((one) => userId === undefined || one.userId === userId);
+    if (other) {
+      const suggestion = 'Say whose: --user EMAIL';
+      throw new CompanionError('CONFLICT', 'Several people have a device of this name.', { field: 'id', suggestion });
+    }
+    await services.identity.revoke({ userId: (entry?.userId ?? '') as UserId, deviceId }, 'revoked');
+    auditHttp(services, response, { action: 'revoke', deviceId });
+    response.json({ success: true, deviceId });
+  });
 }

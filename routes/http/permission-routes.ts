@@ -1,18 +1,17 @@
-import { type RequestHandler, Router } from 'express';
+import { type RequestHandler, type Response, Router } from 'express';
 import type { z } from 'zod';
 import type { ClientData } from '../../protocol/client-frames.js';
 import { CompanionError } from '../../protocol/error-codes.js';
 import { answerByTokenSchema, answerPermissionSchema } from '../../protocol/push.js';
 import { type PermissionId, permissionIdSchema, type SessionId, sessionIdSchema } from '../../protocol/scalars.js';
-import type { Principal } from '../../services/identity/identity.js';
+import type { Principal } from '../../services/identity/principal.js';
 import type { PermissionRecord, UserId } from '../../services/ports/records.js';
+import { requireScope } from '../access/admission.js';
 import type { RouteServices } from '../route-services.js';
+import { auditHttp } from './audit-http.js';
 import { parseInput } from './parse-input.js';
-import { findPrincipal, requirePrincipal } from './principal.js';
+import { deviceOf, findPrincipal, requirePrincipal } from './principal.js';
 import { readJson } from './read-json.js';
-
-/** An answer by a credential comes from no device of its own. */
-const REST_DEVICE = 'rest';
 
 /** Whoever sends it may have no credential. */
 const BODY_LIMIT = '16kb';
@@ -32,22 +31,28 @@ const readCredentialed = readJson(CREDENTIALED_LIMIT);
 const readOthers = readJson(BODY_LIMIT);
 
 /** `/api/sessions/:id/permissions/:permissionId`: answers a request with a credential, or with a token of a push. */
-export function createPermissionRoutes({ registry, push }: RouteServices): Router {
+export function createPermissionRoutes(services: RouteServices): Router {
+  const { registry, push } = services;
   const router = Router();
   const read: RequestHandler = (request, response, next) =>
     (findPrincipal(response) ? readCredentialed : readOthers)(request, response, next);
 
   router.post('/:id/permissions/:permissionId', read, async (request, response) => {
     const byToken = hasToken(request.body);
-    if (!byToken) requirePrincipal(response);
+    if (!byToken) approver(response);
     const place = {
       sessionId: parseInput(sessionIdSchema, request.params.id, 'id'),
       permissionId: parseInput(permissionIdSchema, request.params.permissionId, 'permissionId'),
     };
     const done = byToken
       ? await answerByToken(place, parseInput(answerByTokenSchema, request.body, 'body'))
-      : await answerAs(requirePrincipal(response), place, parseInput(answerPermissionSchema, request.body, 'body'));
+      : await answerAs(approver(response), place, parseInput(answerPermissionSchema, request.body, 'body'));
     response.json({ success: true, permissionId: done.permissionId, decision: done.decision });
+    auditHttp(services, response, {
+      action: 'approve',
+      ...place,
+      ...(done.byDeviceId !== undefined && { deviceId: done.byDeviceId }),
+    });
   });
   return router;
 
@@ -63,11 +68,11 @@ export function createPermissionRoutes({ registry, push }: RouteServices): Route
   }
 
   async function answerAs(
-    { userId }: Principal,
+    principal: Principal,
     place: Place,
     answer: z.infer<typeof answerPermissionSchema>,
   ): Promise<PermissionRecord> {
-    return decide({ userId, deviceId: REST_DEVICE }, { ...answer, ...place });
+    return decide(deviceOf(principal), { ...answer, ...place });
   }
 
   async function decide({ userId, deviceId }: Answerer, answer: ClientData<'permission'>): Promise<PermissionRecord> {
@@ -76,6 +81,12 @@ export function createPermissionRoutes({ registry, push }: RouteServices): Route
       session.answerPermission({ answer, deviceId }, resolve).catch(reject);
     });
   }
+}
+
+function approver(response: Response): Principal {
+  const principal = requirePrincipal(response);
+  requireScope(principal, 'approve');
+  return principal;
 }
 
 const hasToken = (body: unknown): boolean =>

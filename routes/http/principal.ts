@@ -1,6 +1,8 @@
-import type { RequestHandler, Response } from 'express';
-import { CompanionError } from '../../protocol/error-codes.js';
-import type { Principal } from '../../services/identity/identity.js';
+import type { Response } from 'express';
+import type { DeviceId } from '../../protocol/scalars.js';
+import type { Principal } from '../../services/identity/principal.js';
+import type { DeviceRef } from '../../services/ports/records.js';
+import { unauthorized } from '../access/admission.js';
 
 const principals = new WeakMap<Response, Principal>();
 
@@ -16,13 +18,14 @@ export const findPrincipal = (response: Response): Principal | undefined => prin
 export function requirePrincipal(response: Response): Principal {
   const principal = principals.get(response);
   if (principal) return principal;
-  throw new CompanionError('UNAUTHORIZED', 'A valid credential is needed.', {
-    suggestion: 'Send it as Authorization: Bearer or x-api-key.',
-  });
+  throw unauthorized();
 }
 
-/** Lets nobody past without a credential. */
-export const authenticated: RequestHandler = (_request, response, next) => {
-  requirePrincipal(response);
-  next();
-};
+/** Of requests whose credential is no device's. */
+const REST_DEVICE = 'rest' as DeviceId;
+
+/** Whose request it is, as a device of its person. */
+export const deviceOf = ({ userId, device }: Principal): DeviceRef => ({
+  userId,
+  deviceId: device?.deviceId ?? REST_DEVICE,
+});

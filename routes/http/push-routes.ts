@@ -21,7 +21,7 @@ export function createPushRoutes({ identity, push }: RouteServices): Router {
   router.post('/register', async (request, response) => {
     const { deviceId, ...registration } = parseInput(registerPushSchema, request.body, 'body');
     const { userId } = requirePrincipal(response);
-    await identity.registerDevice({ userId, deviceId }, registration);
+    await identity.devices.register({ userId, deviceId }, registration);
     push.judgeAgain(userId);
     response.json({ success: true, deviceId });
   });
@@ -30,21 +30,21 @@ export function createPushRoutes({ identity, push }: RouteServices): Router {
     const { deviceId, preferences } = parseInput(changePreferencesSchema, request.body, 'body');
     const { userId } = requirePrincipal(response);
     const device = { userId, deviceId };
-    await identity.amendDevice(device, (entry) => {
+    await identity.devices.amend(device, (entry) => {
       entry.preferences = patchPreferences(readPreferences(entry.preferences), preferences);
     });
     push.judgeAgain(userId);
     response.json({
       success: true,
       deviceId,
-      preferences: readPreferences(identity.requireDevice(device).preferences),
+      preferences: readPreferences(identity.devices.require(device).preferences),
     });
   });
 
   router.post('/test', async (request, response) => {
     const { deviceId } = parseInput(testPushSchema, request.body, 'body');
     const device = { userId: requirePrincipal(response).userId, deviceId };
-    if (!identity.requireDevice(device).push) {
+    if (!identity.devices.require(device).push) {
       throw new CompanionError('CONFLICT', 'The device has no push registration.', { field: 'deviceId' });
     }
     response.status(202).json({ success: true, id: await push.test(device) });

@@ -10,16 +10,14 @@ import {
   patchSessionSchema,
   type SessionView,
 } from '../../protocol/rest.js';
-import { type DeviceId, type SessionId, seqSchema } from '../../protocol/scalars.js';
+import { type SessionId, seqSchema } from '../../protocol/scalars.js';
 import type { SessionRecord } from '../../services/ports/records.js';
 import type { Session } from '../../services/sessions/session.js';
 import { sessionView } from '../../services/sessions/session-view.js';
+import { requireLiberties } from '../access/admission.js';
 import type { RouteServices } from '../route-services.js';
 import { parseInput } from './parse-input.js';
-import { requirePrincipal } from './principal.js';
-
-/** REST requests belong to no device of their own. */
-const REST_DEVICE = 'rest' as DeviceId;
+import { deviceOf, requirePrincipal } from './principal.js';
 
 /** `/api/sessions`. */
 export function createSessionRoutes(services: RouteServices): Router {
@@ -36,9 +34,10 @@ export function createSessionRoutes(services: RouteServices): Router {
 
   router.post('/', async (request, response) => {
     const body = parseInput(createSessionSchema, request.body, 'body');
-    const { userId } = requirePrincipal(response);
+    const principal = requirePrincipal(response);
+    requireLiberties(principal, body);
     const { session, answer } = await starter.start({
-      device: { userId, deviceId: REST_DEVICE },
+      device: deviceOf(principal),
       requestId: null,
       directory: directoryOf(body, services.firstRoot),
       prompt: '',
@@ -53,8 +52,10 @@ export function createSessionRoutes(services: RouteServices): Router {
   });
 
   router.patch('/:id', async (request, response) => {
-    const session = registry.require(requirePrincipal(response).userId, request.params.id as SessionId);
+    const principal = requirePrincipal(response);
+    const session = registry.require(principal.userId, request.params.id as SessionId);
     const body = parseInput(patchSessionSchema, request.body, 'body');
+    requireLiberties(principal, body);
     starter.requireAllowedMode(body.permissionMode, 'permissionMode');
     await session.amend(changesOf(body));
     if (body.push) push.judgeAgain(session.owner);

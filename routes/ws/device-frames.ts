@@ -1,5 +1,6 @@
 import type { ClientData } from '../../protocol/client-frames.js';
 import { CompanionError } from '../../protocol/error-codes.js';
+import type { Principal } from '../../services/identity/principal.js';
 import { answer, type RequestContext } from './request-context.js';
 
 export async function subscribe(context: RequestContext, data: ClientData<'subscribe'>): Promise<void> {
@@ -33,7 +34,7 @@ export async function ack({ connection }: RequestContext, { sessionId, seq }: Cl
 
 export async function registerDevice(context: RequestContext, data: ClientData<'registerDevice'>): Promise<void> {
   const { services, device } = context.connection;
-  await services.identity.registerDevice(device, data);
+  await services.identity.devices.register(device, data);
   services.push.judgeAgain(device.userId);
   answer(context, 'deviceRegistered', { success: true, deviceId: device.deviceId });
 }
@@ -45,20 +46,28 @@ export const presence =
     answer(context, 'presence', { state });
   };
 
-/** Far beyond the life of a connection: the credentials of this version do not expire. */
+/** Far beyond the life of a connection: of credentials that do not expire. */
 const NEVER = new Date(Date.UTC(9999, 11, 31)).toISOString();
 
 export async function reauthenticate(context: RequestContext, { token }: ClientData<'reauthenticate'>): Promise<void> {
   const { services, principal } = context.connection;
-  const found = services.identity.authenticate(token);
-  if (found?.userId !== principal.userId) {
+  const found = await services.identity.authenticate(token);
+  if (typeof found === 'string' || !isSameDevice(found, principal)) {
     throw new CompanionError('UNAUTHORIZED', 'The token is not valid.', {
       field: 'token',
-      rule: 'must be a valid credential',
+      rule: 'must be a valid credential of this device',
     });
   }
-  answer(context, 'reauthenticated', { expiresAt: NEVER });
+  context.connection.renew(found);
+  const { expiresAt } = found;
+  answer(context, 'reauthenticated', {
+    expiresAt: expiresAt === undefined ? NEVER : new Date(expiresAt).toISOString(),
+  });
 }
+
+/** What goes on under this connection stays one person's and one device's. */
+const isSameDevice = (one: Principal, other: Principal): boolean =>
+  one.userId === other.userId && one.device?.deviceId === other.device?.deviceId;
 
 export async function ping(context: RequestContext): Promise<void> {
   answer(context, 'pong', { serverTime: new Date(context.connection.services.now()).toISOString() });

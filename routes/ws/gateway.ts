@@ -6,7 +6,10 @@ import { WebSocketServer } from 'ws';
 import { CLOSE, CompanionError, ERROR_STATUS, invalid } from '../../protocol/error-codes.js';
 import { MAX_CLIENT_FRAME_BYTES } from '../../protocol/limits.js';
 import { type DeviceId, deviceIdSchema } from '../../protocol/scalars.js';
-import type { Principal } from '../../services/identity/identity.js';
+import type { Principal } from '../../services/identity/principal.js';
+import type { DeviceRef } from '../../services/ports/records.js';
+import { unauthorized } from '../access/admission.js';
+import { networkOf } from '../access/client-address.js';
 import { queryOf, upgradeCredential } from '../access/read-credential.js';
 import { errorBody, readRequestId } from '../http/http-errors.js';
 import type { RouteServices } from '../route-services.js';
@@ -17,14 +20,17 @@ import { TickWriter } from './tick-writer.js';
 const SUBPROTOCOL = 'companion.v1';
 /** A client that does not answer a close within this time is cut off. */
 const CLOSE_GRACE_MS = 400;
+/** When one too many may try again. */
+const CONNECTIONS_RETRY_MS = 5000;
+const SECOND_MS = 1000;
 
 export interface Gateway {
   /** Takes an HTTP upgrade; `local` comes from the socket that only the owner can open. */
   upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void;
   /** Closes every connection with this code. */
   close(code: number, reason: string): void;
-  /** Closes the connections that were let in by a token which is void now. */
-  revokeToken(): void;
+  /** Ends the connections that were let in by a credential which is void now. */
+  expel(isVoid: (principal: Principal) => boolean): void;
 }
 
 export function createGateway(services: RouteServices, { local }: { local: boolean }): Gateway {
@@ -36,24 +42,31 @@ export function createGateway(services: RouteServices, { local }: { local: boole
     handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
   });
   const connections = new Set<SocketConnection>();
+  /** Of upgrades under way: what was revoked meanwhile. */
+  const underWay = new Set<((principal: Principal) => boolean)[]>();
   const shared = { services, connections, writer: new TickWriter(), heartbeats: new Heartbeats() };
   return {
     upgrade: (request, stream, head) => {
       stream.on('error', () => stream.destroy());
-      try {
-        const principal = local ? services.identity.owner : admit(services, request);
-        const deviceId = readDeviceId(request);
+      const opened = async () => {
+        const revoked: ((principal: Principal) => boolean)[] = [];
+        underWay.add(revoked);
+        const admitted = local ? services.identity.local : admit(services, request);
+        const principal = await Promise.resolve(admitted).finally(() => underWay.delete(revoked));
+        if (revoked.some((isVoid) => isVoid(principal))) throw unauthorized();
+        const device = { userId: principal.userId, deviceId: readDeviceId(request, principal) };
+        if (!local) requireRoom(services, connections, device);
         server.handleUpgrade(request, stream, head, (webSocket) => {
-          const device = { userId: principal.userId, deviceId };
-          new SocketConnection({ ...shared, webSocket, socket: stream as Socket, principal, device });
+          const address = local ? 'local' : services.admission.addressOf(request);
+          new SocketConnection({ ...shared, webSocket, socket: stream as Socket, principal, device, address });
         });
-      } catch (error) {
-        refuse({ stream, requestId: readRequestId(request), thrown: error });
-      }
+      };
+      opened().catch((error: unknown) => refuse({ stream, requestId: readRequestId(request), thrown: error }));
     },
-    revokeToken: () => {
+    expel: (isVoid) => {
+      for (const revoked of underWay) revoked.push(isVoid);
       for (const connection of connections) {
-        if (connection.principal.credential === 'token') connection.expel(CLOSE.credentialRevoked, 'the token is void');
+        if (isVoid(connection.principal)) connection.expel(CLOSE.credentialRevoked, 'the credential is void');
       }
     },
     close: (code, reason) => {
@@ -67,24 +80,42 @@ export function createGateway(services: RouteServices, { local }: { local: boole
 }
 
 /** Who wants in. Nothing is allocated for anybody before this. */
-function admit({ identity, hostPolicy, queryToken }: RouteServices, request: IncomingMessage): Principal {
+async function admit(services: RouteServices, request: IncomingMessage): Promise<Principal> {
+  const { admission, hostPolicy, queryToken } = services;
   if (!hostPolicy.allows(request)) throw new CompanionError('PERMISSION_DENIED', 'This host or origin is not allowed.');
   if (request.url?.split('?')[0] !== '/ws') {
     throw new CompanionError('NOT_FOUND', 'WebSockets are served at /ws.');
   }
-  const token = upgradeCredential({ request, queryToken });
-  const principal = token === undefined ? undefined : identity.authenticate(token);
-  if (!principal) throw new CompanionError('UNAUTHORIZED', 'A valid credential is needed.');
-  return principal;
+  const principal = await admission.authenticate(upgradeCredential({ request, queryToken }), request);
+  if (principal) return principal;
+  await admission.limits.take('reads', networkOf(admission.addressOf(request)));
+  throw unauthorized();
 }
 
-/** The name that the client gives its device, or a new one. */
-function readDeviceId(request: IncomingMessage): DeviceId {
+/** A device's next connection takes the place of the one before. */
+function requireRoom(
+  { admission }: RouteServices,
+  connections: Set<SocketConnection>,
+  { userId, deviceId }: DeviceRef,
+) {
+  const { connections: most } = admission.limits.settings;
+  const others = [...connections].filter(({ device }) => device.userId === userId && device.deviceId !== deviceId);
+  if (others.length < most) return;
+  const message = `A person has at most ${most} connections.`;
+  throw new CompanionError('RATE_LIMITED', message, { retryAfterMs: CONNECTIONS_RETRY_MS });
+}
+
+/** The device whose credential it is; else the name that the client gives its device, or a new one. */
+function readDeviceId(request: IncomingMessage, { device }: Principal): DeviceId {
   const header = request.headers['x-device-id'];
   const given = queryOf(request).get('deviceId') ?? (typeof header === 'string' ? header : undefined);
-  if (given === undefined) return nanoid() as DeviceId;
+  if (given === undefined) return device?.deviceId ?? (nanoid() as DeviceId);
   const parsed = deviceIdSchema.safeParse(given);
   if (!parsed.success) throw invalid('deviceId', parsed.error.issues[0]?.message ?? 'is not valid');
+  if (device && device.deviceId !== parsed.data) {
+    const rule = 'must be the device of the credential';
+    throw new CompanionError('PERMISSION_DENIED', `deviceId: ${rule}`, { field: 'deviceId', rule });
+  }
   return parsed.data;
 }
 
@@ -93,6 +124,7 @@ const STATUS_TEXT: Record<number, string> = {
   401: 'Unauthorized',
   403: 'Forbidden',
   404: 'Not Found',
+  429: 'Too Many Requests',
 };
 
 interface Refusal {
@@ -107,6 +139,7 @@ function refuse({ stream, requestId, thrown }: Refusal): void {
       ? thrown
       : new CompanionError('INTERNAL_ERROR', 'The upgrade could not be served.');
   const status = ERROR_STATUS[error.code];
+  const { retryAfterMs } = error.details ?? {};
   const body = JSON.stringify(errorBody(error, requestId));
   const head = [
     `HTTP/1.1 ${status} ${STATUS_TEXT[status] ?? 'Error'}`,
@@ -114,6 +147,7 @@ function refuse({ stream, requestId, thrown }: Refusal): void {
     `Content-Length: ${Buffer.byteLength(body)}`,
     `X-Request-Id: ${requestId}`,
     'Connection: close',
+    ...(retryAfterMs === undefined ? [] : [`Retry-After: ${Math.ceil(retryAfterMs / SECOND_MS)}`]),
   ];
   // Whoever keeps its own half open would keep the socket.
   stream.once('finish', () => stream.destroy());

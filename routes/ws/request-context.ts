@@ -4,7 +4,7 @@ import type { EventData } from '../../protocol/events.js';
 import type { AnswerData, AnswerType } from '../../protocol/server-frames.js';
 import type { DeviceConnection } from '../../services/delivery/device-connection.js';
 import { answerFrame, copyFrame } from '../../services/delivery/frames.js';
-import type { Principal } from '../../services/identity/identity.js';
+import type { Principal } from '../../services/identity/principal.js';
 import type { DeviceRef } from '../../services/ports/records.js';
 import type { Visit } from '../../services/push/presence.js';
 import type { RouteServices } from '../route-services.js';
@@ -12,14 +12,21 @@ import type { RouteServices } from '../route-services.js';
 /** What the frames of one connection share. */
 export interface ConnectionContext {
   services: RouteServices;
+  /** Changes when the client renews its credential. */
   principal: Principal;
   device: DeviceRef;
+  /** From where it came: a network address, or `local`. */
+  address: string;
   delivery: DeviceConnection;
   /** Where its device is. */
   visit: Visit;
   /** Default for relative working directories, set by the client. */
   workingDirectory: string | undefined;
   send: (frame: string) => void;
+  /** Ends the connection, and does not wait for long that the other side agrees. */
+  expel: (code: number, reason: string) => void;
+  /** Takes another credential of the same person and device. */
+  renew: (principal: Principal) => void;
 }
 
 /** One frame of a client and its one answer. */

@@ -6,10 +6,13 @@ import { HEARTBEAT_MS, PROTOCOL_VERSION } from '../../protocol/limits.js';
 import { parseClientFrame } from '../../protocol/parse-client-frame.js';
 import type { DeviceConnection } from '../../services/delivery/device-connection.js';
 import { Frame } from '../../services/delivery/frame.js';
-import type { Principal } from '../../services/identity/identity.js';
+import type { Principal } from '../../services/identity/principal.js';
 import type { DeviceRef } from '../../services/ports/records.js';
 import type { Visit } from '../../services/push/presence.js';
 import type { RouteServices } from '../route-services.js';
+import { admitFrame, countFrame } from './admit-frame.js';
+import { auditFrame } from './audit-frame.js';
+import { CredentialWatch } from './credential-watch.js';
 import { handleFrame, ORDERED } from './frame-handlers.js';
 import type { Beat, Heartbeats, Pulse } from './heartbeats.js';
 import { answer, answerError, type ConnectionContext } from './request-context.js';
@@ -23,6 +26,7 @@ export interface SocketConnectionOptions {
   socket: Socket;
   principal: Principal;
   device: DeviceRef;
+  address: string;
   /** All that are open; it adds itself. */
   connections: Set<SocketConnection>;
   writer: TickWriter;
@@ -39,8 +43,9 @@ const EXPEL_MS = 800;
 /** One WebSocket, from its upgrade to its end. */
 export class SocketConnection implements ConnectionContext, Pulse {
   readonly services: RouteServices;
-  readonly principal: Principal;
+  principal: Principal;
   readonly device: DeviceRef;
+  readonly address: string;
   readonly delivery: DeviceConnection;
   readonly visit: Visit;
   workingDirectory: string | undefined;
@@ -48,21 +53,28 @@ export class SocketConnection implements ConnectionContext, Pulse {
   readonly #socket: Socket;
   readonly #sink: SocketSink;
   readonly #beat: Beat;
+  readonly #credential: CredentialWatch;
   /** Settles when the frames up to now that keep an order have been handled. */
   #turn: Promise<void>;
   #closedWith: number | undefined;
 
   constructor(options: SocketConnectionOptions) {
-    const { services, webSocket, socket, principal, device, connections, writer, heartbeats } = options;
+    const { services, webSocket, socket, principal, device, address, connections, writer, heartbeats } = options;
     this.services = services;
     this.principal = principal;
     this.device = device;
+    this.address = address;
     this.#webSocket = webSocket;
     this.#socket = socket;
     this.#sink = new SocketSink({ webSocket, socket, writer, owner: this });
     this.delivery = services.delivery.connect({ device, sink: this.#sink, owner: this });
     this.visit = services.push.arrive(device);
     this.#beat = heartbeats.watch(this);
+    this.#credential = new CredentialWatch({
+      now: services.now,
+      onExpiring: (expiresAt) => this.#askToRenew(expiresAt),
+      onExpired: () => this.expel(CLOSE.credentialRevoked, 'the credential has expired'),
+    });
     connections.add(this);
     webSocket.on('close', (code) => {
       connections.delete(this);
@@ -71,7 +83,8 @@ export class SocketConnection implements ConnectionContext, Pulse {
     webSocket.on('error', ignore);
     webSocket.on('pong', (id) => this.#onPong(id));
     webSocket.on('message', (bytes: Buffer, isBinary) => this.#onMessage(isBinary ? '' : bytes.toString('utf8')));
-    this.#turn = welcome(this).catch((error: unknown) => this.onError(error));
+    const welcomed = welcome(this).then(() => this.#credential.follow(this.principal.expiresAt));
+    this.#turn = welcomed.catch((error: unknown) => this.onError(error));
   }
 
   send(frame: string): void {
@@ -82,6 +95,11 @@ export class SocketConnection implements ConnectionContext, Pulse {
   close(code: number, reason: string): void {
     this.#closedWith ??= code;
     this.#sink.close(code, reason);
+  }
+
+  renew(principal: Principal): void {
+    this.principal = principal;
+    this.#credential.follow(principal.expiresAt);
   }
 
   /** As `close`, and does not wait for long that the other side agrees. */
@@ -145,6 +163,11 @@ export class SocketConnection implements ConnectionContext, Pulse {
     this.#turn = receive(this, text, this.#turn);
   }
 
+  #askToRenew(expiresAt: number): void {
+    const at = new Date(expiresAt).toISOString();
+    answer({ connection: this, requestId: null }, 'tokenExpiring', { expiresAt: at });
+  }
+
   #onPong(id: Buffer): void {
     this.delivery.received(Number(id));
     this.#beat.ponged();
@@ -152,6 +175,7 @@ export class SocketConnection implements ConnectionContext, Pulse {
 
   #onClose(code: number): void {
     this.#beat.close();
+    this.#credential.close();
     this.delivery.close();
     this.visit.end();
     this.services.metrics.connectionClosed(this.#closedWith ?? code);
@@ -186,13 +210,23 @@ function receive(connection: ConnectionContext, text: string, before: Promise<vo
   const parsed = parseClientFrame(text);
   const context = { connection, requestId: parsed.ok ? parsed.frame.requestId : parsed.requestId };
   if (!parsed.ok) {
-    void before.then(() => answerError(context, parsed.error));
+    void before
+      .then(() => countFrame(connection))
+      .then(() => answerError(context, parsed.error))
+      .catch((error: unknown) => answerError(context, error));
     return before;
   }
   const { frame } = parsed;
   const { log } = connection.services;
   const level = QUIET.has(frame.type) ? 'debug' : 'info';
   log[level]('frame', { type: frame.type, requestId: frame.requestId, deviceId: connection.device.deviceId });
-  const handled = before.then(() => handleFrame(context, frame)).catch((error: unknown) => answerError(context, error));
+  const handled = before
+    .then(() => admitFrame(connection, frame))
+    .then(() => handleFrame(context, frame))
+    .then(() => auditFrame(connection, frame))
+    .catch((error: unknown) => {
+      auditFrame(connection, frame, error);
+      answerError(context, error);
+    });
   return ORDERED.has(frame.type) ? handled : before;
 }

@@ -1,180 +1,118 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import type { ClientData } from '../../protocol/client-frames.js';
-import { CompanionError } from '../../protocol/error-codes.js';
-import type { DeviceId } from '../../protocol/scalars.js';
-import type { PushRegistration } from '../ports/push.js';
-import type { PushDevice, PushDevices } from '../ports/push-people.js';
 import type { DeviceRef, UserId } from '../ports/records.js';
-import type { DeviceEntry, RegistryFile } from './registry-file.js';
-
-/** Who is there: a person, proven by a credential. */
-export interface Principal {
-  userId: UserId;
-  /** By what: the local socket, `AUTH_TOKEN`, or the token in the registry. */
-  credential: 'local' | 'setting' | 'token';
-}
+import { AccessTokens } from './access-tokens.js';
+import { DeviceCredentials, type Grant, type NewDevice } from './device-credentials.js';
+import { Devices } from './devices.js';
+import { PairingCodes } from './pairing-codes.js';
+import { Passwords } from './passwords.js';
+import { People } from './people.js';
+import { ALL_SCOPES, type Principal } from './principal.js';
+import type { RegistryFile } from './registry-file.js';
+import { digestOf, hasDigest, newSecret } from './secrets.js';
+import { Tickets } from './tickets.js';
+import type { TokenKeys } from './token-keys.js';
 
 export interface IdentityOptions {
   registry: RegistryFile;
+  keys: TokenKeys;
   /** `AUTH_TOKEN`: an owner's credential beside the one in the registry. */
   authToken?: string;
   /** Wall clock in epoch milliseconds. */
   now: () => number;
+  /** What is void from now on: connections of it are to end. */
+  onRevoked: (isVoid: (principal: Principal) => boolean) => void;
+  /** A refresh token was used twice: somebody else has a copy. */
+  onReused: (device: DeviceRef, name: string | undefined) => void;
 }
 
-const TOKEN_BYTES = 32;
+/** `void`: it was good once, and is revoked or expired. `unknown`: it never was. */
+export type Refusal = 'void' | 'unknown';
 
 /** People, their devices and their credentials. */
-export class Identity implements PushDevices {
-  readonly #registry: RegistryFile;
-  readonly #authToken: Buffer | undefined;
-  readonly #now: () => number;
+export class Identity {
+  readonly people: People;
+  readonly devices: Devices;
+  readonly codes: PairingCodes;
+  readonly tickets: Tickets;
+  readonly #options: IdentityOptions;
+  readonly #tokens: AccessTokens;
+  readonly #credentials: DeviceCredentials;
+  readonly #authDigest: string | undefined;
 
-  constructor({ registry, authToken, now }: IdentityOptions) {
-    this.#now = now;
-    this.#registry = registry;
-    this.#authToken = authToken === undefined ? undefined : digest(authToken);
+  constructor(options: IdentityOptions) {
+    const { registry, keys, now, authToken } = options;
+    this.#options = options;
+    this.people = new People({ registry, passwords: new Passwords(), now });
+    this.devices = new Devices({ registry, now });
+    this.codes = new PairingCodes({ now });
+    this.tickets = new Tickets({ now });
+    this.#tokens = new AccessTokens({ keys, now });
+    const onRevoked = (isVoid: (principal: Principal) => boolean) => this.#revoke(isVoid);
+    this.#credentials = new DeviceCredentials({ ...options, tokens: this.#tokens, onRevoked });
+    this.#authDigest = authToken === undefined ? undefined : digestOf(authToken);
   }
 
   /** The owner, for who has opened the local socket. */
-  get owner(): Principal {
-    const owner = this.#registry.data.users.find(({ role }) => role === 'owner');
-    if (!owner) throw new Error('the registry has no owner');
-    return { userId: owner.userId as UserId, credential: 'local' };
+  get local(): Principal {
+    return { userId: this.people.owner.userId as UserId, credential: 'local', scopes: ALL_SCOPES };
   }
 
   /** Whether there is a credential with which somebody could connect. */
   get hasCredential(): boolean {
-    return (
-      this.#authToken !== undefined || this.#registry.data.users.some(({ tokenDigest }) => tokenDigest !== undefined)
-    );
+    const { devices, users } = this.#options.registry.data;
+    const isOpen = users.some(({ tokenDigest }) => tokenDigest !== undefined);
+    return this.#authDigest !== undefined || isOpen || devices.some(({ family }) => family !== undefined);
   }
 
   /** Makes a new owner's token; one made before is void. Only its digest is kept: it is shown now or never. */
   async makeToken(): Promise<string> {
-    const token = randomBytes(TOKEN_BYTES).toString('base64url');
-    await this.#registry.update(({ users }) => {
-      for (const user of users) if (user.role === 'owner') user.tokenDigest = digest(token).toString('hex');
+    const token = newSecret();
+    await this.#options.registry.update(({ users }) => {
+      for (const user of users) if (user.role === 'owner') user.tokenDigest = digestOf(token);
     });
+    this.#revoke(({ credential }) => credential === 'token');
     return token;
   }
 
   /** Whose credential this is. Compares digests, in constant time. */
-  authenticate(token: string): Principal | undefined {
-    const given = digest(token);
-    if (this.#authToken && timingSafeEqual(given, this.#authToken)) return { ...this.owner, credential: 'setting' };
-    for (const { userId, tokenDigest } of this.#registry.data.users) {
-      if (tokenDigest === undefined) continue;
-      const known = Buffer.from(tokenDigest, 'hex');
-      if (known.length === given.length && timingSafeEqual(given, known))
-        return { userId: userId as UserId, credential: 'token' };
-    }
-    return undefined;
+  async authenticate(token: string): Promise<Principal | Refusal> {
+    const owner = { userId: this.people.owner.userId as UserId, scopes: ALL_SCOPES };
+    if (this.#authDigest !== undefined && hasDigest(token, this.#authDigest))
+      return { ...owner, credential: 'setting' };
+    const { tokenDigest } = this.people.owner;
+    if (tokenDigest !== undefined && hasDigest(token, tokenDigest)) return { ...owner, credential: 'token' };
+    const claims = await this.#tokens.verify(token);
+    return typeof claims === 'string' ? claims : this.#credentials.principalOf(claims);
   }
 
-  /** Whether the device was registered. */
-  knows({ userId, deviceId }: DeviceRef): boolean {
-    return this.#registry.data.devices.some((device) => device.userId === userId && device.deviceId === deviceId);
+  /** Lets a device in: its person has logged in. */
+  admit(device: NewDevice): Promise<Grant> {
+    return this.#credentials.grant(device);
   }
 
-  /** Records where and how a device wants to be reached. A token that another device had is this one's from now on. */
-  async registerDevice(device: DeviceRef, registration: ClientData<'registerDevice'>): Promise<void> {
-    const { name, preferences, ...push } = registration;
-    const { userId, deviceId } = device;
-    await this.#registry.update((data) => {
-      const known = data.devices.find((entry) => isEntryOf(entry, device));
-      const others = data.devices.filter((entry) => entry !== known);
-      for (const other of others) {
-        if (other.push?.platform === push.platform && other.push.token === push.token) delete other.push;
-      }
-      const entry: DeviceEntry = {
-        ...known,
-        userId,
-        deviceId,
-        push: { ...withoutUndefined(push), registeredAt: this.#now() },
-        ...(name !== undefined && { name }),
-        ...(preferences && { preferences }),
-      };
-      data.devices = [...others, entry];
-    });
+  /** Lets the device in that has a code. Undefined for a code that is not good. */
+  pair(code: string, device: Omit<NewDevice, 'userId' | 'scopes'>): Promise<Grant | undefined> {
+    return this.codes.redeem(code, (invitation) => this.#credentials.grant({ ...device, ...invitation }));
   }
 
-  /** Changes a device that is known. Rejects with `NOT_FOUND`. */
-  async amendDevice(device: DeviceRef, change: (entry: DeviceEntry) => void): Promise<void> {
-    this.requireDevice(device);
-    await this.#registry.update((data) => {
-      const entry = data.devices.find((one) => isEntryOf(one, device));
-      if (entry) change(entry);
-    });
+  refresh(token: string, requestId: string | undefined): Promise<Grant | undefined> {
+    return this.#credentials.refresh(token, requestId);
   }
 
-  /** The device as it is registered. Throws `NOT_FOUND`. */
-  requireDevice(device: DeviceRef): Readonly<DeviceEntry> {
-    const entry = this.#registry.data.devices.find((one) => isEntryOf(one, device));
-    if (entry) return entry;
-    throw new CompanionError('NOT_FOUND', 'There is no such device.', { field: 'id' });
+  /** The device is out at once. Rejects with `NOT_FOUND`. */
+  revoke(device: DeviceRef, reason: string): Promise<void> {
+    return this.#credentials.revoke(device, reason);
   }
 
-  pushDevices(userId: UserId): PushDevice[] {
-    return this.#registry.data.devices
-      .filter((entry) => entry.userId === userId)
-      .map((entry) => {
-        const device = { userId, deviceId: entry.deviceId as DeviceId };
-        return { device, registration: registrationOf(entry, device), preferences: entry.preferences };
-      });
+  /** The person and all devices of theirs are out at once. */
+  async removePerson(email: string): Promise<UserId> {
+    const userId = (await this.people.remove(email)).userId as UserId;
+    this.codes.forget(userId);
+    this.#revoke((principal) => principal.userId === userId);
+    return userId;
   }
 
-  hasRegistration(platform: PushRegistration['platform']): boolean {
-    return this.#registry.data.devices.some(({ push }) => push?.platform === platform);
-  }
-
-  async endRegistration({ device, token, registeredAt }: PushRegistration): Promise<boolean> {
-    let ended = false;
-    await this.#registry.update((data) => {
-      const entry = data.devices.find((one) => isEntryOf(one, device));
-      if (entry?.push?.token !== token || (entry.push.registeredAt ?? 0) !== registeredAt) return;
-      delete entry.push;
-      ended = true;
-    });
-    return ended;
-  }
-
-  async correctEnvironment(
-    { device, token }: PushRegistration,
-    environment: PushRegistration['environment'],
-  ): Promise<void> {
-    await this.#registry.update((data) => {
-      const entry = data.devices.find((one) => isEntryOf(one, device));
-      if (entry?.push?.token === token) entry.push.environment = environment;
-    });
+  #revoke(isVoid: (principal: Principal) => boolean): void {
+    this.tickets.revoke(isVoid);
+    this.#options.onRevoked(isVoid);
   }
 }
-
-const isEntryOf = (entry: Pick<DeviceEntry, 'userId' | 'deviceId'>, { userId, deviceId }: DeviceRef): boolean =>
-  entry.userId === userId && entry.deviceId === deviceId;
-
-function registrationOf({ push }: DeviceEntry, device: DeviceRef): PushRegistration | undefined {
-  if (!push) return undefined;
-  const { token, platform, environment = 'production', bundleId, encryptionKey, registeredAt = 0 } = push;
-  return {
-    device,
-    platform,
-    token,
-    environment,
-    registeredAt,
-    ...(bundleId !== undefined && { bundleId }),
-    ...(encryptionKey !== undefined && { encryptionKey }),
-  };
-}
-
-const digest = (token: string): Buffer => createHash('sha256').update(token).digest();
-
-const withoutUndefined = (
-  push: Omit<ClientData<'registerDevice'>, 'name' | 'preferences'>,
-): NonNullable<DeviceEntry['push']> => ({
-  token: push.token,
-  platform: push.platform,
-  ...(push.environment !== undefined && { environment: push.environment }),
-  ...(push.bundleId !== undefined && { bundleId: push.bundleId }),
-  ...(push.encryptionKey !== undefined && { encryptionKey: push.encryptionKey }),
-});

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { type Adapter, Low } from 'lowdb';
 import * as z from 'zod';
+import { scopeSchema } from '../../protocol/access.js';
 import { toStorageError } from '../../protocol/storage-error.js';
 
 const pushRegistrationSchema = z.object({
@@ -14,21 +15,48 @@ const pushRegistrationSchema = z.object({
   registeredAt: z.number().optional(),
 });
 
+/** The tokens that came of one pairing or login: the newest refresh token is the only one that is good. */
+const familySchema = z.object({
+  familyId: z.string(),
+  scopes: z.array(scopeSchema),
+  /** Of the newest refresh token: how many were before it, and its SHA-256 in hexadecimal. */
+  generation: z.int(),
+  digest: z.string(),
+  /** Epoch milliseconds. */
+  createdAt: z.number(),
+  refreshedAt: z.number(),
+});
+export type TokenFamily = z.infer<typeof familySchema>;
+
 const deviceSchema = z.object({
   deviceId: z.string(),
   userId: z.string(),
   name: z.string().optional(),
+  /** What it said it is. */
+  platform: z.string().optional(),
+  family: familySchema.optional(),
+  /** Why it has no credential any more. */
+  revoked: z.object({ at: z.number(), reason: z.string() }).optional(),
   push: pushRegistrationSchema.optional(),
   preferences: z.record(z.string(), z.unknown()).optional(),
 });
 export type DeviceEntry = z.infer<typeof deviceSchema>;
 
+/** Of an owner who has given none. */
+const OWNER_EMAIL = 'owner@localhost';
+
 const userSchema = z.object({
   userId: z.string(),
-  role: z.literal('owner'),
+  role: z.enum(['owner', 'member']),
+  email: z.string().default(OWNER_EMAIL),
+  name: z.string().optional(),
   /** SHA-256 of the owner's token, in hexadecimal. */
   tokenDigest: z.string().optional(),
+  /** argon2id, in the PHC form. */
+  passwordHash: z.string().optional(),
+  createdAt: z.number().optional(),
 });
+export type UserEntry = z.infer<typeof userSchema>;
 
 const registrySchema = z.object({
   users: z.array(userSchema),
@@ -48,7 +76,8 @@ export interface RegistryFile {
  * Throws with the file's name when it cannot be understood.
  */
 export async function openRegistryFile(path: string): Promise<RegistryFile> {
-  const initial: RegistryData = { users: [{ userId: randomUUID(), role: 'owner' }], devices: [] };
+  const owner: UserEntry = { userId: randomUUID(), role: 'owner', email: OWNER_EMAIL, createdAt: Date.now() };
+  const initial: RegistryData = { users: [owner], devices: [] };
   const file = new Low<RegistryData>(jsonFile(path), initial);
   await file.read();
   if (file.data === initial) await file.write();

@@ -13,6 +13,7 @@ export type PushKind =
   | 'given_up'
   | 'digest'
   | 'withdrawal'
+  | 'security'
   | 'test';
 
 /** Where a device wants to be reached. */

@@ -1,3 +1,5 @@
+import type { FileContent, FileInfo, FileList } from '../../protocol/files.js';
+
 /** A working directory as a session knows it: one for all links, spellings and letter cases of it. */
 export interface Place {
   /** The canonical path. */
@@ -15,4 +17,34 @@ export interface Workspace {
   resolveDirectory(path: string, options: { base?: string; field: string }): Promise<Place>;
   /** The identity of the directory that a path leads to now; undefined when there is none. */
   identify(path: string): Promise<string | undefined>;
+}
+
+/** A path as a client wrote it, decoded, and the directory of the session that it begins at. */
+export interface FilePlace {
+  /** Canonical. */
+  directory: string;
+  path: string;
+}
+
+export interface ListOptions {
+  recursive: boolean;
+  pattern?: string | undefined;
+}
+
+/**
+ * The files of a session's directory. All reject with the field `path`: `INVALID_REQUEST` (no path that is taken, no
+ * regular file), `PERMISSION_DENIED` (outside, a link where none is followed, kept from clients, no rights),
+ * `PROJECT_NOT_FOUND` (the session's directory is gone), `NOT_FOUND`, `CONFLICT`, `STORAGE_FULL`. Nothing has changed then.
+ */
+export interface Files {
+  /** A part of it, `truncated`, when there is much. Rejects a `pattern` that is too large. */
+  list(place: FilePlace, options: ListOptions): Promise<FileList>;
+  /** Rejects with `PAYLOAD_TOO_LARGE` above 10 MiB. */
+  read(place: FilePlace): Promise<FileContent>;
+  /** Makes missing folders as well. Rejects with `CONFLICT` when there is something of that name. */
+  create(place: FilePlace, bytes: Buffer): Promise<FileInfo>;
+  /** As a whole: whoever reads it meanwhile has the old or the new one. */
+  replace(place: FilePlace, bytes: Buffer): Promise<{ file: FileInfo; created: boolean }>;
+  /** Rejects with `CONFLICT` for a folder that is not empty. */
+  remove(place: FilePlace): Promise<void>;
 }

@@ -45,6 +45,7 @@ const RELEVANCE: Record<PushKind, number> = {
   given_up: 0.75,
   turn_complete: 0.5,
   digest: 0.5,
+  security: 1,
   test: 0.25,
   withdrawal: 0,
 };

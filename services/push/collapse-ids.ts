@@ -22,3 +22,4 @@ export const collapseIdOf = (concern: Concern): string =>
 
 export const DIGEST_COLLAPSE_ID = 'digest';
 export const TEST_COLLAPSE_ID = 'test';
+export const SECURITY_COLLAPSE_ID = 'security';

@@ -3,10 +3,10 @@ import type { EventData } from '../../protocol/events.js';
 import type { PushBody } from '../../protocol/push-preferences.js';
 import { utf8Length } from '../../protocol/scalars.js';
 import type { PushMessage } from '../ports/push.js';
-import { collapseIdOf, DIGEST_COLLAPSE_ID, TEST_COLLAPSE_ID } from './collapse-ids.js';
+import { collapseIdOf, DIGEST_COLLAPSE_ID, SECURITY_COLLAPSE_ID, TEST_COLLAPSE_ID } from './collapse-ids.js';
 import { type Concern, isWaiting, type WaitingConcern } from './concerns.js';
 import type { OwedResult } from './push-digest.js';
-import { digestWording, TEST_WORDING, withdrawalWording, wordingOf } from './push-wording.js';
+import { digestWording, securityWording, TEST_WORDING, withdrawalWording, wordingOf } from './push-wording.js';
 
 /** What a message has besides its words. */
 export interface Envelope {
@@ -66,6 +66,14 @@ export const composeWithdrawal = ({ concern, project, decision }: Resolved, enve
   ...withdrawalWording(project, decision),
   permissionId: concern.request.permissionId,
   collapseId: collapseIdOf(concern),
+});
+
+export const composeSecurity = (deviceName: string, envelope: Envelope): PushMessage => ({
+  ...envelope,
+  ...PLACELESS,
+  kind: 'security',
+  ...securityWording(deviceName),
+  collapseId: SECURITY_COLLAPSE_ID,
 });
 
 export const composeTest = (envelope: Envelope): PushMessage => ({

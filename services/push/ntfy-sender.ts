@@ -33,6 +33,7 @@ const PRIORITIES: Record<PushKind, number> = {
   limit: 3,
   given_up: 3,
   digest: 3,
+  security: 4,
   test: 3,
   withdrawal: 1,
 };

@@ -12,6 +12,8 @@ export type About =
       project: string;
       decision: EventData<'permissionResolved'>['decision'];
     }
+  /** A device was put out because somebody else has a copy of its credential. */
+  | { what: 'security'; deviceName: string }
   | { what: 'test' };
 
 const MAX_TEXT = 4096;

@@ -4,7 +4,7 @@ import type { PushRecord } from '../ports/outbox.js';
 import type { PushMessage, PushPlatform, PushRegistration, PushSender, SendOutcome } from '../ports/push.js';
 import type { PushDevice, PushDevices, PushSessions } from '../ports/push-people.js';
 import { makeTokens } from './action-tokens.js';
-import { composeDigest, composePush, composeTest, composeWithdrawal } from './compose-push.js';
+import { composeDigest, composePush, composeSecurity, composeTest, composeWithdrawal } from './compose-push.js';
 import { type Concern, isWaiting } from './concerns.js';
 import type { OutboxRows } from './outbox-rows.js';
 import type { About } from './push-about.js';
@@ -171,6 +171,8 @@ export class PushDispatcher {
     switch (about.what) {
       case 'test':
         return composeTest(envelope);
+      case 'security':
+        return composeSecurity(about.deviceName, envelope);
       case 'digest':
         return composeDigest(about.results, envelope);
       case 'withdrawal':

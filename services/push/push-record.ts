@@ -3,7 +3,7 @@ import { nanoid } from 'nanoid';
 import type { PushRecord, PushState } from '../ports/outbox.js';
 import type { PushKind } from '../ports/push.js';
 import type { DeviceRef, EventRecord, SessionRecord } from '../ports/records.js';
-import { collapseIdOf, DIGEST_COLLAPSE_ID, TEST_COLLAPSE_ID } from './collapse-ids.js';
+import { collapseIdOf, DIGEST_COLLAPSE_ID, SECURITY_COLLAPSE_ID, TEST_COLLAPSE_ID } from './collapse-ids.js';
 import { concernOf, isWaiting } from './concerns.js';
 import { type About, writeAbout } from './push-about.js';
 import { RESULT_STALE_MS, WAITING_STALE_MS } from './push-policy.js';
@@ -50,6 +50,7 @@ type Place = Pick<PushRecord, 'sessionId' | 'seq' | 'permissionId' | 'collapseId
 function placeOf(about: About): Place {
   const nowhere = { sessionId: undefined, seq: undefined, permissionId: undefined };
   if (about.what === 'digest') return { ...nowhere, kind: 'digest', collapseId: DIGEST_COLLAPSE_ID };
+  if (about.what === 'security') return { ...nowhere, kind: 'security', collapseId: SECURITY_COLLAPSE_ID };
   if (about.what === 'test') return { ...nowhere, kind: 'test', collapseId: TEST_COLLAPSE_ID };
   const { concern } = about;
   const { sessionId, seq } = concern;

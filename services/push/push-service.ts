@@ -158,6 +158,18 @@ export class PushService {
     return push.pushId;
   }
 
+  /** Tells a person's other devices that this one was put out, since somebody else has a copy of its credential. */
+  async warn(device: DeviceRef, name = 'a device'): Promise<void> {
+    const { devices, epoch, now } = this.#options;
+    const about = { what: 'security', deviceName: name } as const;
+    for (const other of devices.pushDevices(device.userId)) {
+      if (other.registration && !isSameDevice(other.device, device))
+        this.#rows.add(newPush({ device: other.device, about, epoch, now: now() }));
+    }
+    await this.#rows.flush();
+    this.#outbox.wake();
+  }
+
   /** What became of a person's pushes, newest first. */
   async deliveries(userId: UserId, range: { limit: number; offset: number }): Promise<PushPage> {
     await this.#rows.flush();

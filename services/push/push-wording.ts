@@ -120,6 +120,12 @@ export const withdrawalWording = (project: string, decision: Decision): Wording 
   body: RESOLVED[decision],
 });
 
+export const securityWording = (deviceName: string): Wording => ({
+  title: 'Claude Companion',
+  subtitle: 'A device was put out',
+  body: cutText(`Somebody used an old credential of ${plain(deviceName)}. It has to be paired anew.`, MAX_BODY),
+});
+
 export const TEST_WORDING: Wording = {
   title: 'Claude Companion',
   subtitle: 'Test',

@@ -21,6 +21,8 @@ export interface SessionRegistryOptions {
   /** How many children may live at a time. */
   maxProcesses: number;
   requireRoom: RequireRoom;
+  /** Rejects when the person has begun too many sessions of late. */
+  requireNewSession: (owner: UserId) => Promise<void>;
   /** A child that has nothing to do for so many milliseconds is ended. */
   idleMs: number;
   /** The identity of the directory that a path leads to now; undefined when there is none. */
@@ -90,6 +92,7 @@ export class SessionRegistry {
         throw new CompanionError('CAPACITY', 'The daemon is being stopped, and all Claude CLIs with it.');
       if (!known?.hasChild) await this.#options.requireRoom();
       if (known) return { session: known, created: false };
+      await this.#options.requireNewSession(owner);
       const session = this.#add(newSession({ place, owner, now: this.#options.now() }));
       await session.create().catch((error: unknown) => {
         this.#sessions.delete(session.id);

@@ -1,13 +1,17 @@
-import { realpath, stat } from 'node:fs/promises';
-import { dirname, isAbsolute, relative, resolve, sep } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { CompanionError, invalid } from '../../protocol/error-codes.js';
 import type { Place, Workspace } from '../ports/workspace.js';
+import { type HoldDirectory, keyOf } from './directory-handle.js';
+import { codeOf } from './file-errors.js';
+import { canonical, hold, judge, type Scope } from './safe-path.js';
 
 export interface WorkspaceOptions {
   /** Absolute folders; nothing outside of them is used. */
   roots: readonly string[];
   /** The daemon's home: never a working directory, also when a root contains it. */
   home: string;
+  hold: HoldDirectory;
 }
 
 export function createWorkspace(options: WorkspaceOptions): Workspace {
@@ -20,35 +24,34 @@ export function createWorkspace(options: WorkspaceOptions): Workspace {
   };
 }
 
-const keyOf = ({ dev, ino }: { dev: bigint; ino: bigint }): string => `${dev}:${ino}`;
-
 interface Resolution extends WorkspaceOptions {
   path: string;
   base: string | undefined;
   field: string;
 }
 
-/** Links are followed before the roots are compared, so that none of them leads out. */
-async function resolveDirectory({ roots, home, path, base, field }: Resolution): Promise<Place> {
+async function resolveDirectory({ roots, home, path, base, field, hold: open }: Resolution): Promise<Place> {
   if (path.includes('\0')) throw invalid(field, 'must not contain a NUL character');
-  const wanted = resolve(base ?? roots[0] ?? '/', path);
-  const canonical = await realpath(wanted).catch(() => undefined);
-  const allowed = await Promise.all(roots.map((root) => realpath(root).catch(() => root)));
-  const daemonHome = await realpath(home).catch(() => home);
-  const judged = canonical ?? (await nearestExisting(wanted));
-  if (!allowed.some((root) => isWithin(root, judged)) || isWithin(daemonHome, judged)) throw outside(field);
-  if (canonical === undefined) throw missing(field, 'must be a directory that exists');
-  const found = await stat(canonical, { bigint: true });
-  if (!found.isDirectory()) throw missing(field, 'must be a directory');
-  return { path: canonical, key: keyOf(found) };
+  const scope: Scope = {
+    within: await Promise.all(roots.map(canonical)),
+    never: [await canonical(home)],
+    keepsSensitive: false,
+    refused: () => outside(field),
+  };
+  const spot = await judge(resolve(base ?? roots[0] ?? '/', path), scope);
+  if (spot.rest.length > 0) throw missing(field, 'must be a directory that exists');
+  const held = await hold(spot.path, scope, open).catch((error: unknown) => {
+    throw IN_THE_WAY.has(codeOf(error) ?? '') ? missing(field, 'must be a directory') : error;
+  });
+  try {
+    return { path: spot.path, key: held.key };
+  } finally {
+    await held.close();
+  }
 }
 
-/** Where the existing part of a path leads: what a link shows of the outside is not told by another error. */
-async function nearestExisting(path: string): Promise<string> {
-  const parent = dirname(path);
-  if (parent === path) return path;
-  return realpath(parent).catch(() => nearestExisting(parent));
-}
+/** It is no directory, or was put in the place of one just now. */
+const IN_THE_WAY = new Set(['ENOTDIR', 'ENOENT', 'ELOOP', 'EACCES']);
 
 const outside = (field: string) =>
   new CompanionError('PERMISSION_DENIED', `${field}: must lie within PROJECT_ROOTS`, {
@@ -59,9 +62,3 @@ const outside = (field: string) =>
 
 const missing = (field: string, rule: string) =>
   new CompanionError('PROJECT_NOT_FOUND', `${field}: ${rule}`, { field, rule });
-
-/** Compared by whole path segments. */
-function isWithin(root: string, path: string): boolean {
-  const steps = relative(root, path);
-  return steps === '' || (!isAbsolute(steps) && steps !== '..' && !steps.startsWith(`..${sep}`));
-}

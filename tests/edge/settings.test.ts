@@ -3,68 +3,10 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { LOG_LEVELS, settingsSchema } from '../../config/settings.js';
 import { permissionModeSchema } from '../../protocol/scalars.js';
-import { type DaemonFolders, environmentIn, makeFolders, TOKEN } from '../support/daemon.js';
+import { expectRefusal, NO_API, type Setup, served, withDaemon } from '../support/brief-daemon.js';
+import { type DaemonFolders, environmentIn, TOKEN } from '../support/daemon.js';
 import { freePort } from '../support/free-port.js';
-import { type DaemonRun, endRun, runDaemon } from '../support/run-daemon.js';
-
-/** Nobody serves there: these daemons ask Claude nothing. */
-const NO_API = 'http://127.0.0.1:9';
-
-interface Started extends DaemonRun {
-  folders: DaemonFolders;
-}
-
-interface Setup {
-  /** Instead of what tests usually set; undefined leaves a setting out. */
-  environment?: Record<string, string | undefined>;
-  /** `COMPANION_HOME/config.json`. */
-  file?: unknown;
-  /** Before the start. */
-  prepare?: (folders: DaemonFolders) => Record<string, string>;
-  uid?: number;
-}
-
-/** Starts a daemon, waits until it serves or ends, looks at it and ends it. */
-async function withDaemon(
-  { environment, file, prepare, uid }: Setup,
-  look: (daemon: Started) => Promise<void>,
-): Promise<void> {
-  const folders = makeFolders();
-  if (file !== undefined) {
-    mkdirSync(folders.home);
-    writeFileSync(join(folders.home, 'config.json'), typeof file === 'string' ? file : JSON.stringify(file));
-  }
-  const given = { ...environmentIn(folders, NO_API), ...environment, ...prepare?.(folders) };
-  const set = Object.entries(given).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  const run = runDaemon({ environment: Object.fromEntries(set), ...(uid !== undefined && { uid }) });
-  await run.ready;
-  try {
-    await look({ ...run, folders });
-  } finally {
-    await endRun(run, folders);
-  }
-}
-
-/** It must say this and end with 1, without a word on stdout. */
-async function expectRefusal(setup: Setup, ...said: (string | RegExp)[]): Promise<string> {
-  let stderr = '';
-  await withDaemon(setup, async (daemon) => {
-    expect(await daemon.exited).toBe(1);
-    stderr = daemon.stderr();
-    for (const part of said) expect(stderr).toMatch(part);
-    expect(stderr).not.toMatch(/^\s+at /m);
-    expect(daemon.stdout).toEqual([]);
-  });
-  return stderr;
-}
-
-const served = async (setup: Setup, look: (daemon: Started, url: string) => Promise<void> = async () => {}) =>
-  withDaemon(setup, async (daemon) => {
-    const url = await daemon.ready;
-    expect(daemon.stderr()).toBe('');
-    if (url === undefined) throw new Error('it did not serve');
-    await look(daemon, url);
-  });
+import { runDaemon } from '../support/run-daemon.js';
 
 const statusOf = async (url: string, token: string): Promise<number> =>
   (await fetch(`${url}/api/sessions`, { headers: { authorization: `Bearer ${token}` } })).status;
@@ -72,6 +14,8 @@ const statusOf = async (url: string, token: string): Promise<number> =>
 const ALLOWED: Record<string, { wrong: string[]; allowed: RegExp }> = {
   PORT: { wrong: ['70000', '-1', '1.5', 'http', '3001 '.repeat(2)], allowed: /whole number from 0 to 65535/ },
   HOST: { wrong: ['a b', 'http://localhost', '-x', '*'], allowed: /host name or an IP address/ },
+  TLS_CERT_FILE: { wrong: ['cert.pem', './cert.pem'], allowed: /absolute path/ },
+  TLS_KEY_FILE: { wrong: ['key.pem'], allowed: /absolute path/ },
   PUBLIC_URL: { wrong: ['companion.example', 'ftp://companion.example', '/'], allowed: /http or https URL/ },
   ALLOWED_ORIGINS: {
     wrong: ['companion.example', 'https://a.example/path', 'null'],
@@ -79,6 +23,7 @@ const ALLOWED: Record<string, { wrong: string[]; allowed: RegExp }> = {
   },
   TRUST_PROXY: { wrong: ['yes', '1', 'TRUE'], allowed: /true or false/ },
   ALLOW_BYPASS: { wrong: ['1'], allowed: /true or false/ },
+  FILES_ALLOW_SENSITIVE: { wrong: ['yes', 'TRUE'], allowed: /true or false/ },
   PROJECT_ROOTS: { wrong: [':', ' : '], allowed: /at least one folder/ },
   WS_QUERY_TOKEN: { wrong: ['no', 'Allow'], allowed: /allow or deny/ },
   CLAUDE_PATH: { wrong: ['claude', './claude'], allowed: /absolute path/ },

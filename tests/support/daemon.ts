@@ -69,6 +69,14 @@ function otherCli(): Record<string, string> {
   return path === undefined ? {} : { CLAUDE_PATH: path };
 }
 
+/** Tests do in seconds what people do in hours; those of the limits set their own. */
+const UNLIMITED = Object.fromEntries(
+  ['FAILED', 'PROMPTS', 'FILES', 'READS', 'FRAMES', 'CONNECTIONS', 'SESSIONS'].map((kind) => [
+    `LIMIT_${kind}`,
+    '1000000',
+  ]),
+);
+
 /** An environment in which the daemon and its CLI touch nothing but these folders and this API. */
 export const environmentIn = ({ base, home, root }: DaemonFolders, apiUrl: string): Record<string, string> => ({
   PATH: process.env.PATH ?? '',
@@ -82,6 +90,7 @@ export const environmentIn = ({ base, home, root }: DaemonFolders, apiUrl: strin
   ANTHROPIC_API_KEY: 'sk-ant-test',
   CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
   CLAUDE_CODE_MAX_RETRIES: '1',
+  ...UNLIMITED,
 });
 
 export async function startDaemon({ apiUrl, environment = {}, command }: DaemonOptions): Promise<Daemon> {

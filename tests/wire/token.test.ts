@@ -25,7 +25,7 @@ const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}`
 
 describe('the owner’s token', () => {
   test('S1: a first start without a terminal shows none and says how to make one', async () => {
-    expect(world.daemon.stderr()).toContain('npm run companion -- token');
+    expect(world.daemon.stderr()).toContain('npm run companion -- pair');
     expect((await world.daemon.fetch('/api/sessions')).status).toBe(401);
   });
 
@@ -45,7 +45,7 @@ describe('the owner’s token', () => {
     const ended = once(socket, 'close');
     const told = new Promise<void>((resolve) => {
       socket.on('data', (bytes) => {
-        if (bytes.includes('the token is void')) resolve();
+        if (bytes.includes('the credential is void')) resolve();
       });
     });
     const { token: next } = await postLocally('/local/token');

@@ -1,0 +1,108 @@
+import * as z from 'zod';
+import { devicesSchema, pairingSchema, peopleSchema } from '../protocol/auth.js';
+import { CompanionError } from '../protocol/error-codes.js';
+import { type CommandContext, get, post, type Report, say } from './commands.js';
+import { askDaemon } from './local-daemon.js';
+import { plainLine } from './plain-text.js';
+import { readLine } from './read-line.js';
+import { textTable } from './text-table.js';
+
+export interface PairFlags {
+  user?: string;
+  /** As typed: separated by commas. */
+  scopes?: string;
+}
+
+/** Opens a pairing, and shows its QR code. */
+export async function pairCommand(context: CommandContext, { user, scopes }: PairFlags): Promise<Report> {
+  const body = {
+    ...(user !== undefined && { user }),
+    ...(scopes !== undefined && { scopes: scopes.split(/[\s,]+/).filter((scope) => scope !== '') }),
+  };
+  const { qr, ...pairing } = pairingSchema.parse(await post(context, { path: '/local/pair', body }));
+  const { url, code, expiresAt } = pairing;
+  return say(pairing, `${qr}\n${plainLine(url, 1000)}\n\nCode: ${plainLine(code, 64)}   valid until ${expiresAt}`);
+}
+
+const HEADINGS = ['E-MAIL', 'NAME', 'ROLE', 'PASSWORD', 'DEVICES'];
+
+export async function usersCommand(context: CommandContext): Promise<Report> {
+  const answer = await get(context, '/local/users');
+  const rows = peopleSchema
+    .parse(answer)
+    .users.map(({ email, name = '-', role, hasPassword, devices }) => [
+      plainLine(email, 60),
+      plainLine(name, 40),
+      role,
+      hasPassword ? 'yes' : 'no',
+      String(devices),
+    ]);
+  return say(answer, textTable([HEADINGS, ...rows]));
+}
+
+export interface PasswordFlags {
+  passwordStdin?: boolean;
+  name?: string;
+}
+
+export async function addUserCommand(context: CommandContext, email: string, flags: PasswordFlags): Promise<Report> {
+  const password = await readPassword(context, flags);
+  const { name } = flags;
+  const body = { email, password, ...(name !== undefined && { name }) };
+  const answer = await post(context, { path: '/local/users', body });
+  return say(answer, `Added ${plainLine(email, 100)}.`);
+}
+
+export async function passwordCommand(context: CommandContext, email: string, flags: PasswordFlags): Promise<Report> {
+  const body = { password: await readPassword(context, flags) };
+  const { socketPath } = context;
+  const answer = await askDaemon({ socketPath, method: 'PATCH', path: pathOf('users', email), body });
+  return say(answer, `The password of ${plainLine(email, 100)} is changed. Devices that are paired stay paired.`);
+}
+
+export async function removeUserCommand(context: CommandContext, email: string): Promise<Report> {
+  const { socketPath } = context;
+  const answer = await askDaemon({ socketPath, method: 'DELETE', path: pathOf('users', email) });
+  const { sessions } = z.object({ sessions: z.int() }).parse(answer);
+  return say(answer, `Removed ${plainLine(email, 100)}, all devices of theirs and ${sessions} sessions.`);
+}
+
+const DEVICE_HEADINGS = ['DEVICE', 'NAME', 'PLATFORM', 'PERSON', 'CREDENTIAL', 'LAST SEEN'];
+
+export async function devicesCommand(context: CommandContext): Promise<Report> {
+  const answer = await get(context, '/local/devices');
+  const { devices } = devicesSchema.parse(answer);
+  if (devices.length === 0) return say(answer, 'No devices.');
+  const rows = devices.map(({ id, name = '-', platform = '-', user = '-', paired, revoked, lastSeenAt = '-' }) => [
+    plainLine(id, 64),
+    plainLine(name, 40),
+    plainLine(platform, 32),
+    plainLine(user, 60),
+    revoked ? plainLine(`void: ${revoked.reason}`, 60) : paired ? 'its own' : 'none of its own',
+    lastSeenAt,
+  ]);
+  return say(answer, textTable([DEVICE_HEADINGS, ...rows]));
+}
+
+export async function revokeCommand(
+  context: CommandContext,
+  deviceId: string,
+  { user }: { user?: string },
+): Promise<Report> {
+  const query = user === undefined ? '' : `?${new URLSearchParams({ user })}`;
+  const path = `${pathOf('devices', deviceId)}${query}`;
+  const answer = await askDaemon({ socketPath: context.socketPath, method: 'DELETE', path });
+  return say(answer, `${plainLine(deviceId, 64)} is out.`);
+}
+
+const pathOf = (what: 'users' | 'devices', name: string): string => `/local/${what}/${encodeURIComponent(name)}`;
+
+/** Never from the command line, which everybody on the machine can read. */
+async function readPassword({ io }: CommandContext, { passwordStdin }: PasswordFlags): Promise<string> {
+  const suggestion = 'Give it on stdin: printf %s "$PASSWORD" | npm run companion -- users … --password-stdin';
+  const wanted = 'A password is needed.';
+  if (!passwordStdin) throw new CompanionError('INVALID_REQUEST', wanted, { field: 'password', suggestion });
+  const password = await readLine(io.stdin);
+  if (password === undefined) throw new CompanionError('INVALID_REQUEST', wanted, { field: 'password', suggestion });
+  return password;
+}

@@ -1,0 +1,134 @@
+/** REST of credentials: what clients send and are told. */
+import * as z from 'zod';
+import { scopeSchema } from './access.js';
+import { deviceIdSchema, requiredFieldSchema, timestampSchema } from './scalars.js';
+
+const MAX_NAME = 100;
+const MAX_EMAIL = 254;
+const MIN_PASSWORD = 10;
+const MAX_PASSWORD = 1024;
+
+/** One line that can be shown. */
+const nameSchema = z
+  .string()
+  .trim()
+  .regex(/^[^\p{Cc}\u2028\u2029]+$/u, { error: 'must be one line of text' })
+  .max(MAX_NAME, { error: `must be at most ${MAX_NAME} characters` });
+
+export const emailSchema = z
+  .string()
+  .trim()
+  .toLowerCase()
+  .max(MAX_EMAIL)
+  .regex(/^[^\s@]+@[^\s@]+$/, { error: 'must be an e-mail address' });
+
+/** What a new password must be; an old one only has to be right. */
+export const newPasswordSchema = z
+  .string()
+  .min(MIN_PASSWORD, { error: `must have at least ${MIN_PASSWORD} characters` })
+  .max(MAX_PASSWORD, { error: `must have at most ${MAX_PASSWORD} characters` });
+
+/** What the device is: shown, and nothing else. */
+const platformNameSchema = z.string().regex(/^[A-Za-z0-9._ -]{1,32}$/, {
+  error: 'must be 1 to 32 letters, digits, dots, spaces, hyphens and underscores',
+});
+
+const deviceFields = {
+  deviceName: nameSchema,
+  platform: platformNameSchema,
+  /** Of a device that had a credential before and keeps its place: its cursors and its push registration. */
+  deviceId: deviceIdSchema.optional(),
+};
+
+const MAX_CODE = 64;
+export const pairSchema = z.object({ code: z.string().min(1).max(MAX_CODE), ...deviceFields });
+export const loginSchema = z.object({
+  email: emailSchema,
+  password: z.string().min(1).max(MAX_PASSWORD),
+  deviceName: deviceFields.deviceName.default('unnamed'),
+  platform: deviceFields.platform.default('unknown'),
+  deviceId: deviceFields.deviceId,
+});
+const MAX_REFRESH_TOKEN = 512;
+export const refreshSchema = z.object({
+  refreshToken: z.string().min(1).max(MAX_REFRESH_TOKEN),
+  /** With the same one, the same token may be sent again when the answer was lost. */
+  requestId: requiredFieldSchema.optional(),
+});
+
+const userSchema = z.object({ id: z.string(), email: z.string(), name: z.string().optional() });
+export type UserView = z.infer<typeof userSchema>;
+
+/** Answer to `pair` and `login`; `refresh` has no user. */
+export const grantSchema = z.object({
+  deviceId: z.string(),
+  accessToken: z.string(),
+  refreshToken: z.string(),
+  /** Of the access token. */
+  expiresAt: timestampSchema,
+  scopes: z.array(scopeSchema),
+  user: userSchema,
+});
+export type GrantView = z.infer<typeof grantSchema>;
+export type RefreshView = Omit<GrantView, 'user'>;
+
+export const ticketSchema = z.object({ ticket: z.string(), expiresAt: timestampSchema });
+export const meSchema = z.object({
+  user: userSchema,
+  role: z.enum(['owner', 'member']),
+  deviceId: z.string().optional(),
+  scopes: z.array(scopeSchema),
+  expiresAt: timestampSchema.optional(),
+});
+export type MeView = z.infer<typeof meSchema>;
+
+/** `POST /local/pair`, for the command `pair`. */
+export const openPairingSchema = z.object({
+  user: emailSchema.optional(),
+  scopes: z.array(scopeSchema).min(1, { error: 'must name at least one scope' }).optional(),
+});
+export const pairingSchema = z.object({
+  /** What an app opens, and what the QR code says. */
+  url: z.string(),
+  code: z.string(),
+  expiresAt: timestampSchema,
+  /** The QR code, in characters of a terminal. */
+  qr: z.string(),
+});
+export type PairingView = z.infer<typeof pairingSchema>;
+
+/** `/local/users`, for the command `users`. */
+export const addUserSchema = z.object({ email: emailSchema, name: nameSchema.optional(), password: newPasswordSchema });
+export const changeUserSchema = z.object({ password: newPasswordSchema });
+const personSchema = z.object({
+  ...userSchema.shape,
+  role: z.enum(['owner', 'member']),
+  hasPassword: z.boolean(),
+  devices: z.int(),
+  createdAt: timestampSchema.optional(),
+});
+export type PersonView = z.infer<typeof personSchema>;
+export const peopleSchema = z.object({ users: z.array(personSchema) });
+
+/** `GET /api/devices`. */
+export const deviceViewSchema = z.object({
+  id: z.string(),
+  deviceId: z.string(),
+  name: z.string().optional(),
+  platform: z.string().optional(),
+  /** Whether it has a credential of its own. */
+  paired: z.boolean(),
+  scopes: z.array(scopeSchema).optional(),
+  pairedAt: timestampSchema.optional(),
+  /** When its credential was last renewed. */
+  lastSeenAt: timestampSchema.optional(),
+  /** Why its credential is void. */
+  revoked: z.object({ at: timestampSchema, reason: z.string() }).optional(),
+  /** Where it is pushed to. */
+  push: z.string().optional(),
+  preferences: z.record(z.string(), z.unknown()).optional(),
+});
+export type DeviceView = z.infer<typeof deviceViewSchema>;
+export const devicesSchema = z.object({
+  devices: z.array(z.object({ ...deviceViewSchema.shape, user: z.string().optional() })),
+});

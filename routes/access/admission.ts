@@ -1,0 +1,75 @@
+import type { IncomingMessage } from 'node:http';
+import type { Need } from '../../protocol/access.js';
+import { CompanionError } from '../../protocol/error-codes.js';
+import type { PermissionMode } from '../../protocol/scalars.js';
+import type { Identity } from '../../services/identity/identity.js';
+import type { Principal } from '../../services/identity/principal.js';
+import { type AddressOf, networkOf } from './client-address.js';
+import type { RateLimits, Tried } from './rate-limits.js';
+import type { Credential } from './read-credential.js';
+
+export interface AdmissionOptions {
+  identity: Identity;
+  limits: RateLimits;
+  addressOf: AddressOf;
+}
+
+/** Who may come in, and who has tried too often. */
+export class Admission {
+  readonly #options: AdmissionOptions;
+
+  constructor(options: AdmissionOptions) {
+    this.#options = options;
+  }
+
+  get limits(): RateLimits {
+    return this.#options.limits;
+  }
+
+  addressOf(request: IncomingMessage): string {
+    return this.#options.addressOf(request);
+  }
+
+  /**
+   * Whose credential it is; undefined without one. Rejects with `UNAUTHORIZED`, or with `RATE_LIMITED` when too many
+   * wrong ones came from there: a valid one is let in all the same. One that is revoked or expired is no guess.
+   */
+  async authenticate(credential: Credential | undefined, request: IncomingMessage): Promise<Principal | undefined> {
+    if (!credential) return undefined;
+    const { identity } = this.#options;
+    const found =
+      credential.kind === 'ticket'
+        ? (identity.tickets.redeem(credential.text) ?? 'unknown')
+        : await identity.authenticate(credential.text);
+    if (typeof found === 'object') return found;
+    if (found === 'unknown') await this.failed(credential.kind, request);
+    throw unauthorized(found === 'void' ? 'The credential is expired or revoked.' : undefined);
+  }
+
+  /** A wrong credential: counted, and answered the later the more there were. Rejects with `RATE_LIMITED`. */
+  failed(kind: Tried, request: IncomingMessage): Promise<void> {
+    return this.#options.limits.failed(kind, networkOf(this.addressOf(request)));
+  }
+}
+
+export const unauthorized = (message = 'A valid credential is needed.'): CompanionError =>
+  new CompanionError('UNAUTHORIZED', message, { suggestion: 'Send it as Authorization: Bearer or x-api-key.' });
+
+/** Throws `PERMISSION_DENIED` where the credential is not good for it. */
+export function requireScope({ scopes }: Principal, need: Need): void {
+  if (need === 'credential' || scopes.has(need)) return;
+  const rule = `needs a credential with the scope ${need}`;
+  throw new CompanionError('PERMISSION_DENIED', `This ${rule}.`, { rule });
+}
+
+interface Liberties {
+  permissionMode?: PermissionMode | undefined;
+  allowedTools?: readonly string[] | undefined;
+}
+
+/** Whoever says what need not be asked answers for all that is asked then. Throws `PERMISSION_DENIED`. */
+export function requireLiberties(principal: Principal, { permissionMode, allowedTools = [] }: Liberties): void {
+  if (permissionMode === 'bypassPermissions') requireScope(principal, 'admin');
+  const isFree = permissionMode === 'acceptEdits' || permissionMode === 'auto';
+  if (isFree || allowedTools.length > 0) requireScope(principal, 'approve');
+}

@@ -1,0 +1,30 @@
+import { ROUTES, type RouteRule } from '../../protocol/access.js';
+
+interface Pattern {
+  rule: RouteRule;
+  segments: readonly string[];
+  /** The last one stands for all that follow. */
+  isOpen: boolean;
+}
+
+const segmentsOf = (path: string): string[] => path.split('/').slice(1);
+
+const PATTERNS: readonly Pattern[] = ROUTES.map((rule) => {
+  const segments = segmentsOf(rule.path);
+  return { rule, segments, isOpen: segments.at(-1)?.startsWith('*') ?? false };
+});
+
+/** The rule of a request, by its method and its path as it was sent, without the query; undefined: there is no such route. */
+export function findRoute(method: string, path: string): RouteRule | undefined {
+  const wanted = method === 'HEAD' ? 'GET' : method;
+  const given = segmentsOf(path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path);
+  return PATTERNS.find((pattern) => pattern.rule.method === wanted && matches(pattern, given))?.rule;
+}
+
+function matches({ segments, isOpen }: Pattern, given: readonly string[]): boolean {
+  if (isOpen ? given.length < segments.length : given.length !== segments.length) return false;
+  return segments.every((segment, index) => {
+    const said = given[index] ?? '';
+    return segment.startsWith(':') || segment.startsWith('*') ? said !== '' : segment === said;
+  });
+}

@@ -1,0 +1,133 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
+import { CompanionError } from '../../protocol/error-codes.js';
+
+/** How much of each kind passes within its time. */
+export interface LimitSettings {
+  /** Wrong credentials, in 15 minutes, of one address and kind. */
+  failed: number;
+  /** In a minute, of one person. */
+  prompts: number;
+  files: number;
+  reads: number;
+  frames: number;
+  /** In an hour, of one person. */
+  sessions: number;
+  /** At once, of one person. */
+  connections: number;
+}
+
+/** What is counted. */
+export type Limited = 'prompts' | 'files' | 'reads' | 'frames' | 'sessions';
+
+/** What a credential was tried for. */
+export type Tried = 'bearer' | 'ticket' | 'pairing' | 'login' | 'refresh';
+
+/** How much is left. */
+export interface Allowance {
+  limit: number;
+  remaining: number;
+  resetMs: number;
+}
+
+/** Too much of something. `consumed` counts what was refused as well. */
+export class RateLimitError extends CompanionError {
+  readonly allowance: Allowance & { consumed: number };
+
+  constructor(message: string, allowance: Allowance & { consumed: number }) {
+    super('RATE_LIMITED', message, { retryAfterMs: Math.max(1, Math.ceil(allowance.resetMs)) });
+    this.allowance = allowance;
+  }
+}
+
+const MINUTE_S = 60;
+const HOUR_S = 3600;
+const DAY_S = 86_400;
+const FAILED_S = 15 * MINUTE_S;
+/** Who goes on after that is kept out for twice as long each time. */
+const MAX_BLOCK_S = DAY_S;
+/** The last wrong credential that is looked at is answered after so long; those before it sooner, the first nearly at once. */
+const MAX_DELAY_MS = 1000;
+
+const SECONDS: Record<Limited, number> = {
+  prompts: MINUTE_S,
+  files: MINUTE_S,
+  reads: MINUTE_S,
+  frames: MINUTE_S,
+  sessions: HOUR_S,
+};
+
+/** Counts what people and strangers do; in memory, for one daemon serves all. */
+export class RateLimits {
+  readonly settings: LimitSettings;
+  readonly #limiters: Record<Limited, RateLimiterMemory>;
+  readonly #failed: RateLimiterMemory;
+  readonly #strikes = new RateLimiterMemory({ points: Number.MAX_SAFE_INTEGER, duration: DAY_S });
+
+  constructor(settings: LimitSettings) {
+    this.settings = settings;
+    const limiter = (kind: Limited) => new RateLimiterMemory({ points: settings[kind], duration: SECONDS[kind] });
+    this.#limiters = {
+      prompts: limiter('prompts'),
+      files: limiter('files'),
+      reads: limiter('reads'),
+      frames: limiter('frames'),
+      sessions: limiter('sessions'),
+    };
+    this.#failed = new RateLimiterMemory({ points: settings.failed, duration: FAILED_S });
+  }
+
+  /** Counts one more of `who`, a person or an address. Rejects with `RateLimitError`. */
+  async take(kind: Limited, who: string): Promise<Allowance> {
+    const limit = this.settings[kind];
+    const counted = await consume(this.#limiters[kind], who);
+    const allowance = { limit, remaining: counted.remainingPoints, resetMs: counted.msBeforeNext };
+    if (counted.consumedPoints <= limit) return allowance;
+    const message = `At most ${limit} ${kind} are taken within ${SECONDS[kind]} s.`;
+    throw new RateLimitError(message, { ...allowance, consumed: counted.consumedPoints });
+  }
+
+  /** Whether an address has used its wrong credentials up. Rejects with `RateLimitError`. */
+  async requireFew(kind: Tried, who: string): Promise<void> {
+    const known = await this.#failed.get(keyOf(kind, who));
+    if (known && known.consumedPoints >= this.settings.failed) throw this.#tooManyFailed(known);
+  }
+
+  /** Counts a wrong credential, and takes its time. Rejects with `RateLimitError` when it was one too many. */
+  async failed(kind: Tried, who: string): Promise<void> {
+    const key = keyOf(kind, who);
+    const counted = await consume(this.#failed, key);
+    const { failed } = this.settings;
+    if (counted.consumedPoints === failed) await this.#keepOut(key);
+    if (counted.consumedPoints > failed) throw this.#tooManyFailed(counted);
+    await delay(MAX_DELAY_MS * (counted.consumedPoints / failed) ** 2, undefined, { ref: false });
+  }
+
+  /** From now on, and the longer the more often it has come to this. */
+  async #keepOut(key: string): Promise<void> {
+    const { consumedPoints: strikes } = await this.#strikes.consume(key);
+    await this.#failed.block(key, Math.min(MAX_BLOCK_S, FAILED_S * 2 ** (strikes - 1)));
+  }
+
+  #tooManyFailed({ msBeforeNext: resetMs, consumedPoints: consumed }: RateLimiterRes): RateLimitError {
+    const limit = this.settings.failed;
+    return new RateLimitError('Too many wrong credentials came from there.', {
+      limit,
+      remaining: 0,
+      resetMs,
+      consumed,
+    });
+  }
+}
+
+/** Resolves also when it was too much. */
+async function consume(limiter: RateLimiterMemory, key: string): Promise<RateLimiterRes> {
+  try {
+    return await limiter.consume(key);
+  } catch (refused) {
+    if (refused instanceof RateLimiterRes) return refused;
+    throw refused;
+  }
+}
+
+const keyOf = (kind: Tried, who: string): string => `${kind} ${who}`;

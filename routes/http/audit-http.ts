@@ -1,0 +1,50 @@
+import type { Request, Response } from 'express';
+import type { RouteRule } from '../../protocol/access.js';
+import type { ErrorCode } from '../../protocol/error-codes.js';
+import { digestOf } from '../../services/audit/digest-of.js';
+import type { AuditAction, AuditEntry } from '../../services/ports/audit.js';
+import type { RouteServices } from '../route-services.js';
+import { failureOf, requestIdOf } from './http-errors.js';
+import { findPrincipal } from './principal.js';
+
+type Entry = Omit<AuditEntry, 'outcome' | 'address' | 'requestId'> & { outcome?: ErrorCode };
+
+/** Records what a request has done: who, and from where, are those of the request. */
+export function auditHttp({ audit, admission }: RouteServices, response: Response, entry: Entry): void {
+  const principal = findPrincipal(response);
+  const who = principal && {
+    userId: principal.userId,
+    credential: principal.credential,
+    ...(principal.device && { deviceId: principal.device.deviceId }),
+  };
+  const address = principal?.credential === 'local' ? 'local' : admission.addressOf(response.req);
+  audit.record({ outcome: 'ok', ...who, address, requestId: requestIdOf(response), ...entry });
+}
+
+/** Records what a request of this route does, when it is done. Routes of credentials record it themselves. */
+export function auditRoute(services: RouteServices, rule: RouteRule, request: Request, response: Response): void {
+  const action = actionOf(rule);
+  if (!action) return;
+  const sessionId = sessionIn(request.path);
+  const path = rule.counts === 'files' ? { path: digestOf(request.path) } : {};
+  response.once('finish', () => {
+    const failure = failureOf(response);
+    auditHttp(services, response, {
+      action,
+      ...(sessionId !== undefined && { sessionId }),
+      ...path,
+      ...(failure && { outcome: failure }),
+    });
+  });
+}
+
+function actionOf({ method, path, counts }: RouteRule): AuditAction | undefined {
+  if (counts === 'files') return method === 'GET' ? 'read' : 'write';
+  if (path.endsWith('/events/:seq')) return 'read';
+  const isSession = path.endsWith('sessions') || path.endsWith('sessions/:id');
+  if (isSession && method === 'DELETE') return 'close';
+  const isSetting = isSession || path === '/api/devices/:id' || path.startsWith('/api/push-notifications/');
+  return isSetting && (method === 'POST' || method === 'PATCH') ? 'settings' : undefined;
+}
+
+const sessionIn = (path: string): string | undefined => /\/sessions\/([^/]+)/.exec(path)?.[1];

@@ -1,0 +1,144 @@
+import { type Request, type Response, Router } from 'express';
+import {
+  type GrantView,
+  loginSchema,
+  type MeView,
+  pairSchema,
+  type RefreshView,
+  refreshSchema,
+  type UserView,
+} from '../../protocol/auth.js';
+import { CompanionError } from '../../protocol/error-codes.js';
+import type { Grant } from '../../services/identity/device-credentials.js';
+import type { Identity } from '../../services/identity/identity.js';
+import { usualScopes } from '../../services/identity/principal.js';
+import type { UserEntry } from '../../services/identity/registry-file.js';
+import type { UserId } from '../../services/ports/records.js';
+import { unauthorized } from '../access/admission.js';
+import { networkOf } from '../access/client-address.js';
+import type { RouteServices } from '../route-services.js';
+import { auditHttp } from './audit-http.js';
+import { parseInput } from './parse-input.js';
+import { requirePrincipal } from './principal.js';
+import { readJson } from './read-json.js';
+
+/** Whoever sends it may have no credential. */
+const BODY_LIMIT = '16kb';
+
+/** `/api/auth`: how a device gets its credential, keeps it and gives it back. */
+export function createAuthRoutes(services: RouteServices): Router {
+  const { identity } = services;
+  const router = Router();
+  router.use(readJson(BODY_LIMIT));
+
+  router.post('/pair', async (request, response) => {
+    const { code, deviceName: name, platform, deviceId } = parseInput(pairSchema, request.body, 'body');
+    const granted = await identity.pair(code, { name, platform, deviceId });
+    if (!granted) await refuse(services, request, 'pairing');
+    else give(response, 'pair', granted);
+  });
+
+  router.post('/login', async (request, response) => {
+    const granted = await login(services, request);
+    if (granted) give(response, 'login', granted);
+    else await refuse(services, request, 'login');
+  });
+
+  router.post('/refresh', async (request, response) => {
+    const { refreshToken, requestId } = parseInput(refreshSchema, request.body, 'body');
+    const granted = await identity.refresh(refreshToken, requestId);
+    if (!granted) return refuse(services, request, 'refresh');
+    auditHttp(services, response, { action: 'refresh', ...granted.device });
+    response.json(refreshView(granted));
+  });
+
+  router.post('/logout', async (_request, response) => {
+    const { userId, device } = requirePrincipal(response);
+    if (!device) throw new CompanionError('CONFLICT', 'This credential is not a device’s: there is nothing to leave.');
+    await identity.revoke({ userId, deviceId: device.deviceId }, 'logged out');
+    auditHttp(services, response, { action: 'logout' });
+    response.json({ success: true });
+  });
+
+  addOwnRoutes(router, services);
+  return router;
+
+  function give(response: Response, action: 'pair' | 'login', granted: Grant): void {
+    auditHttp(services, response, { action, ...granted.device });
+    const user = userView(personOf(identity, granted.device.userId));
+    response.json({ ...refreshView(granted), user } satisfies GrantView);
+  }
+}
+
+function addOwnRoutes(router: Router, { identity }: RouteServices): void {
+  router.post('/ticket', (_request, response) => {
+    const { ticket, expiresAt } = identity.tickets.create(requirePrincipal(response));
+    response.json({ ticket, expiresAt: iso(expiresAt) });
+  });
+
+  router.get('/me', (_request, response) => {
+    const { userId, device, scopes, expiresAt } = requirePrincipal(response);
+    const person = personOf(identity, userId);
+    response.json({
+      user: userView(person),
+      role: person.role,
+      ...(device && { deviceId: device.deviceId }),
+      scopes: [...scopes],
+      ...(expiresAt !== undefined && { expiresAt: iso(expiresAt) }),
+    } satisfies MeView);
+  });
+}
+
+/** Counted by address and person: nobody is kept out because somebody else behind the same proxy has forgotten a password. */
+async function login({ identity, admission }: RouteServices, request: Request): Promise<Grant | undefined> {
+  const { email, password, deviceName: name, platform, deviceId } = parseInput(loginSchema, request.body, 'body');
+  const from = networkOf(admission.addressOf(request));
+  await admission.limits.requireFew('login', `${from} ${email}`);
+  // Each guess costs a tenth of a second of a core: addresses that are not there are not hashed for without end.
+  if (!identity.people.has(email)) await admission.limits.requireFew('login', from);
+  const person = await identity.people.login(email, password);
+  if (!person) {
+    await admission.limits.failed('login', `${from} ${email}`);
+    return undefined;
+  }
+  const { userId, role } = person;
+  return identity.admit({ userId: userId as UserId, scopes: usualScopes(role), name, platform, deviceId });
+}
+
+async function refuse(
+  { admission, audit }: RouteServices,
+  request: Request,
+  kind: 'pairing' | 'login' | 'refresh',
+): Promise<never> {
+  audit.record({ action: 'refused', outcome: 'UNAUTHORIZED', credential: kind, address: admission.addressOf(request) });
+  await admission.failed(kind, request);
+  throw unauthorized(REFUSED[kind]);
+}
+
+const REFUSED = {
+  pairing: 'The code is wrong, used, void or expired.',
+  login: 'The e-mail address or the password is wrong.',
+  refresh: 'The refresh token is not good any more. The device is to be paired anew.',
+};
+
+function personOf({ people }: Identity, userId: UserId): Readonly<UserEntry> {
+  const person = people.find(userId);
+  if (person) return person;
+  throw unauthorized();
+}
+
+export const userView = ({ userId, email, name }: Readonly<UserEntry>): UserView => ({
+  id: userId,
+  email,
+  ...(name !== undefined && { name }),
+});
+
+const refreshView = ({ device, accessToken, refreshToken, expiresAt, scopes }: Grant): RefreshView => ({
+  deviceId: device.deviceId,
+  accessToken,
+  refreshToken,
+  expiresAt: iso(expiresAt),
+  scopes: [...scopes],
+});
+
+const iso = (at: number): string => new Date(at).toISOString();

@@ -1,0 +1,71 @@
+import { type Request, type Response, Router } from 'express';
+import { invalid } from '../../protocol/error-codes.js';
+import { listFilesSchema, writeFileSchema } from '../../protocol/files.js';
+import type { SessionId } from '../../protocol/scalars.js';
+import type { FilePlace } from '../../services/ports/workspace.js';
+import type { RouteServices } from '../route-services.js';
+import { parseInput } from './parse-input.js';
+import { requirePrincipal } from './principal.js';
+import { readJson } from './read-json.js';
+
+/** 8 MiB as base64, or as text with what JSON adds to it. */
+const BODY_LIMIT = '12mb';
+
+type FileRequest = Request<{ id: string; path: string[] }>;
+
+/** `/api/sessions/:id/files`: files of the session's directory. */
+export function createFileRoutes({ registry, files }: RouteServices): Router {
+  const router = Router();
+  const read = readJson(BODY_LIMIT);
+  const directoryOf = (response: Response, id: string): string =>
+    registry.require(requirePrincipal(response).userId, id as SessionId).state.record.directory;
+  const placeOf = ({ params }: FileRequest, response: Response): FilePlace => ({
+    directory: directoryOf(response, params.id),
+    // Its parts have been decoded, once; what came as %2F separates as well.
+    path: params.path.join('/'),
+  });
+
+  router.get('/:id/files', async (request, response) => {
+    const directory = directoryOf(response, request.params.id);
+    requireDecodable(request.originalUrl);
+    const { path, recursive, pattern } = parseInput(listFilesSchema, request.query, 'query');
+    response.json(await files.list({ directory, path }, { recursive: recursive === 'true', pattern }));
+  });
+
+  router.get('/:id/files/*path', async (request: FileRequest, response) => {
+    response.json(await files.read(placeOf(request, response)));
+  });
+
+  router.post('/:id/files/*path', read, async (request: FileRequest, response) => {
+    response.status(201).json(await files.create(placeOf(request, response), bytesOf(request.body)));
+  });
+
+  router.put('/:id/files/*path', read, async (request: FileRequest, response) => {
+    const { file, created } = await files.replace(placeOf(request, response), bytesOf(request.body));
+    response.status(created ? 201 : 200).json(file);
+  });
+
+  router.delete('/:id/files/*path', async (request: FileRequest, response) => {
+    const place = placeOf(request, response);
+    await files.remove(place);
+    response.json({ success: true, path: place.path });
+  });
+  return router;
+}
+
+function bytesOf(body: unknown): Buffer {
+  const { content, encoding } = parseInput(writeFileSchema, body, 'body');
+  return Buffer.from(content, encoding);
+}
+
+/** Express puts U+FFFD in the place of what it cannot decode in a query, and that might be a file of another name. */
+function requireDecodable(url: string): void {
+  const query = url.includes('?') ? url.slice(url.indexOf('?') + 1) : '';
+  for (const pair of query.split('&')) {
+    try {
+      decodeURIComponent(pair);
+    } catch {
+      throw invalid(pair.split('=')[0] === 'pattern' ? 'pattern' : 'path', 'must be percent-encoded UTF-8');
+    }
+  }
+}

@@ -1,0 +1,56 @@
+import type { Config } from '../config/load-config.js';
+import { Admission } from '../routes/access/admission.js';
+import { createAddressOf } from '../routes/access/client-address.js';
+import { createHostPolicy } from '../routes/access/host-policy.js';
+import { type LimitSettings, RateLimits } from '../routes/access/rate-limits.js';
+import type { RouteServices } from '../routes/route-services.js';
+import type { Identity } from '../services/identity/identity.js';
+import type { UserId } from '../services/ports/records.js';
+import { pairingOf } from './pairing-link.js';
+import type { TlsFiles } from './tls-files.js';
+
+interface AccessOptions {
+  config: Config;
+  identity: Identity;
+  tls: TlsFiles | undefined;
+  /** Of what tokens are signed with. */
+  keyId: string;
+  /** Where the network's side is served. */
+  servedAt: () => string;
+}
+
+type Access = Pick<RouteServices, 'admission' | 'hostPolicy' | 'pairingOf' | 'queryToken'>;
+
+/** Who may come in, from where, how often, and how somebody new does. */
+export function createAccess({ config, identity, tls, keyId, servedAt }: AccessOptions): Access {
+  const limits = new RateLimits(limitSettings(config));
+  return {
+    admission: new Admission({ identity, limits, addressOf: createAddressOf(config.TRUST_PROXY) }),
+    hostPolicy: createHostPolicy({ hosts: ownHosts(config), origins: config.ALLOWED_ORIGINS }),
+    pairingOf: (opened) => pairingOf(opened, config.PUBLIC_URL ?? servedAt(), tls?.fingerprint() ?? keyId),
+    queryToken: config.WS_QUERY_TOKEN === 'allow',
+  };
+}
+
+/** Rejects when a person begins too many sessions. */
+export const newSessionLimit =
+  (limits: RateLimits) =>
+  async (owner: UserId): Promise<void> => {
+    await limits.take('sessions', owner);
+  };
+
+const limitSettings = (config: Config): LimitSettings => ({
+  failed: config.LIMIT_FAILED,
+  prompts: config.LIMIT_PROMPTS,
+  files: config.LIMIT_FILES,
+  reads: config.LIMIT_READS,
+  frames: config.LIMIT_FRAMES,
+  connections: config.LIMIT_CONNECTIONS,
+  sessions: config.LIMIT_SESSIONS,
+});
+
+const ownHosts = ({ HOST, ALLOWED_HOSTS, PUBLIC_URL }: Config): string[] => [
+  HOST,
+  ...ALLOWED_HOSTS,
+  ...(PUBLIC_URL === undefined ? [] : [new URL(PUBLIC_URL).hostname]),
+];

@@ -1,0 +1,113 @@
+import { chmodSync, lstatSync, mkdirSync, readdirSync, type Stats, statSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join, relative, resolve, sep } from 'node:path';
+import type { Log } from '../services/ports/log.js';
+
+/** Something that others could have opened, and cannot any more. */
+export interface Narrowed {
+  /** Below the home; `.` is the home itself. */
+  path: string;
+  /** The mode that it had, in octal. */
+  mode: string;
+}
+
+const OWNER_ONLY = 0o700;
+const OTHERS = 0o077;
+const ALL = 0o777;
+/** With the bits for another user or group, and for removal. */
+const PERMISSIONS = 0o7777;
+
+/**
+ * Makes the home with these folders in it, where they are not there, and takes from others what they may do with the
+ * home, the folders and what lies in each of them. Nothing deeper is looked at: it lies in a folder that is closed now.
+ * The folders come first, so that nobody can exchange what is looked at. Links are not followed, but for the home's own
+ * name. Throws when something belongs to another user or cannot be closed, and says what to do.
+ */
+export function ownHome(home: string, folders: readonly string[]): Narrowed[] {
+  const narrowed: Narrowed[] = [];
+  const own = (path: string, stats: Stats | undefined) => {
+    if (!stats) return;
+    requireOwner(path, stats);
+    if (stats.isSymbolicLink() || !narrow(path, stats)) return;
+    narrowed.push({ path: relative(home, path) || '.', mode: octal(stats) });
+  };
+  requireFolderOfItsOwn(home);
+  makeFolder(home);
+  requireOwnLink(home);
+  own(home, statSync(home));
+  for (const folder of folders) {
+    makeFolder(folder);
+    requireOwner(folder, statSync(folder));
+    own(folder, statusOf(folder));
+  }
+  for (const folder of [home, ...folders]) {
+    for (const name of readdirSync(folder)) own(join(folder, name), statusOf(join(folder, name)));
+  }
+  return narrowed;
+}
+
+function requireFolderOfItsOwn(home: string): void {
+  if (!`${homedir()}${sep}`.startsWith(join(resolve(home), sep)) || resolve(home) === homedir()) return;
+  throw new Error(`${home} has your home directory in it and cannot be closed to others. Name a folder of its own`);
+}
+
+/** Whoever owns a link may let it lead elsewhere; but root may do that with anything. */
+function requireOwnLink(home: string): void {
+  const link = lstatSync(home);
+  if (link.isSymbolicLink() && link.uid !== 0) requireOwner(home, link);
+}
+
+const makeFolder = (path: string) => mkdirSync(path, { recursive: true, mode: OWNER_ONLY });
+
+/** Of a link itself. What a child or an ending daemon has removed meanwhile has none. */
+const statusOf = (path: string): Stats | undefined => lstatSync(path, { throwIfNoEntry: false });
+
+/** Root owns nothing of others here either: a daemon of root's would write into a person's home what they cannot remove. */
+function requireOwner(path: string, { uid }: Stats): void {
+  const own = process.getuid?.() ?? uid;
+  if (uid === own) return;
+  throw new Error(
+    `${path} belongs to another user (uid ${uid}), who could read and change it. If it is to be trusted, give it to ` +
+      `the user of the daemon: chown -h ${own} '${path}'. Otherwise move it away`,
+  );
+}
+
+/**
+ * Whether others could have opened it. There are file systems that keep no permissions, and take a change of them
+ * without a word.
+ */
+function narrow(path: string, stats: Stats): boolean {
+  const mode = stats.mode & ALL;
+  const wanted = stats.isDirectory() ? OWNER_ONLY : mode & OWNER_ONLY;
+  if (mode === wanted) return false;
+  const failed = changeMode(path, wanted);
+  if (failed === undefined) return (mode & OTHERS) !== 0;
+  throw new Error(`others may open ${path} (${octal(stats)}), and that could not be changed: ${failed}`);
+}
+
+/** Returns why it could not be done. */
+function changeMode(path: string, wanted: number): string | undefined {
+  try {
+    chmodSync(path, wanted);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    return code === 'ENOENT' ? undefined : `${message}. Do it yourself: chmod go-rwx '${path}'`;
+  }
+  const now = statSync(path, { throwIfNoEntry: false });
+  if (!now || (now.mode & OTHERS) === 0) return undefined;
+  return 'the file system does not keep permissions. Put COMPANION_HOME on one that does';
+}
+
+const octal = ({ mode }: Stats): string => (mode & PERMISSIONS).toString(8).padStart(4, '0');
+
+/** An old home may have thousands of folders in it. */
+const MAX_NAMED = 20;
+
+/** Tells the owner what others could have read. */
+export function reportNarrowed(narrowed: readonly Narrowed[], log: Log): void {
+  for (const { path, mode } of narrowed.slice(0, MAX_NAMED)) {
+    log.warn('others could open this in COMPANION_HOME until now', { path, mode });
+  }
+  const more = narrowed.length - MAX_NAMED;
+  if (more > 0) log.warn('others could open more in COMPANION_HOME until now', { more });
+}

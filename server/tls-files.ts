@@ -1,0 +1,150 @@
+import { createHash, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { readFileSync, statSync } from 'node:fs';
+import type { RequestListener } from 'node:http';
+import { createServer, type Server } from 'node:https';
+import type { Socket } from 'node:net';
+import { createSecureContext, type SecureContextOptions, type TLSSocket } from 'node:tls';
+import { type Config, ConfigError } from '../config/load-config.js';
+import type { Log } from '../services/ports/log.js';
+
+const LOOK_AGAIN_MS = 600_000;
+/** Whoever has no valid credential keeps a socket no longer than this without a word of TLS. */
+const HANDSHAKE_MS = 10_000;
+
+interface Paths {
+  certificate: string;
+  key: string;
+}
+
+interface Loaded {
+  /** Tells files from those that have come in their place. */
+  stamp: string;
+  context: SecureContextOptions;
+  fingerprint: string;
+}
+
+/** What the settings name. Throws `ConfigError` with the setting that is wrong; never with what is in the key's file. */
+export function openTlsFiles({ TLS_CERT_FILE: certificate, TLS_KEY_FILE: key }: Config): TlsFiles | undefined {
+  return certificate === undefined || key === undefined ? undefined : new TlsFiles({ certificate, key });
+}
+
+/** The certificate and its key, and the servers that show it. A renewed one is taken while they serve. */
+export class TlsFiles {
+  readonly #paths: Paths;
+  readonly #servers = new Set<Server>();
+  /** Connections without a handshake yet, by their remote end. Node's `closeAllConnections` does not know of them. */
+  readonly #unspoken = new Map<string, Socket>();
+  #loaded: Loaded;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(paths: Paths) {
+    this.#paths = paths;
+    this.#loaded = load(paths);
+  }
+
+  /** SHA-256 of the certificate (the first of the file, in DER), in base64url. */
+  fingerprint(): string {
+    return this.#loaded.fingerprint;
+  }
+
+  createServer(listener: RequestListener): Server {
+    const server = createServer({ ...this.#loaded.context, handshakeTimeout: HANDSHAKE_MS }, listener);
+    this.#servers.add(server);
+    server.once('close', () => this.#servers.delete(server));
+    server.on('connection', (socket: Socket) => {
+      const end = remoteEnd(socket);
+      this.#unspoken.set(end, socket);
+      socket.once('close', () => {
+        if (this.#unspoken.get(end) === socket) this.#unspoken.delete(end);
+      });
+    });
+    server.on('secureConnection', (socket: TLSSocket) => this.#unspoken.delete(remoteEnd(socket)));
+    return server;
+  }
+
+  /** A server that is being closed waits for these as well. */
+  endHandshakes(): void {
+    for (const socket of this.#unspoken.values()) socket.destroy();
+  }
+
+  /** Looks from time to time whether there is another certificate, until it is closed. */
+  follow(log: Log): void {
+    this.#timer = setInterval(() => this.look(log), LOOK_AGAIN_MS).unref();
+  }
+
+  /** Takes a certificate that has been renewed. One that cannot be used leaves the one before in its place. */
+  look(log: Log): void {
+    try {
+      if (stampOf(this.#paths) === this.#loaded.stamp) return;
+      this.#loaded = load(this.#paths);
+      for (const server of this.#servers) server.setSecureContext(this.#loaded.context);
+      log.info('the certificate was renewed', { certificate: this.fingerprint() });
+    } catch (error) {
+      const { message } = error as Error;
+      log.warn('the new certificate cannot be used; the one before is still shown', { error: message });
+    }
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+}
+
+const remoteEnd = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
+
+/** Taken before the files are read: what changes meanwhile is found by the next look. Links are followed. */
+const stampOf = ({ certificate, key }: Paths): string =>
+  [stampOfFile('TLS_CERT_FILE', certificate), stampOfFile('TLS_KEY_FILE', key)].join();
+
+function stampOfFile(name: string, path: string): string {
+  const { mtimeMs, size, ino } = reading(name, path, () => statSync(path));
+  return `${mtimeMs} ${size} ${ino}`;
+}
+
+function load(paths: Paths): Loaded {
+  const stamp = stampOf(paths);
+  const cert = reading('TLS_CERT_FILE', paths.certificate, () => readFileSync(paths.certificate));
+  const key = reading('TLS_KEY_FILE', paths.key, () => readFileSync(paths.key));
+  const leaf = parseCertificate(cert, paths.certificate);
+  if (!leaf.checkPrivateKey(parseKey(key, paths.key))) {
+    throw new ConfigError(
+      `TLS_KEY_FILE names ${paths.key}, whose key does not belong to the certificate of TLS_CERT_FILE`,
+    );
+  }
+  const context: SecureContextOptions = { cert, key, minVersion: 'TLSv1.2' };
+  try {
+    createSecureContext(context);
+  } catch (error) {
+    throw new ConfigError(
+      `TLS_CERT_FILE names ${paths.certificate}, which cannot be used: ${(error as Error).message}`,
+    );
+  }
+  return { stamp, context, fingerprint: createHash('sha256').update(leaf.raw).digest('base64url') };
+}
+
+function reading<T>(name: string, path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw new ConfigError(`${name} names ${path}, which cannot be read: ${(error as Error).message}`);
+  }
+}
+
+function parseCertificate(pem: Buffer, path: string): X509Certificate {
+  try {
+    return new X509Certificate(pem);
+  } catch {
+    throw new ConfigError(`TLS_CERT_FILE names ${path}, which has no certificate in PEM`);
+  }
+}
+
+function parseKey(pem: Buffer, path: string): KeyObject {
+  try {
+    return createPrivateKey(pem);
+  } catch {
+    const why = pem.includes('ENCRYPTED')
+      ? 'whose key has a passphrase; it needs one without'
+      : 'which has no key in PEM';
+    throw new ConfigError(`TLS_KEY_FILE names ${path}, ${why}`);
+  }
+}

@@ -1,0 +1,119 @@
+import { createHash } from 'node:crypto';
+import { errors, jwtVerify, SignJWT } from 'jose';
+import * as z from 'zod';
+import { SCOPES, type Scope } from '../../protocol/access.js';
+import type { DeviceId } from '../../protocol/scalars.js';
+import type { UserId } from '../ports/records.js';
+import type { TokenKeys } from './token-keys.js';
+
+const LIFE_S = 900;
+export const ACCESS_TOKEN_MS = LIFE_S * 1000;
+/** A clock that was set meanwhile may be off by so much. */
+const TOLERANCE_S = 5;
+const SECOND_MS = 1000;
+
+const ISSUER = 'claude-companion';
+/** RFC 9068. */
+const TYPE = 'at+jwt';
+const ALGORITHM = 'EdDSA';
+
+/** What an access token says. */
+export interface AccessClaims {
+  userId: UserId;
+  deviceId: DeviceId;
+  familyId: string;
+  scopes: ReadonlySet<Scope>;
+  /** Epoch milliseconds. */
+  issuedAt: number;
+  expiresAt: number;
+}
+
+const claimsSchema = z.object({
+  sub: z.string(),
+  device: z.string(),
+  family: z.string(),
+  scope: z.string(),
+  iat: z.number(),
+  exp: z.number(),
+});
+
+/** As many as have been seen of late are not verified again: a signature takes a hundred times as long as a look. */
+const MAX_KNOWN = 1000;
+
+/** Access tokens: JWT (RFC 7519), signed with Ed25519, for 15 minutes. */
+export class AccessTokens {
+  readonly #keys: TokenKeys;
+  readonly #now: () => number;
+  /** By the SHA-256 of the token. */
+  readonly #known = new Map<string, AccessClaims>();
+
+  constructor({ keys, now }: { keys: TokenKeys; now: () => number }) {
+    this.#keys = keys;
+    this.#now = now;
+  }
+
+  async issue(claims: Omit<AccessClaims, 'issuedAt' | 'expiresAt'>): Promise<{ token: string; expiresAt: number }> {
+    const issuedAt = Math.floor(this.#now() / SECOND_MS);
+    const { signing, keyId, instance } = this.#keys;
+    const { userId, deviceId, familyId, scopes } = claims;
+    const token = await new SignJWT({ device: deviceId, family: familyId, scope: [...scopes].join(' ') })
+      .setProtectedHeader({ alg: ALGORITHM, typ: TYPE, kid: keyId })
+      .setIssuer(ISSUER)
+      .setAudience(instance)
+      .setSubject(userId)
+      .setIssuedAt(issuedAt)
+      .setExpirationTime(issuedAt + LIFE_S)
+      .sign(signing);
+    return { token, expiresAt: (issuedAt + LIFE_S) * SECOND_MS };
+  }
+
+  /** `void`: one of ours whose time is over. `unknown`: none of ours. */
+  async verify(token: string): Promise<AccessClaims | 'void' | 'unknown'> {
+    const key = createHash('sha256').update(token).digest('base64url');
+    const known = this.#known.get(key);
+    if (known) return this.#isCurrent(known) ? known : 'void';
+    const claims = await this.#read(token);
+    if (typeof claims === 'object') this.#remember(key, claims);
+    return claims;
+  }
+
+  async #read(token: string): Promise<AccessClaims | 'void' | 'unknown'> {
+    try {
+      const { payload } = await jwtVerify(token, this.#keys.verifying, {
+        algorithms: [ALGORITHM],
+        typ: TYPE,
+        issuer: ISSUER,
+        audience: this.#keys.instance,
+        // Also what makes one from the future none.
+        maxTokenAge: LIFE_S,
+        clockTolerance: TOLERANCE_S,
+        currentDate: new Date(this.#now()),
+      });
+      return claimsOf(claimsSchema.parse(payload));
+    } catch (error) {
+      // The signature is looked at before the time.
+      return error instanceof errors.JWTExpired ? 'void' : 'unknown';
+    }
+  }
+
+  #isCurrent({ issuedAt, expiresAt }: AccessClaims): boolean {
+    const now = this.#now();
+    return now < expiresAt + TOLERANCE_S * SECOND_MS && issuedAt <= now + TOLERANCE_S * SECOND_MS;
+  }
+
+  #remember(key: string, claims: AccessClaims): void {
+    this.#known.set(key, claims);
+    if (this.#known.size <= MAX_KNOWN) return;
+    const [oldest] = this.#known.keys();
+    if (oldest !== undefined) this.#known.delete(oldest);
+  }
+}
+
+const claimsOf = ({ sub, device, family, scope, iat, exp }: z.infer<typeof claimsSchema>): AccessClaims => ({
+  userId: sub as UserId,
+  deviceId: device as DeviceId,
+  familyId: family,
+  scopes: new Set(SCOPES.filter((name) => scope.split(' ').includes(name))),
+  issuedAt: iat * SECOND_MS,
+  expiresAt: exp * SECOND_MS,
+});

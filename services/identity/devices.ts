@@ -1,0 +1,131 @@
+import type { ClientData } from '../../protocol/client-frames.js';
+import { CompanionError } from '../../protocol/error-codes.js';
+import type { DeviceId } from '../../protocol/scalars.js';
+import type { PushRegistration } from '../ports/push.js';
+import type { PushDevice, PushDevices } from '../ports/push-people.js';
+import type { DeviceRef, UserId } from '../ports/records.js';
+import { isEntryOf } from './device-credentials.js';
+import type { DeviceEntry, RegistryFile } from './registry-file.js';
+
+export interface DevicesOptions {
+  registry: RegistryFile;
+  now: () => number;
+}
+
+/** People's devices: what they are called, and where and how they want to be reached. */
+export class Devices implements PushDevices {
+  readonly #registry: RegistryFile;
+  readonly #now: () => number;
+
+  constructor({ registry, now }: DevicesOptions) {
+    this.#registry = registry;
+    this.#now = now;
+  }
+
+  /** Whether the device was registered. */
+  knows({ userId, deviceId }: DeviceRef): boolean {
+    return this.#registry.data.devices.some((device) => device.userId === userId && device.deviceId === deviceId);
+  }
+
+  /** Records where and how a device wants to be reached. A token that another device had is this one's from now on. */
+  async register(device: DeviceRef, registration: ClientData<'registerDevice'>): Promise<void> {
+    const { name, preferences, ...push } = registration;
+    const { userId, deviceId } = device;
+    await this.#registry.update((data) => {
+      const known = data.devices.find((entry) => isEntryOf(entry, device));
+      const others = data.devices.filter((entry) => entry !== known);
+      for (const other of others) {
+        if (other.push?.platform === push.platform && other.push.token === push.token) delete other.push;
+      }
+      const entry: DeviceEntry = {
+        ...known,
+        userId,
+        deviceId,
+        push: { ...withoutUndefined(push), registeredAt: this.#now() },
+        ...(name !== undefined && { name }),
+        ...(preferences && { preferences }),
+      };
+      data.devices = [...others, entry];
+    });
+  }
+
+  /** Changes a device that is known. Rejects with `NOT_FOUND`. */
+  async amend(device: DeviceRef, change: (entry: DeviceEntry) => void): Promise<void> {
+    this.require(device);
+    await this.#registry.update((data) => {
+      const entry = data.devices.find((one) => isEntryOf(one, device));
+      if (entry) change(entry);
+    });
+  }
+
+  /** The device as it is registered. Throws `NOT_FOUND`. */
+  require(device: DeviceRef): Readonly<DeviceEntry> {
+    const entry = this.#registry.data.devices.find((one) => isEntryOf(one, device));
+    if (entry) return entry;
+    throw new CompanionError('NOT_FOUND', 'There is no such device.', { field: 'id' });
+  }
+
+  /** All of a person, or of all people. */
+  list(userId?: UserId): readonly Readonly<DeviceEntry>[] {
+    const { devices } = this.#registry.data;
+    return userId === undefined ? devices : devices.filter((entry) => entry.userId === userId);
+  }
+
+  pushDevices(userId: UserId): PushDevice[] {
+    return this.#registry.data.devices
+      .filter((entry) => entry.userId === userId)
+      .map((entry) => {
+        const device = { userId, deviceId: entry.deviceId as DeviceId };
+        return { device, registration: registrationOf(entry, device), preferences: entry.preferences };
+      });
+  }
+
+  hasRegistration(platform: PushRegistration['platform']): boolean {
+    return this.#registry.data.devices.some(({ push }) => push?.platform === platform);
+  }
+
+  async endRegistration({ device, token, registeredAt }: PushRegistration): Promise<boolean> {
+    let ended = false;
+    await this.#registry.update((data) => {
+      const entry = data.devices.find((one) => isEntryOf(one, device));
+      if (entry?.push?.token !== token || (entry.push.registeredAt ?? 0) !== registeredAt) return;
+      delete entry.push;
+      ended = true;
+    });
+    return ended;
+  }
+
+  async correctEnvironment(
+    { device, token }: PushRegistration,
+    environment: PushRegistration['environment'],
+  ): Promise<void> {
+    await this.#registry.update((data) => {
+      const entry = data.devices.find((one) => isEntryOf(one, device));
+      if (entry?.push?.token === token) entry.push.environment = environment;
+    });
+  }
+}
+
+function registrationOf({ push }: DeviceEntry, device: DeviceRef): PushRegistration | undefined {
+  if (!push) return undefined;
+  const { token, platform, environment = 'production', bundleId, encryptionKey, registeredAt = 0 } = push;
+  return {
+    device,
+    platform,
+    token,
+    environment,
+    registeredAt,
+    ...(bundleId !== undefined && { bundleId }),
+    ...(encryptionKey !== undefined && { encryptionKey }),
+  };
+}
+
+const withoutUndefined = (
+  push: Omit<ClientData<'registerDevice'>, 'name' | 'preferences'>,
+): NonNullable<DeviceEntry['push']> => ({
+  token: push.token,
+  platform: push.platform,
+  ...(push.environment !== undefined && { environment: push.environment }),
+  ...(push.bundleId !== undefined && { bundleId: push.bundleId }),
+  ...(push.encryptionKey !== undefined && { encryptionKey: push.encryptionKey }),
+});

@@ -1,0 +1,49 @@
+import type { Principal } from './principal.js';
+import { digestOf, newSecret } from './secrets.js';
+
+const LIFE_MS = 30_000;
+/** Of one person. */
+const MAX_OPEN = 100;
+
+interface OpenTicket {
+  principal: Principal;
+  expiresAt: number;
+}
+
+/** One-time tickets that open one WebSocket, for clients that cannot set headers: a ticket in an address is soon worthless. */
+export class Tickets {
+  readonly #now: () => number;
+  /** By digest, oldest first. */
+  readonly #open = new Map<string, OpenTicket>();
+
+  constructor({ now }: { now: () => number }) {
+    this.#now = now;
+  }
+
+  create(principal: Principal): { ticket: string; expiresAt: number } {
+    const ticket = newSecret();
+    const expiresAt = Math.min(this.#now() + LIFE_MS, principal.expiresAt ?? Number.POSITIVE_INFINITY);
+    this.#forget((open) => this.#now() >= open.expiresAt);
+    const [oldest, ...others] = [...this.#open].filter(([, open]) => open.principal.userId === principal.userId);
+    if (oldest && others.length >= MAX_OPEN - 1) this.#open.delete(oldest[0]);
+    this.#open.set(digestOf(ticket), { principal, expiresAt });
+    return { ticket, expiresAt };
+  }
+
+  /** Uses it up. Undefined for one that is not known, used or expired. */
+  redeem(ticket: string): Principal | undefined {
+    const digest = digestOf(ticket);
+    const open = this.#open.get(digest);
+    this.#open.delete(digest);
+    return open && this.#now() < open.expiresAt ? open.principal : undefined;
+  }
+
+  /** What is void takes its tickets along. */
+  revoke(isVoid: (principal: Principal) => boolean): void {
+    this.#forget(({ principal }) => isVoid(principal));
+  }
+
+  #forget(which: (open: OpenTicket) => boolean): void {
+    for (const [digest, open] of this.#open) if (which(open)) this.#open.delete(digest);
+  }
+}

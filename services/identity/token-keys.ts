@@ -1,0 +1,78 @@
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  randomBytes,
+  randomUUID,
+} from 'node:crypto';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { calculateJwkThumbprint, exportJWK } from 'jose';
+import * as z from 'zod';
+import { toStorageError } from '../../protocol/storage-error.js';
+
+const MAC_BYTES = 32;
+const OWNER_ONLY = 0o600;
+
+const fileSchema = z.object({
+  /** Names this daemon in its tokens: those of another one are none here. */
+  instance: z.string().min(1),
+  /** PKCS #8, PEM: Ed25519. */
+  signingKey: z.string(),
+  macKey: z.string().refine((text) => Buffer.from(text, 'base64url').length === MAC_BYTES),
+});
+
+/** What access tokens are signed, and refresh tokens are made, with. */
+export interface TokenKeys {
+  instance: string;
+  signing: KeyObject;
+  verifying: KeyObject;
+  /** RFC 7638, of the verifying key. */
+  keyId: string;
+  mac: Buffer;
+}
+
+/** Reads the keys of this home, or makes them. Throws with the file's name when it cannot be understood. */
+export async function openTokenKeys(path: string): Promise<TokenKeys> {
+  const { instance, signingKey, macKey } = read(path) ?? create(path);
+  const signing = createPrivateKey(signingKey);
+  const verifying = createPublicKey(signing);
+  const keyId = await calculateJwkThumbprint(await exportJWK(verifying));
+  return { instance, signing, verifying, keyId, mac: Buffer.from(macKey, 'base64url') };
+}
+
+function read(path: string): z.infer<typeof fileSchema> | undefined {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+  try {
+    const keys = fileSchema.parse(JSON.parse(text));
+    if (createPrivateKey(keys.signingKey).asymmetricKeyType !== 'ed25519') throw new Error('another kind of key');
+    return keys;
+  } catch {
+    // What was wrong with it may repeat what stands in it.
+    throw new Error(`${path} cannot be understood. Restore it, or remove it: then all devices must be paired anew.`);
+  }
+}
+
+/** Written beside and renamed: half of a key would keep every later start from serving. */
+function create(path: string): z.infer<typeof fileSchema> {
+  const { privateKey } = generateKeyPairSync('ed25519');
+  const keys = {
+    instance: randomUUID(),
+    signingKey: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    macKey: randomBytes(MAC_BYTES).toString('base64url'),
+  };
+  const fresh = `${path}.${process.pid}.new`;
+  try {
+    writeFileSync(fresh, JSON.stringify(keys), { mode: OWNER_ONLY, flush: true });
+    renameSync(fresh, path);
+  } catch (error) {
+    throw toStorageError('The key of the tokens', error);
+  }
+  return keys;
+}

@@ -1,0 +1,125 @@
+import type { Stats } from 'node:fs';
+import { lstat, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { CompanionError, invalid } from '../../protocol/error-codes.js';
+import type { FilePlace } from '../ports/workspace.js';
+import type { HeldDirectory, HoldDirectory } from './directory-handle.js';
+import { outside, sensitive } from './file-errors.js';
+import { parseFilePath } from './file-path.js';
+import type { Spot } from './locate.js';
+import { canonical, hold, judge, type Scope } from './safe-path.js';
+import { isSensitiveName, keysWithin, type People, sensitivePlaces } from './sensitive-places.js';
+
+export interface FileAccessOptions extends People {
+  roots: readonly string[];
+  /** The daemon's home, which no setting opens. */
+  home: string;
+  /** Whether what holds secrets may be read and written. */
+  allowSensitive: boolean;
+  hold: HoldDirectory;
+}
+
+/** A client's path after it was judged. */
+export interface Target {
+  /** The directory of the session. */
+  directory: string;
+  /** As the client named it, without empty parts. */
+  names: readonly string[];
+  scope: Scope;
+  spot: Spot;
+}
+
+/** A target with the open directory in which it is an entry. */
+export interface Reached extends Target {
+  folder: HeldDirectory;
+  /** Of the entry in that directory. */
+  name: string;
+}
+
+/** From the paths of clients to held directories. */
+export class FileAccess {
+  readonly #options: FileAccessOptions;
+
+  constructor(options: FileAccessOptions) {
+    this.#options = options;
+  }
+
+  /** For reading: all links are followed. */
+  async find({ directory, path }: FilePlace): Promise<Target> {
+    const names = this.#parse(path);
+    const scope = await this.#scopeOf(directory);
+    return { directory, names, scope, spot: await judge(join(directory, ...names), scope) };
+  }
+
+  /** For writing: the last part is an entry and never followed, so the spot is that of its folder. */
+  async findFolder({ directory, path }: FilePlace): Promise<Target & { name: string }> {
+    const names = this.#parse(path);
+    const name = names.at(-1);
+    if (name === undefined) throw invalid('path', 'must name something in the directory of the session');
+    const scope = await this.#scopeOf(directory);
+    const spot = await judge(join(directory, ...names.slice(0, -1)), scope);
+    return { directory, names, scope, spot, name };
+  }
+
+  /** Opens the folder at a canonical path. The caller closes it. */
+  hold(path: string, scope: Scope): Promise<HeldDirectory> {
+    return hold(path, scope, this.#options.hold);
+  }
+
+  /** Opens the folder in which the target is an entry, for as long as `use` takes. */
+  async within<Result>(target: Target, use: (reached: Reached) => Promise<Result>): Promise<Result> {
+    const { path } = target.spot;
+    const folder = await this.hold(dirname(path), target.scope);
+    try {
+      return await use({ ...target, folder, name: basename(path) });
+    } finally {
+      await folder.close();
+    }
+  }
+
+  /** What lies at a canonical path, seen from its held folder. */
+  async lookAt(path: string, scope: Scope): Promise<Stats> {
+    const isRoot = scope.within.includes(path);
+    const folder = await this.hold(isRoot ? path : dirname(path), scope);
+    try {
+      return await (isRoot ? stat(folder.self()) : lstat(folder.entry(basename(path))));
+    } finally {
+      await folder.close();
+    }
+  }
+
+  /** Device and inode of what must not be read by any name: hard links to it cannot be told by their path. */
+  forbiddenKeys(): Promise<Set<string>> {
+    return keysWithin(this.#forbidden());
+  }
+
+  #parse(path: string): string[] {
+    const names = parseFilePath(path, 'path');
+    if (!this.#options.allowSensitive && names.some(isSensitiveName)) throw sensitive();
+    return names;
+  }
+
+  #forbidden(): string[] {
+    const { home, allowSensitive } = this.#options;
+    return [home, ...(allowSensitive ? [] : sensitivePlaces(this.#options))];
+  }
+
+  /** The session's directory must still be where it was when the session was opened, and still be allowed. */
+  async #scopeOf(directory: string): Promise<Scope> {
+    const { roots, allowSensitive } = this.#options;
+    const [within, never] = await Promise.all([
+      Promise.all(roots.map(canonical)),
+      Promise.all(this.#forbidden().map(canonical)),
+    ]);
+    const scope = { within, never, keepsSensitive: !allowSensitive, refused: outside };
+    const spot = await judge(directory, scope);
+    if (spot.path !== directory || spot.rest.length > 0) throw directoryGone();
+    return { ...scope, within: [directory] };
+  }
+}
+
+const directoryGone = () =>
+  new CompanionError('PROJECT_NOT_FOUND', 'The directory of the session is not there any more.', {
+    field: 'path',
+    rule: 'must be in a session whose directory exists',
+  });

@@ -1,0 +1,57 @@
+import { lstat, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { keyOf } from './directory-handle.js';
+
+/** What a name may begin with that holds secrets, in any letter case and anywhere. */
+const PREFIXES = ['.env', '.credentials.json', '.claude.json'];
+const FOLDER = '.ssh';
+
+/** Characters that HFS+ passes over when it compares names. */
+const IGNORED = /[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]/g;
+
+/** As file systems compare names that fold case, normalise, or drop what Windows drops at the end. */
+const folded = (name: string): string =>
+  name
+    .replaceAll(IGNORED, '')
+    .normalize('NFKC')
+    .toUpperCase()
+    .toLowerCase()
+    .replace(/[. ]+$/, '');
+
+/** Whether a name is that of secrets: `.env*`, `.ssh`, credentials and settings of the CLI. */
+export function isSensitiveName(name: string): boolean {
+  const plain = folded(name);
+  return plain === FOLDER || PREFIXES.some((prefix) => plain.startsWith(prefix));
+}
+
+export interface People {
+  /** The home of the person whom the daemon runs for. */
+  personHome: string;
+  /** Where the CLI keeps what it keeps. */
+  claudeFolder: string;
+}
+
+/** Where secrets are, whatever the names by which one comes there. */
+export const sensitivePlaces = ({ personHome, claudeFolder }: People): string[] => [
+  join(personHome, '.ssh'),
+  join(personHome, '.claude.json'),
+  join(personHome, '.claude', '.credentials.json'),
+  join(claudeFolder, '.claude.json'),
+  join(claudeFolder, '.credentials.json'),
+];
+
+/** Device and inode of all files at and below these places: a hard link has another name and is the same file. */
+export async function keysWithin(places: readonly string[]): Promise<Set<string>> {
+  const keys = new Set<string>();
+  for (const place of places) await addKeys(place, keys);
+  return keys;
+}
+
+/** Links are not followed, as Node's own recursive `readdir` (20.20) does. */
+async function addKeys(place: string, keys: Set<string>): Promise<void> {
+  const found = await lstat(place, { bigint: true }).catch(() => undefined);
+  if (!found) return;
+  keys.add(keyOf(found));
+  if (!found.isDirectory()) return;
+  for (const name of await readdir(place).catch(() => [])) await addKeys(join(place, name), keys);
+}
