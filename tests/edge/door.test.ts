@@ -1,7 +1,16 @@
 /** How the daemon is reached: over TLS, and never by others in the clear. */
 import { createHash, generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { type IncomingMessage, request as plainRequest } from 'node:http';
 import { request } from 'node:https';
 import { createConnection } from 'node:net';
@@ -55,7 +64,8 @@ async function greeted({ url, version }: Greeting): Promise<PeerCertificate> {
     port: Number(new URL(url).port),
     host: '127.0.0.1',
     rejectUnauthorized: false,
-    ...(version !== undefined && { minVersion: version, maxVersion: version }),
+    // Our own side would not speak the old ones otherwise.
+    ...(version !== undefined && { minVersion: version, maxVersion: version, ciphers: 'DEFAULT@SECLEVEL=0' }),
   });
   await once(socket, 'secureConnect');
   const certificate = socket.getPeerCertificate();
@@ -110,11 +120,11 @@ describe('a daemon with a certificate', () => {
     expect(await get(daemon.url, '/live')).toMatchObject({ status: 200 });
     expect((await get(daemon.url, '/api/sessions')).status).toBe(200);
     const client = await connect(daemon, { ca: shown.certificate });
-    const words = 'Under seal. '.repeat(2000);
+    const words = 'Under seal. '.repeat(300).trim();
     const prompt = scenario({ text: words, chunk: 100 });
     await client.request('streamStart', { prompt, workingDirectory: daemon.project() });
     const end = await client.waitFor('streamComplete');
-    expect(end.data.finalResult === words).toBe(true);
+    expect(end.data.finalResult).toBe(words);
     await client.close();
   });
 
@@ -122,7 +132,8 @@ describe('a daemon with a certificate', () => {
     const { url } = daemon;
     for (const version of ['TLSv1.2', 'TLSv1.3'] as const)
       await expect(greeted({ url, version })).resolves.toBeTruthy();
-    for (const version of ['TLSv1', 'TLSv1.1'] as const) await expect(greeted({ url, version })).rejects.toThrow();
+    for (const version of ['TLSv1', 'TLSv1.1'] as const)
+      await expect(greeted({ url, version })).rejects.toThrow(/protocol version/);
     const plain = plainRequest(url.replace('https', 'http'), { path: '/live' });
     await expect(once(plain.end(), 'response')).rejects.toThrow();
     expect((await get(url, '/live')).status).toBe(200);
