@@ -11,9 +11,11 @@ export interface AuditLogOptions {
   log: Pick<Logger, 'warn'>;
 }
 
+type Fields = Readonly<Record<string, string | undefined>>;
+
 export interface AuditLog {
   /** Takes one entry. Never fails; what finds no room is lost. */
-  record(entry: Readonly<Record<string, string>>): void;
+  record(entry: Fields): void;
   /** Resolves when all has been written or lost. */
   close(): Promise<void>;
 }
@@ -37,5 +39,10 @@ export function createAuditLog({ folder, now, log }: AuditLogOptions): AuditLog 
   };
 }
 
-const bounded = (entry: Readonly<Record<string, string>>): Record<string, string> =>
-  Object.fromEntries(Object.entries(entry).map(([name, text]) => [name, text.slice(0, MAX_TEXT)]));
+/** What is not a text is left out, whoever passes it: an entry must not be lost for it, nor its caller fail. */
+const bounded = (entry: Fields): Fields =>
+  Object.fromEntries(
+    Object.entries(entry).flatMap(([name, text]) =>
+      typeof text === 'string' ? [[name, text.slice(0, MAX_TEXT)]] : [],
+    ),
+  );

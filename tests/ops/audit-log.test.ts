@@ -73,6 +73,11 @@ describe('an entry of the audit log', () => {
     expect(statSync(join(folder, 'audit.log')).size).toBeLessThan(2000);
   });
 
+  test('goes without what its caller does not know after all', async () => {
+    const entry = { action: 'read', outcome: 'ok', userId: undefined } as unknown as AuditEntry;
+    expect(await written(entry)).toEqual([{ at: expect.any(String), action: 'read', outcome: 'ok' }]);
+  });
+
   test('is kept in a file for the owner alone, behind those that are there', async () => {
     await written({ action: 'start', outcome: 'ok' });
     const entries = await written({ action: 'stop', outcome: 'ok' });
