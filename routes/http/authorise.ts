@@ -71,8 +71,12 @@ interface Counting {
   rule: RouteRule | undefined;
 }
 
-/** People by who they are, whatever address they share; strangers by their address. */
+/**
+ * People by who they are, whatever address they share; strangers by their address. Who comes for a credential is counted
+ * when what they bring is wrong: behind one proxy nobody is kept from it by others.
+ */
 async function count({ admission }: RouteServices, { request, response, principal, rule }: Counting): Promise<void> {
+  if (!principal && rule?.needs === 'nobody' && rule.method === 'POST') return;
   const who = principal?.userId ?? networkOf(admission.addressOf(request));
   try {
     const allowance = await admission.limits.take(rule?.counts ?? 'reads', who);

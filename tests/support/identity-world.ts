@@ -56,9 +56,11 @@ export async function askOver<T = Json>(
   return {
     status: response.status,
     headers: response.headers,
-    body: (text === '' ? {} : JSON.parse(text)) as T & Json,
+    body: (isJson(response) ? JSON.parse(text) : { text }) as T & Json,
   };
 }
+
+const isJson = ({ headers }: Response): boolean => headers.get('content-type')?.startsWith('application/json') ?? false;
 
 export interface PairOptions {
   user?: string;
