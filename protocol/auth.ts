@@ -15,7 +15,7 @@ const nameSchema = z
   .regex(/^[^\p{Cc}\u2028\u2029]+$/u, { error: 'must be one line of text' })
   .max(MAX_NAME, { error: `must be at most ${MAX_NAME} characters` });
 
-export const emailSchema = z
+const emailSchema = z
   .string()
   .trim()
   .toLowerCase()
@@ -23,7 +23,7 @@ export const emailSchema = z
   .regex(/^[^\s@]+@[^\s@]+$/, { error: 'must be an e-mail address' });
 
 /** What a new password must be; an old one only has to be right. */
-export const newPasswordSchema = z
+const newPasswordSchema = z
   .string()
   .min(MIN_PASSWORD, { error: `must have at least ${MIN_PASSWORD} characters` })
   .max(MAX_PASSWORD, { error: `must have at most ${MAX_PASSWORD} characters` });
@@ -72,8 +72,9 @@ export const grantSchema = z.object({
 export type GrantView = z.infer<typeof grantSchema>;
 export type RefreshView = Omit<GrantView, 'user'>;
 
-export const ticketSchema = z.object({ ticket: z.string(), expiresAt: timestampSchema });
-export const meSchema = z.object({
+const ticketSchema = z.object({ ticket: z.string(), expiresAt: timestampSchema });
+export type TicketView = z.infer<typeof ticketSchema>;
+const meSchema = z.object({
   user: userSchema,
   role: z.enum(['owner', 'member']),
   deviceId: z.string().optional(),
@@ -111,7 +112,7 @@ export type PersonView = z.infer<typeof personSchema>;
 export const peopleSchema = z.object({ users: z.array(personSchema) });
 
 /** `GET /api/devices`. */
-export const deviceViewSchema = z.object({
+const deviceViewSchema = z.object({
   id: z.string(),
   deviceId: z.string(),
   name: z.string().optional(),

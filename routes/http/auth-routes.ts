@@ -6,6 +6,7 @@ import {
   pairSchema,
   type RefreshView,
   refreshSchema,
+  type TicketView,
   type UserView,
 } from '../../protocol/auth.js';
 import { CompanionError } from '../../protocol/error-codes.js';
@@ -73,7 +74,7 @@ export function createAuthRoutes(services: RouteServices): Router {
 function addOwnRoutes(router: Router, { identity }: RouteServices): void {
   router.post('/ticket', (_request, response) => {
     const { ticket, expiresAt } = identity.tickets.create(requirePrincipal(response));
-    response.json({ ticket, expiresAt: iso(expiresAt) });
+    response.json({ ticket, expiresAt: iso(expiresAt) } satisfies TicketView);
   });
 
   router.get('/me', (_request, response) => {

@@ -7,7 +7,6 @@ import type { UserId } from '../ports/records.js';
 import type { TokenKeys } from './token-keys.js';
 
 const LIFE_S = 900;
-export const ACCESS_TOKEN_MS = LIFE_S * 1000;
 /** A clock that was set meanwhile may be off by so much. */
 const TOLERANCE_S = 5;
 const SECOND_MS = 1000;

@@ -54,6 +54,13 @@ const ALLOWED: Record<string, { wrong: string[]; allowed: RegExp }> = {
   VAPID_SUBJECT: { wrong: ['me@example.org', 'http://example.org', 'mailto:me'], allowed: /mailto: or https: address/ },
   NTFY_URL: { wrong: ['ntfy.example', 'ftp://ntfy.example'], allowed: /http or https URL/ },
   PUSH_ACTIONS: { wrong: ['all', 'CLEAR'], allowed: /encrypted or clear/ },
+  LIMIT_FAILED: { wrong: ['0', '-1', 'ten'], allowed: /whole number of at least 1/ },
+  LIMIT_PROMPTS: { wrong: ['0', '-1', 'ten'], allowed: /whole number of at least 1/ },
+  LIMIT_FILES: { wrong: ['0', '-1', 'ten'], allowed: /whole number of at least 1/ },
+  LIMIT_READS: { wrong: ['0', '-1', 'ten'], allowed: /whole number of at least 1/ },
+  LIMIT_FRAMES: { wrong: ['0', '-1', 'ten'], allowed: /whole number of at least 1/ },
+  LIMIT_CONNECTIONS: { wrong: ['0', '-1', 'ten'], allowed: /whole number of at least 1/ },
+  LIMIT_SESSIONS: { wrong: ['0', '-1', 'ten'], allowed: /whole number of at least 1/ },
   LOG_LEVEL: { wrong: ['loud', 'INFO'], allowed: new RegExp(LOG_LEVELS.join('.*')) },
 };
 
