@@ -42,7 +42,7 @@ const PER_SECOND = 250;
 const DELTA_BYTES = 32;
 const PER_BLOCK = 100;
 /** The daemon and the session have to be up by then. */
-const DUE_IN_MS = 6000;
+const DUE_IN_MS = 12_000;
 const CALM_MS = 2500;
 const SETTLE_MS = 500;
 const DRAIN_MS = 120_000;

@@ -1,4 +1,3 @@
-import { setImmediate as turnOfOthers } from 'node:timers/promises';
 import type { SessionId } from '../../protocol/scalars.js';
 import type { StoredCursor } from '../ports/journal.js';
 import type { PushRecord } from '../ports/outbox.js';
@@ -24,8 +23,8 @@ export interface OutboxOptions {
 const MAX_TIMER_MS = 2 ** 31 - 1;
 /** Of rows looked at together; the others' turn comes when these are on their way. */
 const MAX_LOOK = 64;
-/** Of pushes that are made, written down and given to senders in one go: a millisecond or so. */
-const MAX_AT_ONCE = 4;
+/** Of rows that are marked in one transaction. */
+const MAX_MARKED = 32;
 /** After something that should not have failed. */
 const RETRY_MS = 1000;
 
@@ -150,13 +149,12 @@ export class Outbox {
     this.#wakeForNext();
   }
 
-  /** A few at a time. What something has happened to since it was judged is left to the next look. */
+  /** What something has happened to since it was judged is left to the next look. */
   async #dispatch(all: readonly Sendable[]): Promise<void> {
     const { rows, dispatcher } = this.#options;
-    for (let from = 0; from < all.length && !this.#closed; from += MAX_AT_ONCE) {
-      const some = all.slice(from, from + MAX_AT_ONCE).filter(({ row }) => rows.find(row.pushId) === row);
+    for (let from = 0; from < all.length && !this.#closed; from += MAX_MARKED) {
+      const some = all.slice(from, from + MAX_MARKED).filter(({ row }) => rows.find(row.pushId) === row);
       await dispatcher.dispatch(some.map(({ push }) => push));
-      if (some.length === MAX_AT_ONCE) await turnOfOthers();
     }
   }
 

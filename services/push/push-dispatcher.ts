@@ -1,8 +1,10 @@
+import { setImmediate as turnOfOthers } from 'node:timers/promises';
 import type { PushBody } from '../../protocol/push-preferences.js';
 import type { Log } from '../ports/log.js';
 import type { PushRecord } from '../ports/outbox.js';
 import type { PushMessage, PushPlatform, PushRegistration, PushSender, SendOutcome } from '../ports/push.js';
 import type { PushDevice, PushDevices, PushSessions } from '../ports/push-people.js';
+import type { UserId } from '../ports/records.js';
 import { makeTokens } from './action-tokens.js';
 import { composeDigest, composePush, composeSecurity, composeTest, composeWithdrawal } from './compose-push.js';
 import { type Concern, isWaiting } from './concerns.js';
@@ -27,6 +29,8 @@ export interface PushDispatcherOptions {
 
 /** At a time; senders have connections that take this many. */
 const MAX_UNDER_WAY = 128;
+/** Pushes that are made, or sent, in one go: less than a millisecond. */
+const MAX_AT_ONCE = 4;
 const BACKOFF_MS = 2000;
 const MAX_BACKOFF_MS = 600_000;
 /** The device has registered anew while it was pushed to. */
@@ -51,24 +55,29 @@ export class PushDispatcher {
     return this.#underWay.has(placeOf(push));
   }
 
-  /** Marks the rows as being sent, and then sends them. At most `room`. */
+  /** Marks the rows as being sent, and then sends them. At most `room`. A few at a time are made, and sent. */
   async dispatch(pushes: readonly PushRecord[]): Promise<void> {
-    const { rows, now } = this.#options;
-    const begun = pushes.flatMap((push) => {
+    const badges = this.#badges();
+    const begun: { push: PushRecord; settle: () => void }[] = [];
+    await inGoes(pushes, (push) => {
       // Also by one of these.
-      if (this.isBlocked(push)) return [];
-      const prepared = this.#prepare(push);
-      const sending = changed(push, { state: 'sending', at: now(), ...prepared, attempts: push.attempts + 1 });
-      rows.change(sending);
-      let settle = () => {};
-      const done = new Promise<void>((resolve) => {
-        settle = resolve;
-      });
-      this.#underWay.set(placeOf(push), done);
-      return [{ push: sending, settle }];
+      if (!this.isBlocked(push)) begun.push(this.#begin(push, badges));
     });
-    await rows.flush();
-    for (const { push, settle } of begun) void this.#send(push).finally(() => this.#end(push, settle));
+    await this.#options.rows.flush();
+    await inGoes(begun, ({ push, settle }) => void this.#send(push).finally(() => this.#end(push, settle)));
+  }
+
+  #begin(push: PushRecord, badges: Badges): { push: PushRecord; settle: () => void } {
+    const { rows, now } = this.#options;
+    const prepared = this.#prepare(push, badges);
+    const sending = changed(push, { state: 'sending', at: now(), ...prepared, attempts: push.attempts + 1 });
+    rows.change(sending);
+    let settle = () => {};
+    const done = new Promise<void>((resolve) => {
+      settle = resolve;
+    });
+    this.#underWay.set(placeOf(push), done);
+    return { push: sending, settle };
   }
 
   /** Resolves when nothing is under way any more. */
@@ -153,20 +162,29 @@ export class PushDispatcher {
   }
 
   /** Makes its message, where that was not done before. */
-  #prepare(push: PushRecord): Pick<Change, 'actions'> {
+  #prepare(push: PushRecord, badges: Badges): Pick<Change, 'actions'> {
     const { rows } = this.#options;
     if (rows.messages.has(push.pushId)) return {};
     const about = rows.aboutOf(push);
     const made = about.what === 'concern' ? makeTokens(decisionsOf(about.concern), push.actions) : undefined;
-    const message = this.#compose(push, about);
+    const message = this.#compose(push, about, badges(push.device.userId));
     const isAnswerable = made !== undefined && Object.keys(made.tokens).length > 0;
     rows.messages.set(push.pushId, { ...message, ...(isAnswerable && { actionTokens: made.tokens }) });
     return isAnswerable ? { actions: made.digests } : {};
   }
 
-  #compose(push: PushRecord, about: About): PushMessage {
+  /** All of a person that are made together have the same. */
+  #badges(): Badges {
+    const known = new Map<UserId, number>();
+    return (userId) => {
+      const badge = known.get(userId) ?? badgeOf(this.#options.sessions.openRequests(userId));
+      known.set(userId, badge);
+      return badge;
+    };
+  }
+
+  #compose(push: PushRecord, about: About, badge: number): PushMessage {
     const { sessions, devices, body } = this.#options;
-    const badge = badgeOf(sessions.openRequests(push.device.userId));
     const envelope = { pushId: push.pushId, badge, expiresAt: push.expiresAt };
     switch (about.what) {
       case 'test':
@@ -184,6 +202,16 @@ export class PushDispatcher {
         return composePush(concern, { project, body: bodyFor(preferences, body) }, envelope);
       }
     }
+  }
+}
+
+type Badges = (userId: UserId) => number;
+
+/** A few of them, and then the event loop has a turn for whatever else waits. */
+async function inGoes<T>(all: readonly T[], act: (one: T) => void): Promise<void> {
+  for (let from = 0; from < all.length; from += MAX_AT_ONCE) {
+    if (from > 0) await turnOfOthers();
+    for (const one of all.slice(from, from + MAX_AT_ONCE)) act(one);
   }
 }
 
