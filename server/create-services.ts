@@ -11,7 +11,7 @@ import { CliStatus } from '../services/claude/cli-status.js';
 import { residentBytes } from '../services/claude/process-identity.js';
 import { configFolder } from '../services/claude/transcript-place.js';
 import { Delivery } from '../services/delivery/delivery.js';
-import type { Principal } from '../services/identity/principal.js';
+import type { IsVoid } from '../services/identity/principal.js';
 import type { JournalDamaged } from '../services/journal/journal-damaged.js';
 import { KeepAwake } from '../services/machine/keep-awake.js';
 import { MachineRoom } from '../services/machine/machine-room.js';
@@ -49,7 +49,7 @@ export interface ServicesOptions {
 
 interface ServedParts {
   /** Ends the connections of what is void. */
-  onRevoked: (isVoid: (principal: Principal) => boolean) => void;
+  onRevoked: (isVoid: IsVoid) => void;
   /** Where the network's side is served. */
   servedAt: () => string;
 }
@@ -64,8 +64,7 @@ export async function createServices(options: ServicesOptions, { onRevoked, serv
   const access = createAccess({ ...options, identity, keyId: record.keyId, servedAt });
   const status = statusOf(config);
   const launcher = createClaudeLauncher({ status, runFolder: paths.run, ...childSettings(config) });
-  const places = { roots: config.PROJECT_ROOTS, home: paths.home, hold: createDirectoryHolder(process.platform) };
-  const workspace = createWorkspace(places);
+  const { workspace, files } = openWorkspace(config, paths);
   const awake = new KeepAwake({ setting: config.CAFFEINATE, platform: process.platform, program: CAFFEINATE, log });
   const publisher = awake.observe(lateBound(() => delivery));
   const room = roomOf(config);
@@ -85,7 +84,7 @@ export async function createServices(options: ServicesOptions, { onRevoked, serv
     push,
     journal,
     workspace,
-    files: createFiles({ ...places, ...sensitivity(config) }),
+    files,
     askRunner: new AskRunner({ status, requireRoom, environment, home: paths.home, ...askModel(config) }),
     log,
     audit,
@@ -99,6 +98,12 @@ export async function createServices(options: ServicesOptions, { onRevoked, serv
   };
   const discard = () => Promise.all([discardStrays(paths.run, registry, launcher), services.askRunner.discardOld()]);
   return { services, status, journal, awake, discardStrays: discard };
+}
+
+/** The directories of sessions, and the files in them. */
+function openWorkspace(config: Config, { home }: HomePaths) {
+  const places = { roots: config.PROJECT_ROOTS, home, hold: createDirectoryHolder(process.platform) };
+  return { workspace: createWorkspace(places), files: createFiles({ ...places, ...sensitivity(config) }) };
 }
 
 const childSettings = (config: Config) => ({

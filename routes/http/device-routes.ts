@@ -27,7 +27,9 @@ export function createDeviceRoutes(services: RouteServices): Router {
     const principal = requirePrincipal(response);
     const deviceId = parseInput(deviceIdSchema, request.params.id, 'id');
     if (principal.device?.deviceId !== deviceId) requireScope(principal, 'admin');
-    await identity.revoke({ userId: principal.userId, deviceId }, 'revoked');
+    const device = { userId: principal.userId, deviceId };
+    const isKnown = (await identity.revoke(device, 'revoked')) || (await delivery.queueOf(device)) !== undefined;
+    if (!isKnown) throw new CompanionError('NOT_FOUND', 'There is no such device.', { field: 'id' });
     auditHttp(services, response, { action: 'revoke', deviceId });
     response.json({ success: true, deviceId });
   });

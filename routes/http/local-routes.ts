@@ -100,7 +100,8 @@ function addDeviceRoutes(router: Router, services: RouteServices): void {
       const suggestion = 'Say whose: --user EMAIL';
       throw new CompanionError('CONFLICT', 'Several people have a device of this name.', { field: 'id', suggestion });
     }
-    await services.identity.revoke({ userId: (entry?.userId ?? '') as UserId, deviceId }, 'revoked');
+    if (!entry) throw new CompanionError('NOT_FOUND', 'There is no such device.', { field: 'id' });
+    await services.identity.revoke({ userId: entry.userId as UserId, deviceId }, 'revoked');
     auditHttp(services, response, { action: 'revoke', deviceId });
     response.json({ success: true, deviceId });
   });

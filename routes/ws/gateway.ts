@@ -6,7 +6,7 @@ import { WebSocketServer } from 'ws';
 import { CLOSE, CompanionError, ERROR_STATUS, invalid } from '../../protocol/error-codes.js';
 import { MAX_CLIENT_FRAME_BYTES } from '../../protocol/limits.js';
 import { type DeviceId, deviceIdSchema } from '../../protocol/scalars.js';
-import type { Principal } from '../../services/identity/principal.js';
+import type { IsVoid, Principal } from '../../services/identity/principal.js';
 import type { DeviceRef } from '../../services/ports/records.js';
 import { unauthorized } from '../access/admission.js';
 import { networkOf } from '../access/client-address.js';
@@ -30,7 +30,7 @@ export interface Gateway {
   /** Closes every connection with this code. */
   close(code: number, reason: string): void;
   /** Ends the connections that were let in by a credential which is void now. */
-  expel(isVoid: (principal: Principal) => boolean): void;
+  expel(isVoid: IsVoid): void;
 }
 
 export function createGateway(services: RouteServices, { local }: { local: boolean }): Gateway {
@@ -43,18 +43,18 @@ export function createGateway(services: RouteServices, { local }: { local: boole
   });
   const connections = new Set<SocketConnection>();
   /** Of upgrades under way: what was revoked meanwhile. */
-  const underWay = new Set<((principal: Principal) => boolean)[]>();
+  const underWay = new Set<IsVoid[]>();
   const shared = { services, connections, writer: new TickWriter(), heartbeats: new Heartbeats() };
   return {
     upgrade: (request, stream, head) => {
       stream.on('error', () => stream.destroy());
       const opened = async () => {
-        const revoked: ((principal: Principal) => boolean)[] = [];
+        const revoked: IsVoid[] = [];
         underWay.add(revoked);
         const admitted = local ? services.identity.local : admit(services, request);
         const principal = await Promise.resolve(admitted).finally(() => underWay.delete(revoked));
-        if (revoked.some((isVoid) => isVoid(principal))) throw unauthorized();
         const device = { userId: principal.userId, deviceId: readDeviceId(request, principal) };
+        if (revoked.some((isVoid) => isVoid(principal, device.deviceId))) throw unauthorized();
         if (!local) requireRoom(services, connections, device);
         server.handleUpgrade(request, stream, head, (webSocket) => {
           const address = local ? 'local' : services.admission.addressOf(request);
@@ -66,7 +66,8 @@ export function createGateway(services: RouteServices, { local }: { local: boole
     expel: (isVoid) => {
       for (const revoked of underWay) revoked.push(isVoid);
       for (const connection of connections) {
-        if (isVoid(connection.principal)) connection.expel(CLOSE.credentialRevoked, 'the credential is void');
+        const { principal, device } = connection;
+        if (isVoid(principal, device.deviceId)) connection.expel(CLOSE.credentialRevoked, 'the credential is void');
       }
     },
     close: (code, reason) => {

@@ -4,7 +4,7 @@ import { CompanionError } from '../../protocol/error-codes.js';
 import type { DeviceId } from '../../protocol/scalars.js';
 import type { DeviceRef, UserId } from '../ports/records.js';
 import type { AccessClaims, AccessTokens } from './access-tokens.js';
-import type { Principal } from './principal.js';
+import type { IsVoid, Principal } from './principal.js';
 import { makeRefreshToken, readRefreshToken } from './refresh-tokens.js';
 import type { DeviceEntry, RegistryFile, TokenFamily } from './registry-file.js';
 import { hasDigest } from './secrets.js';
@@ -16,7 +16,7 @@ export interface DeviceCredentialsOptions {
   keys: TokenKeys;
   now: () => number;
   /** What is void from now on: connections of it are to end. */
-  onRevoked: (isVoid: (principal: Principal) => boolean) => void;
+  onRevoked: (isVoid: IsVoid) => void;
   /** A refresh token was used twice: somebody else has a copy. */
   onReused: (device: DeviceRef, name: string | undefined) => void;
 }
@@ -137,8 +137,8 @@ export class DeviceCredentials {
     return { userId, credential: 'device', scopes, device: { deviceId, familyId }, expiresAt };
   }
 
-  /** The device is out at once, and is pushed to no more. Rejects with `NOT_FOUND`. */
-  async revoke(device: DeviceRef, reason: string): Promise<void> {
+  /** The device is out at once, and is pushed to no more. Resolves to whether it was on record. */
+  async revoke(device: DeviceRef, reason: string): Promise<boolean> {
     const { registry, now } = this.#options;
     let isKnown = false;
     await registry.update((data) => {
@@ -150,10 +150,9 @@ export class DeviceCredentials {
       // Without a credential of its own there was nothing but a name.
       data.devices = family ? [...others, { ...kept, revoked: { at: now(), reason } }] : others;
     });
-    if (!isKnown) throw new CompanionError('NOT_FOUND', 'There is no such device.', { field: 'id' });
-    this.#options.onRevoked(
-      (principal) => principal.userId === device.userId && principal.device?.deviceId === device.deviceId,
-    );
+    // Also where it came in with a credential that is not its own.
+    this.#options.onRevoked(({ userId }, deviceId) => userId === device.userId && deviceId === device.deviceId);
+    return isKnown;
   }
 
   #revoked(familyId: string): void {

@@ -5,7 +5,7 @@ import { Devices } from './devices.js';
 import { PairingCodes } from './pairing-codes.js';
 import { Passwords } from './passwords.js';
 import { People } from './people.js';
-import { ALL_SCOPES, type Principal } from './principal.js';
+import { ALL_SCOPES, type IsVoid, type Principal } from './principal.js';
 import type { RegistryFile } from './registry-file.js';
 import { digestOf, hasDigest, newSecret } from './secrets.js';
 import { Tickets } from './tickets.js';
@@ -19,7 +19,7 @@ export interface IdentityOptions {
   /** Wall clock in epoch milliseconds. */
   now: () => number;
   /** What is void from now on: connections of it are to end. */
-  onRevoked: (isVoid: (principal: Principal) => boolean) => void;
+  onRevoked: (isVoid: IsVoid) => void;
   /** A refresh token was used twice: somebody else has a copy. */
   onReused: (device: DeviceRef, name: string | undefined) => void;
 }
@@ -46,7 +46,7 @@ export class Identity {
     this.codes = new PairingCodes({ now });
     this.tickets = new Tickets({ now });
     this.#tokens = new AccessTokens({ keys, now });
-    const onRevoked = (isVoid: (principal: Principal) => boolean) => this.#revoke(isVoid);
+    const onRevoked = (isVoid: IsVoid) => this.#revoke(isVoid);
     this.#credentials = new DeviceCredentials({ ...options, tokens: this.#tokens, onRevoked });
     this.#authDigest = authToken === undefined ? undefined : digestOf(authToken);
   }
@@ -98,8 +98,8 @@ export class Identity {
     return this.#credentials.refresh(token, requestId);
   }
 
-  /** The device is out at once. Rejects with `NOT_FOUND`. */
-  revoke(device: DeviceRef, reason: string): Promise<void> {
+  /** The device is out at once, whoever let it in. Resolves to whether it was on record. */
+  revoke(device: DeviceRef, reason: string): Promise<boolean> {
     return this.#credentials.revoke(device, reason);
   }
 
@@ -111,7 +111,7 @@ export class Identity {
     return userId;
   }
 
-  #revoke(isVoid: (principal: Principal) => boolean): void {
+  #revoke(isVoid: IsVoid): void {
     this.tickets.revoke(isVoid);
     this.#options.onRevoked(isVoid);
   }

@@ -14,6 +14,9 @@ export interface Principal {
   expiresAt?: number;
 }
 
+/** Of what a credential lets in: whether it is out from now on. `deviceId`: of a connection. */
+export type IsVoid = (principal: Principal, deviceId: DeviceId | undefined) => boolean;
+
 export const ALL_SCOPES: ReadonlySet<Scope> = new Set(SCOPES);
 
 /** Without another word a person's devices may do all that is the person's own matter. */

@@ -1,4 +1,4 @@
-import type { Principal } from './principal.js';
+import type { IsVoid, Principal } from './principal.js';
 import { digestOf, newSecret } from './secrets.js';
 
 const LIFE_MS = 30_000;
@@ -39,8 +39,8 @@ export class Tickets {
   }
 
   /** What is void takes its tickets along. */
-  revoke(isVoid: (principal: Principal) => boolean): void {
-    this.#forget(({ principal }) => isVoid(principal));
+  revoke(isVoid: IsVoid): void {
+    this.#forget(({ principal }) => isVoid(principal, principal.device?.deviceId));
   }
 
   #forget(which: (open: OpenTicket) => boolean): void {

@@ -225,6 +225,15 @@ describe('leaving', () => {
     expect(await upgradeStatus(world.daemon, `/ws?ticket=${body.ticket}`)).toBe(401);
   });
 
+  test('S1: a device that came in with the owner’s credential is closed as well', async () => {
+    const client = await connect(world.daemon, { deviceId: 'borrowed' });
+    await client.request('subscribe', { events: ['*'] });
+    await client.request('streamStart', { prompt: '', workingDirectory: world.daemon.project() });
+    expect((await over('DELETE', '/api/devices/borrowed', { token: TOKEN })).status).toBe(200);
+    expect(await client.closed).toBe(1008);
+    expect((await over('DELETE', '/api/devices/never-here', { token: TOKEN })).status).toBe(404);
+  });
+
   test('a device may put itself out without admin, and no other one', async () => {
     const other = await pair();
     const { accessToken, deviceId } = await pair({ scopes: ['read'] });
