@@ -4,6 +4,7 @@ import type { Config } from '../config/load-config.js';
 import type { Logger } from '../config/logger.js';
 import { VERSION } from '../config/version.js';
 import type { SessionId } from '../protocol/scalars.js';
+import type { Admission } from '../routes/access/admission.js';
 import type { RouteServices } from '../routes/route-services.js';
 import { AskRunner } from '../services/claude/ask-runner.js';
 import { createClaudeLauncher } from '../services/claude/cli-launcher.js';
@@ -69,9 +70,8 @@ export async function createServices(options: ServicesOptions, { onRevoked, serv
   const publisher = awake.observe(lateBound(() => delivery));
   const room = roomOf(config);
   const requireRoom = () => room.require();
-  const requireNewSession = newSessionLimit(access.admission.limits);
   const parts = { journal, launcher, publisher, log, now, requireRoom, identify: workspace.identify };
-  const registry = new SessionRegistry({ ...parts, requireNewSession, ...sessionLimits(config) });
+  const registry = new SessionRegistry({ ...parts, ...sessionLimits(config, access.admission) });
   const source = createSessionSource(registry, journal);
   const onReset = (reason: string) => metrics.reset(reason);
   const delivery: Delivery = new Delivery({ journal, cursors, source, onReset, log });
@@ -111,9 +111,10 @@ const childSettings = (config: Config) => ({
   defaults: cliDefaults(config),
 });
 
-const sessionLimits = ({ MAX_PROCESSES: maxProcesses, IDLE_HIBERNATE_MS: idleMs }: Config) => ({
-  maxProcesses,
-  idleMs,
+const sessionLimits = (config: Config, { limits }: Admission) => ({
+  maxProcesses: config.MAX_PROCESSES,
+  idleMs: config.IDLE_HIBERNATE_MS,
+  requireNewSession: newSessionLimit(limits),
 });
 
 /** Its place on every Mac. */
