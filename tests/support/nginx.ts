@@ -1,30 +1,20 @@
 /** The real nginx with the shipped configuration, in a folder of its own. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  accessSync,
-  constants,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { createCertificate } from './certificate.js';
+import { findProgram } from './find-program.js';
 import { freePort } from './free-port.js';
 import { waitUntil } from './wait-until.js';
 
 const SHIPPED = join(import.meta.dirname, '../../nginx/claude-companion.conf');
 /** The name that the shipped file has for the public one. */
 export const PUBLIC_NAME = 'companion.example.com';
-/** Where packages put it, which is not always in a user's PATH. */
-const USUAL_FOLDERS = ['/usr/sbin', '/usr/local/sbin', '/usr/local/bin', '/opt/homebrew/bin'];
 
 export interface ProxyResponse {
   status: number;
@@ -52,20 +42,7 @@ export interface Nginx {
   close(): Promise<void>;
 }
 
-/** The path of nginx, if it is installed. */
-export function findNginx(): string | undefined {
-  const folders = [...(process.env.PATH ?? '').split(delimiter), ...USUAL_FOLDERS];
-  return folders.map((folder) => join(folder, 'nginx')).find(isExecutable);
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
+export const findNginx = (): string | undefined => findProgram('nginx');
 
 export interface NginxOptions {
   /** Of `findNginx`. */
