@@ -4,6 +4,7 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { access } from './access.js';
 import { adoption } from './adoption.js';
 import { deltaLatency } from './delta-latency.js';
 import { fanOut } from './fan-out.js';
@@ -47,6 +48,7 @@ const BENCHES: Bench[] = [
   journal,
   restart,
   adoption,
+  access,
 ];
 const RESULTS = join(import.meta.dirname, 'results');
 
