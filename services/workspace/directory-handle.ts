@@ -39,7 +39,7 @@ interface Opened {
   ino: bigint;
 }
 
-/** `descend` opens an entry of a held directory, which lies at `path` as far as is known. */
+/** What a system does in its own way. `path` is where the directory lay when it was opened. */
 interface System {
   flags: number;
   self(opened: Opened): string | undefined;

@@ -145,19 +145,14 @@ export const snapshotOutside = ({ outside, person, home, project }: Ground) => (
   evil: snapshot(`${project}-evil`),
 });
 
+interface FilesSetup {
+  roots?: string[];
+  hold?: HoldDirectory;
+  allowSensitive?: boolean;
+}
+
 /** The files of the ground as the daemon serves them. */
-export const filesOf = (
-  { base, person, home }: Ground,
-  {
-    hold = createDirectoryHolder('linux'),
-    allowSensitive = false,
-  }: { hold?: HoldDirectory; allowSensitive?: boolean } = {},
-) =>
-  createFiles({
-    roots: [join(base, 'roots')],
-    home,
-    personHome: person,
-    claudeFolder: join(person, '.claude'),
-    allowSensitive,
-    hold,
-  });
+export function filesOf({ base, person, home }: Ground, setup: FilesSetup = {}) {
+  const { roots = [join(base, 'roots')], hold = createDirectoryHolder('linux'), allowSensitive = false } = setup;
+  return createFiles({ roots, home, personHome: person, claudeFolder: join(person, '.claude'), allowSensitive, hold });
+}
