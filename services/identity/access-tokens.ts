@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { errors, jwtVerify, SignJWT } from 'jose';
 import * as z from 'zod';
 import { SCOPES, type Scope } from '../../protocol/access.js';
@@ -66,13 +65,12 @@ export class AccessTokens {
     return { token, expiresAt: (issuedAt + LIFE_S) * SECOND_MS };
   }
 
-  /** `void`: one of ours whose time is over. `unknown`: none of ours. */
-  async verify(token: string): Promise<AccessClaims | 'void' | 'unknown'> {
-    const key = createHash('sha256').update(token).digest('base64url');
-    const known = this.#known.get(key);
+  /** `digest`: the token's. `void`: one of ours whose time is over. `unknown`: none of ours. */
+  async verify(token: string, digest: string): Promise<AccessClaims | 'void' | 'unknown'> {
+    const known = this.#known.get(digest);
     if (known) return this.#isCurrent(known) ? known : 'void';
     const claims = await this.#read(token);
-    if (typeof claims === 'object') this.#remember(key, claims);
+    if (typeof claims === 'object') this.#remember(digest, claims);
     return claims;
   }
 
@@ -100,8 +98,8 @@ export class AccessTokens {
     return now < expiresAt + TOLERANCE_S * SECOND_MS && issuedAt <= now + TOLERANCE_S * SECOND_MS;
   }
 
-  #remember(key: string, claims: AccessClaims): void {
-    this.#known.set(key, claims);
+  #remember(digest: string, claims: AccessClaims): void {
+    this.#known.set(digest, claims);
     if (this.#known.size <= MAX_KNOWN) return;
     const [oldest] = this.#known.keys();
     if (oldest !== undefined) this.#known.delete(oldest);

@@ -7,7 +7,7 @@ import { Passwords } from './passwords.js';
 import { People } from './people.js';
 import { ALL_SCOPES, type IsVoid, type Principal } from './principal.js';
 import type { RegistryFile } from './registry-file.js';
-import { digestOf, hasDigest, newSecret } from './secrets.js';
+import { digestOf, isSameDigest, newSecret } from './secrets.js';
 import { Tickets } from './tickets.js';
 import type { TokenKeys } from './token-keys.js';
 
@@ -75,12 +75,13 @@ export class Identity {
 
   /** Whose credential this is. Compares digests, in constant time. */
   async authenticate(token: string): Promise<Principal | Refusal> {
+    const digest = digestOf(token);
     const owner = { userId: this.people.owner.userId as UserId, scopes: ALL_SCOPES };
-    if (this.#authDigest !== undefined && hasDigest(token, this.#authDigest))
+    if (this.#authDigest !== undefined && isSameDigest(digest, this.#authDigest))
       return { ...owner, credential: 'setting' };
     const { tokenDigest } = this.people.owner;
-    if (tokenDigest !== undefined && hasDigest(token, tokenDigest)) return { ...owner, credential: 'token' };
-    const claims = await this.#tokens.verify(token);
+    if (tokenDigest !== undefined && isSameDigest(digest, tokenDigest)) return { ...owner, credential: 'token' };
+    const claims = await this.#tokens.verify(token, digest);
     return typeof claims === 'string' ? claims : this.#credentials.principalOf(claims);
   }
 
