@@ -9,6 +9,7 @@ import { type Allowance, RateLimitError } from '../access/rate-limits.js';
 import { httpCredential } from '../access/read-credential.js';
 import type { RouteServices } from '../route-services.js';
 import { auditRoute } from './audit-http.js';
+import { hasten } from './hasten.js';
 import { setPrincipal } from './principal.js';
 
 const SECOND_MS = 1000;
@@ -24,6 +25,7 @@ export const authorise =
     const principal = await identify(services, request, rule);
     await count(services, { request, response, principal, rule });
     if (principal) setPrincipal(response, principal);
+    else hasten(request);
     admit(rule, principal);
     if (rule) auditRoute(services, rule, request, response);
     next();

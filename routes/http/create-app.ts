@@ -1,17 +1,19 @@
 import cors from 'cors';
 import express, { type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
-import { CompanionError } from '../../protocol/error-codes.js';
+import { CompanionError, ERROR_STATUS } from '../../protocol/error-codes.js';
 import type { RouteServices } from '../route-services.js';
 import { createAuthRoutes } from './auth-routes.js';
 import { asOwner, authorise } from './authorise.js';
 import { createDeviceRoutes } from './device-routes.js';
 import { createFileRoutes } from './file-routes.js';
+import { hasten } from './hasten.js';
 import { createHealthRoutes } from './health-routes.js';
 import { createErrorHandler, readRequestId, requestIdOf } from './http-errors.js';
 import { createLocalRoutes } from './local-routes.js';
 import { createMetricsRoutes } from './metrics-routes.js';
 import { createPermissionRoutes } from './permission-routes.js';
+import { findPrincipal } from './principal.js';
 import { createPushRoutes } from './push-routes.js';
 import { readJson } from './read-json.js';
 import { createSessionRoutes } from './session-routes.js';
@@ -59,8 +61,12 @@ const identifyRequest =
     const path = loggedPath(request.originalUrl);
     const started = performance.now();
     response.once('finish', () => {
+      hasten(request);
       const ms = Math.round(performance.now() - started);
-      log.info('http', { requestId: requestIdOf(response), method, path, status: response.statusCode, ms });
+      // Of those who are refused unseen there may be thousands a second: a log is no place for them.
+      const isFlood = response.statusCode === ERROR_STATUS.RATE_LIMITED && !findPrincipal(response);
+      const status = response.statusCode;
+      log[isFlood ? 'debug' : 'info']('http', { requestId: requestIdOf(response), method, path, status, ms });
     });
     next();
   };
