@@ -89,7 +89,7 @@ export async function revokeCommand(
   deviceId: string,
   { user }: { user?: string },
 ): Promise<Report> {
-  const query = user === undefined ? '' : `?${new URLSearchParams({ user })}`;
+  const query = user === undefined ? '' : `?${new URLSearchParams({ user }).toString()}`;
   const path = `${pathOf('devices', deviceId)}${query}`;
   const answer = await askDaemon({ socketPath: context.socketPath, method: 'DELETE', path });
   return say(answer, `${plainLine(deviceId, 64)} is out.`);

@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs';
-import { createServer as createHttpServer, type Server } from 'node:http';
+import { createServer as createHttpServer, type Server, type ServerOptions } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { localSocketPath } from '../config/local-socket-path.js';
 import type { PairingView } from '../protocol/auth.js';
@@ -99,9 +99,24 @@ interface Served {
   gateway: Gateway;
 }
 
+/** A head takes one packet. Whoever needs longer holds a socket, and needs no credential for it. */
+const HEAD_MS = 10_000;
+/** The largest body over a slow network; `hasten` is what strangers get. */
+const REQUEST_MS = 120_000;
+const CHECK_MS = 5000;
+/** Nothing moves, and nobody reads what was answered. WebSockets have heartbeats instead. */
+const STILL_MS = 60_000;
+
+const PATIENCE: ServerOptions = {
+  headersTimeout: HEAD_MS,
+  requestTimeout: REQUEST_MS,
+  connectionsCheckingInterval: CHECK_MS,
+};
+
 async function serve({ services, local, tls, listen }: ServeOptions): Promise<Served> {
   const app = createApp({ services, local });
-  const server = tls ? tls.createServer(app) : createHttpServer(app);
+  const server = tls ? tls.createServer(PATIENCE, app) : createHttpServer(PATIENCE, app);
+  server.timeout = STILL_MS;
   const gateway = createGateway(services, { local });
   server.on('upgrade', gateway.upgrade);
   await new Promise<void>((resolve, reject) => {

@@ -16,7 +16,7 @@ export async function pairingOf(
   fingerprint: string,
 ): Promise<PairingView> {
   const query = new URLSearchParams({ url: address, code, fp: fingerprint });
-  const url = `claude-companion://pair?${query}`;
+  const url = `claude-companion://pair?${query.toString()}`;
   const { default: qrcode } = await import('qrcode');
   const qr = await qrcode.toString(url, { type: 'terminal', small: true, errorCorrectionLevel: 'L' });
   return { url, code, expiresAt: new Date(expiresAt).toISOString(), qr };

@@ -1,6 +1,6 @@
 import { createHash, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
-import type { RequestListener } from 'node:http';
+import type { RequestListener, ServerOptions } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { Socket } from 'node:net';
 import { createSecureContext, type SecureContextOptions, type TLSSocket } from 'node:tls';
@@ -47,8 +47,8 @@ export class TlsFiles {
     return this.#loaded.fingerprint;
   }
 
-  createServer(listener: RequestListener): Server {
-    const server = createServer({ ...this.#loaded.context, handshakeTimeout: HANDSHAKE_MS }, listener);
+  createServer(options: ServerOptions, listener: RequestListener): Server {
+    const server = createServer({ ...options, ...this.#loaded.context, handshakeTimeout: HANDSHAKE_MS }, listener);
     this.#servers.add(server);
     server.once('close', () => this.#servers.delete(server));
     server.on('connection', (socket: Socket) => {

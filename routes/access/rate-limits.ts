@@ -90,7 +90,9 @@ export class RateLimits {
   /** Whether an address has used its wrong credentials up. Rejects with `RateLimitError`. */
   async requireFew(kind: Tried, who: string): Promise<void> {
     const known = await this.#failed.get(keyOf(kind, who));
-    if (known && known.consumedPoints >= this.settings.failed) throw this.#tooManyFailed(known);
+    // What is over stays until a timer removes it, which does not count while the machine sleeps.
+    const isCurrent = known !== null && known.msBeforeNext > 0;
+    if (isCurrent && known.consumedPoints >= this.settings.failed) throw this.#tooManyFailed(known);
   }
 
   /** Counts a wrong credential, and takes its time. Rejects with `RateLimitError` when it was one too many. */

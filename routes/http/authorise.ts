@@ -5,14 +5,12 @@ import type { Principal } from '../../services/identity/principal.js';
 import { requireScope, unauthorized } from '../access/admission.js';
 import { networkOf } from '../access/client-address.js';
 import { findRoute } from '../access/find-route.js';
-import { type Allowance, RateLimitError } from '../access/rate-limits.js';
 import { httpCredential } from '../access/read-credential.js';
 import type { RouteServices } from '../route-services.js';
 import { auditRoute } from './audit-http.js';
 import { hasten } from './hasten.js';
 import { setPrincipal } from './principal.js';
-
-const SECOND_MS = 1000;
+import { tellAllowance } from './tell-allowance.js';
 
 /**
  * Lets a request through to its route when the route's rule allows it, before a body is read. What has no rule is not
@@ -80,18 +78,6 @@ interface Counting {
 async function count({ admission }: RouteServices, { request, response, principal, rule }: Counting): Promise<void> {
   if (!principal && rule?.needs === 'nobody' && rule.method === 'POST') return;
   const who = principal?.userId ?? networkOf(admission.addressOf(request));
-  try {
-    const allowance = await admission.limits.take(rule?.counts ?? 'reads', who);
-    if (principal) tell(response, allowance);
-  } catch (error) {
-    if (error instanceof RateLimitError) tell(response, error.allowance);
-    throw error;
-  }
-}
-
-/** As the IETF's draft on `RateLimit` header fields has them. */
-function tell(response: Response, { limit, remaining, resetMs }: Allowance): void {
-  response.setHeader('RateLimit-Limit', limit);
-  response.setHeader('RateLimit-Remaining', remaining);
-  response.setHeader('RateLimit-Reset', Math.ceil(resetMs / SECOND_MS));
+  const allowance = await admission.limits.take(rule?.counts ?? 'reads', who);
+  if (principal) tellAllowance(response, allowance);
 }

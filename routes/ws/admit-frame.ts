@@ -34,14 +34,8 @@ export async function admitFrame(connection: ConnectionContext, frame: ClientFra
 }
 
 function isPrompt(frame: ClientFrame): boolean {
-  switch (frame.type) {
-    case 'streamStart':
-      return frame.data.prompt.trim() !== '' || (frame.data.attachments ?? []).length > 0;
-    case 'streamSend':
-    case 'claudeCommand':
-    case 'ask':
-      return true;
-    default:
-      return false;
-  }
+  if (frame.type !== 'streamStart') return PROMPTS.has(frame.type);
+  return frame.data.prompt.trim() !== '' || (frame.data.attachments ?? []).length > 0;
 }
+
+const PROMPTS: ReadonlySet<ClientFrame['type']> = new Set(['streamSend', 'claudeCommand', 'ask']);

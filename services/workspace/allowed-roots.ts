@@ -40,18 +40,23 @@ async function resolveDirectory({ roots, home, path, base, field, hold: open }: 
   };
   const spot = await judge(resolve(base ?? roots[0] ?? '/', path), scope);
   if (spot.rest.length > 0) throw missing(field, 'must be a directory that exists');
-  const held = await hold(spot.path, scope, open).catch((error: unknown) => {
-    throw IN_THE_WAY.has(codeOf(error) ?? '') ? missing(field, 'must be a directory') : error;
-  });
   try {
-    return { path: spot.path, key: held.key };
-  } finally {
+    const held = await hold(spot.path, scope, open);
     await held.close();
+    return { path: spot.path, key: held.key };
+  } catch (error) {
+    const code = codeOf(error) ?? '';
+    if (IN_THE_WAY.has(code)) throw missing(field, 'must be a directory');
+    if (!NONE_TO_SPARE.has(code)) throw error;
+    return { path: spot.path, key: keyOf(await stat(spot.path, { bigint: true })) };
   }
 }
 
 /** It is no directory, or was put in the place of one just now. */
 const IN_THE_WAY = new Set(['ENOTDIR', 'ENOENT', 'ELOOP', 'EACCES']);
+
+/** A descriptor. The path was judged, and whoever starts the child will go by it anyway. */
+const NONE_TO_SPARE = new Set(['EMFILE', 'ENFILE']);
 
 const outside = (field: string) =>
   new CompanionError('PERMISSION_DENIED', `${field}: must lie within PROJECT_ROOTS`, {

@@ -62,7 +62,7 @@ const keysOf = (home: string): Keys => JSON.parse(readFileSync(join(home, 'keys.
 const now = () => Math.floor(Date.now() / 1000);
 
 /** A token as the daemon makes them for the device, signed with its own key unless told otherwise, and with these claims. */
-function forge(claims: Claims = {}, key: KeyObject | undefined = undefined): Promise<string> {
+function forge(claims: Claims = {}, key?: KeyObject): Promise<string> {
   const { instance, signingKey } = keysOf(world.daemon.home);
   const [, payload = ''] = full.accessToken.split('.');
   const real = JSON.parse(Buffer.from(payload, 'base64url').toString()) as Record<string, string>;
