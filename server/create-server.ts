@@ -116,7 +116,7 @@ const PATIENCE: ServerOptions = {
 async function serve({ services, local, tls, listen }: ServeOptions): Promise<Served> {
   const app = createApp({ services, local });
   const server = tls ? tls.createServer(PATIENCE, app) : createHttpServer(PATIENCE, app);
-  server.timeout = STILL_MS;
+  if (!local) server.timeout = STILL_MS;
   const gateway = createGateway(services, { local });
   server.on('upgrade', gateway.upgrade);
   await new Promise<void>((resolve, reject) => {
