@@ -151,8 +151,9 @@ const routeSettings = (config: Config, paths: HomePaths) => ({
   firstRoot: config.PROJECT_ROOTS[0] ?? paths.home,
 });
 
-const sensitivity = ({ FILES_ALLOW_SENSITIVE: allowSensitive, childEnvironment }: Config) => ({
+const sensitivity = ({ FILES_ALLOW_SENSITIVE: allowSensitive, childEnvironment, ...config }: Config) => ({
   allowSensitive,
+  keyFiles: [config.APNS_KEY_FILE, config.APNS_CERT_KEY_FILE, config.TLS_KEY_FILE].filter((path) => path !== undefined),
   personHome: childEnvironment.HOME ?? homedir(),
   claudeFolder: configFolder(childEnvironment),
 });

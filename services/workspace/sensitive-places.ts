@@ -29,10 +29,13 @@ export interface People {
   personHome: string;
   /** Where the CLI keeps what it keeps. */
   claudeFolder: string;
+  /** Keys that the daemon itself was told of. */
+  keyFiles: readonly string[];
 }
 
 /** Where secrets are, whatever the names by which one comes there. */
-export const sensitivePlaces = ({ personHome, claudeFolder }: People): string[] => [
+export const sensitivePlaces = ({ personHome, claudeFolder, keyFiles }: People): string[] => [
+  ...keyFiles,
   join(personHome, '.ssh'),
   join(personHome, '.claude.json'),
   join(personHome, '.claude', '.credentials.json'),

@@ -4,8 +4,10 @@ import {
   existsSync,
   linkSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -13,6 +15,7 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import {
@@ -24,6 +27,7 @@ import {
 } from '../../protocol/files.js';
 import { MAX_FILE_READ_BYTES, MAX_FILE_WRITE_BYTES, MAX_LISTED_FILES } from '../../protocol/limits.js';
 import { errorBodySchema, type SessionView } from '../../protocol/rest.js';
+import { startDaemon } from '../support/daemon.js';
 import { useWorld } from '../support/world.js';
 
 const world = useWorld();
@@ -324,4 +328,27 @@ test('files of a session that is not there, or of nobody, are not found', async 
   expect(await unknown.json()).toMatchObject({ error: { code: 'SESSION_NOT_FOUND' } });
   const headers = { authorization: 'Bearer wrong' };
   expect((await world.daemon.fetch(`/api/sessions/${session.id}/files`, { headers })).status).toBe(401);
+});
+
+test('S2: a key that the daemon was told of is not given away, under whatever name', async () => {
+  const root = realpathSync(mkdtempSync(join(tmpdir(), 'companion-keys-')));
+  const key = join(root, 'AuthKey.p8');
+  writeFileSync(key, 'a key');
+  linkSync(key, join(root, 'notes.txt'));
+  const daemon = await startDaemon({
+    apiUrl: world.api.url,
+    environment: { PROJECT_ROOTS: root, APNS_KEY_FILE: key },
+  });
+  try {
+    const body = JSON.stringify({ workingDirectory: root });
+    const headers = { 'content-type': 'application/json' };
+    const made = await daemon.fetch('/api/sessions', { method: 'POST', body, headers });
+    const { sessionId } = (await made.json()) as SessionView;
+    for (const name of ['AuthKey.p8', 'notes.txt']) {
+      expect((await daemon.fetch(`/api/sessions/${sessionId}/files/${name}`)).status).toBe(403);
+    }
+  } finally {
+    await daemon.stop();
+    rmSync(root, { recursive: true });
+  }
 });

@@ -154,5 +154,13 @@ interface FilesSetup {
 /** The files of the ground as the daemon serves them. */
 export function filesOf({ base, person, home }: Ground, setup: FilesSetup = {}) {
   const { roots = [join(base, 'roots')], hold = createDirectoryHolder('linux'), allowSensitive = false } = setup;
-  return createFiles({ roots, home, personHome: person, claudeFolder: join(person, '.claude'), allowSensitive, hold });
+  return createFiles({
+    roots,
+    home,
+    personHome: person,
+    claudeFolder: join(person, '.claude'),
+    keyFiles: [],
+    allowSensitive,
+    hold,
+  });
 }
