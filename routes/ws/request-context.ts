@@ -49,7 +49,9 @@ export const answerStatus = ({ connection, requestId }: RequestContext, data: Ev
 export function answerError(context: RequestContext, thrown: unknown): void {
   const { connection, requestId } = context;
   if (thrown instanceof CompanionError) {
-    connection.services.log.info('frame refused', { requestId, code: thrown.code, field: thrown.details?.field });
+    // Further parts of the name may be a client's own words: the keys of a record.
+    const field = thrown.details?.field?.split('.')[0];
+    connection.services.log.info('frame refused', { requestId, code: thrown.code, field });
     answer(context, 'error', errorData(thrown));
     return;
   }

@@ -26,6 +26,8 @@ export interface Daemon {
   readonly root: string;
   /** What the daemon that runs, or the last one, has said there. */
   readonly stderr: () => string;
+  /** The same of its output, line by line. */
+  readonly stdout: () => string;
   /** What the daemon finds in its environment. */
   readonly environment: Readonly<Record<string, string>>;
   /** A new project folder below the root. */
@@ -100,6 +102,7 @@ export async function startDaemon({ apiUrl, environment = {}, command }: DaemonO
   const env = { ...environmentIn(folders, apiUrl), ...otherCli(), ...environment };
   let running: Running | undefined;
   let stderr: string[] = [];
+  let stdout: string[] = [];
   let projects = 0;
   const current = () => {
     if (!running) throw new Error('the daemon is not running');
@@ -115,6 +118,7 @@ export async function startDaemon({ apiUrl, environment = {}, command }: DaemonO
     home,
     root,
     stderr: () => stderr.join(''),
+    stdout: () => stdout.join('\n'),
     environment: env,
     project: (name) => {
       projects += 1;
@@ -125,7 +129,7 @@ export async function startDaemon({ apiUrl, environment = {}, command }: DaemonO
     fetch: (path, init) => fetch(`${daemon.url}${path}`, { ...init, headers: withToken(init?.headers) }),
     start: async () => {
       running = await run(env, before);
-      stderr = running.stderr;
+      ({ stderr, stdout } = running);
     },
     kill: async (signal) => {
       const { process: child } = current();
@@ -167,6 +171,7 @@ interface Running {
   process: ChildProcess;
   url: string;
   stderr: string[];
+  stdout: string[];
 }
 
 async function run(env: Record<string, string>, before: readonly string[]): Promise<Running> {
@@ -175,6 +180,8 @@ async function run(env: Record<string, string>, before: readonly string[]): Prom
   const stderr: string[] = [];
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => stderr.push(chunk));
   const lines = createInterface({ input: child.stdout });
+  const stdout: string[] = [];
+  lines.on('line', (line) => stdout.push(line));
   const url = await new Promise<string>((resolve, reject) => {
     child.once('exit', (code) => reject(new Error(`the daemon ended with ${code}: ${stderr.join('')}`)));
     lines.on('line', (line) => {
@@ -182,7 +189,7 @@ async function run(env: Record<string, string>, before: readonly string[]): Prom
       if (said.event === 'ready') resolve(said.url ?? '');
     });
   });
-  return { process: child, url, stderr };
+  return { process: child, url, stderr, stdout };
 }
 
 /** Pids of live processes that carry a session marker of this home. */
