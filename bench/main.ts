@@ -9,6 +9,7 @@ import { adoption } from './adoption.js';
 import { deltaLatency } from './delta-latency.js';
 import { fanOut } from './fan-out.js';
 import { firstPrompt } from './first-prompt.js';
+import { guessTiming } from './guess-timing.js';
 import { idleConnections } from './idle-connections.js';
 import { idleSessions } from './idle-sessions.js';
 import { journal } from './journal.js';
@@ -49,6 +50,7 @@ const BENCHES: Bench[] = [
   restart,
   adoption,
   access,
+  guessTiming,
 ];
 const RESULTS = join(import.meta.dirname, 'results');
 
