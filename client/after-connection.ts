@@ -1,6 +1,6 @@
 import { CLOSE } from '../protocol/error-codes.js';
 import { type BackoffRange, backoffDelay } from './backoff.js';
-import { ConnectionError } from './connection-error.js';
+import { ConnectionError, type ConnectionErrorReason } from './connection-error.js';
 
 /** How a socket ended. */
 export interface SocketEnd {
@@ -18,32 +18,68 @@ interface EndedConnection {
   /** How long it was open, in milliseconds; 0 when it never was. */
   openMs: number;
   backoff: BackoffRange;
+  /** Where the token can be renewed. */
+  renewal?: {
+    /** The token was renewed right before this try. */
+    isFresh: boolean;
+    /** Tries in a row that never opened, of which the platform did not tell why. */
+    untold: number;
+  };
   random?: () => number;
 }
 
+/** The token is renewed before the next try. */
+export interface TokenDoubt {
+  /** The daemon has said that it does not take the token: the old one need not be tried again. */
+  isCertain: boolean;
+  /** Why there is no connection, should there be no other token. */
+  error: ConnectionError;
+}
+
 /** What follows: a next try, or none because the daemon would refuse it again. */
-export type NextStep = { kind: 'stop'; error: ConnectionError } | { kind: 'retry'; attempt: number; delayMs: number };
+export type NextStep =
+  | { kind: 'stop'; error: ConnectionError }
+  | { kind: 'retry'; attempt: number; delayMs: number; doubt?: TokenDoubt };
 
 /** A connection open for this long was a good one: the next trouble is a new one. */
 const HELD_MS = 5_000;
+/**
+ * A browser does not tell a token that was refused (401) from a daemon that is away. Each time that so many tries in a
+ * row never opened, the token is renewed on suspicion: soon enough for a page that wakes up with a token that has ended,
+ * and rare enough, with the pauses between tries, while the daemon is away.
+ */
+const SUSPICIOUS_TRIES = 3;
 const AT_ONCE: ReadonlySet<number> = new Set([CLOSE.restarting, CLOSE.goingAway]);
 
-export function afterConnection({ end, attempt, openMs, backoff, random }: EndedConnection): NextStep {
+export function afterConnection({ end, attempt, openMs, backoff, renewal, random }: EndedConnection): NextStep {
   const error = refusalOf(end);
-  if (error) return { kind: 'stop', error };
-  const next = openMs >= HELD_MS ? 1 : attempt + 1;
+  const held = openMs >= HELD_MS;
+  const next = held ? 1 : attempt + 1;
+  if (error) {
+    const canHelp = OF_THE_TOKEN.has(error.reason) && renewal && (held || !renewal.isFresh);
+    return canHelp
+      ? { kind: 'retry', attempt: next, delayMs: 0, doubt: { isCertain: true, error } }
+      : { kind: 'stop', error };
+  }
   // A daemon that says "restarting" again and again must not be met with a busy loop.
   if (AT_ONCE.has(end.code) && next === 1) return { kind: 'retry', attempt: next, delayMs: 0 };
   return {
     kind: 'retry',
     attempt: next,
     delayMs: backoffDelay({ attempt: next, ...backoff, ...(random && { random }) }),
+    ...(renewal && isSuspicious(renewal.untold) && { doubt: { isCertain: false, error: unauthorized() } }),
   };
 }
 
+const isSuspicious = (untold: number) => untold > 0 && untold % SUSPICIOUS_TRIES === 0;
+
+const OF_THE_TOKEN: ReadonlySet<ConnectionErrorReason> = new Set(['unauthorized', 'revoked']);
+
+export const unauthorized = () => new ConnectionError('unauthorized', 'The daemon did not take the credential.');
+
 function refusalOf({ code, reason, httpStatus }: SocketEnd): ConnectionError | undefined {
   const because = reason === '' ? '' : `: ${reason}`;
-  if (httpStatus === 401) return new ConnectionError('unauthorized', 'The daemon did not take the credential.');
+  if (httpStatus === 401) return unauthorized();
   if (httpStatus === 403) return new ConnectionError('forbidden', 'The daemon did not take the origin or host.');
   if (code === CLOSE.replaced) return new ConnectionError('replaced', `Another connection took this device${because}`);
   if (code === CLOSE.credentialRevoked) return new ConnectionError('revoked', `The credential is void${because}`);

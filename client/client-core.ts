@@ -15,12 +15,14 @@ import { ConnectionError } from './connection-error.js';
 import { createMemoryCursorStore } from './cursor-store.js';
 import { Emitter } from './emitter.js';
 import { Inbox } from './inbox.js';
+import { newRequestId } from './request-id.js';
 import { type AnswerFrame, type AnswerTo, type RequestType, waitsForTurn } from './request-rules.js';
 import { type RequestHooks, Requests } from './requests.js';
 import type { ClientEvent, UnplacedFrame } from './server-frame.js';
 import { SessionCursors } from './session-cursors.js';
 import { SessionFollower } from './session-follower.js';
 import { Subscription } from './subscription.js';
+import { TokenRenewal } from './token-renewal.js';
 
 /** What can be listened to. */
 export interface CompanionClientEvents {
@@ -64,6 +66,7 @@ export class ClientCore {
   readonly #acknowledger: Acknowledger;
   readonly #follower: SessionFollower;
   readonly #inbox: Inbox;
+  readonly #renewal: TokenRenewal | undefined;
   readonly #connection: Connection;
   #workingDirectory: string | undefined;
   #started = false;
@@ -86,6 +89,7 @@ export class ClientCore {
       onError: (error) => this.#fault({ kind: 'server', error }),
     });
     this.#inbox = this.#createInbox();
+    this.#renewal = this.#createRenewal();
     this.#connection = this.#createConnection();
   }
 
@@ -160,7 +164,10 @@ export class ClientCore {
       acknowledges: this.#options.acknowledge !== 'manual',
       isOpen: () => this.#connection.state.kind === 'open',
       onEvent: (event) => this.#emitter.emit('event', event),
-      onFrame: (frame) => this.#emitter.emit('frame', frame),
+      onFrame: (frame) => {
+        if (frame.type === 'tokenExpiring' && this.#renewal) this.#tokenExpiring(this.#renewal);
+        else this.#emitter.emit('frame', frame);
+      },
       onReset: (reset) => this.#emitter.emit('reset', reset),
       onCaughtUp: (caughtUp) => this.#emitter.emit('caughtUp', caughtUp),
       onFault: (fault) => this.#fault(fault),
@@ -169,8 +176,28 @@ export class ClientCore {
     });
   }
 
+  #createRenewal(): TokenRenewal | undefined {
+    const { renewToken, reconnect: backoff = DEFAULT_RECONNECT } = this.#options;
+    if (!renewToken) return undefined;
+    return new TokenRenewal({
+      renewToken,
+      backoff,
+      onToken: (token) => {
+        this.#credentials.token = token;
+      },
+      onFailure: (error) => this.#fault({ kind: 'renewal', error }),
+    });
+  }
+
   #createConnection(): Connection {
+    const tokens = this.#renewal;
+    const renewal = tokens && {
+      renew: () => tokens.renew(),
+      isFirst: this.#options.token === undefined,
+      isUntold: this.#options.webSocket !== undefined,
+    };
     return new Connection({
+      ...(renewal && { renewal }),
       openSocket: (listener) => openDaemonSocket({ options: this.#options, credentials: this.#credentials, listener }),
       backoff: this.#options.reconnect ?? DEFAULT_RECONNECT,
       welcomeTimeoutMs: this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
@@ -182,8 +209,18 @@ export class ClientCore {
     });
   }
 
+  /** The next connection has the new token anyway; this one is told. */
+  #tokenExpiring(renewal: TokenRenewal): void {
+    const { state } = this.#connection;
+    renewal.noticed(state, (token) => {
+      const request = this.request({ type: 'reauthenticate', data: { token }, repeat: false });
+      request.catch((error: unknown) => this.#failed(error));
+    });
+  }
+
   #changed(state: ConnectionState): void {
     if (state.kind === 'open') this.#resume(state.welcome);
+    else this.#renewal?.disconnected();
     if (state.kind === 'waiting') this.#requests.lost(new ConnectionError('lost', state.because));
     if (state.kind === 'closed') this.#requests.close(state.error);
     this.#emitter.emit('state', state);
@@ -251,7 +288,3 @@ export class ClientCore {
 }
 
 const closedError = () => new ConnectionError('closed', 'The client was closed.');
-
-/** 128 random bits. `crypto.randomUUID` would want a secure context, which a console in a home network is not. */
-const newRequestId = () =>
-  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');

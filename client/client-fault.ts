@@ -9,6 +9,11 @@ export type ClientFault =
   | { kind: 'server'; error: CompanionError }
   /** The events after `from` and before `to` are missing, and asking for them again did not bring them. */
   | { kind: 'gap'; sessionId: string; from: number; to: number }
+  /**
+   * `renewToken` rejected. With a `ConnectionError` `unauthorized` the device is out, and the client is closed once the
+   * connection ends; with anything else it is tried again.
+   */
+  | { kind: 'renewal'; error: unknown }
   /** The cursor store failed: what was handed over since may come again after a restart. */
   | { kind: 'store'; error: unknown }
   /** A listener threw. */

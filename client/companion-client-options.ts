@@ -10,8 +10,16 @@ import { openNodeSocket } from './node-socket.js';
 export type DaemonAddress = { url: string; socketPath?: undefined } | { socketPath: string; url?: undefined };
 
 export type CompanionClientOptions = DaemonAddress & {
-  /** The credential. A local socket needs none. */
+  /** The credential. A local socket needs none. With `renewToken` it may be left out: the client begins with a renewal. */
   token?: string;
+  /**
+   * Resolves to another access token (see `createTokenRenewer`). Called when the token is about to end, when the daemon
+   * does not take it any more (1008, 401), and with a `webSocket`, which does not tell a 401, whenever three tries in a
+   * row never opened. Never called again before it has settled, so it should have a bound of its own. Rejecting with a
+   * `ConnectionError` `unauthorized` says that the device is out and closes the client, as does a renewed token that is
+   * refused at once; after any other rejection the client tries again with the delays of `reconnect`.
+   */
+  renewToken?: () => Promise<string>;
   /** 1 to 64 of `A-Z a-z 0-9 . _ -`. Without one the daemon gives one, and this client keeps it while it lives. */
   deviceId?: string;
   /** Where this device's cursors survive; without one only the daemon knows them. */

@@ -1,12 +1,14 @@
 import type { AnswerData } from '../protocol/server-frames.js';
-import { afterConnection, type SocketEnd } from './after-connection.js';
-import type { BackoffRange } from './backoff.js';
+import { afterConnection, type SocketEnd, type TokenDoubt, unauthorized } from './after-connection.js';
+import { type BackoffRange, backoffDelay } from './backoff.js';
 import type { ClientSocket, OpenSocket } from './client-socket.js';
 import { ConnectionError } from './connection-error.js';
 import { Liveness } from './liveness.js';
+import type { RenewalOutcome } from './token-renewal.js';
 
 /** Where the connection stands. `attempt` counts tries from 1 and begins anew after a connection that held. */
 export type ConnectionState =
+  /** Also while the token is renewed that this try needs. */
   | { kind: 'connecting'; attempt: number }
   | { kind: 'open'; welcome: AnswerData<'welcome'> }
   /** The next try follows after `delayMs`; `because` says what ended the last one. */
@@ -17,6 +19,15 @@ export type ConnectionState =
 export interface ConnectionOptions {
   openSocket: OpenSocket;
   backoff: BackoffRange;
+  /** Where the token can be renewed. */
+  renewal?: {
+    /** Never rejects. What it brings is for the sockets that are opened from then on. */
+    renew: () => Promise<RenewalOutcome>;
+    /** There is no token yet. */
+    isFirst: boolean;
+    /** The platform does not tell what an upgrade was answered with. */
+    isUntold: boolean;
+  };
   /** A try that has not brought a `welcome` after this many milliseconds is given up. */
   welcomeTimeoutMs: number;
   onState: (state: ConnectionState) => void;
@@ -36,12 +47,19 @@ export class Connection {
   #socket: ClientSocket | undefined;
   #attempt = 0;
   #openedAt: number | undefined;
+  /** The next try begins with a renewal. */
+  #doubt: TokenDoubt | undefined;
+  #renewing = false;
+  /** This try has a token that was renewed for it. */
+  #isFresh = false;
+  #unopened = 0;
   #retry: NodeJS.Timeout | undefined;
   #goodbye: Promise<void> | undefined;
   #onGoodbye: (() => void) | undefined;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
+    if (options.renewal?.isFirst) this.#doubt = { isCertain: true, error: unauthorized() };
     this.#liveness = new Liveness({
       onSilent: options.onSilent,
       onDead: () => this.#abandon('Nothing was heard from the daemon.'),
@@ -54,9 +72,35 @@ export class Connection {
 
   /** Tries now: at first, instead of waiting, or again after a refusal. Nothing happens while connected or closed. */
   connect(): void {
-    if (this.#goodbye || this.#socket) return;
+    if (this.#goodbye || this.#socket || this.#renewing) return;
     clearTimeout(this.#retry);
+    const { renewal } = this.#options;
+    const doubt = this.#doubt;
+    this.#renewing = doubt !== undefined;
     this.#setState({ kind: 'connecting', attempt: this.#attempt + 1 });
+    // A listener may have closed the client.
+    if (this.#goodbye) return;
+    if (renewal && doubt) void renewal.renew().then((outcome) => this.#renewed(outcome, doubt));
+    else this.#try();
+  }
+
+  #renewed(outcome: RenewalOutcome, doubt: TokenDoubt): void {
+    this.#renewing = false;
+    if (this.#goodbye) return;
+    if (outcome.kind === 'out') this.#stop(doubt.error);
+    else if (outcome.kind === 'failed') {
+      // On a mere suspicion the old token is not given up: it may be whoever renews that is away.
+      if (!doubt.isCertain) this.#doubt = undefined;
+      const attempt = this.#attempt + 1;
+      this.#wait({ attempt, delayMs: backoffDelay({ attempt, ...this.#options.backoff }), because: outcome.because });
+    } else {
+      this.#doubt = undefined;
+      this.#isFresh = true;
+      this.#try();
+    }
+  }
+
+  #try(): void {
     this.#liveness.expectWithin(this.#options.welcomeTimeoutMs);
     try {
       this.#socket = this.#open();
@@ -132,17 +176,30 @@ export class Connection {
       return;
     }
     const openMs = this.#openedAt === undefined ? 0 : performance.now() - this.#openedAt;
+    this.#unopened = this.#openedAt === undefined ? this.#unopened + 1 : 0;
     this.#openedAt = undefined;
-    const next = afterConnection({ end, attempt: this.#attempt, openMs, backoff: this.#options.backoff });
+    const { backoff, renewal } = this.#options;
+    const facts = renewal && { isFresh: this.#isFresh, untold: renewal.isUntold ? this.#unopened : 0 };
+    this.#isFresh = false;
+    const next = afterConnection({ end, attempt: this.#attempt, openMs, backoff, ...(facts && { renewal: facts }) });
     if (next.kind === 'stop') {
-      this.#attempt = 0;
-      this.#setState({ kind: 'closed', error: next.error });
+      this.#stop(next.error);
       return;
     }
-    this.#attempt = next.attempt;
-    this.#retry = setTimeout(() => this.connect(), next.delayMs);
-    const because = end.reason || `The connection was closed with ${end.code}.`;
-    this.#setState({ kind: 'waiting', attempt: next.attempt, delayMs: next.delayMs, because });
+    this.#doubt = next.doubt;
+    const { attempt, delayMs } = next;
+    this.#wait({ attempt, delayMs, because: end.reason || `The connection was closed with ${end.code}.` });
+  }
+
+  #wait({ attempt, delayMs, because }: { attempt: number; delayMs: number; because: string }): void {
+    this.#attempt = attempt;
+    this.#retry = setTimeout(() => this.connect(), delayMs);
+    this.#setState({ kind: 'waiting', attempt, delayMs, because });
+  }
+
+  #stop(error: ConnectionError): void {
+    this.#attempt = 0;
+    this.#setState({ kind: 'closed', error });
   }
 
   #setState(state: ConnectionState): void {

@@ -18,3 +18,4 @@ export { MalformedFrameError } from './malformed-frame-error.js';
 export type { AnswerFrame, AnswerTo, RequestType } from './request-rules.js';
 export type { ClientEvent, EventPlace, UnplacedFrame } from './server-frame.js';
 export { TextAssembler, type TextPiece } from './text-assembler.js';
+export { createTokenRenewer, type TokenRenewerOptions } from './token-renewer.js';

@@ -4,7 +4,6 @@ import {
   type AnswerData,
   POSITIONED,
   type PositionedFrame,
-  type PositionedType,
   type ServerEnvelope,
   serverEnvelopeSchema,
 } from '../protocol/server-frames.js';
@@ -24,12 +23,15 @@ export type ClientEvent = {
 
 /**
  * A frame without a place in the journal: text as it is written, a permission request from before the cursor that is
- * still open (it may have been an event before: key it by `permissionId`), and results where they are asked for.
+ * still open (it may have been an event before: key it by `permissionId`), results where they are asked for, and, to a
+ * client without `renewToken`, that the token ends soon and wants a `reauthenticate`.
  */
 export type UnplacedFrame =
   | PositionedFrame
   | { type: 'permissionRequest'; data: EventData<'permissionRequest'> }
-  | { type: 'conversationResult'; data: AnswerData<'conversationResult'> };
+  | { type: 'conversationResult'; data: AnswerData<'conversationResult'> }
+  /** Of no session: who asks each frame for its session gets an answer all the same. */
+  | { type: 'tokenExpiring'; data: AnswerData<'tokenExpiring'> & { sessionId?: undefined } };
 
 /** A frame that was read as far as its envelope goes; its `data` is not checked yet. */
 export type ServerFrame =
@@ -78,7 +80,8 @@ const UNPLACED = {
   ...POSITIONED,
   permissionRequest: EVENTS.permissionRequest,
   conversationResult: ANSWERS.conversationResult,
-} as const satisfies Record<PositionedType | 'permissionRequest' | 'conversationResult', unknown>;
+  tokenExpiring: ANSWERS.tokenExpiring,
+} as const satisfies Record<UnplacedFrame['type'], unknown>;
 
 interface Schema<T> {
   safeParse(value: unknown): { success: true; data: T } | { success: false; error: ParseError };

@@ -56,6 +56,31 @@ describe('what follows the end of a connection', () => {
     expect(next(code, facts)).toMatchObject({ kind: 'stop', error: { reason } });
   });
 
+  test.each([
+    [1008, {}, 'revoked'],
+    [1006, { httpStatus: 401 }, 'unauthorized'],
+  ])(
+    'close code %d with %j is followed by a renewal of the token at once, where there is one',
+    (code, facts, reason) => {
+      const end = { code, reason: '', ...facts };
+      const follows = (isFresh: boolean, openMs: number) =>
+        afterConnection({ end, attempt: 3, openMs, backoff, renewal: { isFresh, untold: 0 } });
+      const doubt = { isCertain: true, error: { reason } };
+      expect(follows(false, 0)).toMatchObject({ kind: 'retry', attempt: 4, delayMs: 0, doubt });
+      expect(follows(true, 4_999)).toMatchObject({ kind: 'stop', error: { reason } });
+      expect(follows(true, 5_000)).toMatchObject({ kind: 'retry', attempt: 1, delayMs: 0, doubt });
+    },
+  );
+
+  test('of the tries that never opened every third makes the token doubtful', () => {
+    const end = { code: 1006, reason: '' };
+    const follows = (untold: number) =>
+      afterConnection({ end, attempt: untold, openMs: 0, backoff, renewal: { isFresh: false, untold } });
+    const doubtful = [0, 1, 2, 3, 4, 5, 6].filter((untold) => 'doubt' in follows(untold));
+    expect(doubtful).toEqual([3, 6]);
+    expect(follows(3)).toMatchObject({ doubt: { isCertain: false, error: { reason: 'unauthorized' } } });
+  });
+
   test.each([1006, 1009, 1011, 1013, 4408, 4413, 4429, 4999])('close code %d is followed by another try', (code) => {
     expect(next(code)).toMatchObject({ kind: 'retry' });
   });

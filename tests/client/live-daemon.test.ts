@@ -2,8 +2,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { type CompanionClient, createCompanionClient, TextAssembler } from '../../client/index.js';
+import { type CompanionClient, createCompanionClient, createTokenRenewer, TextAssembler } from '../../client/index.js';
 import { localSocketPath } from '../../config/local-socket-path.js';
+import { askLocally, pairDevice } from '../support/identity-world.js';
 import { scenario } from '../support/scripted-api.js';
 import { useWorld } from '../support/world.js';
 import { listenTo } from './support/rough-stage.js';
@@ -74,6 +75,39 @@ describe('the client and a real daemon', () => {
     const [message] = told.events.flatMap((event) => (event.type === 'assistantMessage' ? [event.data] : []));
     expect(assembler.text(message?.messageId ?? '', message?.blockIndex ?? 0)).toBe(text);
     expect(told.faults).toEqual([]);
+  });
+
+  const revoke = (deviceId: string) => askLocally(world.daemon, 'DELETE', `/local/devices/${deviceId}`);
+  const url = () => `${world.daemon.url.replace('http', 'ws')}/ws`;
+  const keep = (client: CompanionClient) => {
+    clients.push(client);
+    return listenTo(client);
+  };
+
+  test('S1: a device that is revoked is out, whether or not it could renew its token', async () => {
+    const grants = [await pairDevice(world.daemon), await pairDevice(world.daemon)] as const;
+    const saves = [() => Promise.reject(new Error('disk full')), async () => undefined];
+    const renewToken = createTokenRenewer({
+      url: url(),
+      refreshToken: grants[1].refreshToken,
+      save: () => saves.shift()?.() as Promise<void>,
+    });
+    // The answer is lost and got again, which the daemon must not take for a thief's doing.
+    await expect(renewToken()).rejects.toThrow('disk full');
+    const token = await renewToken();
+    const plain = keep(createCompanionClient({ url: url(), token: grants[0].accessToken }));
+    const renewing = keep(createCompanionClient({ url: url(), token, renewToken }));
+    for (const [nth, { client }] of [plain, renewing].entries()) {
+      await until('the client is open', () => client.state.kind === 'open');
+      expect(client.deviceId).toBe(grants[nth]?.deviceId);
+    }
+    for (const { deviceId } of grants) await revoke(deviceId);
+    for (const { client } of [plain, renewing]) {
+      await until('the client has given up', () => client.state.kind === 'closed');
+      expect(client.state).toMatchObject({ error: { reason: 'revoked' } });
+    }
+    expect(plain.told.faults).toEqual([]);
+    expect(renewing.told.faults).toMatchObject([{ kind: 'renewal', error: { reason: 'unauthorized' } }]);
   });
 
   test('the command asks, and prints its answer', async () => {
