@@ -12,6 +12,7 @@ import { deviceIdSchema } from '../../protocol/scalars.js';
 import { usualScopes } from '../../services/identity/principal.js';
 import type { UserEntry } from '../../services/identity/registry-file.js';
 import type { UserId } from '../../services/ports/records.js';
+import type { Session } from '../../services/sessions/session.js';
 import type { RouteServices } from '../route-services.js';
 import { auditHttp } from './audit-http.js';
 import { userView } from './auth-routes.js';
@@ -72,11 +73,18 @@ function addUserRoutes(router: Router, services: RouteServices): void {
     response.json(view(changed));
   });
   router.delete('/users/:email', async (request, response) => {
-    const userId = await identity.removePerson(request.params.email);
+    const userId = people.requireMember(request.params.email).userId as UserId;
+    const purged = new Set<Session>();
+    const purge = async () => {
+      const sessions = registry.owned(userId).filter((session) => !purged.has(session));
+      await Promise.all(sessions.map((session) => session.purge().then(() => purged.add(session))));
+    };
+    // First: a session that could not be purged would keep its directory from everybody, and nobody could ask again.
+    await purge();
+    await identity.removePerson(request.params.email);
+    await purge();
     auditHttp(services, response, { action: 'users' });
-    const sessions = registry.owned(userId);
-    await Promise.all(sessions.map((session) => session.purge()));
-    response.json({ success: true, sessions: sessions.length });
+    response.json({ success: true, sessions: purged.size });
   });
 }
 

@@ -90,10 +90,16 @@ export class People {
     return this.require(email);
   }
 
-  /** With all devices. Rejects with `CONFLICT` for the owner. */
-  async remove(email: string): Promise<Readonly<UserEntry>> {
+  /** Somebody who can be removed; throws `NOT_FOUND`, and `CONFLICT` for the owner. */
+  requireMember(email: string): Readonly<UserEntry> {
     const user = this.require(email);
-    if (user.role === 'owner') throw new CompanionError('CONFLICT', 'The owner cannot be removed.', { field: 'email' });
+    if (user.role === 'member') return user;
+    throw new CompanionError('CONFLICT', 'The owner cannot be removed.', { field: 'email' });
+  }
+
+  /** With all devices. */
+  async remove(email: string): Promise<Readonly<UserEntry>> {
+    const user = this.requireMember(email);
     await this.#options.registry.update((data) => {
       data.users = data.users.filter(({ userId }) => userId !== user.userId);
       data.devices = data.devices.filter(({ userId }) => userId !== user.userId);
