@@ -3,7 +3,9 @@ import { createServer as createHttpServer, type Server, type ServerOptions } fro
 import type { AddressInfo } from 'node:net';
 import { localSocketPath } from '../config/local-socket-path.js';
 import type { PairingView } from '../protocol/auth.js';
+import { boundPipeline } from '../routes/http/bound-pipeline.js';
 import { createApp } from '../routes/http/create-app.js';
+import { keepOut } from '../routes/http/keep-out.js';
 import type { RouteServices } from '../routes/route-services.js';
 import { createGateway, type Gateway } from '../routes/ws/gateway.js';
 import { usualScopes } from '../services/identity/principal.js';
@@ -115,7 +117,8 @@ const PATIENCE: ServerOptions = {
 
 async function serve({ services, local, tls, listen }: ServeOptions): Promise<Served> {
   const app = createApp({ services, local });
-  const server = tls ? tls.createServer(PATIENCE, app) : createHttpServer(PATIENCE, app);
+  const listener = boundPipeline(local ? app : keepOut(services, app));
+  const server = tls ? tls.createServer(PATIENCE, listener) : createHttpServer(PATIENCE, listener);
   if (!local) server.timeout = STILL_MS;
   const gateway = createGateway(services, { local });
   server.on('upgrade', gateway.upgrade);
