@@ -19,7 +19,7 @@ import { processorSeconds } from './support/process-figures.js';
 import { type ReferenceServer, startReferenceServer } from './support/reference-server.js';
 import { type Stage, setStage } from './support/stage.js';
 import type { Row } from './support/table.js';
-import { startWorker, type Worker } from './support/worker.js';
+import { startWorker } from './support/worker.js';
 
 const LEAST_CHECKS = 20_000;
 const MOST_UPGRADE_MS = 1;
@@ -134,60 +134,59 @@ function upgrade(port: number, token?: string): Promise<void> {
 
 interface Load {
   times: number[];
-  statuses: Record<string, number>;
 }
 
 const PATH = '/api/sessions';
 const CLIENT_PER_SECOND = 50;
+const ATTACKERS = 16;
+
+interface Guesses {
+  statuses: Record<string, number>;
+}
 
 /** A client reads sessions, in turn without and with somebody who tries one credential after the other. */
 async function attack({ daemon }: Stage, { rounds, ms }: Amount): Promise<Row> {
   const port = Number(new URL(daemon.url).port);
-  const { accessToken } = await pairDevice(daemon);
-  const [client, attacker] = [
-    startWorker({ file: 'http-load.mjs', side: 'load' }),
-    startWorker({ file: 'http-load.mjs', side: 'load' }),
-  ];
-  const read = (worker: Worker) =>
-    worker.ask<Load>({
-      type: 'load',
-      port,
-      path: PATH,
-      token: accessToken,
-      perSecond: CLIENT_PER_SECOND,
-      ms,
-      sockets: 1,
-    });
-  const guess = (worker: Worker) =>
-    worker.ask<Load>({
-      type: 'load',
-      port,
-      path: PATH,
-      token: 'x'.repeat(43),
-      perSecond: ATTACKS_PER_SECOND,
-      ms,
-      sockets: 16,
-    });
-  const [calm, attacked]: [number[], number[]] = [[], []];
-  let guesses = 0;
-  let looked = 0;
+  const { accessToken: token } = await pairDevice(daemon);
+  const client = startWorker({ file: 'http-load.mjs', side: 'load' });
+  const attacker = startWorker({ file: 'guesser.mjs', side: 'load' });
+  const load = { port, path: PATH, ms };
+  const read = () => client.ask<Load>({ type: 'load', ...load, token, perSecond: CLIENT_PER_SECOND, sockets: 1 });
+  const guess = () =>
+    attacker.ask<Guesses>({ type: 'guess', ...load, perSecond: ATTACKS_PER_SECOND, sockets: ATTACKERS });
+  const found = { calm: [] as number[], attacked: [] as number[], guesses: 0, looked: 0, processorMs: 0 };
   try {
-    await read(client);
+    await read();
     for (let round = 0; round < rounds; round += 1) {
-      calm.push(...(await read(client)).times);
-      const [ours, theirs] = await Promise.all([read(client), guess(attacker)]);
-      attacked.push(...ours.times);
-      guesses += theirs.times.length;
-      looked += theirs.statuses['401'] ?? 0;
+      const before = processorSeconds(daemon.pid);
+      found.calm.push(...(await read()).times);
+      const between = processorSeconds(daemon.pid);
+      const [ours, { statuses }] = await Promise.all([read(), guess()]);
+      found.attacked.push(...ours.times);
+      found.guesses += Object.values(statuses).reduce((sum, count) => sum + count, 0);
+      found.looked += statuses['401'] ?? 0;
+      found.processorMs += (processorSeconds(daemon.pid) - between - (between - before)) * 1000;
     }
   } finally {
     await Promise.all([client.close(), attacker.close()]);
   }
+  return attackRow(found, (rounds * ms) / 1000);
+}
+
+interface Found {
+  calm: number[];
+  attacked: number[];
+  guesses: number;
+  looked: number;
+  processorMs: number;
+}
+
+function attackRow({ calm, attacked, guesses, looked, processorMs }: Found, seconds: number): Row {
   const [without, beside] = [distributionOf(calm), distributionOf(attacked)];
   const ratio = beside.p99 / without.p99;
-  const rate = guesses / ((rounds * ms) / 1000);
+  const cost = digits((processorMs * 1000) / guesses);
   return {
-    figure: `requests of a client while somebody guesses, ${digits(rate)}/s (${looked} of ${guesses} looked at): p99`,
+    figure: `requests of a client while somebody guesses, ${digits(guesses / seconds)}/s, at ${cost} µs of the daemon each (${looked} of ${guesses} looked at): p99`,
     goal: `≤ ${MOST_SLOWER} × without`,
     measured: inMs(beside),
     reference: `without: ${inMs(without)}`,

@@ -5,7 +5,7 @@ import type { PermissionMode } from '../../protocol/scalars.js';
 import type { Identity } from '../../services/identity/identity.js';
 import type { Principal } from '../../services/identity/principal.js';
 import { type AddressOf, networkOf } from './client-address.js';
-import type { RateLimits, Tried } from './rate-limits.js';
+import type { RateLimitError, RateLimits, Tried } from './rate-limits.js';
 import type { Credential } from './read-credential.js';
 
 export interface AdmissionOptions {
@@ -44,6 +44,17 @@ export class Admission {
     if (typeof found === 'object') return found;
     if (found === 'unknown') await this.failed(credential.kind, request);
     throw unauthorized(found === 'void' ? 'The credential is expired or revoked.' : undefined);
+  }
+
+  /**
+   * Whether the address of a request has used its guesses up, and what it brings is no more than another one: told
+   * without waiting for anything, and without looking whether the credential is good.
+   */
+  keptOut(credential: Credential | undefined, request: IncomingMessage): RateLimitError | undefined {
+    const { limits, identity } = this.#options;
+    if (credential?.kind !== 'bearer' || !limits.keepsAnybodyOut) return undefined;
+    const refusal = limits.keptOut('bearer', networkOf(this.addressOf(request)));
+    return refusal && !identity.mayKnow(credential.text) ? refusal : undefined;
   }
 
   /** A wrong credential: counted, and answered the later the more there were. Rejects with `RATE_LIMITED`. */

@@ -49,6 +49,9 @@ const MAX_BLOCK_S = DAY_S;
 /** The last wrong credential that is looked at is answered after so long; those before it sooner, the first nearly at once. */
 const MAX_DELAY_MS = 1000;
 
+/** So many addresses are told at once that they are out. */
+const MAX_OUT = 10_000;
+
 const SECONDS: Record<Limited, number> = {
   prompts: MINUTE_S,
   files: MINUTE_S,
@@ -63,6 +66,9 @@ export class RateLimits {
   readonly #limiters: Record<Limited, RateLimiterMemory>;
   readonly #failed: RateLimiterMemory;
   readonly #strikes = new RateLimiterMemory({ points: Number.MAX_SAFE_INTEGER, duration: DAY_S });
+
+  /** Until when those are refused who have failed too often, by the monotonic clock. */
+  readonly #out = new Map<string, number>();
 
   constructor(settings: LimitSettings) {
     this.settings = settings;
@@ -87,12 +93,26 @@ export class RateLimits {
     throw new RateLimitError(message, { ...allowance, consumed: counted.consumedPoints });
   }
 
+  get keepsAnybodyOut(): boolean {
+    return this.#out.size > 0;
+  }
+
+  /** What somebody is refused with who has failed too often; undefined for anybody else. Counts nothing. */
+  keptOut(kind: Tried, who: string): RateLimitError | undefined {
+    const key = keyOf(kind, who);
+    const resetMs = (this.#out.get(key) ?? 0) - performance.now();
+    if (resetMs > 0) return this.#tooManyFailed(key, resetMs, this.settings.failed + 1);
+    this.#out.delete(key);
+    return undefined;
+  }
+
   /** Whether an address has used its wrong credentials up. Rejects with `RateLimitError`. */
   async requireFew(kind: Tried, who: string): Promise<void> {
     const known = await this.#failed.get(keyOf(kind, who));
     // What is over stays until a timer removes it, which does not count while the machine sleeps.
     const isCurrent = known !== null && known.msBeforeNext > 0;
-    if (isCurrent && known.consumedPoints >= this.settings.failed) throw this.#tooManyFailed(known);
+    if (isCurrent && known.consumedPoints >= this.settings.failed)
+      throw this.#tooManyFailed(keyOf(kind, who), known.msBeforeNext, known.consumedPoints);
   }
 
   /** Counts a wrong credential, and takes its time. Rejects with `RateLimitError` when it was one too many. */
@@ -101,7 +121,7 @@ export class RateLimits {
     const counted = await consume(this.#failed, key);
     const { failed } = this.settings;
     if (counted.consumedPoints === failed) await this.#keepOut(key);
-    if (counted.consumedPoints > failed) throw this.#tooManyFailed(counted);
+    if (counted.consumedPoints > failed) throw this.#tooManyFailed(key, counted.msBeforeNext, counted.consumedPoints);
     await delay(MAX_DELAY_MS * (counted.consumedPoints / failed) ** 2, undefined, { ref: false });
   }
 
@@ -111,7 +131,9 @@ export class RateLimits {
     await this.#failed.block(key, Math.min(MAX_BLOCK_S, FAILED_S * 2 ** (strikes - 1)));
   }
 
-  #tooManyFailed({ msBeforeNext: resetMs, consumedPoints: consumed }: RateLimiterRes): RateLimitError {
+  #tooManyFailed(key: string, resetMs: number, consumed: number): RateLimitError {
+    this.#out.set(key, performance.now() + resetMs);
+    if (this.#out.size > MAX_OUT) this.#forgetOne();
     const limit = this.settings.failed;
     return new RateLimitError('Too many wrong credentials came from there.', {
       limit,
@@ -119,6 +141,12 @@ export class RateLimits {
       resetMs,
       consumed,
     });
+  }
+
+  /** The counts themselves stay: it is only no longer told at once. */
+  #forgetOne(): void {
+    const [oldest] = this.#out.keys();
+    if (oldest !== undefined) this.#out.delete(oldest);
   }
 }
 

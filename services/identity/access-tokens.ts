@@ -42,20 +42,22 @@ const MAX_KNOWN = 1000;
 export class AccessTokens {
   readonly #keys: TokenKeys;
   readonly #now: () => number;
+  readonly #head: string;
   /** By the SHA-256 of the token. */
   readonly #known = new Map<string, AccessClaims>();
 
   constructor({ keys, now }: { keys: TokenKeys; now: () => number }) {
     this.#keys = keys;
     this.#now = now;
+    this.#head = `${Buffer.from(JSON.stringify(headerOf(keys))).toString('base64url')}.`;
   }
 
   async issue(claims: Omit<AccessClaims, 'issuedAt' | 'expiresAt'>): Promise<{ token: string; expiresAt: number }> {
     const issuedAt = Math.floor(this.#now() / SECOND_MS);
-    const { signing, keyId, instance } = this.#keys;
+    const { signing, instance } = this.#keys;
     const { userId, deviceId, familyId, scopes } = claims;
     const token = await new SignJWT({ device: deviceId, family: familyId, scope: [...scopes].join(' ') })
-      .setProtectedHeader({ alg: ALGORITHM, typ: TYPE, kid: keyId })
+      .setProtectedHeader(headerOf(this.#keys))
       .setIssuer(ISSUER)
       .setAudience(instance)
       .setSubject(userId)
@@ -65,10 +67,16 @@ export class AccessTokens {
     return { token, expiresAt: (issuedAt + LIFE_S) * SECOND_MS };
   }
 
+  /** Whether it has the head of our tokens, which is the same in all: what has not is none, and needs no key to tell. */
+  mayBe(token: string): boolean {
+    return token.startsWith(this.#head);
+  }
+
   /** `digest`: the token's. `void`: one of ours whose time is over. `unknown`: none of ours. */
   async verify(token: string, digest: string): Promise<AccessClaims | 'void' | 'unknown'> {
     const known = this.#known.get(digest);
     if (known) return this.#isCurrent(known) ? known : 'void';
+    if (!this.mayBe(token)) return 'unknown';
     const claims = await this.#read(token);
     if (typeof claims === 'object') this.#remember(digest, claims);
     return claims;
@@ -105,6 +113,8 @@ export class AccessTokens {
     if (oldest !== undefined) this.#known.delete(oldest);
   }
 }
+
+const headerOf = ({ keyId }: TokenKeys) => ({ alg: ALGORITHM, typ: TYPE, kid: keyId });
 
 const claimsOf = ({ sub, device, family, scope, iat, exp }: z.infer<typeof claimsSchema>): AccessClaims => ({
   userId: sub as UserId,

@@ -85,6 +85,13 @@ export class Identity {
     return typeof claims === 'string' ? claims : this.#credentials.principalOf(claims);
   }
 
+  /** Whether it may be a credential: false for what cannot be one, told at once. */
+  mayKnow(token: string): boolean {
+    const digest = digestOf(token);
+    const fixed = [this.#authDigest, this.people.owner.tokenDigest];
+    return fixed.some((known) => known !== undefined && isSameDigest(digest, known)) || this.#tokens.mayBe(token);
+  }
+
   /** Lets a device in: its person has logged in. */
   admit(device: NewDevice): Promise<Grant> {
     return this.#credentials.grant(device);

@@ -66,9 +66,11 @@ function forge(claims: Claims = {}, key?: KeyObject): Promise<string> {
   const { instance, signingKey } = keysOf(world.daemon.home);
   const [, payload = ''] = full.accessToken.split('.');
   const real = JSON.parse(Buffer.from(payload, 'base64url').toString()) as Record<string, string>;
-  const { typ = 'at+jwt', kid, ...given } = claims;
+  const [head = ''] = full.accessToken.split('.');
+  const { kid: realKid } = JSON.parse(Buffer.from(head, 'base64url').toString()) as { kid: string };
+  const { typ = 'at+jwt', kid = realKid, ...given } = claims;
   const all = { ...real, aud: instance, iat: now(), exp: now() + 900, ...given };
-  const header = { alg: 'EdDSA', typ, ...(kid !== undefined && { kid }) };
+  const header = { alg: 'EdDSA', typ, kid };
   return new SignJWT(all).setProtectedHeader(header).sign(key ?? createPrivateKey(signingKey));
 }
 

@@ -1,0 +1,33 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { ERROR_STATUS } from '../../protocol/error-codes.js';
+import type { RateLimitError } from '../access/rate-limits.js';
+import { httpCredential } from '../access/read-credential.js';
+import type { RouteServices } from '../route-services.js';
+import { errorBody, readRequestId } from './http-errors.js';
+import { tellAllowance } from './tell-allowance.js';
+
+const SECOND_MS = 1000;
+
+/**
+ * Refuses whoever has guessed too often before anything is built for the request: one who goes on thousands of times a
+ * second must not cost the others their time. What may be a credential goes through to be looked at.
+ */
+export const keepOut =
+  ({ admission }: RouteServices, serve: RequestListener): RequestListener =>
+  (request, response) => {
+    const refusal = admission.keptOut(httpCredential(request), request);
+    if (refusal) refuse(request, response, refusal);
+    else serve(request, response);
+  };
+
+function refuse(request: IncomingMessage, response: ServerResponse, refusal: RateLimitError): void {
+  const requestId = readRequestId(request);
+  tellAllowance(response, refusal.allowance);
+  response.writeHead(ERROR_STATUS.RATE_LIMITED, {
+    'Content-Type': 'application/json; charset=utf-8',
+    'X-Content-Type-Options': 'nosniff',
+    'X-Request-Id': requestId,
+    'Retry-After': Math.ceil(refusal.allowance.resetMs / SECOND_MS),
+  });
+  response.end(JSON.stringify(errorBody(refusal, requestId)));
+}
