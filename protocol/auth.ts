@@ -1,19 +1,11 @@
 /** REST of credentials: what clients send and are told. */
 import * as z from 'zod';
 import { scopeSchema } from './access.js';
-import { deviceIdSchema, requiredFieldSchema, timestampSchema } from './scalars.js';
+import { deviceIdSchema, nameSchema, requiredFieldSchema, timestampSchema } from './scalars.js';
 
-const MAX_NAME = 100;
 const MAX_EMAIL = 254;
 const MIN_PASSWORD = 10;
 const MAX_PASSWORD = 1024;
-
-/** One line that can be shown. */
-const nameSchema = z
-  .string()
-  .trim()
-  .regex(/^[^\p{Cc}\u2028\u2029]+$/u, { error: 'must be one line of text' })
-  .max(MAX_NAME, { error: `must be at most ${MAX_NAME} characters` });
 
 const emailSchema = z
   .string()

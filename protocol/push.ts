@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { permissionAnswerFields } from './client-frames.js';
 import { pushPreferencesPatchSchema } from './push-preferences.js';
 import { registrationSchema } from './push-registration.js';
-import { deviceIdSchema, fieldSchema, requiredFieldSchema, timestampSchema } from './scalars.js';
+import { deviceIdSchema, nameSchema, requiredFieldSchema, timestampSchema } from './scalars.js';
 
 export const registerPushSchema = registrationSchema({ deviceId: deviceIdSchema });
 
@@ -16,7 +16,7 @@ export const testPushSchema = z.strictObject({ deviceId: deviceIdSchema });
 
 /** `PATCH /api/devices/:id`. */
 export const patchDeviceSchema = z
-  .strictObject({ name: fieldSchema.optional(), preferences: pushPreferencesPatchSchema.optional() })
+  .strictObject({ name: nameSchema.optional(), preferences: pushPreferencesPatchSchema.optional() })
   .refine(({ name, preferences }) => name !== undefined || preferences !== undefined, {
     error: 'at least one of name and preferences must be given',
   });

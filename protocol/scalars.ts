@@ -73,6 +73,14 @@ export type DeviceId = z.infer<typeof deviceIdSchema>;
 export const claudeSessionIdSchema = z.uuid({ error: 'must be the UUID of a conversation' }).brand<'ClaudeSessionId'>();
 export type ClaudeSessionId = z.infer<typeof claudeSessionIdSchema>;
 
+const MAX_NAME = 100;
+/** One line that can be shown. */
+export const nameSchema = z
+  .string()
+  .trim()
+  .regex(/^[^\p{Cc}\u2028\u2029]+$/u, { error: 'must be one line of text' })
+  .max(MAX_NAME, { error: `must be at most ${MAX_NAME} characters` });
+
 export const seqSchema = z.int().nonnegative();
 export const timestampSchema = z.iso.datetime({ precision: 3 });
 

@@ -5,6 +5,7 @@ import { createHostPolicy } from '../routes/access/host-policy.js';
 import { type LimitSettings, RateLimits } from '../routes/access/rate-limits.js';
 import type { RouteServices } from '../routes/route-services.js';
 import type { Identity } from '../services/identity/identity.js';
+import type { Audit } from '../services/ports/audit.js';
 import type { UserId } from '../services/ports/records.js';
 import { pairingOf } from './pairing-link.js';
 import type { TlsFiles } from './tls-files.js';
@@ -13,6 +14,7 @@ interface AccessOptions {
   config: Config;
   identity: Identity;
   tls: TlsFiles | undefined;
+  audit: Audit;
   /** Of what tokens are signed with. */
   keyId: string;
   /** Where the network's side is served. */
@@ -22,10 +24,10 @@ interface AccessOptions {
 type Access = Pick<RouteServices, 'admission' | 'hostPolicy' | 'pairingOf' | 'queryToken'>;
 
 /** Who may come in, from where, how often, and how somebody new does. */
-export function createAccess({ config, identity, tls, keyId, servedAt }: AccessOptions): Access {
+export function createAccess({ config, identity, tls, audit, keyId, servedAt }: AccessOptions): Access {
   const limits = new RateLimits(limitSettings(config));
   return {
-    admission: new Admission({ identity, limits, addressOf: createAddressOf(config.TRUST_PROXY) }),
+    admission: new Admission({ identity, limits, audit, addressOf: createAddressOf(config.TRUST_PROXY) }),
     hostPolicy: createHostPolicy({ hosts: ownHosts(config), origins: config.ALLOWED_ORIGINS }),
     pairingOf: (opened) => pairingOf(opened, config.PUBLIC_URL ?? servedAt(), tls?.fingerprint() ?? keyId),
     queryToken: config.WS_QUERY_TOKEN === 'allow',

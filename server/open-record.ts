@@ -34,7 +34,13 @@ export async function openRecord({ metrics, now, registry, audit, onRevoked, ...
   const keys = await openTokenKeys(paths.keys);
   const onReused = (device: DeviceRef, name: string | undefined) => {
     log.warn('a refresh token was used twice: its device is out', { deviceId: device.deviceId });
-    audit.record({ action: 'revoke', outcome: 'UNAUTHORIZED', ...device });
+    audit.record({
+      action: 'revoke',
+      outcome: 'UNAUTHORIZED',
+      credential: 'refresh',
+      targetUserId: device.userId,
+      targetDeviceId: device.deviceId,
+    });
     void push.warn(device, name).catch((error: unknown) => log.warn('nobody was warned', { error: String(error) }));
   };
   const authToken = config.AUTH_TOKEN;

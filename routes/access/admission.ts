@@ -4,6 +4,7 @@ import { CompanionError } from '../../protocol/error-codes.js';
 import type { PermissionMode } from '../../protocol/scalars.js';
 import type { Identity } from '../../services/identity/identity.js';
 import type { Principal } from '../../services/identity/principal.js';
+import type { Audit } from '../../services/ports/audit.js';
 import { type AddressOf, networkOf } from './client-address.js';
 import type { RateLimitError, RateLimits, Tried } from './rate-limits.js';
 import type { Credential } from './read-credential.js';
@@ -12,6 +13,7 @@ export interface AdmissionOptions {
   identity: Identity;
   limits: RateLimits;
   addressOf: AddressOf;
+  audit: Audit;
 }
 
 /** Who may come in, and who has tried too often. */
@@ -38,9 +40,7 @@ export class Admission {
     if (!credential) return undefined;
     const { identity } = this.#options;
     const found =
-      credential.kind === 'ticket'
-        ? (identity.tickets.redeem(credential.text) ?? 'unknown')
-        : await identity.authenticate(credential.text);
+      credential.kind === 'ticket' ? identity.redeem(credential.text) : await identity.authenticate(credential.text);
     if (typeof found === 'object') return found;
     if (found === 'unknown') await this.failed(credential.kind, request);
     throw unauthorized(found === 'void' ? 'The credential is expired or revoked.' : undefined);
@@ -57,9 +57,21 @@ export class Admission {
     return refusal && !identity.mayKnow(credential.text) ? refusal : undefined;
   }
 
+  /** Whether the address has used its wrong ones up. */
+  isOut(kind: Tried, request: IncomingMessage): boolean {
+    return this.#options.limits.keptOut(kind, networkOf(this.addressOf(request))) !== undefined;
+  }
+
   /** A wrong credential: counted, and answered the later the more there were. Rejects with `RATE_LIMITED`. */
-  failed(kind: Tried, request: IncomingMessage): Promise<void> {
-    return this.#options.limits.failed(kind, networkOf(this.addressOf(request)));
+  async failed(kind: Tried, request: IncomingMessage): Promise<void> {
+    this.audit(kind, request, await this.#options.limits.failed(kind, networkOf(this.addressOf(request))));
+  }
+
+  /** Records a wrong one that was looked at, and that no more are. Those are not recorded: they could be without number. */
+  audit(kind: Tried, request: IncomingMessage, isLast: boolean): void {
+    const entry = { action: 'refused', credential: kind, address: this.addressOf(request) } as const;
+    this.#options.audit.record({ ...entry, outcome: 'UNAUTHORIZED' });
+    if (isLast) this.#options.audit.record({ ...entry, outcome: 'RATE_LIMITED' });
   }
 }
 

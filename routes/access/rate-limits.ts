@@ -21,7 +21,7 @@ export interface LimitSettings {
 export type Limited = 'prompts' | 'files' | 'reads' | 'frames' | 'sessions';
 
 /** What a credential was tried for. */
-export type Tried = 'bearer' | 'ticket' | 'pairing' | 'login' | 'refresh';
+export type Tried = 'bearer' | 'ticket' | 'pairing' | 'login' | 'refresh' | 'action';
 
 /** How much is left. */
 export interface Allowance {
@@ -40,6 +40,7 @@ export class RateLimitError extends CompanionError {
   }
 }
 
+const SECOND_MS = 1000;
 const MINUTE_S = 60;
 const HOUR_S = 3600;
 const DAY_S = 86_400;
@@ -59,6 +60,13 @@ const SECONDS: Record<Limited, number> = {
   frames: MINUTE_S,
   sessions: HOUR_S,
 };
+
+/** A credential that is being looked at. */
+export interface Attempt {
+  wasRight(): Promise<void>;
+  /** Takes its time. Resolves to whether no more are looked at. */
+  wasWrong(): Promise<boolean>;
+}
 
 /** Counts what people and strangers do; in memory, for one daemon serves all. */
 export class RateLimits {
@@ -106,34 +114,46 @@ export class RateLimits {
     return undefined;
   }
 
-  /** Whether an address has used its wrong credentials up. Rejects with `RateLimitError`. */
-  async requireFew(kind: Tried, who: string): Promise<void> {
-    const known = await this.#failed.get(keyOf(kind, who));
-    // What is over stays until a timer removes it, which does not count while the machine sleeps.
-    const isCurrent = known !== null && known.msBeforeNext > 0;
-    if (isCurrent && known.consumedPoints >= this.settings.failed)
-      throw this.#tooManyFailed(keyOf(kind, who), known.msBeforeNext, known.consumedPoints);
-  }
-
-  /** Counts a wrong credential, and takes its time. Rejects with `RateLimitError` when it was one too many. */
-  async failed(kind: Tried, who: string): Promise<void> {
+  /**
+   * Counts a credential before it is looked at, so that those under way count as well. Rejects with `RateLimitError` when
+   * there were too many wrong ones. The caller says how it went.
+   */
+  async begin(kind: Tried, who: string): Promise<Attempt> {
     const key = keyOf(kind, who);
     const counted = await consume(this.#failed, key);
+    if (counted.consumedPoints > this.settings.failed) {
+      throw this.#tooManyFailed(key, counted.msBeforeNext, counted.consumedPoints);
+    }
+    return {
+      wasRight: async () => void (await this.#failed.reward(key)),
+      wasWrong: () => this.#wasWrong(key, counted.consumedPoints),
+    };
+  }
+
+  /** Counts a wrong credential, and takes its time. Resolves to whether it was the last one; rejects with `RateLimitError` after that. */
+  async failed(kind: Tried, who: string): Promise<boolean> {
+    const attempt = await this.begin(kind, who);
+    return attempt.wasWrong();
+  }
+
+  async #wasWrong(key: string, count: number): Promise<boolean> {
     const { failed } = this.settings;
-    if (counted.consumedPoints === failed) await this.#keepOut(key);
-    if (counted.consumedPoints > failed) throw this.#tooManyFailed(key, counted.msBeforeNext, counted.consumedPoints);
-    await delay(MAX_DELAY_MS * (counted.consumedPoints / failed) ** 2, undefined, { ref: false });
+    const isLast = count >= failed;
+    if (isLast) await this.#keepOut(key);
+    await delay(MAX_DELAY_MS * (count / failed) ** 2, undefined, { ref: false });
+    return isLast;
   }
 
   /** From now on, and the longer the more often it has come to this. */
   async #keepOut(key: string): Promise<void> {
     const { consumedPoints: strikes } = await this.#strikes.consume(key);
-    await this.#failed.block(key, Math.min(MAX_BLOCK_S, FAILED_S * 2 ** (strikes - 1)));
+    const seconds = Math.min(MAX_BLOCK_S, FAILED_S * 2 ** (strikes - 1));
+    await this.#failed.block(key, seconds);
+    this.#isOut(key, seconds * SECOND_MS);
   }
 
   #tooManyFailed(key: string, resetMs: number, consumed: number): RateLimitError {
-    this.#out.set(key, performance.now() + resetMs);
-    if (this.#out.size > MAX_OUT) this.#forgetOne();
+    this.#isOut(key, resetMs);
     const limit = this.settings.failed;
     return new RateLimitError('Too many wrong credentials came from there.', {
       limit,
@@ -141,6 +161,11 @@ export class RateLimits {
       resetMs,
       consumed,
     });
+  }
+
+  #isOut(key: string, resetMs: number): void {
+    this.#out.set(key, performance.now() + resetMs);
+    if (this.#out.size > MAX_OUT) this.#forgetOne();
   }
 
   /** The counts themselves stay: it is only no longer told at once. */

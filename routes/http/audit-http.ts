@@ -5,13 +5,13 @@ import { digestOf } from '../../services/audit/digest-of.js';
 import type { AuditAction, AuditEntry } from '../../services/ports/audit.js';
 import type { RouteServices } from '../route-services.js';
 import { failureOf, requestIdOf } from './http-errors.js';
-import { findPrincipal } from './principal.js';
+import { findSender } from './principal.js';
 
 type Entry = Omit<AuditEntry, 'outcome' | 'address' | 'requestId'> & { outcome?: ErrorCode };
 
 /** Records what a request has done: who, and from where, are those of the request. */
 export function auditHttp({ audit, admission }: RouteServices, response: Response, entry: Entry): void {
-  const principal = findPrincipal(response);
+  const principal = findSender(response);
   const who = principal && {
     userId: principal.userId,
     credential: principal.credential,

@@ -25,28 +25,30 @@ import { readJson } from './read-json.js';
 
 /** Whoever sends it may have no credential. */
 const BODY_LIMIT = '16kb';
+const BUSY_MS = 1000;
 
 /** `/api/auth`: how a device gets its credential, keeps it and gives it back. */
 export function createAuthRoutes(services: RouteServices): Router {
-  const { identity } = services;
+  const { identity, admission } = services;
   const router = Router();
   router.use(readJson(BODY_LIMIT));
 
   router.post('/pair', async (request, response) => {
     const { code, deviceName: name, platform, deviceId } = parseInput(pairSchema, request.body, 'body');
-    const granted = await identity.pair(code, { name, platform, deviceId });
+    const isOut = admission.isOut('pairing', request);
+    const granted = await identity.pair(code, { name, platform, deviceId }, isOut);
     if (!granted) await refuse(services, request, 'pairing');
     else give(response, 'pair', granted);
   });
 
   router.post('/login', async (request, response) => {
-    const granted = await login(services, request);
-    if (granted) give(response, 'login', granted);
-    else await refuse(services, request, 'login');
+    give(response, 'login', await login(services, request));
   });
 
   router.post('/refresh', async (request, response) => {
     const { refreshToken, requestId } = parseInput(refreshSchema, request.body, 'body');
+    const owner = identity.refreshOwner(refreshToken);
+    if (owner !== undefined) await admission.limits.take('reads', owner);
     const granted = await identity.refresh(refreshToken, requestId);
     if (!granted) return refuse(services, request, 'refresh');
     auditHttp(services, response, { action: 'refresh', ...granted.device });
@@ -90,28 +92,32 @@ function addOwnRoutes(router: Router, { identity }: RouteServices): void {
   });
 }
 
-/** Counted by address and person: nobody is kept out because somebody else behind the same proxy has forgotten a password. */
-async function login({ identity, admission }: RouteServices, request: Request): Promise<Grant | undefined> {
+/**
+ * Counted by address and person, before it is looked at: nobody is kept out because somebody else behind the same proxy
+ * has forgotten a password. Addresses that are not there are counted and hashed for like the others.
+ */
+async function login({ identity, admission }: RouteServices, request: Request): Promise<Grant> {
   const { email, password, deviceName: name, platform, deviceId } = parseInput(loginSchema, request.body, 'body');
   const from = networkOf(admission.addressOf(request));
-  await admission.limits.requireFew('login', `${from} ${email}`);
-  // Each guess costs a tenth of a second of a core: addresses that are not there are not hashed for without end.
-  if (!identity.people.has(email)) await admission.limits.requireFew('login', from);
-  const person = await identity.people.login(email, password);
-  if (!person) {
-    await admission.limits.failed('login', `${from} ${email}`);
-    return undefined;
+  // First: what is not looked at leaves no count behind.
+  if (!identity.people.hasRoom(from)) {
+    throw new CompanionError('RATE_LIMITED', 'Too many passwords are being looked at.', { retryAfterMs: BUSY_MS });
   }
+  const attempt = await admission.limits.begin('login', `${from} ${email}`);
+  const person = await identity.people.login(email, password, from).catch(async (error: unknown) => {
+    await attempt.wasRight();
+    throw error;
+  });
+  if (!person) {
+    admission.audit('login', request, await attempt.wasWrong());
+    throw unauthorized(REFUSED.login);
+  }
+  await attempt.wasRight();
   const { userId, role } = person;
   return identity.admit({ userId: userId as UserId, scopes: usualScopes(role), name, platform, deviceId });
 }
 
-async function refuse(
-  { admission, audit }: RouteServices,
-  request: Request,
-  kind: 'pairing' | 'login' | 'refresh',
-): Promise<never> {
-  audit.record({ action: 'refused', outcome: 'UNAUTHORIZED', credential: kind, address: admission.addressOf(request) });
+async function refuse({ admission }: RouteServices, request: Request, kind: 'pairing' | 'refresh'): Promise<never> {
   await admission.failed(kind, request);
   throw unauthorized(REFUSED[kind]);
 }

@@ -7,8 +7,9 @@ import { networkOf } from '../access/client-address.js';
 import { findRoute } from '../access/find-route.js';
 import { httpCredential } from '../access/read-credential.js';
 import type { RouteServices } from '../route-services.js';
-import { auditRoute } from './audit-http.js';
+import { auditHttp, auditRoute } from './audit-http.js';
 import { hasten } from './hasten.js';
+import { toCompanionError } from './http-errors.js';
 import { setPrincipal } from './principal.js';
 import { tellAllowance } from './tell-allowance.js';
 
@@ -22,9 +23,15 @@ export const authorise =
     const rule = findRoute(request.method, request.path);
     const principal = await identify(services, request, rule);
     await count(services, { request, response, principal, rule });
-    if (principal) setPrincipal(response, principal);
+    if (principal) setPrincipal(response, { principal, isCurrent: (one) => services.identity.isCurrent(one) });
     else hasten(request);
-    admit(rule, principal);
+    try {
+      admit(rule, principal);
+    } catch (error) {
+      if (principal && rule)
+        auditHttp(services, response, { action: 'refused', outcome: toCompanionError(error).code });
+      throw error;
+    }
     if (rule) auditRoute(services, rule, request, response);
     next();
   };
@@ -42,7 +49,7 @@ export const asOwner =
   ({ identity }: RouteServices): RequestHandler =>
   (request, response, next) => {
     if (!findRoute(request.method, request.path)) throw nothingThere();
-    setPrincipal(response, identity.local);
+    setPrincipal(response, { principal: identity.local, isCurrent: () => true });
     next();
   };
 

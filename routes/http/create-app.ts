@@ -1,10 +1,11 @@
 import cors from 'cors';
 import express, { type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
-import { CompanionError, ERROR_STATUS } from '../../protocol/error-codes.js';
+import { CompanionError } from '../../protocol/error-codes.js';
 import type { RouteServices } from '../route-services.js';
 import { createAuthRoutes } from './auth-routes.js';
 import { asOwner, authorise } from './authorise.js';
+import { countMalformed, countStranger } from './count-stranger.js';
 import { createDeviceRoutes } from './device-routes.js';
 import { createFileRoutes } from './file-routes.js';
 import { hasten } from './hasten.js';
@@ -39,7 +40,7 @@ export function createApp({ services, local }: AppOptions): Express {
   app.use(createHealthRoutes(services));
   // Before the others, and with its own small body: a token of a push is a credential for one answer.
   app.use(['/api/sessions', '/api/claude-code/sessions'], createPermissionRoutes(services));
-  app.use('/api/auth', createAuthRoutes(services));
+  app.use('/api/auth', createAuthRoutes(services), countMalformed(services));
   // Before the others, for the sake of its larger bodies.
   app.use(['/api/sessions', '/api/claude-code/sessions'], createFileRoutes(services));
   app.use(readJson(BODY_LIMIT));
@@ -63,9 +64,9 @@ const identifyRequest =
     response.once('finish', () => {
       hasten(request);
       const ms = Math.round(performance.now() - started);
-      // Of those who are refused unseen there may be thousands a second: a log is no place for them.
-      const isFlood = response.statusCode === ERROR_STATUS.RATE_LIMITED && !findPrincipal(response);
       const status = response.statusCode;
+      // Of what strangers send in vain, or to ask whether they may, there may be thousands a second: no log is for that.
+      const isFlood = (status >= 400 || method === 'OPTIONS') && !findPrincipal(response);
       log[isFlood ? 'debug' : 'info']('http', { requestId: requestIdOf(response), method, path, status, ms });
     });
     next();
@@ -77,21 +78,25 @@ const MAX_LOGGED_PATH = 200;
 const loggedPath = (url: string): string => (url.split(/\?|%3f/i)[0] ?? '').slice(0, MAX_LOGGED_PATH);
 
 const checkHost =
-  ({ hostPolicy }: RouteServices): RequestHandler =>
-  (request, _response, next) => {
-    if (hostPolicy.allows(request)) return next();
+  (services: RouteServices): RequestHandler =>
+  async (request, _response, next) => {
+    if (services.hostPolicy.allows(request)) return next();
+    await countStranger(services, request);
     const suggestion = 'Name the host in ALLOWED_HOSTS or PUBLIC_URL, or the origin in ALLOWED_ORIGINS.';
     next(new CompanionError('PERMISSION_DENIED', 'This host or origin is not allowed.', { suggestion }));
   };
 
-/** Pages of `ALLOWED_ORIGINS` may speak to it as its own may; their credentials are in headers, never in cookies. */
-function allowOrigins({ hostPolicy }: RouteServices): RequestHandler {
-  const answerPreflight = cors({
+/** Pages of `ALLOWED_ORIGINS` may read what it answers; their credentials are in headers, never in cookies. */
+function allowOrigins(services: RouteServices): RequestHandler {
+  const allow = cors({
     origin: true,
     methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
     exposedHeaders: ['X-Request-Id', 'Retry-After', 'RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset'],
     maxAge: PREFLIGHT_S,
   });
-  return (request, response, next) =>
-    hostPolicy.isOtherPage(request) ? answerPreflight(request, response, next) : next();
+  return async (request, response, next) => {
+    if (!services.hostPolicy.mayRead(request)) return next();
+    if (request.method === 'OPTIONS') await countStranger(services, request);
+    allow(request, response, next);
+  };
 }

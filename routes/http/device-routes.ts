@@ -5,12 +5,11 @@ import { patchDeviceSchema } from '../../protocol/push.js';
 import type { DeviceQueue } from '../../protocol/rest.js';
 import { deviceIdSchema } from '../../protocol/scalars.js';
 import { patchPreferences, readPreferences } from '../../services/push/push-preferences.js';
-import { requireScope } from '../access/admission.js';
 import type { RouteServices } from '../route-services.js';
 import { auditHttp } from './audit-http.js';
 import { deviceView } from './device-view.js';
 import { parseInput } from './parse-input.js';
-import { requirePrincipal } from './principal.js';
+import { requireDevice, requirePrincipal } from './principal.js';
 
 /** `/api/devices`: those of the caller's person. */
 export function createDeviceRoutes(services: RouteServices): Router {
@@ -24,13 +23,11 @@ export function createDeviceRoutes(services: RouteServices): Router {
 
   /** One's own is one's own matter; to put out another takes `admin`. */
   router.delete('/:id', async (request, response) => {
-    const principal = requirePrincipal(response);
     const deviceId = parseInput(deviceIdSchema, request.params.id, 'id');
-    if (principal.device?.deviceId !== deviceId) requireScope(principal, 'admin');
-    const device = { userId: principal.userId, deviceId };
+    const device = requireDevice(response, deviceId);
     const isKnown = (await identity.revoke(device, 'revoked')) || (await delivery.queueOf(device)) !== undefined;
     if (!isKnown) throw new CompanionError('NOT_FOUND', 'There is no such device.', { field: 'id' });
-    auditHttp(services, response, { action: 'revoke', deviceId });
+    auditHttp(services, response, { action: 'revoke', targetDeviceId: deviceId });
     response.json({ success: true, deviceId });
   });
 
@@ -45,14 +42,13 @@ export function createDeviceRoutes(services: RouteServices): Router {
   });
 
   router.patch('/:id', async (request, response) => {
-    const { userId } = requirePrincipal(response);
-    const device = { userId, deviceId: parseInput(deviceIdSchema, request.params.id, 'id') };
+    const device = requireDevice(response, parseInput(deviceIdSchema, request.params.id, 'id'));
     const { name, preferences } = parseInput(patchDeviceSchema, request.body, 'body');
     await devices.amend(device, (entry) => {
       if (name !== undefined) entry.name = name;
       if (preferences) entry.preferences = patchPreferences(readPreferences(entry.preferences), preferences);
     });
-    push.judgeAgain(userId);
+    push.judgeAgain(device.userId);
     response.json(deviceView(devices.require(device)) satisfies DeviceView);
   });
 

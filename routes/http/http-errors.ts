@@ -43,7 +43,8 @@ export function createErrorHandler(log: Log): ErrorRequestHandler {
   };
 }
 
-function toCompanionError(thrown: unknown): CompanionError {
+/** What was thrown, as it is told. */
+export function toCompanionError(thrown: unknown): CompanionError {
   if (thrown instanceof CompanionError) return thrown;
   if (thrown instanceof URIError) return invalid('path', 'must be percent-encoded UTF-8');
   const status = typeof thrown === 'object' && thrown !== null && 'status' in thrown ? thrown.status : undefined;

@@ -39,7 +39,7 @@ export function createLocalRoutes(services: RouteServices): Router {
     const person = user === undefined ? identity.people.owner : identity.people.require(user);
     const { userId, role } = person;
     const opened = identity.codes.create({ userId: userId as UserId, scopes: scopes ?? usualScopes(role) });
-    auditHttp(services, response, { action: 'pair' });
+    auditHttp(services, response, { action: 'pair', targetUserId: userId });
     response.json((await services.pairingOf(opened)) satisfies PairingView);
   });
   addUserRoutes(router, services);
@@ -63,13 +63,13 @@ function addUserRoutes(router: Router, services: RouteServices): void {
   });
   router.post('/users', async (request, response) => {
     const added = await people.add(parseInput(addUserSchema, request.body, 'body'));
-    auditHttp(services, response, { action: 'users' });
+    auditHttp(services, response, { action: 'users', targetUserId: added.userId });
     response.status(201).json(view(added));
   });
   router.patch('/users/:email', async (request, response) => {
     const { password } = parseInput(changeUserSchema, request.body, 'body');
     const changed = await people.setPassword(request.params.email, password);
-    auditHttp(services, response, { action: 'users' });
+    auditHttp(services, response, { action: 'users', targetUserId: changed.userId });
     response.json(view(changed));
   });
   router.delete('/users/:email', async (request, response) => {
@@ -83,7 +83,7 @@ function addUserRoutes(router: Router, services: RouteServices): void {
     await purge();
     await identity.removePerson(request.params.email);
     await purge();
-    auditHttp(services, response, { action: 'users' });
+    auditHttp(services, response, { action: 'users', targetUserId: userId });
     response.json({ success: true, sessions: purged.size });
   });
 }
@@ -110,7 +110,8 @@ function addDeviceRoutes(router: Router, services: RouteServices): void {
     }
     if (!entry) throw new CompanionError('NOT_FOUND', 'There is no such device.', { field: 'id' });
     await services.identity.revoke({ userId: entry.userId as UserId, deviceId }, 'revoked');
-    auditHttp(services, response, { action: 'revoke', deviceId });
+    const target = { targetUserId: entry.userId, targetDeviceId: deviceId };
+    auditHttp(services, response, { action: 'revoke', ...target });
     response.json({ success: true, deviceId });
   });
 }

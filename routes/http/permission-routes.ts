@@ -1,4 +1,4 @@
-import { type RequestHandler, type Response, Router } from 'express';
+import { type Request, type RequestHandler, type Response, Router } from 'express';
 import type { z } from 'zod';
 import type { ClientData } from '../../protocol/client-frames.js';
 import { CompanionError } from '../../protocol/error-codes.js';
@@ -9,6 +9,7 @@ import type { PermissionRecord, UserId } from '../../services/ports/records.js';
 import { requireScope } from '../access/admission.js';
 import type { RouteServices } from '../route-services.js';
 import { auditHttp } from './audit-http.js';
+import { toCompanionError } from './http-errors.js';
 import { parseInput } from './parse-input.js';
 import { deviceOf, findPrincipal, requirePrincipal } from './principal.js';
 import { readJson } from './read-json.js';
@@ -22,6 +23,11 @@ interface Answerer {
   deviceId: string;
 }
 
+interface Answered {
+  by: Answerer;
+  done: PermissionRecord;
+}
+
 interface Place {
   sessionId: SessionId;
   permissionId: PermissionId;
@@ -32,7 +38,7 @@ const readOthers = readJson(BODY_LIMIT);
 
 /** `/api/sessions/:id/permissions/:permissionId`: answers a request with a credential, or with a token of a push. */
 export function createPermissionRoutes(services: RouteServices): Router {
-  const { registry, push } = services;
+  const { registry, push, admission } = services;
   const router = Router();
   const read: RequestHandler = (request, response, next) =>
     (findPrincipal(response) ? readCredentialed : readOthers)(request, response, next);
@@ -44,41 +50,39 @@ export function createPermissionRoutes(services: RouteServices): Router {
       sessionId: parseInput(sessionIdSchema, request.params.id, 'id'),
       permissionId: parseInput(permissionIdSchema, request.params.permissionId, 'permissionId'),
     };
-    const done = byToken
-      ? await answerByToken(place, parseInput(answerByTokenSchema, request.body, 'body'))
-      : await answerAs(approver(response), place, parseInput(answerPermissionSchema, request.body, 'body'));
-    response.json({ success: true, permissionId: done.permissionId, decision: done.decision });
-    auditHttp(services, response, {
-      action: 'approve',
-      ...place,
-      ...(done.byDeviceId !== undefined && { deviceId: done.byDeviceId }),
+    const answered = byToken
+      ? answerByToken(request, place, parseInput(answerByTokenSchema, request.body, 'body'))
+      : decide(deviceOf(approver(response)), { ...parseInput(answerPermissionSchema, request.body, 'body'), ...place });
+    const said = { action: 'approve', ...place } as const;
+    const { by, done } = await answered.catch((error: unknown) => {
+      auditHttp(services, response, { ...said, outcome: toCompanionError(error).code });
+      throw error;
     });
+    auditHttp(services, response, { ...said, ...by });
+    response.json({ success: true, permissionId: done.permissionId, decision: done.decision });
   });
   return router;
 
   async function answerByToken(
+    request: Request,
     place: Place,
     { response, actionToken: token }: z.infer<typeof answerByTokenSchema>,
-  ): Promise<PermissionRecord> {
+  ): Promise<Answered> {
     const found = await push.findByToken({ ...place, response, token });
-    if (!found) throw new CompanionError('UNAUTHORIZED', 'The token is not valid for this answer to this request.');
-    const done = await decide(found.device, { ...place, response, remember: false });
+    if (!found) {
+      await admission.failed('action', request);
+      throw new CompanionError('UNAUTHORIZED', 'The token is not valid for this answer to this request.');
+    }
+    const answered = await decide(found.device, { ...place, response, remember: false });
     push.answered(found, response);
-    return done;
+    return answered;
   }
 
-  async function answerAs(
-    principal: Principal,
-    place: Place,
-    answer: z.infer<typeof answerPermissionSchema>,
-  ): Promise<PermissionRecord> {
-    return decide(deviceOf(principal), { ...answer, ...place });
-  }
-
-  async function decide({ userId, deviceId }: Answerer, answer: ClientData<'permission'>): Promise<PermissionRecord> {
+  async function decide(by: Answerer, answer: ClientData<'permission'>): Promise<Answered> {
+    const { userId, deviceId } = by;
     const session = registry.require(userId, answer.sessionId);
     return new Promise((resolve, reject) => {
-      session.answerPermission({ answer, deviceId }, resolve).catch(reject);
+      session.answerPermission({ answer, deviceId }, (done) => resolve({ by, done })).catch(reject);
     });
   }
 }

@@ -2,21 +2,33 @@ import type { Response } from 'express';
 import type { DeviceId } from '../../protocol/scalars.js';
 import type { Principal } from '../../services/identity/principal.js';
 import type { DeviceRef } from '../../services/ports/records.js';
-import { unauthorized } from '../access/admission.js';
+import { requireScope, unauthorized } from '../access/admission.js';
 
-const principals = new WeakMap<Response, Principal>();
+interface Identified {
+  principal: Principal;
+  /** Asked each time: while a body is on its way, whoever sends it may be put out. */
+  isCurrent: (principal: Principal) => boolean;
+}
+
+const identified = new WeakMap<Response, Identified>();
 
 /** Remembers who a request is from. */
-export const setPrincipal = (response: Response, principal: Principal): void => {
-  principals.set(response, principal);
+export const setPrincipal = (response: Response, who: Identified): void => {
+  identified.set(response, who);
 };
 
-/** Who the request is from, if it proved it. */
-export const findPrincipal = (response: Response): Principal | undefined => principals.get(response);
+/** Who the request is from, if it proved it, and was not put out since. */
+export function findPrincipal(response: Response): Principal | undefined {
+  const found = identified.get(response);
+  return found?.isCurrent(found.principal) ? found.principal : undefined;
+}
+
+/** Who the request was from when it came, whatever it has done to itself. */
+export const findSender = (response: Response): Principal | undefined => identified.get(response)?.principal;
 
 /** Who the request is from. Throws `UNAUTHORIZED`. */
 export function requirePrincipal(response: Response): Principal {
-  const principal = principals.get(response);
+  const principal = findPrincipal(response);
   if (principal) return principal;
   throw unauthorized();
 }
@@ -29,3 +41,10 @@ export const deviceOf = ({ userId, device }: Principal): DeviceRef => ({
   userId,
   deviceId: device?.deviceId ?? REST_DEVICE,
 });
+
+/** A device of the caller's person. A device speaks for itself; to speak for another takes `admin`. Throws `PERMISSION_DENIED`. */
+export function requireDevice(response: Response, deviceId: DeviceId): DeviceRef {
+  const principal = requirePrincipal(response);
+  if (principal.device && principal.device.deviceId !== deviceId) requireScope(principal, 'admin');
+  return { userId: principal.userId, deviceId };
+}

@@ -12,7 +12,7 @@ import type { PushRecord } from '../../services/ports/outbox.js';
 import { patchPreferences, readPreferences } from '../../services/push/push-preferences.js';
 import type { RouteServices } from '../route-services.js';
 import { parseInput } from './parse-input.js';
-import { requirePrincipal } from './principal.js';
+import { requireDevice, requirePrincipal } from './principal.js';
 
 /** `/api/push-notifications`: for the devices of the caller's person. */
 export function createPushRoutes({ identity, push }: RouteServices): Router {
@@ -20,20 +20,19 @@ export function createPushRoutes({ identity, push }: RouteServices): Router {
 
   router.post('/register', async (request, response) => {
     const { deviceId, ...registration } = parseInput(registerPushSchema, request.body, 'body');
-    const { userId } = requirePrincipal(response);
-    await identity.devices.register({ userId, deviceId }, registration);
-    push.judgeAgain(userId);
+    const device = requireDevice(response, deviceId);
+    await identity.devices.register(device, registration);
+    push.judgeAgain(device.userId);
     response.json({ success: true, deviceId });
   });
 
   router.post('/preferences', async (request, response) => {
     const { deviceId, preferences } = parseInput(changePreferencesSchema, request.body, 'body');
-    const { userId } = requirePrincipal(response);
-    const device = { userId, deviceId };
+    const device = requireDevice(response, deviceId);
     await identity.devices.amend(device, (entry) => {
       entry.preferences = patchPreferences(readPreferences(entry.preferences), preferences);
     });
-    push.judgeAgain(userId);
+    push.judgeAgain(device.userId);
     response.json({
       success: true,
       deviceId,
@@ -43,7 +42,7 @@ export function createPushRoutes({ identity, push }: RouteServices): Router {
 
   router.post('/test', async (request, response) => {
     const { deviceId } = parseInput(testPushSchema, request.body, 'body');
-    const device = { userId: requirePrincipal(response).userId, deviceId };
+    const device = requireDevice(response, deviceId);
     if (!identity.devices.require(device).push) {
       throw new CompanionError('CONFLICT', 'The device has no push registration.', { field: 'deviceId' });
     }

@@ -4,9 +4,10 @@ import { CompanionError } from '../../protocol/error-codes.js';
 import type { DeviceId } from '../../protocol/scalars.js';
 import type { DeviceRef, UserId } from '../ports/records.js';
 import type { AccessClaims, AccessTokens } from './access-tokens.js';
+import { makeRoom } from './device-room.js';
 import type { IsVoid, Principal } from './principal.js';
 import { makeRefreshToken, readRefreshToken } from './refresh-tokens.js';
-import type { DeviceEntry, RegistryFile, TokenFamily } from './registry-file.js';
+import type { DeviceEntry, RegistryData, RegistryFile, TokenFamily } from './registry-file.js';
 import { hasDigest } from './secrets.js';
 import type { TokenKeys } from './token-keys.js';
 
@@ -40,8 +41,6 @@ export interface Grant {
   expiresAt: number;
 }
 
-/** Of one person; more are somebody's mistake. */
-const MAX_DEVICES = 100;
 /** Whoever has not been here for so long is to pair anew. */
 const REFRESH_LIFE_MS = 90 * 86_400_000;
 const REUSED = 'a refresh token was used twice';
@@ -65,12 +64,12 @@ export class DeviceCredentials {
     const family = { familyId, scopes: [...scopes], generation, digest, createdAt: at, refreshedAt: at };
     let replaced: string | undefined;
     await registry.update((data) => {
+      // They may have been removed since the code was made.
+      if (!data.users.some((user) => user.userId === userId))
+        throw new CompanionError('NOT_FOUND', 'There is no such person.');
       const known = data.devices.find((entry) => isEntryOf(entry, device));
+      if (!known) makeRoom(data, userId);
       const others = data.devices.filter((entry) => entry !== known);
-      if (!known && others.filter((entry) => entry.userId === userId).length >= MAX_DEVICES) {
-        const suggestion = 'Revoke devices that are not used any more.';
-        throw new CompanionError('CONFLICT', `A person has at most ${MAX_DEVICES} devices.`, { suggestion });
-      }
       replaced = known?.family?.familyId;
       const { revoked: _, ...kept }: DeviceEntry = known ?? device;
       data.devices = [...others, { ...kept, name, platform, family }];
@@ -85,30 +84,54 @@ export class DeviceCredentials {
    * answered then has not been used.
    */
   async refresh(token: string, requestId: string | undefined): Promise<Grant | undefined> {
+    const said = this.#read(token);
+    if (!said) return undefined;
+    let granted: { device: DeviceRef; family: TokenFamily; refreshToken: string } | undefined;
+    let reused: DeviceEntry | undefined;
+    await this.#options.registry.update((data) => {
+      const entry = data.devices.find(({ family }) => family?.familyId === said.familyId);
+      // A later one than is on record: the registry is an older one, and nobody is a thief.
+      if (!entry?.family || said.generation > entry.family.generation) return false;
+      const { family } = entry;
+      const before = family.generation;
+      const next = this.#successor(family, said.generation, token, requestId);
+      if (next) granted = { device: refOf(entry), family, refreshToken: next };
+      else reused = entry;
+      return family.generation !== before;
+    });
+    if (reused) await this.#expelThief(said.familyId, reused);
+    return granted && this.#grantOf(granted.device, granted.family, granted.refreshToken);
+  }
+
+  /** Whose refresh token it is, good or used; undefined for one of a device that is out, and for one that was made up. */
+  ownerOf(refreshToken: string): UserId | undefined {
+    const said = this.#read(refreshToken);
+    return said?.entry.userId as UserId | undefined;
+  }
+
+  /** What is not on record is told without a write. */
+  #read(token: string): { familyId: string; generation: number; entry: DeviceEntry } | undefined {
     const { keys, registry, now } = this.#options;
     const said = readRefreshToken(keys.mac, token);
     if (!said) return undefined;
-    const { familyId } = said;
-    let granted: { device: DeviceRef; family: TokenFamily; refreshToken: string } | undefined;
-    let reused: DeviceEntry | undefined;
-    await registry.update((data) => {
-      const entry = data.devices.find(({ family }) => family?.familyId === familyId);
-      if (!entry?.family || now() - entry.family.refreshedAt > REFRESH_LIFE_MS) return;
-      const { family } = entry;
-      const next = this.#successor(family, said.generation, token, requestId);
-      if (next) {
-        granted = { device: refOf(entry), family, refreshToken: next };
-        return;
-      }
-      reused = entry;
-      delete entry.family;
-      entry.revoked = { at: now(), reason: REUSED };
-    });
-    if (reused) {
+    const entry = registry.data.devices.find(({ family }) => family?.familyId === said.familyId);
+    if (!entry?.family || now() - entry.family.refreshedAt > REFRESH_LIFE_MS) return undefined;
+    return { ...said, entry };
+  }
+
+  async #expelThief(familyId: string, { name, ...entry }: DeviceEntry): Promise<void> {
+    const { registry, onReused, now } = this.#options;
+    try {
+      await registry.insist((data) => {
+        const known = data.devices.find(({ family }) => family?.familyId === familyId);
+        if (!known) return;
+        delete known.family;
+        known.revoked = { at: now(), reason: REUSED };
+      });
+    } finally {
       this.#revoked(familyId);
-      this.#options.onReused(refOf(reused), reused.name);
+      onReused(refOf(entry), name);
     }
-    return granted && this.#grantOf(granted.device, granted.family, granted.refreshToken);
   }
 
   /** The token that takes the place of this one, and puts it into the family. Undefined where it was used before. */
@@ -137,21 +160,25 @@ export class DeviceCredentials {
     return { userId, credential: 'device', scopes, device: { deviceId, familyId }, expiresAt };
   }
 
-  /** The device is out at once, and is pushed to no more. Resolves to whether it was on record. */
+  /** Whether what once let somebody in still would. */
+  isCurrent({ userId, device }: Principal): boolean {
+    const entry = device && this.#options.registry.data.devices.find((one) => isEntryOf(one, { userId, ...device }));
+    return entry?.family !== undefined && entry.family.familyId === device?.familyId;
+  }
+
+  /**
+   * The device is out at once, and is pushed to no more. Resolves to whether it was on record; rejects with
+   * `STORAGE_FULL` when it is out and that could not be written yet.
+   */
   async revoke(device: DeviceRef, reason: string): Promise<boolean> {
-    const { registry, now } = this.#options;
-    let isKnown = false;
-    await registry.update((data) => {
-      const entry = data.devices.find((one) => isEntryOf(one, device));
-      if (!entry) return;
-      isKnown = true;
-      const { family, push: _, ...kept } = entry;
-      const others = data.devices.filter((one) => one !== entry);
-      // Without a credential of its own there was nothing but a name.
-      data.devices = family ? [...others, { ...kept, revoked: { at: now(), reason } }] : others;
-    });
-    // Also where it came in with a credential that is not its own.
-    this.#options.onRevoked(({ userId }, deviceId) => userId === device.userId && deviceId === device.deviceId);
+    const { registry, now, onRevoked } = this.#options;
+    const isKnown = registry.data.devices.some((one) => isEntryOf(one, device));
+    try {
+      if (isKnown) await registry.insist((data) => putOut(data, device, { at: now(), reason }));
+    } finally {
+      // Also where it came in with a credential that is not its own.
+      onRevoked(({ userId }, deviceId) => userId === device.userId && deviceId === device.deviceId);
+    }
     return isKnown;
   }
 
@@ -164,6 +191,15 @@ export class DeviceCredentials {
     const { token: accessToken, expiresAt } = await this.#options.tokens.issue(claims);
     return { device, scopes, accessToken, refreshToken, expiresAt };
   }
+}
+
+/** Without a credential of its own there was nothing but a name. */
+function putOut(data: RegistryData, device: DeviceRef, revoked: NonNullable<DeviceEntry['revoked']>): void {
+  const entry = data.devices.find((one) => isEntryOf(one, device));
+  if (!entry) return;
+  const { family, push: _, ...kept } = entry;
+  const others = data.devices.filter((one) => one !== entry);
+  data.devices = family ? [...others, { ...kept, revoked }] : others;
 }
 
 export const isEntryOf = (entry: Pick<DeviceEntry, 'userId' | 'deviceId'>, { userId, deviceId }: DeviceRef): boolean =>

@@ -5,6 +5,7 @@ import type { PushRegistration } from '../ports/push.js';
 import type { PushDevice, PushDevices } from '../ports/push-people.js';
 import type { DeviceRef, UserId } from '../ports/records.js';
 import { isEntryOf } from './device-credentials.js';
+import { makeRoom } from './device-room.js';
 import type { DeviceEntry, RegistryFile } from './registry-file.js';
 
 export interface DevicesOptions {
@@ -33,6 +34,7 @@ export class Devices implements PushDevices {
     const { userId, deviceId } = device;
     await this.#registry.update((data) => {
       const known = data.devices.find((entry) => isEntryOf(entry, device));
+      if (!known) makeRoom(data, userId);
       const others = data.devices.filter((entry) => entry !== known);
       for (const other of others) {
         if (other.push?.platform === push.platform && other.push.token === push.token) delete other.push;
@@ -76,7 +78,12 @@ export class Devices implements PushDevices {
       .filter((entry) => entry.userId === userId)
       .map((entry) => {
         const device = { userId, deviceId: entry.deviceId as DeviceId };
-        return { device, registration: registrationOf(entry, device), preferences: entry.preferences };
+        return {
+          device,
+          registration: entry.revoked ? undefined : registrationOf(entry, device),
+          mayApprove: !entry.revoked && (entry.family?.scopes.includes('approve') ?? true),
+          preferences: entry.preferences,
+        };
       });
   }
 

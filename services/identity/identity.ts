@@ -2,7 +2,7 @@ import type { DeviceRef, UserId } from '../ports/records.js';
 import { AccessTokens } from './access-tokens.js';
 import { DeviceCredentials, type Grant, type NewDevice } from './device-credentials.js';
 import { Devices } from './devices.js';
-import { PairingCodes } from './pairing-codes.js';
+import { type Invitation, PairingCodes } from './pairing-codes.js';
 import { Passwords } from './passwords.js';
 import { People } from './people.js';
 import { ALL_SCOPES, type IsVoid, type Principal } from './principal.js';
@@ -80,9 +80,27 @@ export class Identity {
     if (this.#authDigest !== undefined && isSameDigest(digest, this.#authDigest))
       return { ...owner, credential: 'setting' };
     const { tokenDigest } = this.people.owner;
-    if (tokenDigest !== undefined && isSameDigest(digest, tokenDigest)) return { ...owner, credential: 'token' };
+    if (tokenDigest !== undefined && isSameDigest(digest, tokenDigest))
+      return { ...owner, credential: 'token', digest };
     const claims = await this.#tokens.verify(token, digest);
     return typeof claims === 'string' ? claims : this.#credentials.principalOf(claims);
+  }
+
+  /** Whether what once let somebody in still would: it may have been revoked since, while a body was on its way. */
+  isCurrent(principal: Principal): boolean {
+    if (principal.credential === 'token') return principal.digest === this.people.owner.tokenDigest;
+    return principal.credential !== 'device' || this.#credentials.isCurrent(principal);
+  }
+
+  /** Who has this ticket, which is used up. */
+  redeem(ticket: string): Principal | 'unknown' {
+    const principal = this.tickets.redeem(ticket);
+    return principal && this.isCurrent(principal) ? principal : 'unknown';
+  }
+
+  /** Whose refresh token it is, good or used. */
+  refreshOwner(token: string): UserId | undefined {
+    return this.#credentials.ownerOf(token);
   }
 
   /** Whether it may be a credential: false for what cannot be one, told at once. */
@@ -97,9 +115,10 @@ export class Identity {
     return this.#credentials.grant(device);
   }
 
-  /** Lets the device in that has a code. Undefined for a code that is not good. */
-  pair(code: string, device: Omit<NewDevice, 'userId' | 'scopes'>): Promise<Grant | undefined> {
-    return this.codes.redeem(code, (invitation) => this.#credentials.grant({ ...device, ...invitation }));
+  /** Lets the device in that has a code. Undefined for a code that is not good. `isOut`: whoever sends it has guessed too often. */
+  pair(code: string, device: Omit<NewDevice, 'userId' | 'scopes'>, isOut: boolean): Promise<Grant | undefined> {
+    const use = (invitation: Invitation) => this.#credentials.grant({ ...device, ...invitation });
+    return this.codes.redeem(code, { use, isOut });
   }
 
   refresh(token: string, requestId: string | undefined): Promise<Grant | undefined> {

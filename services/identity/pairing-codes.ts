@@ -17,6 +17,11 @@ export interface Invitation {
   scopes: readonly Scope[];
 }
 
+export interface Redemption<T> {
+  use: (invitation: Invitation) => Promise<T>;
+  isOut: boolean;
+}
+
 interface OpenCode extends Invitation {
   digest: string;
   expiresAt: number;
@@ -30,6 +35,8 @@ export class PairingCodes {
   readonly #now: () => number;
   #open: OpenCode[] = [];
   #wrong = 0;
+  /** How often codes were voided: one that is under way then does not come back. */
+  #voided = 0;
 
   constructor({ now }: { now: () => number }) {
     this.#now = now;
@@ -44,27 +51,36 @@ export class PairingCodes {
     return { code, expiresAt };
   }
 
-  /** Uses the code up, unless `use` rejects. Undefined for one that is wrong, used, void or expired. */
-  async redeem<T>(code: string, use: (invitation: Invitation) => Promise<T>): Promise<T | undefined> {
+  /**
+   * Uses the code up, unless `use` rejects. Undefined for one that is wrong, used, void or expired; of somebody who has
+   * guessed too often already (`isOut`) a wrong one voids nothing.
+   */
+  async redeem<T>(code: string, { use, isOut }: Redemption<T>): Promise<T | undefined> {
     this.#forgetExpired();
     const given = normal(code);
     // All are compared, so that the time does not tell which.
     const [found] = this.#open.filter(({ digest }) => hasDigest(given, digest));
     if (!found) {
-      this.#wrong += 1;
-      if (this.#wrong >= MAX_WRONG) this.#open = [];
+      if (!isOut) this.#wrong += 1;
+      if (this.#wrong >= MAX_WRONG) this.#void(() => true);
       return undefined;
     }
     this.#open = this.#open.filter((one) => one !== found);
+    const voided = this.#voided;
     return use(found).catch((error: unknown) => {
-      this.#open.push(found);
+      if (voided === this.#voided) this.#open.push(found);
       throw error;
     });
   }
 
   /** The person is gone. */
   forget(userId: UserId): void {
-    this.#open = this.#open.filter((one) => one.userId !== userId);
+    this.#void((one) => one.userId === userId);
+  }
+
+  #void(which: (one: OpenCode) => boolean): void {
+    this.#voided += 1;
+    this.#open = this.#open.filter((one) => !which(one));
   }
 
   #forgetExpired(): void {

@@ -3,44 +3,74 @@ import { CompanionError } from '../../protocol/error-codes.js';
 
 /** RFC 9106's second choice, for machines that cannot spare 2 GiB: 64 MiB, three passes, four lanes. */
 const COST = { memoryCost: 65_536, timeCost: 3, parallelism: 4 };
-/** Each takes 64 MiB and a tenth of a second of a core. */
-const MAX_AT_ONCE = 2;
-const MAX_WAITING = 16;
+/** Each takes 64 MiB and a tenth of a second of a core; the others are the daemon's. */
+const MAX_AT_ONCE = 1;
+const MAX_WAITING = 64;
+/** Of one origin, the one that is looked at included: a flood from there waits behind itself alone. */
+const MAX_OF_ONE = 16;
+const RETRY_MS = 1000;
 
 const load = () => import('@node-rs/argon2');
 
-/** Hashes and compares, a few at once: whoever sends many passwords costs no more than that. */
+/** Hashes and compares, one at a time: whoever sends many passwords costs no more than that. */
 export class Passwords {
   #running = 0;
   readonly #waiting: (() => void)[] = [];
+  /** How many of each origin run and wait. */
+  readonly #counts = new Map<string, number>();
   #nobody: Promise<string> | undefined;
 
-  hash(password: string): Promise<string> {
+  async hash(password: string): Promise<string> {
     // argon2id is the library's default.
-    return this.#inTurn(async () => (await load()).hash(password, COST));
+    return this.#inTurn('', async () => (await load()).hash(password, COST));
+  }
+
+  /** Whether one more of this origin would be looked at. */
+  hasRoom(of: string): boolean {
+    return this.#waiting.length < MAX_WAITING && (this.#counts.get(of) ?? 0) < MAX_OF_ONE;
   }
 
   /** Takes as long for a person who is not there, or has no password. Rejects with `RATE_LIMITED` when too many wait. */
-  async verify(password: string, hash: string | undefined): Promise<boolean> {
-    this.#nobody ??= this.hash('');
-    const known = hash ?? (await this.#nobody);
-    const isRight = await this.#inTurn(async () => (await load()).verify(known, password).catch(() => false));
-    return isRight && hash !== undefined;
+  async verify(password: string, hash: string | undefined, of: string): Promise<boolean> {
+    if (!this.hasRoom(of)) {
+      throw new CompanionError('RATE_LIMITED', 'Too many passwords are being looked at.', { retryAfterMs: RETRY_MS });
+    }
+    return this.#inTurn(of, async () => {
+      const argon2 = await load();
+      const nobody = await this.#hashOfNobody();
+      const isRight = await argon2.verify(hash ?? nobody, password).catch(() => false);
+      return isRight && hash !== undefined;
+    });
   }
 
-  async #inTurn<T>(task: () => Promise<T>): Promise<T> {
-    if (this.#running >= MAX_AT_ONCE) {
-      if (this.#waiting.length >= MAX_WAITING) {
-        throw new CompanionError('RATE_LIMITED', 'Too many passwords are being looked at.', { retryAfterMs: 1000 });
-      }
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    } else this.#running += 1;
+  /** Made once, and again when that has failed. */
+  #hashOfNobody(): Promise<string> {
+    this.#nobody ??= load()
+      .then((argon2) => argon2.hash('', COST))
+      .catch((error: unknown) => {
+        this.#nobody = undefined;
+        throw error;
+      });
+    return this.#nobody;
+  }
+
+  async #inTurn<T>(of: string, task: () => Promise<T>): Promise<T> {
+    this.#counts.set(of, (this.#counts.get(of) ?? 0) + 1);
+    if (this.#running >= MAX_AT_ONCE) await new Promise<void>((begin) => this.#waiting.push(begin));
+    else this.#running += 1;
     try {
       return await task();
     } finally {
-      const next = this.#waiting.shift();
-      if (next) next();
-      else this.#running -= 1;
+      this.#ended(of);
     }
+  }
+
+  #ended(of: string): void {
+    const left = (this.#counts.get(of) ?? 1) - 1;
+    if (left > 0) this.#counts.set(of, left);
+    else this.#counts.delete(of);
+    const next = this.#waiting.shift();
+    if (next) next();
+    else this.#running -= 1;
   }
 }

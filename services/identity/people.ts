@@ -39,15 +39,18 @@ export class People {
     throw new CompanionError('NOT_FOUND', 'There is no such person.', { field: 'email' });
   }
 
-  /** Whether somebody could log in under this address. */
-  has(email: string): boolean {
-    return this.#byEmail(email)?.passwordHash !== undefined;
+  /** Whether one more password from there would be looked at. */
+  hasRoom(origin: string): boolean {
+    return this.#options.passwords.hasRoom(origin);
   }
 
-  /** Whose password it is; undefined when it is nobody's, after the same time. */
-  async login(email: string, password: string): Promise<Readonly<UserEntry> | undefined> {
+  /**
+   * Whose password it is; undefined when it is nobody's, after the same time. `origin`: where it comes from. Rejects with
+   * `RATE_LIMITED` when too many wait.
+   */
+  async login(email: string, password: string, origin: string): Promise<Readonly<UserEntry> | undefined> {
     const user = this.#byEmail(email);
-    const isRight = await this.#options.passwords.verify(password, user?.passwordHash);
+    const isRight = await this.#options.passwords.verify(password, user?.passwordHash, origin);
     // The password may have been changed, or the person removed, meanwhile.
     return isRight && user?.passwordHash === this.#byEmail(email)?.passwordHash ? this.#byEmail(email) : undefined;
   }

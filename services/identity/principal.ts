@@ -10,6 +10,8 @@ export interface Principal {
   scopes: ReadonlySet<Scope>;
   /** Whose credential it is: `familyId` stands for all tokens that came of one pairing or login. */
   device?: { deviceId: DeviceId; familyId: string };
+  /** Of the owner's token: its digest. */
+  digest?: string;
   /** Epoch milliseconds; without it, it does not expire. */
   expiresAt?: number;
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { type Adapter, Low } from 'lowdb';
 import * as z from 'zod';
 import { scopeSchema } from '../../protocol/access.js';
@@ -67,8 +68,13 @@ export type RegistryData = z.infer<typeof registrySchema>;
 /** People and devices: a few kilobytes that an owner may read and mend by hand. */
 export interface RegistryFile {
   readonly data: Readonly<RegistryData>;
-  /** Writes what `change` makes of a copy, one update after the other. Rejects with `STORAGE_FULL`: nothing has changed then. */
-  update(change: (data: RegistryData) => void): Promise<void>;
+  /**
+   * Writes what `change` makes of a copy, one update after the other; nothing when it says `false`. Rejects with
+   * `STORAGE_FULL`: nothing has changed then.
+   */
+  update(change: (data: RegistryData) => unknown): Promise<void>;
+  /** As `update`, and holds even when it cannot be written, which it rejects with all the same: it is written as soon as it can be. */
+  insist(change: (data: RegistryData) => void): Promise<void>;
 }
 
 /**
@@ -82,23 +88,41 @@ export async function openRegistryFile(path: string): Promise<RegistryFile> {
   await file.read();
   if (file.data === initial) await file.write();
   let last: Promise<void> = Promise.resolve();
-  const write = async (change: (data: RegistryData) => void) => {
-    const changed = structuredClone(file.data);
-    change(changed);
-    await file.adapter.write(changed);
-    file.data = changed;
+  const inTurn = (task: () => Promise<void>) => {
+    const done = last.then(task);
+    last = done.catch(() => {});
+    return done;
+  };
+  const writeSooner = () => {
+    const timer = setTimeout(() => void inTurn(() => file.adapter.write(file.data)).catch(writeSooner), RETRY_MS);
+    timer.unref();
   };
   return {
     get data() {
       return file.data;
     },
-    update: (change) => {
-      const done = last.then(() => write(change));
-      last = done.catch(() => {});
-      return done;
-    },
+    update: (change) =>
+      inTurn(async () => {
+        const changed = structuredClone(file.data);
+        if (change(changed) === false) return;
+        await file.adapter.write(changed);
+        file.data = changed;
+      }),
+    insist: (change) =>
+      inTurn(async () => {
+        const changed = structuredClone(file.data);
+        change(changed);
+        file.data = changed;
+        await file.adapter.write(changed).catch((error: unknown) => {
+          writeSooner();
+          throw error;
+        });
+      }),
   };
 }
+
+/** How soon it is tried again to write what must not be lost. */
+const RETRY_MS = 2000;
 
 /** Written beside and renamed, readable by its owner alone (lowdb's own adapter leaves the mode to the umask). */
 function jsonFile(path: string): Adapter<RegistryData> {
@@ -115,12 +139,19 @@ function jsonFile(path: string): Adapter<RegistryData> {
       try {
         await writeFile(fresh, `${JSON.stringify(data, null, 2)}\n`, { mode: 0o600, flush: true });
         await rename(fresh, path);
+        await syncFolder(dirname(path));
       } catch (error) {
         await rm(fresh, { force: true }).catch(() => {});
         throw toStorageError('The registry', error);
       }
     },
   };
+}
+
+/** A rename is in the folder, and the folder has to be on the disk as well: a machine that goes down would bring back an older file. */
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path);
+  await folder.sync().finally(() => folder.close());
 }
 
 function parseRegistry(text: string, path: string): RegistryData {

@@ -35,6 +35,9 @@ export type AuditEntry = {
   /** From where: the network address of the client, or `local`. */
   address?: string;
   requestId?: string;
+  /** On whom, or on whose device. */
+  targetUserId?: string;
+  targetDeviceId?: string;
   /** On what. */
   sessionId?: string;
   permissionId?: string;

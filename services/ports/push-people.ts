@@ -8,6 +8,8 @@ export interface PushDevice {
   device: DeviceRef;
   /** Undefined when it cannot be reached any more. */
   registration: PushRegistration | undefined;
+  /** Whether its buttons may answer requests. */
+  mayApprove: boolean;
   /** As it is stored. */
   preferences: unknown;
 }

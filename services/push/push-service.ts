@@ -11,6 +11,7 @@ import { OutboxRows } from './outbox-rows.js';
 import { DevicePresence, type Visit } from './presence.js';
 import { PushDispatcher, type PushDispatcherOptions } from './push-dispatcher.js';
 import { PushJudge } from './push-judge.js';
+import { PushPace } from './push-pace.js';
 import { changed, newPush, pushesFor } from './push-record.js';
 import { withdrawalPushes } from './push-withdrawals.js';
 
@@ -31,6 +32,8 @@ export interface PushServiceOptions {
   now: () => number;
   /** A push is in another state. */
   onState: (push: PushRecord) => void;
+  /** When a session of this person has last said something, by `performance.now()`. */
+  lastSaidAt: (userId: UserId) => number;
 }
 
 /** How pushes do: `off` when the settings name no way for them, and no browser has subscribed. */
@@ -42,6 +45,8 @@ export interface PushHealth {
 /** How long the rows of what is done are kept. */
 const KEPT_MS = 7 * 86_400_000;
 const PRUNE_MS = 3_600_000;
+/** Text that comes is watched for so long after a session has said something to a device that is here. */
+const WATCHED_MS = 500;
 /** A test nobody sees soon is of no use. */
 const TEST_STALE_MS = 600_000;
 
@@ -59,16 +64,20 @@ export class PushService {
     const { store, log, now, senders } = options;
     const rows = new OutboxRows({ store, log, onChange: options.onState });
     const presence = new DevicePresence({ now, onChange: (userId) => this.#outbox.judgeAgain(userId) });
+    const pace = new PushPace({
+      isWatched: () => presence.here().some((userId) => isOfLate(options.lastSaidAt(userId))),
+    });
     const byPlatform = new Map<PushPlatform, PushSender>(senders.map((sender) => [sender.platform, sender]));
     this.#dispatcher = new PushDispatcher({
       ...options,
       rows,
+      pace,
       senders: byPlatform,
       onDone: () => this.#outbox.wake(),
     });
     const onError = (error: unknown) => log.error('pushes could not be judged', { error: String(error) });
     const judge = new PushJudge({ ...options, presence });
-    this.#outbox = new Outbox({ ...options, rows, judge, dispatcher: this.#dispatcher, onError });
+    this.#outbox = new Outbox({ ...options, rows, judge, pace, dispatcher: this.#dispatcher, onError });
     this.#rows = rows;
     this.#presence = presence;
   }
@@ -179,7 +188,14 @@ export class PushService {
   /** Whose token this is, if it is one for this answer to this request. */
   async findByToken({ sessionId, permissionId, response, token }: TokenAnswer): Promise<PushRecord | undefined> {
     const pushes = await this.#options.store.readRequest(sessionId, permissionId);
-    return pushes.find((push) => isTokenOf(push, response, token));
+    const found = pushes.find((push) => isTokenOf(push, response, token));
+    // What the device may do can have changed since the push was made.
+    return found && this.#mayApprove(found.device) ? found : undefined;
+  }
+
+  #mayApprove(device: DeviceRef): boolean {
+    const known = this.#options.devices.pushDevices(device.userId).find((one) => isSameDevice(one.device, device));
+    return known?.mayApprove ?? false;
   }
 
   /** The request was answered by the notification: its token for that is used up. */
@@ -207,6 +223,8 @@ export class PushService {
     }
   }
 }
+
+const isOfLate = (saidAt: number): boolean => performance.now() - saidAt < WATCHED_MS;
 
 const isSameDevice = (a: DeviceRef, b: DeviceRef): boolean => a.userId === b.userId && a.deviceId === b.deviceId;
 

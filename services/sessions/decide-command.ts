@@ -107,7 +107,7 @@ export function answerPermission(state: SessionState, { answer, deviceId }: Perm
   const permission = findOpen(openPermissions(state), answer.permissionId);
   const verdict = judge(permission.ask, answer);
   const draft = new Draft(state, now);
-  const decided: PermissionRecord = { ...permission, decision: verdict.decision };
+  const decided: PermissionRecord = { ...permission, decision: verdict.decision, byDeviceId: deviceId };
   resolvePermission(draft, permission, { decision: verdict.decision, byDeviceId: deviceId, answer: verdict.answer });
   if (verdict.remembered.length > 0) {
     draft.updateRecord({ remembered: [...(state.record.remembered ?? []), ...verdict.remembered] });

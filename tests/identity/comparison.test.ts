@@ -100,7 +100,7 @@ describe('who has a credential', () => {
     const invitation = { userId: userId as UserId, scopes: [] };
     const { codes } = identity;
     const [first = '', second = ''] = [1, 2, 3].map(() => codes.create(invitation).code);
-    const redeem = (code: string) => shapeOf(() => codes.redeem(code, async () => {}));
+    const redeem = (code: string) => shapeOf(() => codes.redeem(code, { use: async () => {}, isOut: false }));
     for (const code of ['', `${first.slice(0, -1)}!`, '!'.repeat(64)]) {
       expect(await redeem(code)).toEqual([DIGEST, DIGEST, DIGEST]);
     }

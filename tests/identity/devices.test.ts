@@ -1,4 +1,5 @@
 /** Pairing, logging in, renewing and revoking, against the real daemon. */
+import { request as httpRequest } from 'node:http';
 import { describe, expect, test } from '@jest/globals';
 import type { DeviceView, GrantView, MeView } from '../../protocol/auth.js';
 import { TOKEN } from '../support/daemon.js';
@@ -261,5 +262,77 @@ describe('leaving', () => {
     expect(await remove('?user=eve%40example.org')).toMatchObject({ success: true });
     expect(await isIn(hers.accessToken)).toBe(false);
     expect(await isIn(mine.accessToken)).toBe(true);
+  });
+});
+
+describe('what comes after a revocation', () => {
+  /** The head of a request; its body follows when the test says so. */
+  function halfRequest(method: string, path: string, token: string, body: object) {
+    const { hostname, port } = new URL(world.daemon.url);
+    const text = JSON.stringify(body);
+    const sent = httpRequest({
+      hostname,
+      port,
+      method,
+      path,
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', 'content-length': text.length },
+    });
+    sent.write(text.slice(0, 1));
+    const status = new Promise<number>((resolve, reject) => {
+      sent.once('response', (response) => resolve(response.resume().statusCode ?? 0)).once('error', reject);
+    });
+    return { status, finish: () => sent.end(text.slice(1)) };
+  }
+
+  test('S1: a request whose body was still on its way does nothing any more', async () => {
+    const { accessToken, deviceId } = await pair();
+    const { body: session } = await over<{ sessionId: string }>('POST', '/api/sessions', {
+      token: TOKEN,
+      body: { workingDirectory: world.daemon.project('half') },
+    });
+    const file = `/api/sessions/${session.sessionId}/files/evil.txt`;
+    const halves = [
+      halfRequest('POST', '/api/auth/ticket', accessToken, {}),
+      halfRequest('PUT', file, accessToken, { content: 'evil' }),
+      halfRequest('POST', '/api/push-notifications/register', accessToken, {
+        deviceId,
+        platform: 'ios',
+        token: 'ab'.repeat(32),
+      }),
+    ];
+    await askLocally(world.daemon, 'DELETE', `/local/devices/${deviceId}`);
+    for (const half of halves) half.finish();
+    expect(await Promise.all(halves.map(({ status }) => status))).toEqual([401, 401, 401]);
+    expect((await over('GET', file, { token: TOKEN })).status).toBe(404);
+    const { devices } = await askLocally<{ devices: DeviceView[] }>(world.daemon, 'GET', '/local/devices');
+    expect(devices.find(({ id }) => id === deviceId)?.push).toBeUndefined();
+  });
+
+  test('S1: a ticket of a token that another has replaced opens nothing', async () => {
+    const { token } = await askLocally<{ token: string }>(world.daemon, 'POST', '/local/token', {});
+    const { body } = await over<{ ticket: string }>('POST', '/api/auth/ticket', { token });
+    await askLocally(world.daemon, 'POST', '/local/token', {});
+    expect(await upgradeStatus(world.daemon, `/ws?ticket=${body.ticket}`)).toBe(401);
+  });
+
+  test('S1: a device speaks of pushes for itself alone', async () => {
+    const { accessToken: token, deviceId } = await pair({ scopes: ['read'] });
+    const register = (id: string) =>
+      over('POST', '/api/push-notifications/register', {
+        token,
+        body: { deviceId: id, platform: 'ios', token: 'cd'.repeat(32) },
+      });
+    expect((await register('the-owners-phone')).status).toBe(403);
+    expect((await register(deviceId)).status).toBe(200);
+  });
+
+  test('devices that were put out make room for others', async () => {
+    await addUser(world.daemon, 'kim@example.org');
+    const first = await pair({ user: 'kim@example.org' });
+    await askLocally(world.daemon, 'DELETE', `/local/devices/${first.deviceId}`);
+    for (let count = 0; count < 100; count += 1) await pair({ user: 'kim@example.org' });
+    await expect(pair({ user: 'kim@example.org' })).rejects.toThrow('at most 100 devices');
+    const { devices } = await askLocally<{ devices: DeviceView[] }>(world.daemon, 'GET', '/local/devices');
+    expect(devices.some(({ id }) => id === first.deviceId)).toBe(false);
   });
 });

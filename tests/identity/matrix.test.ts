@@ -113,7 +113,9 @@ describe('over HTTP', () => {
     const denied = await call(rule, without.get(scope)?.accessToken);
     expect(denied).toMatchObject({ status: 403, body: { error: { code: 'PERMISSION_DENIED' } } });
     expect(denied.body.error?.details?.rule).toContain(`scope ${scope}`);
-    const allowed = await call(rule, alone.get(scope)?.accessToken);
+    const grant = alone.get(scope);
+    const own = rule.path.startsWith('/api/devices') ? grant?.deviceId : undefined;
+    const allowed = await call(rule, grant?.accessToken, own);
     expect([401, 403]).not.toContain(allowed.status);
   });
 

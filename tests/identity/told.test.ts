@@ -61,7 +61,10 @@ test('who paired, prompted, approved, read, wrote and revoked is on record, and 
   expect(await entry({ action: 'read', path: sha256(`${path}.no`) })).toMatchObject({ outcome: 'NOT_FOUND' });
 
   await askLocally(world.daemon, 'DELETE', `/local/devices/${deviceId}`);
-  expect(await entry({ action: 'revoke', deviceId })).toMatchObject({ credential: 'local', address: 'local' });
+  expect(await entry({ action: 'revoke', targetDeviceId: deviceId })).toMatchObject({
+    credential: 'local',
+    address: 'local',
+  });
   const wrong = { code: 'AAAAA-AAAAA', deviceName: 'x', platform: 'y' };
   await askOver(world.daemon, 'POST', '/api/auth/pair', { body: wrong, headers });
   expect(await entry({ action: 'refused' })).toMatchObject({ credential: 'pairing', address: '192.0.2.1' });

@@ -56,7 +56,7 @@ function makePush(): PushService {
     store,
     cursors,
     devices: {
-      pushDevices: () => [{ device: PHONE, registration, preferences: {} }],
+      pushDevices: () => [{ device: PHONE, registration, mayApprove: true, preferences: {} }],
       endRegistration: async () => {
         registration = undefined;
         return true;
@@ -73,6 +73,7 @@ function makePush(): PushService {
     isSetUp: true,
     vapidKey: undefined,
     body: 'state',
+    lastSaidAt: () => Number.NEGATIVE_INFINITY,
     epoch: journal.epoch,
     log: silent,
     now: () => now,

@@ -78,6 +78,7 @@ export class OutboxWorld {
       isSetUp: true,
       vapidKey: undefined,
       body: 'state',
+      lastSaidAt: () => Number.NEGATIVE_INFINITY,
       epoch: journal.epoch,
       log: silent,
       now,
@@ -152,6 +153,7 @@ export class OutboxWorld {
         [...this.registrations.values()].map((registration) => ({
           device: registration.device,
           registration,
+          mayApprove: true,
           preferences: {},
         })),
       hasRegistration: () => false,

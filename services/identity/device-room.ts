@@ -1,0 +1,22 @@
+import { CompanionError } from '../../protocol/error-codes.js';
+import type { UserId } from '../ports/records.js';
+import type { DeviceEntry, RegistryData } from './registry-file.js';
+
+/** Of one person; more are somebody's mistake. */
+const MAX_DEVICES = 100;
+
+/** Makes room for one more device of a person: those that were put out make it, the oldest first. Throws `CONFLICT`. */
+export function makeRoom(data: RegistryData, userId: UserId): void {
+  const theirs = data.devices.filter((entry) => entry.userId === userId);
+  if (theirs.length < MAX_DEVICES) return;
+  const [oldest] = theirs.filter(isOut).sort((one, other) => outSince(one) - outSince(other));
+  if (!oldest) {
+    const suggestion = 'Revoke devices that are not used any more.';
+    throw new CompanionError('CONFLICT', `A person has at most ${MAX_DEVICES} devices.`, { suggestion });
+  }
+  data.devices = data.devices.filter((entry) => entry !== oldest);
+}
+
+const isOut = ({ revoked, push }: DeviceEntry): boolean => revoked !== undefined && push === undefined;
+
+const outSince = ({ revoked }: DeviceEntry): number => revoked?.at ?? 0;
