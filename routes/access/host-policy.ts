@@ -4,15 +4,15 @@ import { isIP } from 'node:net';
 export interface HostPolicyOptions {
   /** Names by which this daemon may be called, without ports. */
   hosts: readonly string[];
-  /** Origins of pages that may speak to it besides those of its own hosts. */
+  /** Origins of pages that may speak to it besides those of its own hosts, and read what it answers. */
   origins: readonly string[];
 }
 
 export interface HostPolicy {
   /** Whether the `Host` and, where there is one, the `Origin` of a request are ours. */
   allows(request: IncomingMessage): boolean;
-  /** Whether a page of another origin speaks, one that may. */
-  isOtherPage(request: IncomingMessage): boolean;
+  /** Whether a page of one of the origins speaks. Its own needs no leave; one of another port of its hosts has none. */
+  mayRead(request: IncomingMessage): boolean;
 }
 
 const LOOPBACK = ['localhost', '127.0.0.1', '::1'];
@@ -30,7 +30,7 @@ export function createHostPolicy({ hosts, origins }: HostPolicyOptions): HostPol
       if (host === undefined || !isOurs(`http://${host}`)) return false;
       return origin === undefined || allowedOrigins.has(origin) || isOurs(origin);
     },
-    isOtherPage: ({ headers: { origin } }) => origin !== undefined && (allowedOrigins.has(origin) || isOurs(origin)),
+    mayRead: ({ headers: { origin } }) => origin !== undefined && allowedOrigins.has(origin),
   };
 }
 
