@@ -5,26 +5,26 @@ import { requireLiberties, requireScope } from '../access/admission.js';
 import { RateLimitError } from '../access/rate-limits.js';
 import type { ConnectionContext } from './request-context.js';
 
-/** Whoever goes on for this many times the limit does not listen. */
-const PATIENCE = 2;
-
-/** Counts a frame that is not an acknowledgement, well-formed or not. Rejects with `RATE_LIMITED`. */
+/**
+ * Counts a frame, well-formed or not. Rejects with `RATE_LIMITED`. A connection that alone was refused as many as a
+ * person may send does not listen, and is closed; the person's others may be quiet, and are not.
+ */
 export async function countFrame(connection: ConnectionContext): Promise<void> {
   if (connection.principal.credential === 'local') return;
   const { limits } = connection.services.admission;
   try {
     await limits.take('frames', connection.principal.userId);
   } catch (error) {
-    const isDeaf = error instanceof RateLimitError && error.allowance.consumed > PATIENCE * error.allowance.limit;
-    if (isDeaf) connection.expel(CLOSE.tooManyRequests, 'too many frames');
+    if (!(error instanceof RateLimitError)) throw error;
+    const { limit, resetMs } = error.allowance;
+    if (connection.refusals.add(resetMs) >= limit) connection.expel(CLOSE.tooManyRequests, 'too many frames');
     throw error;
   }
 }
 
-/** Lets a frame through to its handler. Rejects with `PERMISSION_DENIED` and `RATE_LIMITED`. */
+/** Lets a frame that was counted through to its handler. Rejects with `PERMISSION_DENIED` and `RATE_LIMITED`. */
 export async function admitFrame(connection: ConnectionContext, frame: ClientFrame): Promise<void> {
   const { principal, services } = connection;
-  if (frame.type !== 'ack') await countFrame(connection);
   requireScope(principal, FRAME_NEEDS[frame.type]);
   if (frame.type === 'streamStart') requireLiberties(principal, frame.data.options ?? {});
   if (frame.type === 'setPermissionMode') requireLiberties(principal, { permissionMode: frame.data.mode });

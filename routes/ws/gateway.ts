@@ -7,10 +7,11 @@ import { CLOSE, CompanionError, ERROR_STATUS, invalid } from '../../protocol/err
 import { MAX_CLIENT_FRAME_BYTES } from '../../protocol/limits.js';
 import { type DeviceId, deviceIdSchema } from '../../protocol/scalars.js';
 import type { IsVoid, Principal } from '../../services/identity/principal.js';
+import type { Log } from '../../services/ports/log.js';
 import type { DeviceRef } from '../../services/ports/records.js';
 import { unauthorized } from '../access/admission.js';
-import { networkOf } from '../access/client-address.js';
 import { queryOf, upgradeCredential } from '../access/read-credential.js';
+import { countStranger } from '../http/count-stranger.js';
 import { errorBody, readRequestId } from '../http/http-errors.js';
 import type { RouteServices } from '../route-services.js';
 import { Heartbeats } from './heartbeats.js';
@@ -42,9 +43,10 @@ export function createGateway(services: RouteServices, { local }: { local: boole
     handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
   });
   const connections = new Set<SocketConnection>();
+  const lingering = new Set<SocketConnection>();
   /** Of upgrades under way: what was revoked meanwhile. */
   const underWay = new Set<IsVoid[]>();
-  const shared = { services, connections, writer: new TickWriter(), heartbeats: new Heartbeats() };
+  const shared = { services, connections, lingering, writer: new TickWriter(), heartbeats: new Heartbeats() };
   return {
     upgrade: (request, stream, head) => {
       stream.on('error', () => stream.destroy());
@@ -61,11 +63,11 @@ export function createGateway(services: RouteServices, { local }: { local: boole
           new SocketConnection({ ...shared, webSocket, socket: stream as Socket, principal, device, address });
         });
       };
-      opened().catch((error: unknown) => refuse({ stream, requestId: readRequestId(request), thrown: error }));
+      opened().catch((error: unknown) => refuse({ log: services.log, stream, request, thrown: error }));
     },
     expel: (isVoid) => {
       for (const revoked of underWay) revoked.push(isVoid);
-      for (const connection of connections) {
+      for (const connection of [...connections, ...lingering]) {
         const { principal, device } = connection;
         if (isVoid(principal, device.deviceId)) connection.expel(CLOSE.credentialRevoked, 'the credential is void');
       }
@@ -83,14 +85,20 @@ export function createGateway(services: RouteServices, { local }: { local: boole
 /** Who wants in. Nothing is allocated for anybody before this. */
 async function admit(services: RouteServices, request: IncomingMessage): Promise<Principal> {
   const { admission, hostPolicy, queryToken } = services;
-  if (!hostPolicy.allows(request)) throw new CompanionError('PERMISSION_DENIED', 'This host or origin is not allowed.');
+  if (!hostPolicy.allows(request)) {
+    await countStranger(services, request);
+    throw new CompanionError('PERMISSION_DENIED', 'This host or origin is not allowed.');
+  }
   if (request.url?.split('?')[0] !== '/ws') {
     throw new CompanionError('NOT_FOUND', 'WebSockets are served at /ws.');
   }
   const principal = await admission.authenticate(upgradeCredential({ request, queryToken }), request);
-  if (principal) return principal;
-  await admission.limits.take('reads', networkOf(admission.addressOf(request)));
-  throw unauthorized();
+  if (!principal) {
+    await countStranger(services, request);
+    throw unauthorized();
+  }
+  await admission.limits.take('reads', principal.userId);
+  return principal;
 }
 
 /** A device's next connection takes the place of the one before. */
@@ -120,6 +128,8 @@ function readDeviceId(request: IncomingMessage, { device }: Principal): DeviceId
   return parsed.data;
 }
 
+const UNEXPECTED = 'Something went wrong in the daemon; its log has this request id.';
+
 const STATUS_TEXT: Record<number, string> = {
   400: 'Bad Request',
   401: 'Unauthorized',
@@ -129,17 +139,21 @@ const STATUS_TEXT: Record<number, string> = {
 };
 
 interface Refusal {
+  log: Log;
   stream: Duplex;
-  requestId: string;
+  request: IncomingMessage;
   thrown: unknown;
 }
 
-function refuse({ stream, requestId, thrown }: Refusal): void {
-  const error =
-    thrown instanceof CompanionError
-      ? thrown
-      : new CompanionError('INTERNAL_ERROR', 'The upgrade could not be served.');
+/** An error that nobody expected is logged with its request id, and told without its text. */
+function refuse({ log, stream, request, thrown }: Refusal): void {
+  const requestId = readRequestId(request);
+  const isExpected = thrown instanceof CompanionError;
+  const error = isExpected ? thrown : new CompanionError('INTERNAL_ERROR', UNEXPECTED);
   const status = ERROR_STATUS[error.code];
+  // There may be thousands a second.
+  if (isExpected) log.debug('an upgrade was refused', { requestId, status });
+  else log.error('an upgrade failed', { requestId, error: stackOf(thrown) });
   const { retryAfterMs } = error.details ?? {};
   const body = JSON.stringify(errorBody(error, requestId));
   const head = [
@@ -154,3 +168,6 @@ function refuse({ stream, requestId, thrown }: Refusal): void {
   stream.once('finish', () => stream.destroy());
   stream.end(`${head.join('\r\n')}\r\n\r\n${body}`);
 }
+
+const stackOf = (thrown: unknown): string =>
+  thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);

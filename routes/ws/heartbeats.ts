@@ -9,6 +9,8 @@ export interface Pulse {
   readonly progress: string;
   /** Bytes that have come from the other side. */
   readonly received: number;
+  /** We do not read what it sends at the moment, so it cannot be heard. */
+  readonly isUnheard: boolean;
   /** No answer to a ping, and nothing else either. */
   onSilent(): void;
   /** It does not take what it is sent. */
@@ -99,7 +101,7 @@ export class Beat {
 
   look(now: number): void {
     const { unsent, received } = this.#pulse;
-    if (received !== this.#received) this.#heard(now, received);
+    if (received !== this.#received || this.#pulse.isUnheard) this.#heard(now, received);
     if (unsent === 0) this.#progressAt = now;
     else if (this.#pulse.progress !== this.#progress) this.#moved(now);
     else if (this.#isStalled(now)) {

@@ -7,7 +7,9 @@ import { answerFrame, copyFrame } from '../../services/delivery/frames.js';
 import type { Principal } from '../../services/identity/principal.js';
 import type { DeviceRef } from '../../services/ports/records.js';
 import type { Visit } from '../../services/push/presence.js';
+import { RateLimitError } from '../access/rate-limits.js';
 import type { RouteServices } from '../route-services.js';
+import type { Refusals } from './refusals.js';
 
 /** What the frames of one connection share. */
 export interface ConnectionContext {
@@ -22,6 +24,10 @@ export interface ConnectionContext {
   visit: Visit;
   /** Default for relative working directories, set by the client. */
   workingDirectory: string | undefined;
+  /** Of frames that were too many. */
+  readonly refusals: Refusals;
+  /** The daemon has closed it: none of its frames is begun any more, also not of those that came before. */
+  readonly isExpelled: boolean;
   send: (frame: string) => void;
   /** Ends the connection, and does not wait for long that the other side agrees. */
   expel: (code: number, reason: string) => void;
@@ -51,7 +57,9 @@ export function answerError(context: RequestContext, thrown: unknown): void {
   if (thrown instanceof CompanionError) {
     // Further parts of the name may be a client's own words: the keys of a record.
     const field = thrown.details?.field?.split('.')[0];
-    connection.services.log.info('frame refused', { requestId, code: thrown.code, field });
+    // Of those that are too many a log would be full.
+    const level = thrown instanceof RateLimitError ? 'debug' : 'info';
+    connection.services.log[level]('frame refused', { requestId, code: thrown.code, field });
     answer(context, 'error', errorData(thrown));
     return;
   }

@@ -3,19 +3,17 @@ import { nanoid } from 'nanoid';
 import type { WebSocket } from 'ws';
 import { CLOSE } from '../../protocol/error-codes.js';
 import { HEARTBEAT_MS, PROTOCOL_VERSION } from '../../protocol/limits.js';
-import { parseClientFrame } from '../../protocol/parse-client-frame.js';
 import type { DeviceConnection } from '../../services/delivery/device-connection.js';
 import { Frame } from '../../services/delivery/frame.js';
 import type { Principal } from '../../services/identity/principal.js';
 import type { DeviceRef } from '../../services/ports/records.js';
 import type { Visit } from '../../services/push/presence.js';
 import type { RouteServices } from '../route-services.js';
-import { admitFrame, countFrame } from './admit-frame.js';
-import { auditFrame } from './audit-frame.js';
 import { CredentialWatch } from './credential-watch.js';
-import { handleFrame, ORDERED } from './frame-handlers.js';
+import { FrameInbox } from './frame-inbox.js';
 import type { Beat, Heartbeats, Pulse } from './heartbeats.js';
-import { answer, answerError, type ConnectionContext } from './request-context.js';
+import { Refusals } from './refusals.js';
+import { answer, type ConnectionContext } from './request-context.js';
 import { SocketSink } from './socket-sink.js';
 import type { TickWriter } from './tick-writer.js';
 
@@ -29,6 +27,8 @@ export interface SocketConnectionOptions {
   address: string;
   /** All that are open; it adds itself. */
   connections: Set<SocketConnection>;
+  /** Those that are gone, and of which frames wait for their turn. */
+  lingering: Set<SocketConnection>;
   writer: TickWriter;
   heartbeats: Heartbeats;
 }
@@ -49,17 +49,17 @@ export class SocketConnection implements ConnectionContext, Pulse {
   readonly delivery: DeviceConnection;
   readonly visit: Visit;
   workingDirectory: string | undefined;
+  readonly refusals = new Refusals();
   readonly #webSocket: WebSocket;
   readonly #socket: Socket;
   readonly #sink: SocketSink;
   readonly #beat: Beat;
   readonly #credential: CredentialWatch;
-  /** Settles when the frames up to now that keep an order have been handled. */
-  #turn: Promise<void>;
+  readonly #inbox: FrameInbox;
   #closedWith: number | undefined;
 
   constructor(options: SocketConnectionOptions) {
-    const { services, webSocket, socket, principal, device, address, connections, writer, heartbeats } = options;
+    const { services, webSocket, socket, principal, device, address, writer, heartbeats } = options;
     this.services = services;
     this.principal = principal;
     this.device = device;
@@ -75,16 +75,27 @@ export class SocketConnection implements ConnectionContext, Pulse {
       onExpiring: (expiresAt) => this.#askToRenew(expiresAt),
       onExpired: () => this.expel(CLOSE.credentialRevoked, 'the credential has expired'),
     });
+    const welcomed = welcome(this)
+      .then(() => this.#credential.follow(this.principal.expiresAt))
+      .catch((error: unknown) => this.onError(error));
+    this.#inbox = new FrameInbox({ connection: this, source: webSocket, welcomed });
+    this.#listen(options);
+  }
+
+  #listen({ webSocket, connections, lingering }: SocketConnectionOptions): void {
     connections.add(this);
     webSocket.on('close', (code) => {
       connections.delete(this);
+      lingering.add(this);
+      void this.#inbox.settled.then(() => {
+        lingering.delete(this);
+        this.#credential.close();
+      });
       this.#onClose(code);
     });
     webSocket.on('error', ignore);
     webSocket.on('pong', (id) => this.#onPong(id));
-    webSocket.on('message', (bytes: Buffer, isBinary) => this.#onMessage(isBinary ? '' : bytes.toString('utf8')));
-    const welcomed = welcome(this).then(() => this.#credential.follow(this.principal.expiresAt));
-    this.#turn = welcomed.catch((error: unknown) => this.onError(error));
+    webSocket.on('message', (bytes: Buffer, isBinary) => this.#onMessage(bytes, isBinary));
   }
 
   send(frame: string): void {
@@ -94,6 +105,7 @@ export class SocketConnection implements ConnectionContext, Pulse {
   /** Sends what there is to send, and then the close frame. */
   close(code: number, reason: string): void {
     this.#closedWith ??= code;
+    this.#inbox.release();
     this.#sink.close(code, reason);
   }
 
@@ -124,6 +136,14 @@ export class SocketConnection implements ConnectionContext, Pulse {
     return this.#sink.progress;
   }
 
+  get isExpelled(): boolean {
+    return this.#closedWith !== undefined;
+  }
+
+  get isUnheard(): boolean {
+    return this.#inbox.isPaused;
+  }
+
   get received(): number {
     return this.#socket.bytesRead;
   }
@@ -149,7 +169,7 @@ export class SocketConnection implements ConnectionContext, Pulse {
   }
 
   onReplaced(): void {
-    this.close(CLOSE.replaced, 'replaced by a newer connection of this device');
+    this.expel(CLOSE.replaced, 'replaced by a newer connection of this device');
   }
 
   onError(error: unknown): void {
@@ -158,9 +178,9 @@ export class SocketConnection implements ConnectionContext, Pulse {
   }
 
   /** What comes after the close frame went out is not obeyed any more: the credential may be void. */
-  #onMessage(text: string): void {
-    if (this.#closedWith !== undefined) return;
-    this.#turn = receive(this, text, this.#turn);
+  #onMessage(bytes: Buffer, isBinary: boolean): void {
+    if (this.isExpelled) return;
+    this.#inbox.take(isBinary ? '' : bytes.toString('utf8'), bytes.length);
   }
 
   #askToRenew(expiresAt: number): void {
@@ -175,7 +195,6 @@ export class SocketConnection implements ConnectionContext, Pulse {
 
   #onClose(code: number): void {
     this.#beat.close();
-    this.#credential.close();
     this.delivery.close();
     this.visit.end();
     this.services.metrics.connectionClosed(this.#closedWith ?? code);
@@ -200,33 +219,4 @@ async function welcome(connection: ConnectionContext): Promise<void> {
     resumed,
   });
   delivery.start();
-}
-
-/** Too many, and of too little news, for a log. */
-const QUIET: ReadonlySet<string> = new Set(['ack', 'ping']);
-
-/** Handles a frame; resolves when the next ordered one may be looked at. */
-function receive(connection: ConnectionContext, text: string, before: Promise<void>): Promise<void> {
-  const parsed = parseClientFrame(text);
-  const context = { connection, requestId: parsed.ok ? parsed.frame.requestId : parsed.requestId };
-  if (!parsed.ok) {
-    void before
-      .then(() => countFrame(connection))
-      .then(() => answerError(context, parsed.error))
-      .catch((error: unknown) => answerError(context, error));
-    return before;
-  }
-  const { frame } = parsed;
-  const { log } = connection.services;
-  const level = QUIET.has(frame.type) ? 'debug' : 'info';
-  log[level]('frame', { type: frame.type, requestId: frame.requestId, deviceId: connection.device.deviceId });
-  const handled = before
-    .then(() => admitFrame(connection, frame))
-    .then(() => handleFrame(context, frame))
-    .then(() => auditFrame(connection, frame))
-    .catch((error: unknown) => {
-      auditFrame(connection, frame, error);
-      answerError(context, error);
-    });
-  return ORDERED.has(frame.type) ? handled : before;
 }

@@ -3,9 +3,11 @@ import { existsSync, readFileSync, writeSync } from 'node:fs';
 /**
  * Stands in for the CLI only where the real one cannot be made to misbehave: it writes what the prompt says.
  * The prompt is JSON: a list of acts `{raw: base64} | {file: path} | {line: object} | {bigResult: length} | {exit: code} | {stderr: text} | {result: text} | {waitForAnswer: id}`.
- * What is no JSON it repeats as its result, or it does what `acts.json` in its directory says.
+ * What is no JSON it repeats as its result, or it does what `acts.json` in its directory says. While `hold-set_model` is
+ * there, it does not answer a request of that name.
  */
 import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
 
 if (process.argv.includes('--version')) {
   console.log('9.9.9 (Fake)');
@@ -52,6 +54,11 @@ function actsOf(text) {
   return existsSync('acts.json') ? JSON.parse(readFileSync('acts.json', 'utf8')) : [{ result: text }];
 }
 
+async function agree({ request_id, request }) {
+  while (existsSync(`hold-${request.subtype}`)) await delay(10);
+  say({ type: 'control_response', response: { subtype: 'success', request_id, response: {} } });
+}
+
 let turn = '';
 const wanted = new Set();
 
@@ -59,7 +66,7 @@ for await (const text of createInterface({ input: process.stdin })) {
   const line = JSON.parse(text);
   if (line.type === 'control_request') {
     if (line.request.subtype === 'end_session') process.exit(0);
-    say({ type: 'control_response', response: { subtype: 'success', request_id: line.request_id, response: {} } });
+    void agree(line);
   }
   if (line.type === 'control_response' && wanted.has(line.response.request_id)) {
     say({ ...RESULT, result: line.response.error, usage: {}, total_cost_usd: 0, user_message_uuids: [turn] });

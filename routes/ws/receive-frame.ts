@@ -1,0 +1,62 @@
+import type { ClientFrame } from '../../protocol/client-frames.js';
+import { parseClientFrame } from '../../protocol/parse-client-frame.js';
+import { admitFrame, countFrame } from './admit-frame.js';
+import { auditFrame } from './audit-frame.js';
+import { handleFrame, ORDERED } from './frame-handlers.js';
+import { answerError, type ConnectionContext, type RequestContext } from './request-context.js';
+
+/** Too many, and of too little news, for a log. */
+const QUIET: ReadonlySet<string> = new Set(['ack', 'ping']);
+
+/**
+ * Handles a frame when its turn has come; resolves when the next ordered one may be looked at. It is counted at once:
+ * whoever sends too much is found out about also while an ordered frame takes its time.
+ */
+export function receiveFrame(connection: ConnectionContext, text: string, turn: Promise<void>): Promise<void> {
+  const parsed = parseClientFrame(text);
+  const context = { connection, requestId: parsed.ok ? parsed.frame.requestId : parsed.requestId };
+  const counted = parsed.ok && parsed.frame.type === 'ack' ? Promise.resolve() : countFrame(connection);
+  // What it was refused with is looked at in its turn.
+  counted.catch(() => {});
+  const serve = parsed.ok ? () => serveFrame(context, parsed.frame) : () => Promise.reject(parsed.error);
+  const served = serveInTurn({ context, turn, counted, serve });
+  return parsed.ok && ORDERED.has(parsed.frame.type) ? served : turn;
+}
+
+interface Turn {
+  context: RequestContext;
+  /** Settles when it is this frame's turn. */
+  turn: Promise<void>;
+  /** Rejects when there were too many. */
+  counted: Promise<void>;
+  serve: () => Promise<void>;
+}
+
+async function serveInTurn({ context, turn, counted, serve }: Turn): Promise<void> {
+  await turn;
+  if (context.connection.isExpelled) return;
+  try {
+    await counted;
+    await serve();
+  } catch (error) {
+    answerError(context, error);
+  }
+}
+
+async function serveFrame(context: RequestContext, frame: ClientFrame): Promise<void> {
+  const { connection } = context;
+  const { log } = connection.services;
+  const level = QUIET.has(frame.type) ? 'debug' : 'info';
+  log[level]('frame', { type: frame.type, requestId: frame.requestId, deviceId: connection.device.deviceId });
+  try {
+    await admitFrame(connection, frame);
+    if (connection.isExpelled) return;
+    await handleFrame(context, frame);
+    auditFrame(connection, frame);
+  } catch (error) {
+    auditFrame(connection, frame, error);
+    // One that is accepted costs nothing and is not counted; one that is answered is as any other frame.
+    if (frame.type === 'ack') await countFrame(connection);
+    throw error;
+  }
+}
