@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { loadHome } from '../config/load-config.js';
-import { localSocketPath } from '../config/local-socket-path.js';
+import { checkSocketFolder, localSocketPath } from '../config/local-socket-path.js';
 import { VERSION } from '../config/version.js';
 import { CompanionError } from '../protocol/error-codes.js';
 import { addIdentityCommands } from './add-identity-commands.js';
@@ -38,7 +38,12 @@ export async function runCli({ args, io, home: givenHome }: RunCliOptions): Prom
   let exitCode = 0;
   const execute: Execute = async (run, { json = false }) => {
     const home = givenHome ?? loadHome();
-    const report = await run({ home, socketPath: localSocketPath(home), io, json }).catch(failureOf);
+    const socketPath = localSocketPath(home);
+    const checked = async () => {
+      checkSocketFolder(socketPath);
+      return run({ home, socketPath, io, json });
+    };
+    const report = await checked().catch(failureOf);
     exitCode = report.exitCode;
     show(report, { io, json });
   };

@@ -1,7 +1,8 @@
-import { rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { createServer as createHttpServer, type Server, type ServerOptions } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { localSocketPath } from '../config/local-socket-path.js';
+import { dirname } from 'node:path';
+import { checkSocketFolder, localSocketPath, sharedSocketFolder } from '../config/local-socket-path.js';
 import type { PairingView } from '../protocol/auth.js';
 import { boundPipeline } from '../routes/http/bound-pipeline.js';
 import { createApp } from '../routes/http/create-app.js';
@@ -135,6 +136,8 @@ async function serve({ services, local, tls, listen }: ServeOptions): Promise<Se
  * others can reach: nobody gets in between its making and a change of its mode.
  */
 function listenOnSocket(server: Server, path: string): void {
+  if (dirname(path) === sharedSocketFolder()) mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  checkSocketFolder(path);
   rmSync(path, { force: true });
   const umask = process.umask(0o177);
   try {

@@ -1,6 +1,7 @@
 /** The daemon's process: settings, lock, signals, and the one line that says that it serves. */
 import { createAuditLog } from '../config/audit-log.js';
 import { ConfigError, loadConfig } from '../config/load-config.js';
+import { ForeignSocketError } from '../config/local-socket-path.js';
 import { createLogger, type Logger } from '../config/logger.js';
 import { CLOSE } from '../protocol/error-codes.js';
 import { isStorageError } from '../protocol/storage-error.js';
@@ -94,7 +95,14 @@ function watchForBugs(log: Logger): void {
   });
 }
 
-const EXPECTED = [ConfigError, HomeInUseError, HomeUnusableError, JournalUnusableError, ListenError];
+const EXPECTED = [
+  ConfigError,
+  ForeignSocketError,
+  HomeInUseError,
+  HomeUnusableError,
+  JournalUnusableError,
+  ListenError,
+];
 
 function end(error: unknown): void {
   const isExpected = isStorageError(error) || EXPECTED.some((kind) => error instanceof kind);

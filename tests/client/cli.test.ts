@@ -1,4 +1,7 @@
+import { chmodSync, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
+import { localSocketPath } from '../../config/local-socket-path.js';
 import { VERSION } from '../../config/version.js';
 import { createCliStage, RoughTurn } from './support/cli-stage.js';
 import { idle } from './support/rough-server.js';
@@ -439,6 +442,20 @@ describe('the other commands', () => {
     await stage.startDaemon();
     stage.answerWith(200, sessions);
     expect(await stage.run(['sessions']).exitCode).toBe(0);
+  });
+
+  test('S1: a socket in a folder that others can write is not spoken to', async () => {
+    stage.moveHome();
+    const folder = dirname(localSocketPath(stage.home()));
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    chmodSync(folder, 0o777);
+    try {
+      const run = stage.run(['users', 'add', 'ann@example.org', '--password-stdin']);
+      expect(await run.exitCode).toBe(1);
+      expect(run.stderr()).toContain('not a folder of yours alone');
+    } finally {
+      chmodSync(folder, 0o700);
+    }
   });
 
   test('wrong usage is explained on stderr', async () => {

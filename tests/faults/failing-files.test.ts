@@ -2,8 +2,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
+import { TOKEN } from '../support/daemon.js';
+import { askOver, bearerOf, pairDevice } from '../support/identity-world.js';
 import { scenario } from '../support/scripted-api.js';
-import type { WireClient } from '../support/wire-client.js';
+import { waitUntil } from '../support/wait-until.js';
+import { connect, type WireClient } from '../support/wire-client.js';
 import { countOf } from './counts.js';
 import type { DiskFault } from './support/disk-faults.js';
 import { endOf, openSession, useFailingWorld } from './support/failing-world.js';
@@ -51,6 +54,32 @@ describe('a file of the daemon cannot be written', () => {
     expect(readFileSync(path, 'utf8')).not.toContain(token);
     expect((await client.request('registerDevice', { token, platform: 'ntfy' })).type).toBe('deviceRegistered');
     expect(readFileSync(path, 'utf8')).toContain(token);
+  });
+
+  test('S1: the registry: a device that is revoked is out all the same, and that is written when there is room', async () => {
+    const { accessToken, refreshToken, deviceId } = await pairDevice(world.daemon);
+    const thief = await pairDevice(world.daemon);
+    const client = await connect(world.daemon, bearerOf(accessToken));
+    await askOver(world.daemon, 'POST', '/api/auth/refresh', { body: { refreshToken: thief.refreshToken } });
+    faults.set(full('writeFile', 'registry.json'));
+    const revoked = await askOver(world.daemon, 'DELETE', `/api/devices/${deviceId}`, { token: TOKEN });
+    expect(revoked).toMatchObject({ status: 507, body: { error: { code: 'STORAGE_FULL' } } });
+    expect(await client.closed).toBe(1008);
+    const reused = { body: { refreshToken: thief.refreshToken } };
+    expect((await askOver(world.daemon, 'POST', '/api/auth/refresh', reused)).status).toBe(507);
+    for (const token of [accessToken, thief.accessToken]) {
+      expect((await askOver(world.daemon, 'GET', '/api/auth/me', { token })).status).toBe(401);
+    }
+    expect((await askOver(world.daemon, 'POST', '/api/auth/refresh', { body: { refreshToken } })).status).toBe(401);
+    faults.set();
+    const isWritten = () => {
+      const { devices } = JSON.parse(readFileSync(join(world.daemon.home, 'registry.json'), 'utf8')) as {
+        devices: { deviceId: string; revoked?: object }[];
+      };
+      const ids = [deviceId, thief.deviceId];
+      return devices.filter((device) => ids.includes(device.deviceId)).every(({ revoked }) => revoked !== undefined);
+    };
+    await waitUntil('it is written', isWritten);
   });
 
   test('devices that register at the same time are all kept', async () => {

@@ -1,5 +1,5 @@
 /** Guessing, from one address and from many, for a while and for long. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
@@ -111,6 +111,14 @@ describe('pairing codes', () => {
   });
 });
 
+test('S1: whoever was kept out for guessing codes voids none any more, and a right one from there is taken', async () => {
+  const address = '192.0.2.31';
+  await guesses(FAILED, () => redeem(WRONG_CODE, address));
+  const code = await openCode();
+  for (const answer of await guesses(10, () => redeem(WRONG_CODE, address))) expectKeptOut(answer);
+  expect((await redeem(code, address)).status).toBe(200);
+});
+
 describe('other credentials', () => {
   test('S1: who guesses refresh tokens is kept out, and a right one from there is taken', async () => {
     const address = '192.0.2.11';
@@ -119,6 +127,15 @@ describe('other credentials', () => {
     expect(statusesOf(answers)).toEqual(allLookedAt);
     expectKeptOut(await refresh('x.1.y.z', address));
     expect((await refresh(refreshToken, address)).status).toBe(200);
+  });
+
+  test('a refresh token of a device that is out is told so without a write', async () => {
+    const { refreshToken, deviceId } = await pairDevice(world.daemon);
+    await askLocally(world.daemon, 'DELETE', `/local/devices/${deviceId}`);
+    const written = () => statSync(join(world.daemon.home, 'registry.json')).ino;
+    const before = written();
+    expect((await refresh(refreshToken, '192.0.2.13')).status).toBe(401);
+    expect(written()).toBe(before);
   });
 
   test('S1: who guesses bearers or tickets is kept out, and right ones from there are taken', async () => {
@@ -136,6 +153,16 @@ describe('other credentials', () => {
 });
 
 describe('passwords', () => {
+  test('S1: more than ten are never looked at, however many come at once, the right one among them', async () => {
+    await addUser(world.daemon, 'zoe@example.org');
+    const tries = Array.from({ length: 16 }, (_, index) =>
+      logIn('zoe@example.org', index < 12 ? 'a wrong password' : PASSWORD, '192.0.2.20'),
+    );
+    const answers = await Promise.all(tries);
+    expect(statusesOf(answers).filter((status) => status === 200)).toEqual([]);
+    expect(statusesOf(answers).filter((status) => status === 401).length).toBeLessThanOrEqual(FAILED);
+  });
+
   const ADDRESS = '192.0.2.21';
   const ANN = 'ann@example.org';
   const BEN = 'ben@example.org';

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach } from '@jest/globals';
 import { runCli } from '../../../cli/run-cli.js';
@@ -61,7 +61,9 @@ export function createCliStage() {
       mkdirSync(home);
     },
     startDaemon: async () => {
-      server = await startRoughServer({ path: localSocketPath(home) }, respond);
+      const path = localSocketPath(home);
+      mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+      server = await startRoughServer({ path }, respond);
       return server;
     },
     answerWith: (status: number, body: unknown) => {
