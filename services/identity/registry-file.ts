@@ -148,10 +148,14 @@ function jsonFile(path: string): Adapter<RegistryData> {
   };
 }
 
-/** A rename is in the folder, and the folder has to be on the disk as well: a machine that goes down would bring back an older file. */
+/**
+ * A rename is in the folder, and the folder has to be on the disk as well: a machine that goes down would bring back an
+ * older file. Where a file system does not know that of folders, the rename is all there is.
+ */
 async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path);
-  await folder.sync().finally(() => folder.close());
+  const folder = await open(path).catch(() => undefined);
+  await folder?.sync().catch(() => {});
+  await folder?.close();
 }
 
 function parseRegistry(text: string, path: string): RegistryData {
