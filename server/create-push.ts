@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import type { Config } from '../config/load-config.js';
 import type { PushSender } from '../services/ports/push.js';
 import type { PushSessions } from '../services/ports/push-people.js';
+import type { UserId } from '../services/ports/records.js';
 import { wantsApns } from '../services/push/apns-key.js';
 import { apnsEndpoints, createApnsSender } from '../services/push/apns-sender.js';
 import { createNtfySender } from '../services/push/ntfy-sender.js';
@@ -12,7 +13,7 @@ import type { SessionRegistry } from '../services/sessions/session-registry.js';
 import { openPermissions, statusOf } from '../services/sessions/session-state.js';
 
 export interface PushOptions
-  extends Omit<PushServiceOptions, 'sessions' | 'senders' | 'isSetUp' | 'vapidKey' | 'body'> {
+  extends Omit<PushServiceOptions, 'sessions' | 'senders' | 'isSetUp' | 'vapidKey' | 'body' | 'lastSaidAt'> {
   config: Config;
   /** Where the keys are kept by which push services of browsers know this daemon. */
   vapidFile: string;
@@ -30,6 +31,7 @@ export function createPush({ config, vapidFile, registry, ...others }: PushOptio
     isSetUp: configured.length > 0 || namesVapid(config),
     vapidKey: web.publicKey,
     body: config.APNS_BODY,
+    lastSaidAt: (userId) => lastSaidAt(registry(), userId),
   });
 }
 
@@ -76,6 +78,14 @@ function ntfySender(config: Config): PushSender | undefined {
 
 const requestIds = ({ state }: Session): Set<string> =>
   new Set(openPermissions(state).map(({ permissionId }) => permissionId));
+
+/** Text that streams is in no journal: a session's clock moves on with each step that its child makes it take. */
+function lastSaidAt(registry: SessionRegistry, userId: UserId): number {
+  let latest = Number.NEGATIVE_INFINITY;
+  for (const session of registry.all())
+    if (session.owner === userId && session.hasChild) latest = Math.max(latest, session.state.ticks);
+  return latest;
+}
 
 /** Sessions as pushes see them. */
 const pushSessions = (registry: () => SessionRegistry): PushSessions => ({

@@ -1,5 +1,5 @@
 /**
- * Pushes that were held up and fall due all at once, while a session of the same daemon streams to a client. The daemon
+ * Pushes that were held up and fall due all at once, alone and while a session of the same daemon streams to a client. The daemon
  * has both processors: on one, its own threads (which compile, collect garbage, make checkpoints and write files) would
  * keep its event loop waiting for 10 ms at a time.
  */
@@ -17,21 +17,28 @@ import { registerDevices, tokenOf } from './registered-devices.js';
 import { setStage } from './stage.js';
 import { newSessionId, ownerOf } from './written-journal.js';
 
-/** How long pushes took to leave, and how old deltas of the session were when they came meanwhile. */
+/** How long pushes took to leave. */
 export interface Drain {
   ms: number;
   /** Of the sender's processor. */
   processorMs: number;
   /** Of the service's. */
   serviceMs: number;
-  deltas: number[];
 }
 
+/** The daemon, and node-apn alone in a process beside it. */
 export interface DrainRound {
   pushes: number;
   daemon: Drain;
-  /** node-apn alone, in a process beside the daemon. */
   alone: Drain;
+}
+
+/** How old deltas of a session were when they came meanwhile. */
+export interface StreamedRound {
+  pushes: number;
+  daemon: Drain & { deltas: number[] };
+  /** As fast as the daemon. */
+  alone: Drain & { deltas: number[] };
   /** Deltas while nothing was sent. */
   calm: number[];
 }
@@ -41,19 +48,57 @@ const REQUESTS = 10;
 const PER_SECOND = 250;
 const DELTA_BYTES = 32;
 const PER_BLOCK = 100;
-/** The daemon and the session have to be up by then. */
-const DUE_IN_MS = 12_000;
-const CALM_MS = 2500;
+/** The daemon has to be up by then. */
+const DUE_IN_MS = 8000;
+/** The session streams by then, and has done so for `CALM_MS`. */
+const DUE_STREAMED_IN_MS = 15_000;
+const CALM_MS = 5000;
 const SETTLE_MS = 500;
-const DRAIN_MS = 120_000;
+const DRAIN_MS = 240_000;
+const FRAME_MS = 12_000;
 /** More than a round takes; what is left of the turn ends with the daemon. */
-const TURN_S = 240;
+const TURN_S = 600;
 
 const DEVICE_IDS = Array.from({ length: DEVICES }, (_, nth) => `phone-${nth}`);
 
-export async function measureDrain(apns: ApnsStage, pushes: number): Promise<DrainRound> {
-  const stage = await setStage({ binary: FAKE_CLI, environment: { ...apns.environment, ...cliEnvironment() } });
+/** Nobody watches. */
+export const measureDrain = (apns: ApnsStage, pushes: number): Promise<DrainRound> =>
+  withOwed({ apns, pushes, dueInMs: DUE_IN_MS }, async ({ daemon, dueAt }) => {
+    await pushOne(daemon, apns);
+    if (Date.now() > dueAt) throw new Error('the daemon was up too late');
+    await sleep(dueAt - Date.now());
+    const ours = await watch({ apns, pid: daemon.pid, pushes }, async () => {});
+    await apns.reset();
+    const alone = await watch({ apns, pid: apns.alonePid, pushes }, () => apns.sendAlone(requestsOf(pushes)));
+    return { pushes, daemon: ours, alone };
+  });
+
+/** Somebody watches a session. */
+export async function measureStreamed(apns: ApnsStage, pushes: number): Promise<StreamedRound> {
   const crowd = openCrowd();
+  try {
+    return await withOwed({ apns, pushes, dueInMs: DUE_STREAMED_IN_MS }, async ({ daemon, dueAt }) => {
+      await stream(daemon, crowd);
+      await pushOne(daemon, apns);
+      return measure({ apns, crowd, pid: daemon.pid, pushes, dueAt });
+    });
+  } finally {
+    await crowd.close();
+  }
+}
+
+interface Owing {
+  apns: ApnsStage;
+  pushes: number;
+  dueInMs: number;
+}
+
+/** A daemon that owes so many pushes. */
+async function withOwed<T>(
+  { apns, pushes, dueInMs }: Owing,
+  act: (owing: { daemon: Daemon; dueAt: number }) => Promise<T>,
+): Promise<T> {
+  const stage = await setStage({ binary: FAKE_CLI, environment: { ...apns.environment, ...cliEnvironment() } });
   try {
     const { daemon } = stage;
     await registerDevices(daemon, DEVICE_IDS);
@@ -63,15 +108,12 @@ export async function measureDrain(apns: ApnsStage, pushes: number): Promise<Dra
       sessionId: newSessionId(),
       directory: daemon.project(),
     }));
-    const dueAt = Date.now() + DUE_IN_MS;
+    const dueAt = Date.now() + dueInMs;
     const owner = ownerOf(daemon.home);
     await writeOwedPushes({ home: daemon.home, owner, deviceIds: DEVICE_IDS, sessions, requests: REQUESTS, dueAt });
     await daemon.start();
-    await stream(daemon, crowd);
-    await pushOne(daemon, apns);
-    return await measure({ apns, crowd, pid: daemon.pid, pushes, dueAt });
+    return await act({ daemon, dueAt });
   } finally {
-    await crowd.close();
     await stage.close();
   }
 }
@@ -85,7 +127,7 @@ async function pushOne(daemon: Daemon, apns: ApnsStage): Promise<void> {
     body: JSON.stringify({ deviceId: DEVICE_IDS[0] }),
   });
   if (!response.ok) throw new Error(`no test was sent: ${await response.text()}`);
-  await within(apns.reached(1), DUE_IN_MS, 'the first push');
+  await within(apns.reached(1), FRAME_MS, 'the first push');
   await apns.reset();
 }
 
@@ -112,7 +154,7 @@ function nextFrame(socket: BenchSocket, type: string): Promise<string> {
       resolve(text);
     });
   });
-  return within(frame, DUE_IN_MS, type);
+  return within(frame, FRAME_MS, type);
 }
 
 interface Measured {
@@ -123,51 +165,52 @@ interface Measured {
   dueAt: number;
 }
 
-async function measure({ apns, crowd, pid, pushes, dueAt }: Measured): Promise<DrainRound> {
-  const collapseIds = Array.from({ length: pushes / DEVICES }, (_, nth) => `ask.${String(nth).padStart(58, '0')}`);
-  const tokens = DEVICE_IDS.map(tokenOf);
+async function measure({ apns, crowd, pid, pushes, dueAt }: Measured): Promise<StreamedRound> {
   await sleep(dueAt - CALM_MS - Date.now());
-  const before = await crowd.timedCount();
   if (Date.now() > dueAt - CALM_MS / 2) throw new Error('the daemon was up too late');
+  const marks = [await crowd.timedCount()];
+  const mark = async () => void marks.push(await crowd.timedCount());
   await sleep(dueAt - Date.now());
-  const daemon = await watch({ apns, crowd, pid, pushes }, async () => {});
-  const between = await crowd.timedCount();
+  await mark();
+  const daemon = await watch({ apns, pid, pushes }, async () => {}, mark);
+  await mark();
   await sleep(CALM_MS);
-  const after = await crowd.timedCount();
+  await mark();
   await apns.reset();
-  const alone = await watch({ apns, crowd, pid: apns.alonePid, pushes }, () =>
-    apns.sendAlone({ tokens, collapseIds, payload: PAYLOAD }),
-  );
+  const perSecond = pushes / (daemon.ms / 1000);
+  const send = () => apns.sendAlone({ ...requestsOf(pushes), perSecond });
+  const alone = await watch({ apns, pid: apns.alonePid, pushes }, send, mark);
   const times = Array.from(await crowd.timed());
-  const deltas = ({ window: [from, to] }: Watched) => times.slice(from, to);
+  const [before = 0, from = 0, to = 0, settled = 0, calmTo = 0, aloneTo = 0] = marks;
   return {
     pushes,
-    daemon: { ...daemon, deltas: deltas(daemon) },
-    alone: { ...alone, deltas: deltas(alone) },
-    calm: [...times.slice(before, daemon.window[0]), ...times.slice(between, after)],
+    daemon: { ...daemon, deltas: times.slice(from, to) },
+    alone: { ...alone, deltas: times.slice(calmTo, aloneTo) },
+    calm: [...times.slice(before, from), ...times.slice(settled, calmTo)],
   };
-}
-
-interface Watched extends Omit<Drain, 'deltas'> {
-  window: [number, number];
 }
 
 /** From now until all pushes were taken, each once. */
 async function watch(
-  { apns, crowd, pid, pushes }: Omit<Measured, 'dueAt'>,
+  { apns, pid, pushes }: { apns: ApnsStage; pid: number; pushes: number },
   send: () => Promise<void>,
-): Promise<Watched> {
+  onTaken: () => Promise<void> = async () => {},
+): Promise<Drain> {
   const usedBefore = processorSeconds(pid);
-  const from = await crowd.timedCount();
   const at = now();
   await Promise.all([send(), within(apns.reached(pushes), DRAIN_MS, 'the drain')]);
-  const to = await crowd.timedCount();
+  await onTaken();
   await sleep(SETTLE_MS);
   const taken: Taken = await apns.taken();
   if (taken.distinct !== pushes || taken.repeated > 0)
     throw new Error(`${taken.distinct} of ${pushes} pushes came, and ${taken.repeated} twice`);
   const processorMs = (processorSeconds(pid) - usedBefore) * 1000;
-  return { ms: taken.last - at, processorMs, serviceMs: taken.busyMs, window: [from, to] };
+  return { ms: taken.last - at, processorMs, serviceMs: taken.busyMs };
+}
+
+function requestsOf(pushes: number) {
+  const collapseIds = Array.from({ length: pushes / DEVICES }, (_, nth) => `ask.${String(nth).padStart(58, '0')}`);
+  return { tokens: DEVICE_IDS.map(tokenOf), collapseIds, payload: PAYLOAD };
 }
 
 /** As large as what the daemon sends. */

@@ -6,13 +6,15 @@ import type { DeviceRef, UserId } from '../ports/records.js';
 import type { OutboxRows } from './outbox-rows.js';
 import type { PushDispatcher } from './push-dispatcher.js';
 import type { Judged, PushJudge } from './push-judge.js';
-import { changed, isResult } from './push-record.js';
+import type { Allowance, PushPace } from './push-pace.js';
+import { changed, isResult, isUrgent } from './push-record.js';
 import { isResting, type Owed, ResultGatherer, type Sendable, timed } from './result-gatherer.js';
 
 export interface OutboxOptions {
   rows: OutboxRows;
   judge: PushJudge;
   dispatcher: PushDispatcher;
+  pace: PushPace;
   sessions: PushSessions;
   epoch: string;
   now: () => number;
@@ -21,12 +23,10 @@ export interface OutboxOptions {
 
 /** A longer timer of Node fires at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
-/** Of rows looked at together; the others' turn comes when these are on their way. */
-const MAX_LOOK = 64;
-/** Of rows that are marked in one transaction. */
-const MAX_MARKED = 32;
 /** After something that should not have failed. */
 const RETRY_MS = 1000;
+/** Is anything due? */
+const ONE: Allowance = { free: 0, paced: 1 };
 
 /** Takes what is due from the rows, has it judged once more, and sends it. */
 export class Outbox {
@@ -134,43 +134,62 @@ export class Outbox {
   }
 
   async #run(): Promise<void> {
-    const { rows, judge, now } = this.#options;
-    const dispatcher = this.#options.dispatcher;
+    const { pace, now, dispatcher } = this.#options;
     const at = now();
-    const due = this.#due(at, Math.min(MAX_LOOK, dispatcher.room));
-    const judged = await judge.judge(
-      due.map((push) => [push, rows.aboutOf(push)] as const),
-      at,
+    const due = this.#due(at, pace.allowance(dispatcher.room));
+    if (due.length > 0) {
+      await this.#send(due, at);
+      pace.rest(due.filter(isUrgent).length);
+    }
+    this.#wakeForNext();
+  }
+
+  async #send(due: readonly PushRecord[], at: number): Promise<void> {
+    const { rows, judge, pace } = this.#options;
+    const judged = await pace.spend(() =>
+      judge.judge(
+        due.map((push) => [push, rows.aboutOf(push)] as const),
+        at,
+      ),
     );
     const owed = judged.filter((one): one is Owed => this.#isOwed(one, at));
     const results = this.#gatherer.gather(owed, at);
     await this.#dispatch([...owed.filter(({ push }) => !isResult(push)).map(timed), ...results]);
-    await rows.flush();
-    this.#wakeForNext();
+    await pace.spend(() => rows.flush());
   }
 
   /** What something has happened to since it was judged is left to the next look. */
   async #dispatch(all: readonly Sendable[]): Promise<void> {
-    const { rows, dispatcher } = this.#options;
-    for (let from = 0; from < all.length && !this.#closed; from += MAX_MARKED) {
-      const some = all.slice(from, from + MAX_MARKED).filter(({ row }) => rows.find(row.pushId) === row);
+    const { rows, dispatcher, pace } = this.#options;
+    for (let from = 0, to = 0; from < all.length && !this.#closed; from = to) {
+      to = from + pace.marked;
+      const some = all.slice(from, to).filter(({ row }) => rows.find(row.pushId) === row);
       await dispatcher.dispatch(some.map(({ push }) => push));
     }
   }
 
-  /** What is due, with all results of a device that one of them is due of. */
-  #due(at: number, max: number): PushRecord[] {
-    if (max === 0) return [];
-    const { rows } = this.#options;
-    const due: PushRecord[] = [];
-    const devices = new Map<string, DeviceRef>();
-    for (const push of rows.owed.due(at)) {
-      if (!this.#isReady(push)) continue;
-      if (isResult(push)) devices.set(keyOf(push.device), push.device);
-      else due.push(push);
-      if (due.length + devices.size >= max) break;
+  /** What is due, with all results of a device that one of them is due of. What is urgent comes first. */
+  #due(at: number, { free, paced }: Allowance): PushRecord[] {
+    const urgent = this.#ready(at, 'urgent', free + paced);
+    const room = paced - Math.max(0, urgent.length - free);
+    const patient = this.#ready(at, 'patient', room);
+    const devices = new Map(patient.filter(isResult).map(({ device }) => [keyOf(device), device]));
+    const results = [...devices.values()].flatMap((device) => this.#resultsOf(device));
+    return [...urgent, ...patient.filter((push) => !isResult(push)), ...results];
+  }
+
+  /** At most so many, and of results those of so many devices. */
+  #ready(at: number, kind: 'urgent' | 'patient', max: number): PushRecord[] {
+    const found: PushRecord[] = [];
+    if (max <= 0) return found;
+    const devices = new Set<string>();
+    for (const push of this.#options.rows.owed.due(at, kind)) {
+      if (!this.#isReady(push) || (isResult(push) && devices.has(keyOf(push.device)))) continue;
+      if (isResult(push)) devices.add(keyOf(push.device));
+      found.push(push);
+      if (found.length >= max) break;
     }
-    return [...due, ...[...devices.values()].flatMap((device) => this.#resultsOf(device))];
+    return found;
   }
 
   /** Those that failed before as well: a later result must not be overtaken by an earlier one of its session. */
@@ -207,11 +226,13 @@ export class Outbox {
   }
 
   #wakeForNext(): void {
-    const { rows, dispatcher, now } = this.#options;
-    if (dispatcher.room === 0) return;
+    const { rows, dispatcher, pace, now } = this.#options;
     const at = now();
-    const next = this.#due(at, 1).length > 0 ? at : rows.owed.nextAt;
-    if (next < Number.POSITIVE_INFINITY) this.#wakeIn(Math.max(0, next - at));
+    const [first] = this.#due(at, ONE);
+    const next = first ? rows.owed.nextUrgentAt : rows.owed.nextAt;
+    const waitMs = first ? pace.waitMs(dispatcher.room, isUrgent(first)) : Number.POSITIVE_INFINITY;
+    const ms = Math.min(waitMs, Math.max(0, next - at));
+    if (ms < Number.POSITIVE_INFINITY) this.#wakeIn(ms);
   }
 
   #wakeIn(ms: number): void {

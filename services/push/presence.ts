@@ -76,6 +76,12 @@ export class DevicePresence {
     return [...this.#known.values()].filter(({ device }) => device.userId === userId);
   }
 
+  /** People with a device that is connected. */
+  here(): UserId[] {
+    const present = [...this.#known.values()].filter(({ presence }) => presence !== 'away');
+    return [...new Set(present.map(({ device }) => device.userId))];
+  }
+
   #of(device: DeviceRef): KnownDevice {
     const away = { device, presence: 'away', leftAt: undefined, lastAckAt: undefined } as const;
     return this.#known.get(keyOf(device)) ?? away;

@@ -10,12 +10,14 @@ import { composeDigest, composePush, composeSecurity, composeTest, composeWithdr
 import { type Concern, isWaiting } from './concerns.js';
 import type { OutboxRows } from './outbox-rows.js';
 import type { About } from './push-about.js';
+import type { PushPace } from './push-pace.js';
 import { bodyFor, readPreferences } from './push-preferences.js';
 import { type Change, changed } from './push-record.js';
 import { badgeOf } from './withdrawals.js';
 
 export interface PushDispatcherOptions {
   rows: OutboxRows;
+  pace: PushPace;
   senders: ReadonlyMap<PushPlatform, PushSender>;
   devices: PushDevices;
   sessions: PushSessions;
@@ -29,8 +31,6 @@ export interface PushDispatcherOptions {
 
 /** At a time; senders have connections that take this many. */
 const MAX_UNDER_WAY = 128;
-/** Pushes that are made, or sent, in one go: less than a millisecond. */
-const MAX_AT_ONCE = 4;
 const BACKOFF_MS = 2000;
 const MAX_BACKOFF_MS = 600_000;
 /** The device has registered anew while it was pushed to. */
@@ -57,14 +57,25 @@ export class PushDispatcher {
 
   /** Marks the rows as being sent, and then sends them. At most `room`. A few at a time are made, and sent. */
   async dispatch(pushes: readonly PushRecord[]): Promise<void> {
+    const { rows, pace } = this.#options;
     const badges = this.#badges();
     const begun: { push: PushRecord; settle: () => void }[] = [];
-    await inGoes(pushes, (push) => {
+    await this.#inGoes(pushes, (push) => {
       // Also by one of these.
       if (!this.isBlocked(push)) begun.push(this.#begin(push, badges));
     });
-    await this.#options.rows.flush();
-    await inGoes(begun, ({ push, settle }) => void this.#send(push).finally(() => this.#end(push, settle)));
+    await pace.mark(begun.length, () => rows.flush());
+    await this.#inGoes(begun, ({ push, settle }) => void this.#send(push).finally(() => this.#end(push, settle)));
+  }
+
+  /** A few of them, and then the event loop has a turn for whatever else waits. */
+  async #inGoes<T>(all: readonly T[], act: (one: T) => void): Promise<void> {
+    const { pace } = this.#options;
+    for (let from = 0, to = 0; from < all.length; from = to) {
+      if (from > 0) await turnOfOthers();
+      to = from + pace.atOnce;
+      await pace.spend(() => all.slice(from, to).forEach(act));
+    }
   }
 
   #begin(push: PushRecord, badges: Badges): { push: PushRecord; settle: () => void } {
@@ -110,7 +121,9 @@ export class PushDispatcher {
     rows.change(changed(current, change));
     rows.flushSoon();
     const { pushId, kind, device } = push;
-    log.info('push', { pushId, kind, deviceId: device.deviceId, state: change.state, reason: change.reason });
+    // Its row says the same. A line for each of thousands costs as much as writing the rows.
+    const level = change.state === 'accepted' ? 'debug' : 'info';
+    log[level]('push', { pushId, kind, deviceId: device.deviceId, state: change.state, reason: change.reason });
   }
 
   async #conclude(push: PushRecord, registration: PushRegistration, outcome: SendOutcome): Promise<Change> {
@@ -166,7 +179,9 @@ export class PushDispatcher {
     const { rows } = this.#options;
     if (rows.messages.has(push.pushId)) return {};
     const about = rows.aboutOf(push);
-    const made = about.what === 'concern' ? makeTokens(decisionsOf(about.concern), push.actions) : undefined;
+    const isTrusted = deviceOf(this.#options.devices, push)?.mayApprove ?? false;
+    const made =
+      about.what === 'concern' && isTrusted ? makeTokens(decisionsOf(about.concern), push.actions) : undefined;
     const message = this.#compose(push, about, badges(push.device.userId));
     const isAnswerable = made !== undefined && Object.keys(made.tokens).length > 0;
     rows.messages.set(push.pushId, { ...message, ...(isAnswerable && { actionTokens: made.tokens }) });
@@ -206,14 +221,6 @@ export class PushDispatcher {
 }
 
 type Badges = (userId: UserId) => number;
-
-/** A few of them, and then the event loop has a turn for whatever else waits. */
-async function inGoes<T>(all: readonly T[], act: (one: T) => void): Promise<void> {
-  for (let from = 0; from < all.length; from += MAX_AT_ONCE) {
-    if (from > 0) await turnOfOthers();
-    for (const one of all.slice(from, from + MAX_AT_ONCE)) act(one);
-  }
-}
 
 /** What buttons may say. */
 const decisionsOf = (concern: Concern): readonly string[] => (isWaiting(concern) ? concern.request.options : []);

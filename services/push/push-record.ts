@@ -89,3 +89,7 @@ export function changed(push: PushRecord, { state, at, reason, ...others }: Chan
 /** Whether it is about how something ended: several of those are told at once. */
 export const isResult = ({ kind }: Pick<PushRecord, 'kind'>): boolean =>
   kind === 'turn_complete' || kind === 'turn_failed' || kind === 'limit' || kind === 'given_up';
+
+/** Whether a person is waited for and has not been told: that comes before all else, at once. */
+export const isUrgent = ({ kind, attempts }: Pick<PushRecord, 'kind' | 'attempts'>): boolean =>
+  attempts === 0 && (kind === 'permission' || kind === 'question' || kind === 'plan');
