@@ -1,0 +1,104 @@
+import type { PushRecord } from '../ports/outbox.js';
+
+export interface DueEntry {
+  push: PushRecord;
+  /** When it came here, among all. */
+  order: number;
+}
+
+/** Entries that were replaced stay in the heap until they come up, or until they are this many more than the others. */
+const MAX_REPLACED = 1000;
+
+/** Rows by when they are to be looked at. No question here costs more than what it answers with. */
+export class DueQueue {
+  readonly #entries = new Map<string, DueEntry>();
+  /** A heap: none is due before the one at half its place. */
+  #waiting: DueEntry[] = [];
+  /** Due, in that order. */
+  readonly #due = new Map<string, DueEntry>();
+
+  /** Takes the place of an earlier entry of the row. */
+  put(entry: DueEntry): void {
+    this.#entries.set(entry.push.pushId, entry);
+    this.#due.delete(entry.push.pushId);
+    this.#enqueue(entry);
+  }
+
+  drop(pushId: string): void {
+    this.#entries.delete(pushId);
+    this.#due.delete(pushId);
+  }
+
+  /** What is due, longest first, of what is due since the same moment oldest first. Whoever stops early pays for no more. */
+  *due(at: number): Generator<PushRecord> {
+    for (const [pushId, entry] of this.#due) {
+      if (entry.push.nextTry <= at) yield entry.push;
+      else {
+        // The clock was put back.
+        this.#due.delete(pushId);
+        this.#enqueue(entry);
+      }
+    }
+    for (let first = this.#first(); first && first.push.nextTry <= at; first = this.#first()) {
+      this.#dequeue();
+      this.#due.set(first.push.pushId, first);
+      yield first.push;
+    }
+  }
+
+  /** When the next one falls due that was not due yet; infinite when there is none. */
+  get nextAt(): number {
+    return this.#first()?.push.nextTry ?? Number.POSITIVE_INFINITY;
+  }
+
+  #first(): DueEntry | undefined {
+    for (let first = this.#waiting[0]; first; first = this.#waiting[0]) {
+      if (this.#entries.get(first.push.pushId) === first) return first;
+      this.#dequeue();
+    }
+    return undefined;
+  }
+
+  #enqueue(entry: DueEntry): void {
+    if (this.#waiting.length > 2 * this.#entries.size + MAX_REPLACED) this.#rebuild();
+    const heap = this.#waiting;
+    let place = heap.length;
+    while (place > 0) {
+      const parent = (place - 1) >> 1;
+      const above = heap[parent];
+      if (!above || !isBefore(entry, above)) break;
+      heap[place] = above;
+      place = parent;
+    }
+    heap[place] = entry;
+  }
+
+  #dequeue(): void {
+    const heap = this.#waiting;
+    const last = heap.pop();
+    if (!last || heap.length === 0) return;
+    let place = 0;
+    for (;;) {
+      const child = lesserChild(heap, place);
+      const below = heap[child];
+      if (!below || !isBefore(below, last)) break;
+      heap[place] = below;
+      place = child;
+    }
+    heap[place] = last;
+  }
+
+  /** A sorted list is a heap. */
+  #rebuild(): void {
+    const isWaiting = (entry: DueEntry) => this.#entries.get(entry.push.pushId) === entry;
+    this.#waiting = this.#waiting.filter(isWaiting).sort((a, b) => (isBefore(a, b) ? -1 : 1));
+  }
+}
+
+function lesserChild(heap: readonly DueEntry[], place: number): number {
+  const [left, right] = [heap[2 * place + 1], heap[2 * place + 2]];
+  return left && right && isBefore(right, left) ? 2 * place + 2 : 2 * place + 1;
+}
+
+const isBefore = (a: DueEntry, b: DueEntry): boolean =>
+  (a.push.nextTry - b.push.nextTry || a.push.createdAt - b.push.createdAt || a.order - b.order) < 0;
