@@ -43,7 +43,12 @@ function inBrowser(path: string): void {
     cleanUp.push(() => site.close());
     daemon = await startDaemon({
       apiUrl: 'http://127.0.0.1:1',
-      environment: { ALLOWED_ORIGINS: `http://app.example:${site.port}` },
+      environment: {
+        // What strangers are refused is logged there alone.
+        LOG_LEVEL: 'debug',
+        ALLOWED_ORIGINS: `http://app.example:${site.port}`,
+        LOG_LEVEL: 'debug',
+      },
     });
     cleanUp.push(() => daemon.stop());
     browser = await startBrowser({ path, names: ['evil.example', 'app.example', 'rebound.example'] });
