@@ -47,7 +47,6 @@ function inBrowser(path: string): void {
         // What strangers are refused is logged there alone.
         LOG_LEVEL: 'debug',
         ALLOWED_ORIGINS: `http://app.example:${site.port}`,
-        LOG_LEVEL: 'debug',
       },
     });
     cleanUp.push(() => daemon.stop());
