@@ -7,7 +7,7 @@ import { OwedRows } from './owed-rows.js';
 import { type About, readAbout } from './push-about.js';
 
 /** So that a row that is written anyway takes others along. */
-const SOON_MS = 5;
+const SOON_MS = 20;
 /** After a failed write: a full disk may have room again. */
 const RETRY_MS = 1000;
 

@@ -135,11 +135,16 @@ export class Outbox {
 
   async #run(): Promise<void> {
     const { pace, now, dispatcher } = this.#options;
-    const at = now();
-    const due = this.#due(at, pace.allowance(dispatcher.room));
+    let at = now();
+    let due = this.#due(at, pace.allowance(dispatcher.room));
+    if (due.length > 0 && !due.some(isUrgent)) {
+      await pace.behindText();
+      at = now();
+      due = this.#due(at, pace.allowance(dispatcher.room));
+    }
     if (due.length > 0) {
       await this.#send(due, at);
-      pace.rest(due.filter(isUrgent).length);
+      pace.rest(due.length, due.filter(isUrgent).length);
     }
     this.#wakeForNext();
   }

@@ -12,7 +12,7 @@ import type { OutboxRows } from './outbox-rows.js';
 import type { About } from './push-about.js';
 import type { PushPace } from './push-pace.js';
 import { bodyFor, readPreferences } from './push-preferences.js';
-import { type Change, changed } from './push-record.js';
+import { type Change, changed, isUrgent } from './push-record.js';
 import { badgeOf } from './withdrawals.js';
 
 export interface PushDispatcherOptions {
@@ -59,26 +59,38 @@ export class PushDispatcher {
   async dispatch(pushes: readonly PushRecord[]): Promise<void> {
     const { rows, pace } = this.#options;
     const badges = this.#badges();
-    const begun: { push: PushRecord; settle: () => void }[] = [];
-    await this.#inGoes(pushes, (push) => {
-      // Also by one of these.
-      if (!this.isBlocked(push)) begun.push(this.#begin(push, badges));
-    });
+    const begun: Begun[] = [];
+    await this.#inGoes(
+      pushes,
+      () => turnOfOthers(),
+      (push) => {
+        // Also by one of these.
+        if (!this.isBlocked(push)) begun.push(this.#begin(push, badges));
+      },
+    );
     await pace.mark(begun.length, () => rows.flush());
-    await this.#inGoes(begun, ({ push, settle }) => void this.#send(push).finally(() => this.#end(push, settle)));
+    const pause = ({ isUrgent: is }: Begun) => pace.pause(is);
+    await this.#inGoes(
+      begun,
+      pause,
+      ({ push, settle }) => void this.#send(push).finally(() => this.#end(push, settle)),
+    );
   }
 
-  /** A few of them, and then the event loop has a turn for whatever else waits. */
-  async #inGoes<T>(all: readonly T[], act: (one: T) => void): Promise<void> {
+  /** A few of them, and then a pause. */
+  async #inGoes<T>(all: readonly T[], pause: (next: T) => Promise<unknown>, act: (one: T) => void): Promise<void> {
     const { pace } = this.#options;
     for (let from = 0, to = 0; from < all.length; from = to) {
-      if (from > 0) await turnOfOthers();
+      const [next] = all.slice(from, from + 1);
+      if (from > 0 && next !== undefined) await pause(next);
       to = from + pace.atOnce;
-      await pace.spend(() => all.slice(from, to).forEach(act));
+      await pace.spend(() => {
+        for (const one of all.slice(from, to)) act(one);
+      });
     }
   }
 
-  #begin(push: PushRecord, badges: Badges): { push: PushRecord; settle: () => void } {
+  #begin(push: PushRecord, badges: Badges): Begun {
     const { rows, now } = this.#options;
     const prepared = this.#prepare(push, badges);
     const sending = changed(push, { state: 'sending', at: now(), ...prepared, attempts: push.attempts + 1 });
@@ -88,7 +100,7 @@ export class PushDispatcher {
       settle = resolve;
     });
     this.#underWay.set(placeOf(push), done);
-    return { push: sending, settle };
+    return { push: sending, isUrgent: isUrgent(push), settle };
   }
 
   /** Resolves when nothing is under way any more. */
@@ -218,6 +230,13 @@ export class PushDispatcher {
       }
     }
   }
+}
+
+/** A push that is marked as being sent. */
+interface Begun {
+  push: PushRecord;
+  isUrgent: boolean;
+  settle: () => void;
 }
 
 type Badges = (userId: UserId) => number;

@@ -1,7 +1,9 @@
+import { setTimeout as sleep, setImmediate as turnOfOthers } from 'node:timers/promises';
+
 export interface PushPaceOptions {
-  /** Whether somebody watches text come at this moment. */
-  isWatched: () => boolean;
-  /** Milliseconds by a clock that nobody sets. */
+  /** When something was last said to somebody who is here. */
+  lastSaidAt: () => number;
+  /** Milliseconds by a clock that nobody sets, as `lastSaidAt`. */
   ticks?: () => number;
 }
 
@@ -22,45 +24,56 @@ const MAX_MARKED = 32;
 /** Pushes that are made, or sent, in one go: less than a millisecond. */
 const MAX_AT_ONCE = 4;
 
-/** How much of the time pushes may take while somebody watches. */
+/** How much of the time pushes may take while somebody watches: between two of those that can wait the rest of it passes. */
 const SHARE = 0.12;
 /** What a push costs in all, by what it costs until it is sent: TLS, the answer and its row come behind. */
-const COST_BEHIND = 2;
+const COST_BEHIND = 4;
+/** What it costs until then, before any was sent. */
+const PUSH_MS = 0.2;
+/** What seems to have taken longer was kept waiting by another process. */
+const MAX_SPENT_MS = 1;
 /** How long a transaction may block the event loop while somebody watches. */
 const MARKING_MS = 0.4;
 /** What a row costs there, before any was marked. */
 const ROW_MS = 0.1;
-/** How much the last transaction says of the next. */
+/** How much the last one says of the next. */
 const NEWS = 0.2;
 
 /** So many that are urgent are sent whatever the pace: more of them at once are a long queue. */
 const URGENT_AT_ONCE = 64;
 const URGENT_PER_MS = 0.064;
 
+/** Text that comes is watched for so long after a session has said something to a device that is here. */
+const WATCHED_MS = 500;
 /** Whoever watches is looked for as often as this. */
 const LOOK_MS = 20;
+/** When so long nothing was said, the next of a text that streams may be about to come. */
+const JUST_SAID_MS = 1;
+/** It is waited for so often, for a millisecond. */
+const MAX_WAITS = 8;
 
 /**
  * How fast pushes leave. They give way to text that somebody watches come, which must be there at once: a push that
  * leaves a second later is no loss. Where nobody watches they have the event loop to themselves, in goes.
  */
 export class PushPace {
-  readonly #isWatched: () => boolean;
+  readonly #lastSaidAt: () => number;
   readonly #ticks: () => number;
   #watched = { is: false, until: Number.NEGATIVE_INFINITY };
   #restUntil = Number.NEGATIVE_INFINITY;
   #spentMs = 0;
+  #pushMs = PUSH_MS;
   #rowMs = ROW_MS;
   #urgent = { left: URGENT_AT_ONCE, at: 0 };
 
-  constructor({ isWatched, ticks = () => performance.now() }: PushPaceOptions) {
-    this.#isWatched = isWatched;
+  constructor({ lastSaidAt, ticks = () => performance.now() }: PushPaceOptions) {
+    this.#lastSaidAt = lastSaidAt;
     this.#ticks = ticks;
   }
 
   get isSlow(): boolean {
     const at = this.#ticks();
-    if (at >= this.#watched.until) this.#watched = { is: this.#isWatched(), until: at + LOOK_MS };
+    if (at >= this.#watched.until) this.#watched = { is: this.#silentMs < WATCHED_MS, until: at + LOOK_MS };
     return this.#watched.is;
   }
 
@@ -101,7 +114,7 @@ export class PushPace {
     try {
       return await act();
     } finally {
-      this.#spentMs += this.#ticks() - from;
+      this.#spentMs += Math.min(MAX_SPENT_MS, this.#ticks() - from);
     }
   }
 
@@ -112,12 +125,35 @@ export class PushPace {
     if (rows > 0) this.#rowMs += NEWS * ((this.#spentMs - before) / rows - this.#rowMs);
   }
 
-  /** A look has ended in which so many were taken up. */
-  rest(urgent: number): void {
+  /** The event loop has a turn for whatever else waits, before something that can wait as long as it should. */
+  async pause(isUrgent: boolean): Promise<void> {
+    if (!this.isSlow || isUrgent) {
+      await turnOfOthers();
+      return;
+    }
+    await sleep(this.#gapMs);
+    await this.behindText();
+  }
+
+  /** Right behind what was said: what is done before the next piece comes keeps nobody waiting. */
+  async behindText(): Promise<void> {
+    for (let waits = 0; waits < MAX_WAITS && this.isSlow && this.#silentMs > JUST_SAID_MS; waits += 1) await sleep(1);
+  }
+
+  get #silentMs(): number {
+    return this.#ticks() - this.#lastSaidAt();
+  }
+
+  /** A look has ended in which so many were taken up, and so many of them were urgent. */
+  rest(pushes: number, urgent: number): void {
     this.#urgent = { left: this.#urgentLeft() - urgent, at: this.#ticks() };
-    const restMs = (this.#spentMs * COST_BEHIND) / SHARE;
-    if (this.#spentMs > 0) this.#restUntil = this.#ticks() + restMs;
+    if (pushes > 0) this.#pushMs += NEWS * (this.#spentMs / pushes - this.#pushMs);
     this.#spentMs = 0;
+    this.#restUntil = this.#ticks() + this.#gapMs;
+  }
+
+  get #gapMs(): number {
+    return (this.#pushMs * COST_BEHIND) / SHARE;
   }
 
   #urgentLeft(): number {

@@ -45,8 +45,6 @@ export interface PushHealth {
 /** How long the rows of what is done are kept. */
 const KEPT_MS = 7 * 86_400_000;
 const PRUNE_MS = 3_600_000;
-/** Text that comes is watched for so long after a session has said something to a device that is here. */
-const WATCHED_MS = 500;
 /** A test nobody sees soon is of no use. */
 const TEST_STALE_MS = 600_000;
 
@@ -64,9 +62,8 @@ export class PushService {
     const { store, log, now, senders } = options;
     const rows = new OutboxRows({ store, log, onChange: options.onState });
     const presence = new DevicePresence({ now, onChange: (userId) => this.#outbox.judgeAgain(userId) });
-    const pace = new PushPace({
-      isWatched: () => presence.here().some((userId) => isOfLate(options.lastSaidAt(userId))),
-    });
+    const lastSaidAt = () => Math.max(...presence.here().map(options.lastSaidAt));
+    const pace = new PushPace({ lastSaidAt });
     const byPlatform = new Map<PushPlatform, PushSender>(senders.map((sender) => [sender.platform, sender]));
     this.#dispatcher = new PushDispatcher({
       ...options,
@@ -223,8 +220,6 @@ export class PushService {
     }
   }
 }
-
-const isOfLate = (saidAt: number): boolean => performance.now() - saidAt < WATCHED_MS;
 
 const isSameDevice = (a: DeviceRef, b: DeviceRef): boolean => a.userId === b.userId && a.deviceId === b.deviceId;
 

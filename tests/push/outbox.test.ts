@@ -14,14 +14,14 @@ import { createSqliteOutbox } from '../../services/journal/sqlite-outbox.js';
 import type { CursorStore } from '../../services/ports/journal.js';
 import type { OutboxStore, PushRecord } from '../../services/ports/outbox.js';
 import type { PushMessage, PushRegistration, PushSender, SendOutcome } from '../../services/ports/push.js';
-import type { EventRecord } from '../../services/ports/records.js';
+import type { EventRecord, UserId } from '../../services/ports/records.js';
 import { OutboxRows } from '../../services/push/outbox-rows.js';
 import { owingJournal, watchedCursors } from '../../services/push/owing-journal.js';
 import { changed, newPush } from '../../services/push/push-record.js';
 import { PushService } from '../../services/push/push-service.js';
 import { sessionRecord } from '../support/session-record.js';
 import { waitUntil } from '../support/wait-until.js';
-import { AT, deviceRef, requestOf, turnOf } from './situations.js';
+import { AT, deviceRef, requestOf, turnOf, waitingOf } from './situations.js';
 
 const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 const PHONE = deviceRef('phone');
@@ -37,6 +37,7 @@ let answer: (message: PushMessage) => SendOutcome | Promise<SendOutcome>;
 let sent: PushMessage[];
 let open: Set<string>;
 let working: SessionId[];
+let isWatched: boolean;
 let heads: Map<string, number>;
 let onState: (row: PushRecord) => void;
 
@@ -73,7 +74,7 @@ function makePush(): PushService {
     isSetUp: true,
     vapidKey: undefined,
     body: 'state',
-    lastSaidAt: () => Number.NEGATIVE_INFINITY,
+    lastSaidAt: () => (isWatched ? performance.now() : Number.NEGATIVE_INFINITY),
     epoch: journal.epoch,
     log: silent,
     now: () => now,
@@ -93,6 +94,7 @@ beforeEach(async () => {
   sent = [];
   open = new Set();
   working = [];
+  isWatched = false;
   heads = new Map();
   onState = () => {};
   push = makePush();
@@ -352,6 +354,27 @@ test('P1: what would be tried again when it is stale expires when it is, whateve
   now += 600_000;
   await commit('session', asks('what wakes'));
   await waitUntil('it has expired', async () => (await states())[0] === 'permission expired');
+});
+
+function withdrawalPush(permissionId: string): PushRecord {
+  const concern = waitingOf('permission', { request: requestOf({ permissionId }) });
+  const about = { what: 'withdrawal', concern, project: 'session', decision: 'allow' } as const;
+  return newPush({ device: PHONE, about, epoch: journal.epoch, now });
+}
+
+test('P1: a request is told at once and first, also while somebody watches text come and many pushes wait', async () => {
+  await store.write({ added: Array.from({ length: 40 }, (_, nth) => withdrawalPush(`request-${nth}`)) });
+  isWatched = true;
+  await restart();
+  push.arrive({ ...deviceRef('laptop'), userId: 'another person' as UserId });
+  await waitUntil('they leave', () => sent.length > 0);
+  const before = sent.length;
+  await commit('session', asks('one'));
+  await waitUntil('it is told', () => sent.some(({ kind }) => kind === 'permission'));
+  expect(before).toBeLessThan(20);
+  expect(sent.findIndex(({ kind }) => kind === 'permission')).toBeLessThan(30);
+  await settled(41);
+  expect(new Set(sent.map(({ pushId }) => pushId)).size).toBe(41);
 });
 
 test('P1: an outcome that the disk does not take is recorded when it does', async () => {
