@@ -135,32 +135,25 @@ export class Outbox {
 
   async #run(): Promise<void> {
     const { pace, now, dispatcher } = this.#options;
-    let at = now();
-    let due = this.#due(at, pace.allowance(dispatcher.room));
-    if (due.length > 0 && !due.some(isUrgent)) {
-      await pace.behindText();
-      at = now();
-      due = this.#due(at, pace.allowance(dispatcher.room));
-    }
+    const at = now();
+    const due = this.#due(at, pace.allowance(dispatcher.room));
     if (due.length > 0) {
       await this.#send(due, at);
-      pace.rest(due.length, due.filter(isUrgent).length);
+      pace.took(due.length, due.filter(isUrgent).length);
     }
     this.#wakeForNext();
   }
 
   async #send(due: readonly PushRecord[], at: number): Promise<void> {
-    const { rows, judge, pace } = this.#options;
-    const judged = await pace.spend(() =>
-      judge.judge(
-        due.map((push) => [push, rows.aboutOf(push)] as const),
-        at,
-      ),
+    const { rows, judge } = this.#options;
+    const judged = await judge.judge(
+      due.map((push) => [push, rows.aboutOf(push)] as const),
+      at,
     );
     const owed = judged.filter((one): one is Owed => this.#isOwed(one, at));
     const results = this.#gatherer.gather(owed, at);
     await this.#dispatch([...owed.filter(({ push }) => !isResult(push)).map(timed), ...results]);
-    await pace.spend(() => rows.flush());
+    await rows.flush();
   }
 
   /** What something has happened to since it was judged is left to the next look. */

@@ -12,7 +12,7 @@ import type { OutboxRows } from './outbox-rows.js';
 import type { About } from './push-about.js';
 import type { PushPace } from './push-pace.js';
 import { bodyFor, readPreferences } from './push-preferences.js';
-import { type Change, changed, isUrgent } from './push-record.js';
+import { type Change, changed } from './push-record.js';
 import { badgeOf } from './withdrawals.js';
 
 export interface PushDispatcherOptions {
@@ -57,36 +57,22 @@ export class PushDispatcher {
 
   /** Marks the rows as being sent, and then sends them. At most `room`. A few at a time are made, and sent. */
   async dispatch(pushes: readonly PushRecord[]): Promise<void> {
-    const { rows, pace } = this.#options;
     const badges = this.#badges();
     const begun: Begun[] = [];
-    await this.#inGoes(
-      pushes,
-      () => turnOfOthers(),
-      (push) => {
-        // Also by one of these.
-        if (!this.isBlocked(push)) begun.push(this.#begin(push, badges));
-      },
-    );
-    await pace.mark(begun.length, () => rows.flush());
-    const pause = ({ isUrgent: is }: Begun) => pace.pause(is);
-    await this.#inGoes(
-      begun,
-      pause,
-      ({ push, settle }) => void this.#send(push).finally(() => this.#end(push, settle)),
-    );
+    await this.#inGoes(pushes, (push) => {
+      // Also by one of these.
+      if (!this.isBlocked(push)) begun.push(this.#begin(push, badges));
+    });
+    await this.#options.rows.flush();
+    await this.#inGoes(begun, ({ push, settle }) => void this.#send(push).finally(() => this.#end(push, settle)));
   }
 
-  /** A few of them, and then a pause. */
-  async #inGoes<T>(all: readonly T[], pause: (next: T) => Promise<unknown>, act: (one: T) => void): Promise<void> {
-    const { pace } = this.#options;
+  /** A few of them, and then a turn of the event loop for whatever else waits. */
+  async #inGoes<T>(all: readonly T[], act: (one: T) => void): Promise<void> {
     for (let from = 0, to = 0; from < all.length; from = to) {
-      const [next] = all.slice(from, from + 1);
-      if (from > 0 && next !== undefined) await pause(next);
-      to = from + pace.atOnce;
-      await pace.spend(() => {
-        for (const one of all.slice(from, to)) act(one);
-      });
+      if (from > 0) await turnOfOthers();
+      to = from + this.#options.pace.atOnce;
+      for (const one of all.slice(from, to)) act(one);
     }
   }
 
@@ -100,7 +86,7 @@ export class PushDispatcher {
       settle = resolve;
     });
     this.#underWay.set(placeOf(push), done);
-    return { push: sending, isUrgent: isUrgent(push), settle };
+    return { push: sending, settle };
   }
 
   /** Resolves when nothing is under way any more. */
@@ -235,7 +221,6 @@ export class PushDispatcher {
 /** A push that is marked as being sent. */
 interface Begun {
   push: PushRecord;
-  isUrgent: boolean;
   settle: () => void;
 }
 
