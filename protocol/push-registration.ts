@@ -1,7 +1,7 @@
 /** Where a device wants to be reached by push. */
 import * as z from 'zod';
 import { pushPreferencesSchema } from './push-preferences.js';
-import { fieldSchema, nameSchema, requiredFieldSchema } from './scalars.js';
+import { fieldSchema, requiredFieldSchema } from './scalars.js';
 
 const platformSchema = z.enum(['ios', 'web', 'ntfy']);
 type Platform = z.infer<typeof platformSchema>;
@@ -70,7 +70,7 @@ export const registrationSchema = <Shape extends z.core.$ZodShape>(others: Shape
         .string()
         .regex(/^[A-Za-z0-9][A-Za-z0-9.-]{0,254}$/, { error: 'must be a bundle id such as org.example.app' })
         .optional(),
-      name: nameSchema.optional(),
+      name: fieldSchema.optional(),
       preferences: pushPreferencesSchema.optional(),
       encryptionKey: fieldSchema.refine(isKey, { error: `must be ${KEY_BYTES} bytes in base64` }).optional(),
     })

@@ -74,12 +74,14 @@ export const claudeSessionIdSchema = z.uuid({ error: 'must be the UUID of a conv
 export type ClaudeSessionId = z.infer<typeof claudeSessionIdSchema>;
 
 const MAX_NAME = 100;
+const isOneLine = (text: string): boolean => /^[^\p{Cc}\u2028\u2029]+$/u.test(text);
+
 /** One line that can be shown. */
 export const nameSchema = z
   .string()
   .trim()
-  .regex(/^[^\p{Cc}\u2028\u2029]+$/u, { error: 'must be one line of text' })
-  .max(MAX_NAME, { error: `must be at most ${MAX_NAME} characters` });
+  .max(MAX_NAME, { error: `must be at most ${MAX_NAME} characters` })
+  .refine(isOneLine, { error: 'must be one line of text' });
 
 export const seqSchema = z.int().nonnegative();
 export const timestampSchema = z.iso.datetime({ precision: 3 });

@@ -8,6 +8,9 @@ import { isEntryOf } from './device-credentials.js';
 import { makeRoom } from './device-room.js';
 import type { DeviceEntry, RegistryFile } from './registry-file.js';
 
+/** As `nameSchema`. */
+const MAX_NAME = 100;
+
 export interface DevicesOptions {
   registry: RegistryFile;
   now: () => number;
@@ -44,7 +47,7 @@ export class Devices implements PushDevices {
         userId,
         deviceId,
         push: { ...withoutUndefined(push), registeredAt: this.#now() },
-        ...(name !== undefined && { name }),
+        ...(name !== undefined && { name: shownName(name) }),
         ...(preferences && { preferences }),
       };
       data.devices = [...others, entry];
@@ -112,6 +115,13 @@ export class Devices implements PushDevices {
     });
   }
 }
+
+/** As much of a name as is shown, on one line: the registry holds it for good. */
+const shownName = (name: string): string =>
+  name
+    .replaceAll(/[\p{Cc}\u2028\u2029]+/gu, ' ')
+    .trim()
+    .slice(0, MAX_NAME);
 
 function registrationOf({ push }: DeviceEntry, device: DeviceRef): PushRegistration | undefined {
   if (!push) return undefined;
