@@ -76,9 +76,9 @@ export class DevicePresence {
     return [...this.#known.values()].filter(({ device }) => device.userId === userId);
   }
 
-  /** People with a device that is connected. */
-  here(): UserId[] {
-    const present = [...this.#known.values()].filter(({ presence }) => presence !== 'away');
+  /** People who look at a device. */
+  looking(): UserId[] {
+    const present = [...this.#known.values()].filter(({ presence }) => presence === 'foreground');
     return [...new Set(present.map(({ device }) => device.userId))];
   }
 

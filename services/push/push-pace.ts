@@ -21,15 +21,19 @@ const MAX_MARKED_WATCHED = 4;
 /** Pushes that are made, or sent, in one go: less than two milliseconds. */
 const MAX_AT_ONCE = 4;
 
-/**
- * Between two pushes that can wait, while somebody watches. One by itself costs the event loop one to two milliseconds in
- * all; so seldom, it meets less than one piece of text in a hundred.
- */
-const GAP_MS = 200;
+/** So many may leave at once while somebody watches, and so many a millisecond from then on. */
+interface Rate {
+  most: number;
+  perMs: number;
+}
 
-/** So many that are urgent are sent whatever the pace: more of them at once are a long queue. */
-const URGENT_AT_ONCE = 64;
-const URGENT_PER_MS = 0.064;
+/**
+ * Of those that can wait. One by itself costs the event loop one to two milliseconds in all; so seldom, it meets less
+ * than one piece of text in a hundred.
+ */
+const PATIENT: Rate = { most: 4, perMs: 0.005 };
+/** Of those that a person is waited for with: more of them at once are a long queue. */
+const URGENT: Rate = { most: 64, perMs: 0.064 };
 
 /** Text that comes is watched for so long after a session has said something to a device that is here. */
 const WATCHED_MS = 500;
@@ -44,12 +48,14 @@ export class PushPace {
   readonly #lastSaidAt: () => number;
   readonly #ticks: () => number;
   #watched = { is: false, until: Number.NEGATIVE_INFINITY };
-  #restUntil = Number.NEGATIVE_INFINITY;
-  #urgent = { left: URGENT_AT_ONCE, at: 0 };
+  readonly #patient: Bucket;
+  readonly #urgent: Bucket;
 
   constructor({ lastSaidAt, ticks = () => performance.now() }: PushPaceOptions) {
     this.#lastSaidAt = lastSaidAt;
     this.#ticks = ticks;
+    this.#patient = new Bucket(PATIENT, ticks);
+    this.#urgent = new Bucket(URGENT, ticks);
   }
 
   get isSlow(): boolean {
@@ -64,16 +70,15 @@ export class PushPace {
   allowance(room: number): Allowance {
     const paced = room < LEAST_ROOM ? 0 : Math.min(MAX_LOOK, room);
     if (!this.isSlow) return paced > 0 ? { free: 0, paced } : { free: room, paced };
-    const slowly = this.#restMs > 0 ? 0 : Math.min(1, paced);
-    return { free: Math.max(0, Math.min(MAX_LOOK, room - slowly, Math.floor(this.#urgentLeft()))), paced: slowly };
+    const slowly = Math.min(paced, Math.floor(this.#patient.left));
+    return { free: Math.max(0, Math.min(MAX_LOOK, room - slowly, Math.floor(this.#urgent.left))), paced: slowly };
   }
 
   /** When to look again at something that is due; infinite: when something that is under way has ended. */
   waitMs(room: number, isUrgent: boolean): number {
-    const paced = room < LEAST_ROOM ? Number.POSITIVE_INFINITY : this.#restMs;
-    if (!isUrgent || room === 0) return paced;
-    const lacking = this.isSlow ? 1 - this.#urgentLeft() : 0;
-    return Math.min(paced, Math.max(0, lacking / URGENT_PER_MS));
+    const restMs = (bucket: Bucket) => (this.isSlow ? bucket.restMs : 0);
+    const paced = room < LEAST_ROOM ? Number.POSITIVE_INFINITY : restMs(this.#patient);
+    return !isUrgent || room === 0 ? paced : Math.min(paced, restMs(this.#urgent));
   }
 
   /** How many are made, or sent, in one go. */
@@ -88,18 +93,37 @@ export class PushPace {
 
   /** So many were taken up in a look, and so many of them were urgent. */
   took(pushes: number, urgent: number): void {
-    const at = this.#ticks();
-    this.#urgent = { left: this.#urgentLeft() - urgent, at };
-    if (pushes > urgent) this.#restUntil = at + GAP_MS;
+    this.#urgent.take(urgent);
+    this.#patient.take(pushes - urgent);
+  }
+}
+
+/** What is left of a rate. */
+class Bucket {
+  readonly #rate: Rate;
+  readonly #ticks: () => number;
+  #left: number;
+  #at: number;
+
+  constructor(rate: Rate, ticks: () => number) {
+    this.#rate = rate;
+    this.#ticks = ticks;
+    this.#left = rate.most;
+    this.#at = ticks();
   }
 
-  /** How long those that can wait still have to. */
-  get #restMs(): number {
-    return this.isSlow ? Math.max(0, this.#restUntil - this.#ticks()) : 0;
+  get left(): number {
+    return Math.min(this.#rate.most, this.#left + (this.#ticks() - this.#at) * this.#rate.perMs);
   }
 
-  #urgentLeft(): number {
-    const { left, at } = this.#urgent;
-    return Math.min(URGENT_AT_ONCE, left + (this.#ticks() - at) * URGENT_PER_MS);
+  /** Until there is one. */
+  get restMs(): number {
+    return Math.max(0, (1 - this.left) / this.#rate.perMs);
+  }
+
+  /** More may be taken than there is when nobody watches: nobody owes that. */
+  take(count: number): void {
+    this.#left = Math.max(0, this.left - count);
+    this.#at = this.#ticks();
   }
 }

@@ -62,7 +62,7 @@ export class PushService {
     const { store, log, now, senders } = options;
     const rows = new OutboxRows({ store, log, onChange: options.onState });
     const presence = new DevicePresence({ now, onChange: (userId) => this.#outbox.judgeAgain(userId) });
-    const lastSaidAt = () => Math.max(...presence.here().map(options.lastSaidAt));
+    const lastSaidAt = () => Math.max(...presence.looking().map(options.lastSaidAt));
     const pace = new PushPace({ lastSaidAt });
     const byPlatform = new Map<PushPlatform, PushSender>(senders.map((sender) => [sender.platform, sender]));
     this.#dispatcher = new PushDispatcher({

@@ -30,16 +30,16 @@ test('P1: where nobody watches, pushes leave as fast as they can', () => {
   expect(pace.waitMs(ROOM, false)).toBe(0);
 });
 
-test('P1: where somebody watches, what can wait leaves one by one, with long pauses', () => {
+test('P1: where somebody watches, what can wait leaves a few at once, and then one by one, with long pauses', () => {
   saidAt = ticks;
   const { paced } = pace.allowance(ROOM);
-  expect(paced).toBe(1);
+  expect(paced).toBeLessThan(10);
   send(paced);
   expect(pace.allowance(ROOM).paced).toBe(0);
   expect(pace.waitMs(ROOM, false)).toBeGreaterThan(LONG_MS);
   ticks += pace.waitMs(ROOM, false);
   saidAt = ticks;
-  expect(pace.allowance(ROOM).paced).toBe(paced);
+  expect(pace.allowance(ROOM).paced).toBe(1);
 });
 
 test('P1: what a person is waited for with keeps to no pace, unless it is a long queue', () => {
