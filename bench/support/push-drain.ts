@@ -35,7 +35,9 @@ export interface DrainRound {
 
 /** How old deltas of a session were when they came meanwhile. */
 export interface StreamedRound {
+  /** How many were owed, and how many have left. */
   pushes: number;
+  left: number;
   daemon: Drain & { deltas: number[] };
   /** As fast as the daemon. */
   alone: Drain & { deltas: number[] };
@@ -51,8 +53,9 @@ const PER_BLOCK = 100;
 /** The daemon has to be up by then. */
 const DUE_IN_MS = 8000;
 /** The session streams by then, and has done so for `CALM_MS`. */
-const DUE_STREAMED_IN_MS = 15_000;
-const CALM_MS = 5000;
+const DUE_STREAMED_IN_MS = 20_000;
+const CALM_MS = 10_000;
+const WINDOW_MS = 20_000;
 const SETTLE_MS = 500;
 const DRAIN_MS = 240_000;
 const FRAME_MS = 12_000;
@@ -172,34 +175,48 @@ async function measure({ apns, crowd, pid, pushes, dueAt }: Measured): Promise<S
   const mark = async () => void marks.push(await crowd.timedCount());
   await sleep(dueAt - Date.now());
   await mark();
-  const daemon = await watch({ apns, pid, pushes }, async () => {}, mark);
-  await mark();
-  await sleep(CALM_MS);
+  const { left, ...daemon } = await watchWindow(apns, pid);
   await mark();
   await apns.reset();
-  const perSecond = pushes / (daemon.ms / 1000);
-  const send = () => apns.sendAlone({ ...requestsOf(pushes), perSecond });
-  const alone = await watch({ apns, pid: apns.alonePid, pushes }, send, mark);
+  const sent = Math.max(1, Math.round(left / DEVICES)) * DEVICES;
+  const send = () => apns.sendAlone({ ...requestsOf(sent), perSecond: sent / (WINDOW_MS / 1000) });
+  const alone = await watchAlone(apns, send);
+  await mark();
   const times = Array.from(await crowd.timed());
-  const [before = 0, from = 0, to = 0, settled = 0, calmTo = 0, aloneTo = 0] = marks;
+  const [before = 0, from = 0, to = 0, aloneTo = 0] = marks;
   return {
     pushes,
+    left,
     daemon: { ...daemon, deltas: times.slice(from, to) },
-    alone: { ...alone, deltas: times.slice(calmTo, aloneTo) },
-    calm: [...times.slice(before, from), ...times.slice(settled, calmTo)],
+    alone: { ...alone, deltas: times.slice(to, aloneTo) },
+    calm: times.slice(before, from),
   };
+}
+
+/** For a while, however many have left by then. */
+async function watchWindow(apns: ApnsStage, pid: number): Promise<Drain & { left: number }> {
+  const usedBefore = processorSeconds(pid);
+  await sleep(WINDOW_MS);
+  const { distinct: left, busyMs: serviceMs } = await apns.taken();
+  return { left, ms: WINDOW_MS, processorMs: (processorSeconds(pid) - usedBefore) * 1000, serviceMs };
+}
+
+async function watchAlone(apns: ApnsStage, send: () => Promise<void>): Promise<Drain> {
+  const usedBefore = processorSeconds(apns.alonePid);
+  const at = now();
+  await send();
+  const { busyMs: serviceMs } = await apns.taken();
+  return { ms: now() - at, processorMs: (processorSeconds(apns.alonePid) - usedBefore) * 1000, serviceMs };
 }
 
 /** From now until all pushes were taken, each once. */
 async function watch(
   { apns, pid, pushes }: { apns: ApnsStage; pid: number; pushes: number },
   send: () => Promise<void>,
-  onTaken: () => Promise<void> = async () => {},
 ): Promise<Drain> {
   const usedBefore = processorSeconds(pid);
   const at = now();
   await Promise.all([send(), within(apns.reached(pushes), DRAIN_MS, 'the drain')]);
-  await onTaken();
   await sleep(SETTLE_MS);
   const taken: Taken = await apns.taken();
   if (taken.distinct !== pushes || taken.repeated > 0)
