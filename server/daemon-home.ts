@@ -69,7 +69,8 @@ export function lockHome(paths: HomePaths): { close(): void } {
 
 function readHolder(path: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    // Empty while the holder, started this moment, has made the file and not written it.
+    return readFileSync(path, 'utf8') || 'unknown';
   } catch {
     return 'unknown';
   }

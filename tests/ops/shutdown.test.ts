@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { localSocketPath } from '../../config/local-socket-path.js';
 import { CLOSE } from '../../protocol/error-codes.js';
@@ -109,6 +110,15 @@ describe('the home of a daemon', () => {
     expect(code).toBe(1);
     expect(said.join('')).toContain(`${daemon.home} is served by another daemon already (pid ${daemon.pid})`);
     expect((await daemon.fetch('/live')).status).toBe(200);
+  });
+
+  test('is refused to a second daemon also while the first has not written its pid', async () => {
+    writeFileSync(join(daemon.home, 'daemon.pid'), '');
+    const second = execFile(process.execPath, [MAIN], { env: daemon.environment });
+    const said: string[] = [];
+    second.stderr?.on('data', (chunk: string) => said.push(chunk));
+    expect(await once(second, 'close')).toEqual([1, null]);
+    expect(said.join('')).toContain('is served by another daemon already (pid unknown)');
   });
 
   test('H2: is taken over after a kill -9, with the socket file that was left in it', async () => {
