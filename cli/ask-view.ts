@@ -1,5 +1,5 @@
 import type { TextPiece } from '../client/text-assembler.js';
-import { plainText } from './plain-text.js';
+import { plainText } from '../protocol/plain-text.js';
 import { Spinner } from './spinner.js';
 import type { TerminalIo } from './terminal-io.js';
 

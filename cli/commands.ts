@@ -1,10 +1,10 @@
 import { resolve } from 'node:path';
 import * as z from 'zod';
+import { plainLine, plainText } from '../protocol/plain-text.js';
 import { deliveriesSchema } from '../protocol/push.js';
 import { healthSchema, sessionViewSchema } from '../protocol/rest.js';
 import { ask } from './ask.js';
 import { askDaemon, type LocalRequest } from './local-daemon.js';
-import { plainLine, plainText } from './plain-text.js';
 import { pushTable } from './push-table.js';
 import { sessionTable } from './session-table.js';
 import type { TerminalIo } from './terminal-io.js';

@@ -1,10 +1,10 @@
 import { ConfigError, loadConfig } from '../config/load-config.js';
 import { VERSION } from '../config/version.js';
+import { plainLine, plainText } from '../protocol/plain-text.js';
 import { healthSchema } from '../protocol/rest.js';
 import type { CommandContext, Report } from './commands.js';
 import { askDaemon } from './local-daemon.js';
 import { NoDaemonError } from './no-daemon-error.js';
-import { plainLine, plainText } from './plain-text.js';
 
 /** One thing that was looked at. */
 interface Finding {

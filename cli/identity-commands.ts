@@ -1,9 +1,9 @@
 import * as z from 'zod';
 import { devicesSchema, pairingSchema, peopleSchema } from '../protocol/auth.js';
 import { CompanionError } from '../protocol/error-codes.js';
+import { plainLine } from '../protocol/plain-text.js';
 import { type CommandContext, get, post, type Report, say } from './commands.js';
 import { askDaemon } from './local-daemon.js';
-import { plainLine } from './plain-text.js';
 import { readLine } from './read-line.js';
 import { textTable } from './text-table.js';
 

@@ -1,5 +1,5 @@
+import { plainLine } from '../protocol/plain-text.js';
 import type { PushDelivery } from '../protocol/push.js';
-import { plainLine } from './plain-text.js';
 import { textTable } from './text-table.js';
 
 const HEADINGS = ['AT', 'STATE', 'KIND', 'DEVICE', 'SESSION', 'TRIES', 'REASON'];

@@ -3,6 +3,7 @@ import { loadHome } from '../config/load-config.js';
 import { checkSocketFolder, localSocketPath } from '../config/local-socket-path.js';
 import { VERSION } from '../config/version.js';
 import { CompanionError } from '../protocol/error-codes.js';
+import { plainText } from '../protocol/plain-text.js';
 import { addIdentityCommands } from './add-identity-commands.js';
 import { InterruptedError } from './ask-run.js';
 import {
@@ -19,7 +20,6 @@ import {
 } from './commands.js';
 import { doctorCommand } from './doctor.js';
 import { NoDaemonError } from './no-daemon-error.js';
-import { plainText } from './plain-text.js';
 import type { TerminalIo } from './terminal-io.js';
 
 interface RunCliOptions {

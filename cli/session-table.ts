@@ -1,5 +1,5 @@
+import { plainLine, plainText } from '../protocol/plain-text.js';
 import type { SessionView } from '../protocol/rest.js';
-import { plainLine, plainText } from './plain-text.js';
 import { textTable } from './text-table.js';
 
 const HEADINGS = ['SESSION', 'STATUS', 'FOR', 'PID', 'MEMORY', 'UPTIME', 'QUEUED', 'DIRECTORY'];

@@ -1,5 +1,5 @@
 import type { EventData } from '../protocol/events.js';
-import { plainLine } from './plain-text.js';
+import { plainLine } from '../protocol/plain-text.js';
 
 /** Input fields that say most about what a tool is about to do, the most telling first. */
 const TELLING = ['command', 'file_path', 'notebook_path', 'path', 'pattern', 'url', 'query', 'skill', 'description'];

@@ -1,5 +1,6 @@
 import type { ClientData } from '../../protocol/client-frames.js';
 import { CompanionError } from '../../protocol/error-codes.js';
+import { plainLine } from '../../protocol/plain-text.js';
 import type { DeviceId } from '../../protocol/scalars.js';
 import type { PushRegistration } from '../ports/push.js';
 import type { PushDevice, PushDevices } from '../ports/push-people.js';
@@ -117,11 +118,7 @@ export class Devices implements PushDevices {
 }
 
 /** As much of a name as is shown, on one line: the registry holds it for good. */
-const shownName = (name: string): string =>
-  name
-    .replaceAll(/[\p{Cc}\u2028\u2029]+/gu, ' ')
-    .trim()
-    .slice(0, MAX_NAME);
+const shownName = (name: string): string => plainLine(name, MAX_NAME);
 
 function registrationOf({ push }: DeviceEntry, device: DeviceRef): PushRegistration | undefined {
   if (!push) return undefined;

@@ -1,8 +1,9 @@
 /** What a notification says. In the mode `state` nothing of what a person or Claude has said, nor of any file. */
 import type { EventData } from '../../protocol/events.js';
+import { plainLine } from '../../protocol/plain-text.js';
 import type { PushBody } from '../../protocol/push-preferences.js';
 import type { Concern, ResultConcern, WaitingConcern } from './concerns.js';
-import { cutText, firstLine, plain } from './short-text.js';
+import { cutText, firstLine } from './short-text.js';
 import { resetOf } from './turn-limits.js';
 
 /** In UTF-16 units: what a lock screen shows of a body. */
@@ -23,9 +24,9 @@ export function wordingOf(concern: Concern, { project, body }: { project: string
   return { title: titleOf(project), subtitle, body: said ?? cutText(state, MAX_BODY) };
 }
 
-const titleOf = (project: string): string => cutText(plain(project) || 'Claude', MAX_TITLE);
+const titleOf = (project: string): string => cutText(plainLine(project) || 'Claude', MAX_TITLE);
 
-const nameOf = (name: string): string => cutText(plain(name) || 'A tool', MAX_NAME);
+const nameOf = (name: string): string => cutText(plainLine(name) || 'A tool', MAX_NAME);
 
 interface Telling {
   subtitle: string;
@@ -68,7 +69,7 @@ const SUBJECTS = ['command', 'file_path', 'notebook_path', 'url', 'path', 'plan'
 function subjectOf({ request }: WaitingConcern): string {
   const input = typeof request.toolInput === 'object' && request.toolInput !== null ? request.toolInput : {};
   const fields = new Map<string, unknown>(Object.entries(input));
-  const found = SUBJECTS.map((name) => fields.get(name)).find((value) => typeof value === 'string' && plain(value));
+  const found = SUBJECTS.map((name) => fields.get(name)).find((value) => typeof value === 'string' && plainLine(value));
   return typeof found === 'string' ? found : request.prompt;
 }
 
@@ -123,7 +124,7 @@ export const withdrawalWording = (project: string, decision: Decision): Wording 
 export const securityWording = (deviceName: string): Wording => ({
   title: 'Claude Companion',
   subtitle: 'A device was put out',
-  body: cutText(`Somebody used an old credential of ${plain(deviceName)}. It has to be paired anew.`, MAX_BODY),
+  body: cutText(`Somebody used an old credential of ${plainLine(deviceName)}. It has to be paired anew.`, MAX_BODY),
 });
 
 export const TEST_WORDING: Wording = {

@@ -1,13 +1,8 @@
 /** Text for a notification: one line, safe to show, cut between graphemes. */
+import { plainLine } from '../../protocol/plain-text.js';
 
 const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
 const MORE = '…';
-
-/** Control characters, halves of characters, and what turns the direction of the text that follows. */
-const UNSHOWN = /[\p{Cc}\p{Cs}\u2028\u2029\u202a-\u202e\u2066-\u2069]+/gu;
-
-/** On one line, without what cannot be shown. */
-export const plain = (text: string): string => text.replace(UNSHOWN, ' ').replace(/\s+/g, ' ').trim();
 
 /** At most `max` UTF-16 units, and so not more graphemes either; what was cut ends with an ellipsis. Never half of a grapheme. */
 export function cutText(text: string, max: number): string {
@@ -28,7 +23,7 @@ export function firstLine(text: string, max: number): string | undefined {
   const lines = text
     .slice(0, MAX_LOOK)
     .split(/\r\n|[\n\r\u2028\u2029]/)
-    .map(plain)
+    .map((line) => plainLine(line))
     .filter((line) => line !== '');
   const [first] = lines;
   if (first === undefined) return undefined;

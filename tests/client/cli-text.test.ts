@@ -2,9 +2,9 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { AskView } from '../../cli/ask-view.js';
 import { questionsOf, replyOf, standingReply } from '../../cli/permission-question.js';
-import { plainLine, plainText } from '../../cli/plain-text.js';
 import { toolResultLine, toolUseLine } from '../../cli/tool-line.js';
 import type { EventData } from '../../protocol/events.js';
+import { plainLine, plainText } from '../../protocol/plain-text.js';
 
 const ESC = '\u001b';
 const CONTROL = /(?![\n\t])\p{Cc}/u;

@@ -130,7 +130,7 @@ describe('cutting', () => {
   });
 
   test('what turns the direction of text is left out', () => {
-    expect(firstLine('rm \u202ex\u2066y', 20)).toBe('rm x y');
+    expect(firstLine('rm \u202ex\u2066y', 20)).toBe('rm xy');
   });
 });
 
