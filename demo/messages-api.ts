@@ -25,10 +25,10 @@ export interface ApiRequest {
   stream?: boolean;
 }
 
-/** One content block of a reply; `chunk` is in characters, `delayMs` is the pause between chunks. */
+/** One content block of a reply; `chunk` is in characters, `delayMs` is the pause between chunks; a tool call without an `id` gets a new one. */
 export type ReplyBlock =
   | { kind: 'text' | 'thinking'; text: string; chunk?: number; delayMs?: number }
-  | { kind: 'tool'; name: string; input: unknown };
+  | { kind: 'tool'; name: string; input: unknown; id?: string };
 
 /** `breakAfter`: destroy the connection after that many deltas. `hold`: awaited before the first byte. */
 export type Reply =
@@ -144,7 +144,8 @@ function wholeMessage(model: string, blocks: ReplyBlock[]) {
     role: 'assistant',
     model,
     content: blocks.map((block) => {
-      if (block.kind === 'tool') return { type: 'tool_use', id: newId('toolu'), name: block.name, input: block.input };
+      if (block.kind === 'tool')
+        return { type: 'tool_use', id: block.id ?? newId('toolu'), name: block.name, input: block.input };
       if (block.kind === 'thinking') return { type: 'thinking', thinking: block.text, signature: 'c2lnbmF0dXJl' };
       return { type: 'text', text: block.text };
     }),
@@ -193,7 +194,7 @@ async function pauseAfter(block: ReplyBlock): Promise<void> {
 }
 
 function emptyBlock(block: ReplyBlock): object {
-  if (block.kind === 'tool') return { type: 'tool_use', id: newId('toolu'), name: block.name, input: {} };
+  if (block.kind === 'tool') return { type: 'tool_use', id: block.id ?? newId('toolu'), name: block.name, input: {} };
   if (block.kind === 'thinking') return { type: 'thinking', thinking: '', signature: '' };
   return { type: 'text', text: '' };
 }

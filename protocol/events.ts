@@ -62,6 +62,8 @@ export const EVENTS = {
     sessionId: id,
     kind: z.enum(['tool', 'question', 'plan']),
     toolName: z.string(),
+    /** Of the tool call as Claude's API named it: the `toolId` of its `toolUse`. Not unique everywhere. */
+    toolId: z.string().optional(),
     toolInput: z.unknown(),
     prompt: z.string(),
     options: z.array(z.string()),

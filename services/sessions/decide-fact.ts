@@ -1,12 +1,12 @@
 /** What the lines of the CLI mean for a session. */
 
-import type { PermissionId } from '../../protocol/scalars.js';
 import type { BackgroundChange, CliFact, CliLine } from '../ports/claude.js';
 import type { BackgroundTask, PermissionRecord } from '../ports/records.js';
 import { onBlock, onBlockCut, onBlockStarted, onDelta, onToolResult } from './decide-blocks.js';
 import { interruption, settle } from './dispatch.js';
 import { Draft, type Step } from './draft.js';
 import { loseOutput } from './lost-output.js';
+import { permissionIdOf } from './permission-id.js';
 import { permissionRequestOf, resolvePermission } from './permission-requests.js';
 import type { SessionState } from './session-state.js';
 import { beginAnswer, completeTurn, endAnswer, ensureTurn, onResult } from './turns.js';
@@ -120,13 +120,12 @@ function onPermissionAsked(draft: Draft, { ask }: Fact<'permissionAsked'>): void
   const { record, permissions, plan } = draft.state;
   const { sessionId, child } = record;
   if (permissions.some((known) => known.ask.requestId === ask.requestId)) return;
-  const taken = permissions.some(({ permissionId }) => permissionId === ask.toolUseId);
-  const permissionId = (taken ? `${ask.toolUseId}.${ask.requestId}` : ask.toolUseId) as PermissionId;
+  const isOfPlan = ask.toolName === 'ExitPlanMode' && plan?.toolId === ask.toolUseId;
   const permission: PermissionRecord = {
-    permissionId,
+    permissionId: permissionIdOf(ask, draft.line),
     sessionId,
     childId: child?.childId ?? '',
-    ask: { ...ask, ...(plan?.toolId === ask.toolUseId && { plan: plan.text }) },
+    ask: { ...ask, ...(isOfPlan && { plan: plan.text }) },
     createdAt: draft.now,
   };
   draft.putPermission(permission);

@@ -64,6 +64,11 @@ export class Draft {
     this.#line = { ...line, part: 0 };
   }
 
+  /** The line of the child's output from which events come now. */
+  get line(): { childId: string; offset: number } | undefined {
+    return this.#line;
+  }
+
   /** Events from here on come from no line. */
   offLine(): void {
     this.#line = undefined;

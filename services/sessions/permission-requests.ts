@@ -40,6 +40,7 @@ export function permissionRequestOf({
     sessionId,
     kind,
     toolName: ask.toolName,
+    ...(ask.toolUseId !== '' && { toolId: ask.toolUseId }),
     toolInput: { ...(ask.plan !== undefined && { plan: ask.plan }), ...ask.input },
     prompt: promptOf(ask, kind),
     options,

@@ -17,7 +17,7 @@ import {
 export interface Step {
   thinking?: string;
   text?: string;
-  tools?: { name: string; input: unknown }[];
+  tools?: { name: string; input: unknown; id?: string }[];
   chunk?: number;
   delayMs?: number;
   gate?: string;
