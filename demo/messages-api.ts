@@ -28,13 +28,19 @@ export interface ApiRequest {
 /** One content block of a reply; `chunk` is in characters, `delayMs` is the pause between chunks; a tool call without an `id` gets a new one. */
 export type ReplyBlock =
   | { kind: 'text' | 'thinking'; text: string; chunk?: number; delayMs?: number }
-  | { kind: 'tool'; name: string; input: unknown; id?: string };
+  | { kind: 'tool'; name: string; input: unknown; id?: unknown }
+  /** Sent as it is, in one piece. */
+  | { kind: 'raw'; block: object };
 
-/** `breakAfter`: destroy the connection after that many deltas. `hold`: awaited before the first byte. */
+/**
+ * `breakAfter`: destroy the connection after that many deltas. `hold`: awaited before the first byte. `fields`: of the
+ * message, in the place of those that an honest API would send.
+ */
 export type Reply =
   | {
       kind: 'message';
       blocks: ReplyBlock[];
+      fields?: Record<string, unknown>;
       hold?: Promise<void>;
       breakAfter?: number;
       onDelta?: (text: string) => Promise<void> | void;
@@ -109,7 +115,7 @@ async function handle({ request, response, script }: Exchange): Promise<void> {
   }
   await reply.hold;
   if (body.stream === true) return streamMessage({ response, model: body.model, reply });
-  sendJson(response, 200, wholeMessage(body.model, reply.blocks));
+  sendJson(response, 200, wholeMessage(body.model, reply));
 }
 
 const isApiRequest = (body: unknown): body is ApiRequest =>
@@ -135,30 +141,35 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
 const stopReason = (blocks: ReplyBlock[]) => (blocks.some((block) => block.kind === 'tool') ? 'tool_use' : 'end_turn');
 
 const outputTokens = (blocks: ReplyBlock[]) =>
-  blocks.reduce((sum, block) => sum + Math.ceil((block.kind === 'tool' ? 80 : block.text.length) / 4), 0);
+  blocks.reduce((sum, block) => sum + Math.ceil(('text' in block ? block.text.length : 80) / 4), 0);
 
-function wholeMessage(model: string, blocks: ReplyBlock[]) {
+const toolId = ({ id = newId('toolu') }: { id?: unknown }) => id;
+
+function wholeMessage(model: string, { blocks, fields }: Pick<MessageReply, 'blocks' | 'fields'>) {
   return {
     id: newId('msg'),
     type: 'message',
     role: 'assistant',
     model,
     content: blocks.map((block) => {
-      if (block.kind === 'tool')
-        return { type: 'tool_use', id: block.id ?? newId('toolu'), name: block.name, input: block.input };
+      if (block.kind === 'raw') return block.block;
+      if (block.kind === 'tool') return { type: 'tool_use', id: toolId(block), name: block.name, input: block.input };
       if (block.kind === 'thinking') return { type: 'thinking', thinking: block.text, signature: 'c2lnbmF0dXJl' };
       return { type: 'text', text: block.text };
     }),
     stop_reason: stopReason(blocks),
     stop_sequence: null,
     usage: { ...USAGE, output_tokens: outputTokens(blocks) },
+    ...fields,
   };
 }
+
+type MessageReply = Extract<Reply, { kind: 'message' }>;
 
 interface Streaming {
   response: ServerResponse;
   model: string;
-  reply: Extract<Reply, { kind: 'message' }>;
+  reply: MessageReply;
 }
 
 async function streamMessage({ response, model, reply }: Streaming): Promise<void> {
@@ -166,7 +177,12 @@ async function streamMessage({ response, model, reply }: Streaming): Promise<voi
     response.write(`event: ${type}\ndata: ${JSON.stringify({ type, ...data })}\n\n`);
   response.socket?.setNoDelay(true);
   response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
-  const message = { ...wholeMessage(model, []), stop_reason: null, usage: { ...USAGE, output_tokens: 1 } };
+  const message = {
+    ...wholeMessage(model, { blocks: [] }),
+    stop_reason: null,
+    usage: { ...USAGE, output_tokens: 1 },
+    ...reply.fields,
+  };
   send('message_start', { message });
   let deltas = 0;
   for (const [index, block] of reply.blocks.entries()) {
@@ -183,18 +199,19 @@ async function streamMessage({ response, model, reply }: Streaming): Promise<voi
   }
   send('message_delta', {
     delta: { stop_reason: stopReason(reply.blocks), stop_sequence: null },
-    usage: { ...USAGE, output_tokens: outputTokens(reply.blocks) },
+    usage: reply.fields?.usage ?? { ...USAGE, output_tokens: outputTokens(reply.blocks) },
   });
   send('message_stop', {});
   response.end();
 }
 
 async function pauseAfter(block: ReplyBlock): Promise<void> {
-  if (block.kind !== 'tool' && block.delayMs) await pause(block.delayMs);
+  if ('delayMs' in block && block.delayMs) await pause(block.delayMs);
 }
 
 function emptyBlock(block: ReplyBlock): object {
-  if (block.kind === 'tool') return { type: 'tool_use', id: block.id ?? newId('toolu'), name: block.name, input: {} };
+  if (block.kind === 'raw') return block.block;
+  if (block.kind === 'tool') return { type: 'tool_use', id: toolId(block), name: block.name, input: {} };
   if (block.kind === 'thinking') return { type: 'thinking', thinking: '', signature: '' };
   return { type: 'text', text: '' };
 }
@@ -210,6 +227,7 @@ interface Delta {
 const textOf = (delta: Delta) => delta.text ?? delta.thinking ?? delta.partial_json ?? '';
 
 function* deltasOf(block: ReplyBlock): Generator<Delta> {
+  if (block.kind === 'raw') return;
   if (block.kind === 'tool') {
     yield* pieces(JSON.stringify(block.input), 64, (part) => ({ type: 'input_json_delta', partial_json: part }));
     return;

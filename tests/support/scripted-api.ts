@@ -13,11 +13,17 @@ import {
   startMessagesApi,
 } from '../../demo/messages-api.js';
 
-/** One API call's answer. `gate`: wait for `release(gate)`; `gateAfter`: wait after so many deltas. */
+/**
+ * One API call's answer. `gate`: wait for `release(gate)`; `gateAfter`: wait after so many deltas. What an honest API
+ * would never send, but gateways do: `id` of a tool that was there before, `blocks` of any kind in any order, `fields`
+ * of the message (`{id: 'always-the-same'}`, `{id: null}`, `{usage: …}`).
+ */
 export interface Step {
   thinking?: string;
   text?: string;
-  tools?: { name: string; input: unknown; id?: string }[];
+  tools?: { name: string; input: unknown; id?: unknown }[];
+  blocks?: ReplyBlock[];
+  fields?: Record<string, unknown>;
   chunk?: number;
   delayMs?: number;
   gate?: string;
@@ -111,7 +117,7 @@ function messageOf(step: Step, pass: (gate: string) => Promise<void>): Reply {
     ...(step.chunk !== undefined && { chunk: step.chunk }),
     ...(step.delayMs !== undefined && { delayMs: step.delayMs }),
   };
-  const blocks: ReplyBlock[] = [];
+  const blocks: ReplyBlock[] = [...(step.blocks ?? [])];
   if (step.thinking !== undefined) blocks.push({ kind: 'thinking', text: step.thinking, ...pace });
   if (step.text !== undefined) blocks.push({ kind: 'text', text: step.text, ...pace });
   for (const tool of step.tools ?? []) blocks.push({ kind: 'tool', ...tool });
@@ -120,6 +126,7 @@ function messageOf(step: Step, pass: (gate: string) => Promise<void>): Reply {
   return {
     kind: 'message',
     blocks,
+    ...(step.fields && { fields: step.fields }),
     ...(step.gate !== undefined && { hold: pass(step.gate) }),
     ...(step.breakAfter !== undefined && { breakAfter: step.breakAfter }),
     ...(gateAfter && {
