@@ -91,6 +91,7 @@ export const ROUTES: readonly RouteRule[] = [
   route('GET', '/api/auth/me', 'credential'),
   ...sessionRoutes('/api/sessions'),
   ...sessionRoutes('/api/claude-code/sessions'),
+  route('GET', '/api/waiting', 'read'),
   route('GET', '/api/devices', 'read'),
   route('PATCH', '/api/devices/:id', 'read'),
   route('DELETE', '/api/devices/:id', 'credential'),

@@ -18,6 +18,7 @@ import { findPrincipal } from './principal.js';
 import { createPushRoutes } from './push-routes.js';
 import { readJson } from './read-json.js';
 import { createSessionRoutes } from './session-routes.js';
+import { createWaitingRoutes } from './waiting-routes.js';
 
 const BODY_LIMIT = '1mb';
 const PREFLIGHT_S = 600;
@@ -45,6 +46,7 @@ export function createApp({ services, local }: AppOptions): Express {
   app.use(['/api/sessions', '/api/claude-code/sessions'], createFileRoutes(services));
   app.use(readJson(BODY_LIMIT));
   app.use(['/api/sessions', '/api/claude-code/sessions'], createSessionRoutes(services));
+  app.use('/api/waiting', createWaitingRoutes(services));
   app.use('/api/push-notifications', createPushRoutes(services));
   app.use('/api/devices', createDeviceRoutes(services));
   app.use(createMetricsRoutes(services));

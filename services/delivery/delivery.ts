@@ -40,6 +40,10 @@ export class Delivery implements Publisher {
     return this.#connections.size;
   }
 
+  isConnected(device: DeviceRef): boolean {
+    return this.#connections.has(keyOf(device));
+  }
+
   /** What waits in this process for readers that are slower than what they are sent. */
   get unsentBytes(): number {
     let bytes = 0;

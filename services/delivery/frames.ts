@@ -52,14 +52,14 @@ export const copyFrame = ({ type, requestId, data }: AnswerFrame<string, object>
 
 /** A permission request that comes again, without `seq`; no larger than the event was. */
 export function permissionCopyFrame(data: PermissionData): string {
-  return copyFrame({ type: 'permissionRequest', requestId: null, data: boundedPermission(data, MAX_DATA_BYTES) });
+  return copyFrame({ type: 'permissionRequest', requestId: null, data: boundPermission(data, MAX_DATA_BYTES) });
 }
 
 /** Of each open permission request in a snapshot so many bytes are shown: there may be several. */
 const MAX_SNAPSHOT_PERMISSION_BYTES = 32 * 1024;
 
 export function resetFrame(data: AnswerData<'reset'>): string {
-  const permissions = data.snapshot.permissions.map((one) => boundedPermission(one, MAX_SNAPSHOT_PERMISSION_BYTES));
+  const permissions = data.snapshot.permissions.map((one) => boundPermission(one, MAX_SNAPSHOT_PERMISSION_BYTES));
   return answerFrame({
     type: 'reset',
     requestId: null,
@@ -69,8 +69,9 @@ export function resetFrame(data: AnswerData<'reset'>): string {
 
 type PermissionData = EventData<'permissionRequest'>;
 
-const boundedPermission = (data: PermissionData, max: number): PermissionData =>
-  JSON.parse(boundData(JSON.stringify(data), max)) as PermissionData;
+/** A permission request of at most `max` bytes as JSON; `truncated` when that is not all. */
+export const boundPermission = <T extends PermissionData>(data: T, max: number): T =>
+  JSON.parse(boundData(JSON.stringify(data), max)) as T;
 
 /** UTF-16 units in one frame of text that is told from its beginning. */
 const SO_FAR_UNITS = 32 * 1024;
