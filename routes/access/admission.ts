@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Need } from '../../protocol/access.js';
 import { CompanionError } from '../../protocol/error-codes.js';
 import type { PermissionMode } from '../../protocol/scalars.js';
+import { needOfCommand } from '../../protocol/slash-commands.js';
 import type { Identity } from '../../services/identity/identity.js';
 import type { Principal } from '../../services/identity/principal.js';
 import type { Audit } from '../../services/ports/audit.js';
@@ -95,4 +96,17 @@ export function requireLiberties(principal: Principal, { permissionMode, allowed
   if (permissionMode === 'bypassPermissions') requireScope(principal, 'admin');
   const isFree = permissionMode === 'acceptEdits' || permissionMode === 'auto';
   if (isFree || allowedTools.length > 0) requireScope(principal, 'approve');
+}
+
+/** A prompt that is a command of the CLI may need more than `prompt`. Throws `PERMISSION_DENIED` with the field. */
+export function requireCommand({ scopes }: Principal, text: string, field: string): void {
+  const need = needOfCommand(text);
+  if (!need || scopes.has(need.scope)) return;
+  const rule = `needs a credential with the scope ${need.scope} for the command /${need.name}`;
+  throw new CompanionError('PERMISSION_DENIED', `${field}: ${rule}`, {
+    field,
+    rule,
+    suggestion:
+      'A prompt that begins with a slash is a command of the CLI. Put a word before the slash to send it as text.',
+  });
 }

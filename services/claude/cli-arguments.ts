@@ -25,10 +25,10 @@ const STREAM_ARGUMENTS = [
 export function cliArguments(options: StartOptions, defaults: CliDefaults): string[] {
   const args = [...STREAM_ARGUMENTS, `--settings=${JSON.stringify(settingsOf(defaults))}`];
   const model = options.model ?? defaults.model;
-  const mode = options.permissionMode ?? defaults.permissionMode;
+  // Always said: where it is not, the CLI takes what its settings say, which others can write.
+  args.push(`--permission-mode=${options.permissionMode ?? defaults.permissionMode ?? 'default'}`);
   const allowed = [...defaults.allowedTools, ...options.allowedTools];
   if (model !== undefined) args.push(`--model=${model}`);
-  if (mode !== undefined) args.push(`--permission-mode=${mode}`);
   if (defaults.allowBypass) args.push('--allow-dangerously-skip-permissions');
   for (const rule of allowed) args.push(`--allowedTools=${rule}`);
   for (const rule of defaults.disallowedTools) args.push(`--disallowedTools=${rule}`);
