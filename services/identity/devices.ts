@@ -7,6 +7,7 @@ import type { PushDevice, PushDevices } from '../ports/push-people.js';
 import type { DeviceRef, UserId } from '../ports/records.js';
 import { isEntryOf } from './device-credentials.js';
 import { makeRoom } from './device-room.js';
+import { normalToken, takeOver } from './push-tokens.js';
 import type { DeviceEntry, RegistryFile } from './registry-file.js';
 
 /** As `nameSchema`. */
@@ -32,22 +33,24 @@ export class Devices implements PushDevices {
     return this.#registry.data.devices.some((device) => device.userId === userId && device.deviceId === deviceId);
   }
 
-  /** Records where and how a device wants to be reached. A token that another device had is this one's from now on. */
+  /**
+   * Records where and how a device wants to be reached. An address that another device of the person had is this one's
+   * from now on, and a token of Apple's also where it was another person's.
+   */
   async register(device: DeviceRef, registration: ClientData<'registerDevice'>): Promise<void> {
-    const { name, preferences, ...push } = registration;
+    const { name, preferences, ...rest } = registration;
+    const push = { ...withoutUndefined(rest), token: normalToken(rest), registeredAt: this.#now() };
     const { userId, deviceId } = device;
     await this.#registry.update((data) => {
       const known = data.devices.find((entry) => isEntryOf(entry, device));
       if (!known) makeRoom(data, userId);
       const others = data.devices.filter((entry) => entry !== known);
-      for (const other of others) {
-        if (other.push?.platform === push.platform && other.push.token === push.token) delete other.push;
-      }
+      takeOver({ userId, push }, others);
       const entry: DeviceEntry = {
         ...known,
         userId,
         deviceId,
-        push: { ...withoutUndefined(push), registeredAt: this.#now() },
+        push,
         ...(name !== undefined && { name: shownName(name) }),
         ...(preferences && { preferences }),
       };

@@ -5,6 +5,7 @@ import { type Adapter, Low } from 'lowdb';
 import * as z from 'zod';
 import { scopeSchema } from '../../protocol/access.js';
 import { toStorageError } from '../../protocol/storage-error.js';
+import { mergeRegistrations } from './push-tokens.js';
 
 const pushRegistrationSchema = z.object({
   token: z.string(),
@@ -87,6 +88,8 @@ export async function openRegistryFile(path: string): Promise<RegistryFile> {
   const file = new Low<RegistryData>(jsonFile(path), initial);
   await file.read();
   if (file.data === initial) await file.write();
+  // In memory: the next change writes it, and a full disk is no reason not to start.
+  mergeRegistrations(file.data.devices);
   let last: Promise<void> = Promise.resolve();
   const inTurn = (task: () => Promise<void>) => {
     const done = last.then(task);
