@@ -131,6 +131,7 @@ export const settingsSchema = z.object({
   VAPID_SUBJECT: vapidSubject.optional(),
   NTFY_URL: publicUrl.optional(),
   NTFY_TOKEN: headerToken.optional(),
+  PUSH_ALLOW_PRIVATE: flag.default(false),
   PUSH_ACTIONS: z.enum(['encrypted', 'clear'], { error: 'must be encrypted or clear' }).default('encrypted'),
   LIMIT_FAILED: atLeastOne.default(10),
   LIMIT_PROMPTS: atLeastOne.default(60),

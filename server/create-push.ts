@@ -6,6 +6,7 @@ import type { UserId } from '../services/ports/records.js';
 import { wantsApns } from '../services/push/apns-key.js';
 import { apnsEndpoints, createApnsSender } from '../services/push/apns-sender.js';
 import { createNtfySender } from '../services/push/ntfy-sender.js';
+import { PushReach } from '../services/push/push-reach.js';
 import { PushService, type PushServiceOptions } from '../services/push/push-service.js';
 import { createWebPushSender, type WebPushSender } from '../services/push/web-push-sender.js';
 import type { Session } from '../services/sessions/session.js';
@@ -13,7 +14,7 @@ import type { SessionRegistry } from '../services/sessions/session-registry.js';
 import { openPermissions, statusOf } from '../services/sessions/session-state.js';
 
 export interface PushOptions
-  extends Omit<PushServiceOptions, 'sessions' | 'senders' | 'isSetUp' | 'vapidKey' | 'body' | 'lastSaidAt'> {
+  extends Omit<PushServiceOptions, 'sessions' | 'senders' | 'isSetUp' | 'vapidKey' | 'reach' | 'body' | 'lastSaidAt'> {
   config: Config;
   /** Where the keys are kept by which push services of browsers know this daemon. */
   vapidFile: string;
@@ -22,7 +23,8 @@ export interface PushOptions
 
 /** Pushes, by what the settings name. */
 export function createPush({ config, vapidFile, registry, ...others }: PushOptions): PushService {
-  const web = webSender(config, vapidFile);
+  const reach = new PushReach({ allowPrivate: config.PUSH_ALLOW_PRIVATE });
+  const web = webSender(config, vapidFile, reach);
   const configured = [apnsSender(config), ntfySender(config)].filter((sender) => sender !== undefined);
   return new PushService({
     ...others,
@@ -30,6 +32,7 @@ export function createPush({ config, vapidFile, registry, ...others }: PushOptio
     senders: [...configured, web],
     isSetUp: configured.length > 0 || namesVapid(config),
     vapidKey: web.publicKey,
+    reach,
     body: config.APNS_BODY,
     lastSaidAt: (userId) => lastSaidAt(registry(), userId),
   });
@@ -58,9 +61,9 @@ function apnsSender(config: Config): PushSender | undefined {
 const NOBODY = 'mailto:owner@claude-companion.invalid';
 
 /** Needs nobody's permission: the keys are made by the first start, and a browser brings the address of its service. */
-function webSender(config: Config, file: string): WebPushSender {
+function webSender(config: Config, file: string, reach: PushReach): WebPushSender {
   const { VAPID_PUBLIC_KEY: publicKey, VAPID_PRIVATE_KEY: privateKey } = config;
-  return createWebPushSender({ keys: { publicKey, privateKey, file }, subject: vapidSubject(config) });
+  return createWebPushSender({ keys: { publicKey, privateKey, file }, subject: vapidSubject(config), reach });
 }
 
 function vapidSubject({ VAPID_SUBJECT, PUBLIC_URL }: Config): string {

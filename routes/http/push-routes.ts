@@ -20,6 +20,9 @@ export function createPushRoutes({ identity, push }: RouteServices): Router {
 
   router.post('/register', async (request, response) => {
     const { deviceId, ...registration } = parseInput(registerPushSchema, request.body, 'body');
+    requireDevice(response, deviceId);
+    await push.reach.requirePublic(registration);
+    // Again: it may have been put out while its host was looked up.
     const device = requireDevice(response, deviceId);
     await identity.devices.register(device, registration);
     push.judgeAgain(device.userId);

@@ -34,6 +34,9 @@ export async function ack({ connection }: RequestContext, { sessionId, seq }: Cl
 
 export async function registerDevice(context: RequestContext, data: ClientData<'registerDevice'>): Promise<void> {
   const { services, device } = context.connection;
+  await services.push.reach.requirePublic(data);
+  // It may have been put out while the host was looked up.
+  if (context.connection.isExpelled) return;
   await services.identity.devices.register(device, data);
   services.push.judgeAgain(device.userId);
   answer(context, 'deviceRegistered', { success: true, deviceId: device.deviceId });

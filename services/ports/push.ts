@@ -61,7 +61,8 @@ export type SendOutcome =
       note?: string /* e.g. body was cut */;
       environment?: 'production' | 'sandbox' /* corrected mix-up */;
     }
-  | { kind: 'retry'; reason: string; afterMs?: number }
+  /** `detail` is for the log alone. */
+  | { kind: 'retry'; reason: string; detail?: string; afterMs?: number }
   | { kind: 'failed'; reason: string }
   /** The registration is void; `since` (epoch ms): only when it is not newer than that. */
   | { kind: 'unregistered'; reason: string; since?: number };

@@ -107,12 +107,14 @@ export class PushDispatcher {
     const message = rows.messages.get(push.pushId);
     const sender = registration && senders.get(registration.platform);
     let change: Change;
+    let detail: string | undefined;
     if (!registration || !message) change = this.#change('suppressed', 'the device is not registered');
     else if (!sender) change = this.#change('failed', `the server is not set up for ${registration.platform}`);
     else {
       const outcome = await sender
         .send(registration, message)
         .catch((error: unknown): SendOutcome => ({ kind: 'retry', reason: (error as Error).message }));
+      if (outcome.kind === 'retry') detail = outcome.detail;
       change = await this.#conclude(push, registration, outcome);
     }
     const current = rows.find(push.pushId) ?? push;
@@ -121,7 +123,7 @@ export class PushDispatcher {
     const { pushId, kind, device } = push;
     // Its row says the same. A line for each of thousands costs as much as writing the rows.
     const level = change.state === 'accepted' ? 'debug' : 'info';
-    log[level]('push', { pushId, kind, deviceId: device.deviceId, state: change.state, reason: change.reason });
+    log[level]('push', { pushId, kind, deviceId: device.deviceId, state: change.state, reason: change.reason, detail });
   }
 
   async #conclude(push: PushRecord, registration: PushRegistration, outcome: SendOutcome): Promise<Change> {

@@ -12,6 +12,7 @@ import { DevicePresence, type Visit } from './presence.js';
 import { PushDispatcher, type PushDispatcherOptions } from './push-dispatcher.js';
 import { PushJudge } from './push-judge.js';
 import { PushPace } from './push-pace.js';
+import type { PushReach } from './push-reach.js';
 import { changed, newPush, pushesFor } from './push-record.js';
 import { withdrawalPushes } from './push-withdrawals.js';
 
@@ -25,6 +26,8 @@ export interface PushServiceOptions {
   isSetUp: boolean;
   /** What browsers subscribe with. */
   vapidKey: string | undefined;
+  /** Where browsers may be pushed to. */
+  reach: PushReach;
   body: PushDispatcherOptions['body'];
   /** Of the journal. */
   epoch: string;
@@ -81,6 +84,10 @@ export class PushService {
 
   get vapidKey(): string | undefined {
     return this.#options.vapidKey;
+  }
+
+  get reach(): PushReach {
+    return this.#options.reach;
   }
 
   get health(): PushHealth {

@@ -9,6 +9,7 @@ import * as z from 'zod';
 import type { PushMessage, PushRegistration, PushSender, SendOutcome } from '../ports/push.js';
 import type { PushProblem } from './apns-key.js';
 import { deepLink, fitContent, isWaiting, shortCollapseId } from './push-content.js';
+import type { PushReach } from './push-reach.js';
 import { retryOutcome } from './retry-after.js';
 import { openVapidKeys, type VapidKeySettings, type VapidKeys } from './vapid-keys.js';
 
@@ -16,6 +17,7 @@ export interface WebPushSenderOptions {
   keys: VapidKeySettings;
   /** A `mailto:` or `https:` address. */
   subject: string;
+  reach: PushReach;
   /** PEM: trusted instead of the system's certificates. */
   ca?: string;
   /** For one request. Default: 5 s. */
@@ -26,6 +28,9 @@ export interface WebPushSender extends PushSender {
   /** What a browser subscribes with; undefined with a problem. */
   readonly publicKey: string | undefined;
 }
+
+/** All that a device learns: a word for each failure would tell it which hosts and ports answer. */
+const UNREACHABLE = 'the push service cannot be reached';
 
 const REQUEST_TIMEOUT_MS = 5000;
 /** A push service need not take more than 4,096 bytes: less a header of 86, a tag of 16 and a delimiter. */
@@ -84,7 +89,8 @@ class Sender implements WebPushSender {
     try {
       return this.#conclude(await this.#post(details), note);
     } catch (error) {
-      return { kind: 'retry', reason: this.#closing.signal.aborted ? 'closing' : failureOf(error) };
+      if (this.#closing.signal.aborted) return { kind: 'retry', reason: 'closing' };
+      return { kind: 'retry', reason: UNREACHABLE, detail: failureOf(error) };
     }
   }
 
@@ -116,8 +122,17 @@ class Sender implements WebPushSender {
   async #post({ endpoint, method, headers, body }: RequestDetails): Promise<Answer> {
     const timeout = AbortSignal.timeout(this.#options.timeoutMs ?? REQUEST_TIMEOUT_MS);
     const signal = AbortSignal.any([timeout, this.#closing.signal]);
+    const { reach } = this.#options;
+    const url = new URL(endpoint);
+    reach.requireLiteral(url);
     return new Promise((resolve, reject) => {
-      const request = httpsRequest(endpoint, { method, headers: { ...headers }, agent: this.#agent, signal });
+      const request = httpsRequest(url, {
+        method,
+        headers: { ...headers },
+        agent: this.#agent,
+        lookup: reach.lookup,
+        signal,
+      });
       request.once('error', reject);
       request.once('response', (response) => {
         let text = '';

@@ -60,6 +60,7 @@ const contents = new Map<string, string>(
 const content = (name: string): string => contents.get(name) ?? '';
 
 const world = usePushWorld({
+  PUSH_ALLOW_PRIVATE: 'true',
   LOG_LEVEL: 'debug',
   NTFY_TOKEN: secret('NTFY_TOKEN'),
   VAPID_PUBLIC_KEY: vapid.getPublicKey('base64url'),

@@ -17,6 +17,7 @@ import type { PushMessage, PushRegistration, PushSender, SendOutcome } from '../
 import type { EventRecord, UserId } from '../../services/ports/records.js';
 import { OutboxRows } from '../../services/push/outbox-rows.js';
 import { owingJournal, watchedCursors } from '../../services/push/owing-journal.js';
+import { PushReach } from '../../services/push/push-reach.js';
 import { changed, newPush } from '../../services/push/push-record.js';
 import { PushService } from '../../services/push/push-service.js';
 import { sessionRecord } from '../support/session-record.js';
@@ -73,6 +74,7 @@ function makePush(): PushService {
     senders: [sender],
     isSetUp: true,
     vapidKey: undefined,
+    reach: new PushReach({ allowPrivate: false }),
     body: 'state',
     lastSaidAt: () => (isWatched ? performance.now() : Number.NEGATIVE_INFINITY),
     epoch: journal.epoch,

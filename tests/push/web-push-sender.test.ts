@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { PushMessage } from '../../services/ports/push.js';
+import { PushReach } from '../../services/push/push-reach.js';
 import {
   createWebPushSender,
   type WebPushSender,
@@ -11,6 +12,8 @@ import {
 } from '../../services/push/web-push-sender.js';
 import { startWebPushServer, type WebPushServer } from '../support/web-push-server.js';
 import { message, registration } from './support/push-samples.js';
+
+const reach = new PushReach({ allowPrivate: true });
 
 let server: WebPushServer;
 let folder: string;
@@ -30,11 +33,19 @@ afterEach(async () => {
 
 function open(options: Partial<WebPushSenderOptions> = {}): WebPushSender {
   const keys = { file: join(folder, 'vapid.json') };
-  const sender = createWebPushSender({ keys, subject: 'mailto:owner@example.org', ca: server.ca, ...options });
+  const sender = createWebPushSender({ keys, subject: 'mailto:owner@example.org', ca: server.ca, reach, ...options });
   senders.push(sender);
   server.expectKey(sender.publicKey);
   return sender;
 }
+
+const endpointOf = ({ subscription }: WebPushServer) => (JSON.parse(subscription) as { endpoint: string }).endpoint;
+
+const sendTo = (sender: WebPushSender, endpoint: string) =>
+  sender.send(
+    registration({ platform: 'web', token: JSON.stringify({ ...JSON.parse(server.subscription), endpoint }) }),
+    message(),
+  );
 
 const send = (sender: WebPushSender, one: PushMessage = message()) =>
   sender.send(registration({ platform: 'web', token: server.subscription }), one);
@@ -97,14 +108,77 @@ test("a service's own word is the reason, and nothing else that it says", async 
   expect(sender.problem).toBeUndefined();
 });
 
-test('S1: no answer, no connection and an untrusted one are tried again, without naming the endpoint', async () => {
+const unreachable = (detail: string) => ({ kind: 'retry', reason: 'the push service cannot be reached', detail });
+
+test('S1: every connection that fails has one reason, and the log alone a detail, without the endpoint', async () => {
   server.answer(() => 'hang');
-  expect(await send(open({ timeoutMs: 100 }))).toEqual({ kind: 'retry', reason: 'no answer in time' });
+  expect(await send(open({ timeoutMs: 100 }))).toEqual(unreachable('no answer in time'));
   server.answer(() => 'drop');
-  expect(await send(open())).toEqual({ kind: 'retry', reason: 'ECONNRESET' });
-  const wary = createWebPushSender({ keys: { file: join(folder, 'vapid.json') }, subject: 'mailto:owner@example.org' });
+  expect(await send(open())).toEqual(unreachable('ECONNRESET'));
+  const keys = { file: join(folder, 'vapid.json') };
+  const wary = createWebPushSender({ keys, subject: 'mailto:owner@example.org', reach });
   senders.push(wary);
-  expect(await send(wary)).toEqual({ kind: 'retry', reason: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
+  expect(await send(wary)).toEqual(unreachable('DEPTH_ZERO_SELF_SIGNED_CERT'));
+  const { port } = new URL(endpointOf(server));
+  await server.close();
+  expect(await send(wary)).toEqual(unreachable('ECONNREFUSED'));
+  const nowhere = sendTo(wary, `https://nowhere.invalid:${port}/`);
+  expect(await nowhere).toMatchObject(unreachable(expect.stringMatching(/^E/) as unknown as string));
+});
+
+test('S1: a redirect is not followed', async () => {
+  server.answer(() => ({ status: 307, location: `${endpointOf(server)}/elsewhere` }));
+  expect(await send(open())).toEqual({ kind: 'failed', reason: 'HTTP 307' });
+  expect(server.pushes).toHaveLength(1);
+});
+
+describe('an address that is not public', () => {
+  const PRIVATE = unreachable('PRIVATE_ADDRESS');
+
+  test('S1: is not connected to', async () => {
+    const sender = open({ reach: new PushReach({ allowPrivate: false }) });
+    expect(await send(sender)).toEqual(PRIVATE);
+    expect(await sendTo(sender, `https://localhost:${new URL(endpointOf(server)).port}/`)).toEqual(PRIVATE);
+    expect(server.connections).toBe(0);
+  });
+
+  test('S1: is not connected to by a name that was public when it was registered', async () => {
+    const answers = ['93.184.215.14', '127.0.0.1'];
+    const rebinding = new PushReach({
+      allowPrivate: false,
+      lookup: (_host, { all }, done) => {
+        const address = answers.shift() ?? '';
+        if (all) done(null, [{ address, family: 4 }]);
+        else done(null, address, 4);
+      },
+    });
+    const endpoint = `https://rebinding.example:${new URL(endpointOf(server)).port}/`;
+    const token = JSON.stringify({ ...JSON.parse(server.subscription), endpoint });
+    await rebinding.requirePublic({ platform: 'web', token });
+    expect(await sendTo(open({ reach: rebinding }), endpoint)).toEqual(PRIVATE);
+    expect(answers).toEqual([]);
+    expect(server.connections).toBe(0);
+  });
+
+  test.each([
+    ['one of several', ['93.184.215.14', '10.0.0.1']],
+    ['IPv6', ['fd00::1']],
+    ['mapped', ['::ffff:127.0.0.1']],
+  ])('S1: refuses a name that resolves to it (%s)', async (_what, addresses) => {
+    const known = new PushReach({
+      allowPrivate: false,
+      lookup: (_host, _options, done) =>
+        done(
+          null,
+          addresses.map((address) => ({ address, family: 4 })),
+        ),
+    });
+    const token = JSON.stringify({ ...JSON.parse(server.subscription), endpoint: 'https://inside.example/' });
+    await expect(known.requirePublic({ platform: 'web', token })).rejects.toMatchObject({
+      code: 'INVALID_REQUEST',
+      details: { field: 'token' },
+    });
+  });
 });
 
 test('closing answers what hangs', async () => {

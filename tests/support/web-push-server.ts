@@ -13,7 +13,7 @@ export interface WebPush {
   bytes: number;
 }
 
-export type WebPushAnswer = { status: number; body?: string; retryAfter?: string } | 'hang' | 'drop';
+export type WebPushAnswer = { status: number; body?: string; retryAfter?: string; location?: string } | 'hang' | 'drop';
 
 export interface WebPushServer {
   /** PEM: what a client has to trust. */
@@ -22,6 +22,8 @@ export interface WebPushServer {
   readonly subscription: string;
   /** Pushes with nothing wrong in them, whatever they were answered. */
   readonly pushes: WebPush[];
+  /** Taken so far. */
+  readonly connections: number;
   /** What a push service would have refused by itself. */
   readonly violations: string[];
   /** The public key with which the browser has subscribed, base64url. */
@@ -42,6 +44,7 @@ export async function startWebPushServer(): Promise<WebPushServer> {
   const violations: string[] = [];
   const sockets = new Set<Socket>();
   let publicKey: string | undefined;
+  let connections = 0;
   let how: () => WebPushAnswer = () => ({ status: 201 });
   const take = (headers: IncomingMessage['headers'], body: Buffer): WebPushAnswer => {
     try {
@@ -61,6 +64,7 @@ export async function startWebPushServer(): Promise<WebPushServer> {
     request.once('end', () => reply(response, take(request.headers, Buffer.concat(chunks))));
   });
   server.on('connection', (socket: Socket) => {
+    connections += 1;
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
   });
@@ -74,6 +78,9 @@ export async function startWebPushServer(): Promise<WebPushServer> {
       keys: { p256dh: p256dh.toString('base64url'), auth: auth.toString('base64url') },
     }),
     pushes,
+    get connections() {
+      return connections;
+    },
     violations,
     expectKey: (expected) => {
       publicKey = expected;
@@ -94,8 +101,9 @@ function reply(response: ServerResponse, answer: WebPushAnswer): void {
     response.socket?.destroy();
     return;
   }
-  const { status, body = '', retryAfter } = answer;
-  response.writeHead(status, retryAfter === undefined ? {} : { 'retry-after': retryAfter }).end(body);
+  const { status, body = '', retryAfter, location } = answer;
+  const headers = { ...(retryAfter !== undefined && { 'retry-after': retryAfter }), ...(location && { location }) };
+  response.writeHead(status, headers).end(body);
 }
 
 function checkHeaders(headers: IncomingMessage['headers'], origin: string, publicKey: string | undefined): void {

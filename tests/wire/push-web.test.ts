@@ -18,7 +18,7 @@ beforeAll(async () => {
   browser = await startWebPushServer();
   folder = mkdtempSync(join(tmpdir(), 'companion-push-'));
   writeFileSync(join(folder, 'ca.pem'), browser.ca);
-  const environment = { NODE_EXTRA_CA_CERTS: join(folder, 'ca.pem') };
+  const environment = { NODE_EXTRA_CA_CERTS: join(folder, 'ca.pem'), PUSH_ALLOW_PRIVATE: 'true' };
   daemon = await startDaemon({ apiUrl: api.url, environment });
 });
 

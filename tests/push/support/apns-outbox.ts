@@ -14,6 +14,7 @@ import type { PushDevices, PushSessions } from '../../../services/ports/push-peo
 import type { EventRecord } from '../../../services/ports/records.js';
 import type { ApnsSenderOptions } from '../../../services/push/apns-sender.js';
 import { owingJournal } from '../../../services/push/owing-journal.js';
+import { PushReach } from '../../../services/push/push-reach.js';
 import { PushService } from '../../../services/push/push-service.js';
 import { sessionRecord } from '../../support/session-record.js';
 import { deviceRef, requestOf, turnOf } from '../situations.js';
@@ -77,6 +78,7 @@ export class OutboxWorld {
       senders: [mortalSender(sender, life)],
       isSetUp: true,
       vapidKey: undefined,
+      reach: new PushReach({ allowPrivate: false }),
       body: 'state',
       lastSaidAt: () => Number.NEGATIVE_INFINITY,
       epoch: journal.epoch,
