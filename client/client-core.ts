@@ -15,6 +15,7 @@ import { ConnectionError } from './connection-error.js';
 import { createMemoryCursorStore } from './cursor-store.js';
 import { Emitter } from './emitter.js';
 import { Inbox } from './inbox.js';
+import { OpenBlocks } from './open-blocks.js';
 import { newRequestId } from './request-id.js';
 import { type AnswerFrame, type AnswerTo, type RequestType, waitsForTurn } from './request-rules.js';
 import { type RequestHooks, Requests } from './requests.js';
@@ -60,6 +61,7 @@ export class ClientCore {
     onThrow: (name, error) => this.#listenerThrew(name, error),
   });
   readonly #cursors = new SessionCursors();
+  readonly #openBlocks = new OpenBlocks();
   readonly #subscription = new Subscription();
   readonly #requests = new Requests((text) => this.#connection.send(text));
   readonly #store;
@@ -83,6 +85,7 @@ export class ClientCore {
     });
     this.#follower = new SessionFollower({
       cursors: this.#cursors,
+      openBlocks: this.#openBlocks,
       subscription: this.#subscription,
       acknowledger: this.#acknowledger,
       subscribe: (data) => this.request({ type: 'subscribe', data, repeat: false }),
@@ -159,6 +162,7 @@ export class ClientCore {
     return new Inbox({
       requests: this.#requests,
       cursors: this.#cursors,
+      openBlocks: this.#openBlocks,
       subscription: this.#subscription,
       acknowledger: this.#acknowledger,
       acknowledges: this.#options.acknowledge !== 'manual',

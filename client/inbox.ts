@@ -3,6 +3,7 @@ import { ANSWERS, type AnswerData, type AnswerType, type ServerEnvelope } from '
 import type { Acknowledger } from './acknowledger.js';
 import type { ClientFault } from './client-fault.js';
 import { MalformedFrameError } from './malformed-frame-error.js';
+import type { OpenBlocks } from './open-blocks.js';
 import type { Requests } from './requests.js';
 import {
   type ClientEvent,
@@ -20,6 +21,7 @@ import type { Subscription } from './subscription.js';
 export interface InboxOptions {
   requests: Requests;
   cursors: SessionCursors;
+  openBlocks: OpenBlocks;
   subscription: Subscription;
   acknowledger: Acknowledger;
   /** The daemon has said welcome. Nothing that comes before that means anything. */
@@ -61,7 +63,10 @@ export class Inbox {
     cursors.handOver(place);
     const event = parseEvent(place, envelope);
     if (event instanceof MalformedFrameError) this.#malformed(event);
-    else if (event) onEvent(event);
+    else if (event) {
+      if (event.type === 'assistantMessage') this.#options.openBlocks.finished(event.sessionId, event.data);
+      onEvent(event);
+    }
     this.#passed(place);
   }
 
@@ -82,14 +87,18 @@ export class Inbox {
 
   #handOn(frame: UnplacedFrame | MalformedFrameError | undefined): void {
     if (frame instanceof MalformedFrameError) this.#malformed(frame);
-    else if (frame) this.#options.onFrame(frame);
+    else if (frame) {
+      if (frame.type === 'streamData') this.#options.openBlocks.handed(frame.data);
+      this.#options.onFrame(frame);
+    }
   }
 
   #reset(reset: AnswerData<'reset'>): void {
-    const { cursors, acknowledges, acknowledger, onReset } = this.#options;
+    const { cursors, openBlocks, acknowledges, acknowledger, onReset } = this.#options;
     const { sessionId, epoch, head } = reset;
     if (cursors.judgeReset(sessionId) === 'pass') return;
     cursors.reset({ sessionId, epoch, seq: head });
+    openBlocks.forget(sessionId);
     onReset(reset);
     if (acknowledges) acknowledger.reset(sessionId, { epoch, seq: head });
   }

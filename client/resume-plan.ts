@@ -1,4 +1,4 @@
-import type { ClientInput, Cursor } from '../protocol/client-frames.js';
+import type { ClientInput, StreamPlace } from '../protocol/client-frames.js';
 
 type SubscribeInput = ClientInput<'subscribe'>;
 
@@ -11,19 +11,19 @@ interface ResumeFacts {
   wanted: Iterable<string>;
   /** Sessions that the daemon streams again by itself. */
   resumed: ReadonlySet<string>;
-  /** Of those, the ones that the daemon begins elsewhere than this client stands. */
+  /** Of those, the ones that the daemon begins elsewhere than this client stands, or in whose text it is in the middle. */
   astray: readonly string[];
-  cursorOf: (sessionId: string) => Cursor | undefined;
+  placeOf: (sessionId: string) => StreamPlace | undefined;
 }
 
 /** The subscriptions to ask for after a welcome: none when the daemon goes on exactly where this client stands. */
-export function planResume({ events, all, wanted, resumed, astray, cursorOf }: ResumeFacts): SubscribeInput[] {
+export function planResume({ events, all, wanted, resumed, astray, placeOf }: ResumeFacts): SubscribeInput[] {
   const filter = [...events];
   const cursorsOf = (sessionIds: readonly string[]) =>
     Object.fromEntries(
-      sessionIds.flatMap((sessionId): [string, Cursor][] => {
-        const cursor = cursorOf(sessionId);
-        return cursor ? [[sessionId, cursor]] : [];
+      sessionIds.flatMap((sessionId): [string, StreamPlace][] => {
+        const place = placeOf(sessionId);
+        return place ? [[sessionId, place]] : [];
       }),
     );
   if (all) return [{ events: filter, ...(astray.length > 0 && { cursors: cursorsOf(astray) }) }];

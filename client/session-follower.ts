@@ -1,7 +1,8 @@
-import type { ClientInput } from '../protocol/client-frames.js';
+import type { ClientInput, StreamPlace } from '../protocol/client-frames.js';
 import { CompanionError } from '../protocol/error-codes.js';
 import type { AnswerData, ResumedSession } from '../protocol/server-frames.js';
 import type { Acknowledger } from './acknowledger.js';
+import type { OpenBlocks } from './open-blocks.js';
 import type { RequestHooks } from './requests.js';
 import { planResume } from './resume-plan.js';
 import type { SessionCursors } from './session-cursors.js';
@@ -11,6 +12,7 @@ type SubscribeInput = ClientInput<'subscribe'>;
 
 export interface SessionFollowerOptions {
   cursors: SessionCursors;
+  openBlocks: OpenBlocks;
   subscription: Subscription;
   acknowledger: Acknowledger;
   /** Asks for a subscription on this connection alone: the next one makes its own. */
@@ -28,17 +30,19 @@ export class SessionFollower {
 
   /** A new connection: what the daemon resumes by itself is compared, and set right where it differs. */
   resume({ epoch, resumed }: AnswerData<'welcome'>): void {
-    const { cursors, subscription, acknowledger } = this.#options;
+    const { cursors, openBlocks, subscription, acknowledger } = this.#options;
     cursors.connected(epoch);
     acknowledger.connected(epoch);
-    const astray = this.#compare(resumed);
+    const differing = this.#compare(resumed);
+    const inText = resumed.filter(({ sessionId, resume }) => resume === 'replay' && openBlocks.has(sessionId));
+    const astray = [...new Set([...differing, ...inText.map(({ sessionId }) => sessionId)])];
     const plan = planResume({
       events: subscription.events ?? ['*'],
       all: subscription.all,
       wanted: subscription.sessionIds,
       resumed: new Set(resumed.map(({ sessionId }) => sessionId)),
       astray,
-      cursorOf: (sessionId) => cursors.handed(sessionId),
+      placeOf: (sessionId) => this.#placeOf(sessionId),
     });
     for (const session of resumed) this.#acknowledgeAgain(session);
     for (const data of plan) this.#subscribe(data);
@@ -46,10 +50,9 @@ export class SessionFollower {
 
   /** Something is missing in the session: it is streamed again from the cursor. */
   resync(sessionId: string): void {
-    const { cursors, subscription } = this.#options;
-    const cursor = cursors.handed(sessionId);
-    const events = [...(subscription.events ?? ['*'])];
-    if (cursor) this.#subscribe({ events, sessionIds: [sessionId], cursors: { [sessionId]: cursor } });
+    const place = this.#placeOf(sessionId);
+    const events = [...(this.#options.subscription.events ?? ['*'])];
+    if (place) this.#subscribe({ events, sessionIds: [sessionId], cursors: { [sessionId]: place } });
   }
 
   /** What a subscription means for the sessions that it names, whoever asked for it. */
@@ -77,10 +80,16 @@ export class SessionFollower {
   }
 
   forget(sessionId: string): void {
-    const { cursors, subscription, acknowledger } = this.#options;
+    const { cursors, openBlocks, subscription, acknowledger } = this.#options;
     cursors.forget(sessionId);
+    openBlocks.forget(sessionId);
     subscription.forget(sessionId);
     acknowledger.forget(sessionId);
+  }
+
+  #placeOf(sessionId: string): StreamPlace | undefined {
+    const cursor = this.#options.cursors.handed(sessionId);
+    return cursor && { ...cursor, ...this.#options.openBlocks.of(sessionId) };
   }
 
   /** Returns the sessions that the daemon begins elsewhere than this client stands. */

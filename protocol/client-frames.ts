@@ -26,6 +26,19 @@ const sessionIds = z.array(sessionIdSchema).max(MAX_LIST);
 export const cursorSchema = z.object({ epoch: requiredFieldSchema, seq: seqSchema });
 export type Cursor = z.infer<typeof cursorSchema>;
 
+/** How much of a block's text a client has, in UTF-16 units. */
+const blockPositionSchema = z.object({ messageId: requiredFieldSchema, blockIndex: seqSchema, offset: seqSchema });
+export type BlockPosition = z.infer<typeof blockPositionSchema>;
+
+const MAX_ALSO_OPEN = 64;
+
+/** Where a stream begins: behind an event, and in the middle of blocks that are still written. */
+const streamPlaceSchema = cursorSchema.extend({
+  open: blockPositionSchema.optional(),
+  alsoOpen: z.array(blockPositionSchema).max(MAX_ALSO_OPEN).optional(),
+});
+export type StreamPlace = z.infer<typeof streamPlaceSchema>;
+
 export const streamOptionsSchema = z.object({
   sessionName: fieldSchema.optional(),
   preserveContext: z.boolean().optional(),
@@ -60,7 +73,7 @@ export const CLIENT_FRAMES = {
     events: withinBytes(z.array(requiredFieldSchema).max(MAX_LIST), 2 * MAX_FIELD_BYTES),
     sessionIds: sessionIds.optional(),
     cursors: z
-      .record(requiredFieldSchema, cursorSchema)
+      .record(requiredFieldSchema, streamPlaceSchema)
       .refine((cursors) => Object.keys(cursors).length <= MAX_LIST, { error: `must name at most ${MAX_LIST} sessions` })
       .optional(),
   }),

@@ -16,3 +16,6 @@ export const joinText = (last: StreamData, next: StreamData): StreamData => ({
   isComplete: next.isComplete,
   ...(next.aborted && { aborted: true }),
 });
+
+/** Without the first half of a character (UTF-16 units) whose second half is still to come. */
+export const withoutHalf = (text: string): string => text.replace(/[\ud800-\udbff]$/, '');

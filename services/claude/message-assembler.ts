@@ -1,3 +1,4 @@
+import { withoutHalf } from '../../protocol/stream-data.js';
 import type { BlockDetails, BlockPlace, CliFact, CutBlock, OpenBlock, StreamType } from '../ports/claude.js';
 import type { CliAssistant, CliBlock, CliStreamEvent } from './cli-lines.js';
 import { cutContent, toContentBlock } from './content-blocks.js';
@@ -7,9 +8,14 @@ interface OpenMessage {
   id: string;
   startOffset: number;
   parentToolUseId?: string;
-  blocks: Map<number, OpenBlock>;
+  blocks: Map<number, WrittenBlock>;
   /** Blocks that came as a whole line. */
   delivered: number;
+}
+
+interface WrittenBlock extends OpenBlock {
+  /** The first half of a character (UTF-16) whose second half is still to come: no frame can hold one alone. */
+  half?: string;
 }
 
 const MAIN = '';
@@ -96,11 +102,14 @@ export class MessageAssembler {
 
   #delta(key: string, { index, delta }: CliStreamEvent['event']): CliFact[] {
     const block = index === undefined ? undefined : this.#open.get(key)?.blocks.get(index);
-    const text = delta?.text ?? delta?.thinking ?? delta?.partial_json;
-    if (!block || !text) return [];
+    const written = delta?.text ?? delta?.thinking ?? delta?.partial_json;
+    if (!block || !written) return [];
+    const all = (block.half ?? '') + written;
+    const text = withoutHalf(all);
     const offset = block.text.length;
     block.text += text;
-    return [{ kind: 'delta', block, offset, text }];
+    block.half = all.slice(text.length);
+    return text === '' ? [] : [{ kind: 'delta', block, offset, text }];
   }
 
   #stop(key: string): CliFact[] {

@@ -5,7 +5,7 @@ const MIN_KEPT = 256;
  * The whole stays in the journal. `max` is in bytes.
  */
 export function boundData(json: string, max: number): string {
-  if (json.length * 3 <= max || Buffer.byteLength(json) <= max) return json;
+  if (fitsWithin(json, max)) return json;
   const data = JSON.parse(json) as Record<string, unknown>;
   for (let kept = Math.floor(max / 4); kept >= MIN_KEPT; kept = Math.floor(kept / 2)) {
     const shorter = JSON.stringify({ ...(cutStrings(data, kept) as object), truncated: true });
@@ -13,6 +13,10 @@ export function boundData(json: string, max: number): string {
   }
   return JSON.stringify(outline(data));
 }
+
+/** Whether a text takes at most `max` bytes. */
+export const fitsWithin = (text: string, max: number): boolean =>
+  text.length * 3 <= max || Buffer.byteLength(text) <= max;
 
 /** Strings over `kept` UTF-16 units lose their middle. */
 function cutStrings(value: unknown, kept: number): unknown {

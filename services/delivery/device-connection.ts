@@ -1,4 +1,4 @@
-import type { Cursor } from '../../protocol/client-frames.js';
+import type { BlockPosition, Cursor, StreamPlace } from '../../protocol/client-frames.js';
 import { CompanionError, invalid } from '../../protocol/error-codes.js';
 import type { SessionId } from '../../protocol/scalars.js';
 import type { ResumedSession } from '../../protocol/server-frames.js';
@@ -8,6 +8,7 @@ import type { DeliveryParts } from './delivery-parts.js';
 import { DeviceSubscription } from './device-subscription.js';
 import type { EventFilter } from './event-filter.js';
 import type { FrameSink } from './frame-sink.js';
+import { PositionWait } from './position-wait.js';
 import { type ReceiptOwner, Receipts } from './receipts.js';
 import { resetReason } from './resume-verdict.js';
 import { SessionStream, type StreamOwner } from './session-stream.js';
@@ -24,17 +25,17 @@ export interface DeviceConnectionOptions {
 export interface SubscribeRequest {
   events: string[];
   sessionIds?: SessionId[];
-  cursors?: Readonly<Record<string, Cursor>>;
+  cursors?: Readonly<Record<string, StreamPlace>>;
 }
 
-type Plan = ResumedSession & { sessionId: SessionId };
+type Plan = ResumedSession & { sessionId: SessionId; open?: BlockPosition[] };
 
 interface Subscribed {
   id: SessionId;
   known: Cursor | undefined;
   /** Where its cursor has been put just now. */
   begun: number | undefined;
-  given: Cursor | undefined;
+  given: StreamPlace | undefined;
 }
 
 /** One connection of one device: its subscription, its streams and how far it has come in each. */
@@ -48,6 +49,7 @@ export class DeviceConnection implements StreamOwner, ReceiptOwner {
   readonly #writer: CursorWriter;
   readonly #receipts: Receipts;
   readonly #subscription: DeviceSubscription;
+  readonly #positionWait: PositionWait;
   #planned: Plan[] = [];
   #isStarted = false;
   #closed = false;
@@ -64,6 +66,12 @@ export class DeviceConnection implements StreamOwner, ReceiptOwner {
     this.#subscription = new DeviceSubscription({ device, cursors, onWriteError });
     this.#writer = new CursorWriter({ device, cursors, onError: onWriteError, epoch: journal.epoch });
     this.#receipts = new Receipts(this);
+    this.#positionWait = new PositionWait({
+      confirm: () => sink.confirm(0),
+      onOver: () => {
+        for (const stream of this.streams.values()) stream.positionKnown();
+      },
+    });
   }
 
   get filter(): EventFilter {
@@ -91,6 +99,10 @@ export class DeviceConnection implements StreamOwner, ReceiptOwner {
     this.#receipts.askSoon();
   }
 
+  onPositionAwaited(): void {
+    this.#positionWait.begin();
+  }
+
   /** What the device was subscribed to before; `start` then streams it. */
   async resume(): Promise<ResumedSession[]> {
     const { cursors, source } = this.#parts;
@@ -106,7 +118,7 @@ export class DeviceConnection implements StreamOwner, ReceiptOwner {
 
   start(): void {
     this.#isStarted = true;
-    for (const plan of this.#planned) this.#begin(plan);
+    for (const plan of this.#planned) this.#begin(plan, { awaitsPosition: !this.#positionWait.isOver });
     this.#planned = [];
   }
 
@@ -166,6 +178,7 @@ export class DeviceConnection implements StreamOwner, ReceiptOwner {
   /** What was sent before `sink.confirm(id)` has arrived: a device that never acknowledges by itself does so by that. */
   received(id: number): void {
     this.#receipts.confirmed(id);
+    this.#positionWait.confirmed();
   }
 
   drained(): void {
@@ -194,6 +207,7 @@ export class DeviceConnection implements StreamOwner, ReceiptOwner {
     this.#closed = true;
     for (const sessionId of this.streams.keys()) this.forget(sessionId);
     this.#receipts.close();
+    this.#positionWait.close();
     this.#writer.close();
     this.#subscription.close();
     this.#onClose();
@@ -219,11 +233,16 @@ export class DeviceConnection implements StreamOwner, ReceiptOwner {
 
   async #planSubscribed({ id, known, begun = 0, given }: Subscribed) {
     const head = this.#parts.source.head(this.device.userId, id) ?? 0;
-    if (given) return this.#plan(id, given);
+    if (given) return this.#planGiven(id, given);
     const running = this.streams.get(id);
     if (running) return { sessionId: id, resume: 'live' as const, from: running.sent, head };
     if (known) return this.#plan(id, known);
     return { sessionId: id, resume: 'replay' as const, from: begun, head };
+  }
+
+  async #planGiven(id: SessionId, { open, alsoOpen = [], ...cursor }: StreamPlace): Promise<Plan | undefined> {
+    const plan = await this.#plan(id, cursor);
+    return plan && { ...plan, open: open ? [open, ...alsoOpen] : alsoOpen };
   }
 
   #beginAll(plans: (Plan | undefined)[]): void {
@@ -232,6 +251,7 @@ export class DeviceConnection implements StreamOwner, ReceiptOwner {
       this.forget(plan.sessionId);
       this.#begin(plan);
     }
+    this.#positionWait.end();
   }
 
   /** Whether all after the cursor is there; undefined for a session that is not. */
@@ -245,12 +265,12 @@ export class DeviceConnection implements StreamOwner, ReceiptOwner {
     return { sessionId, resume: 'replay', from: cursor.seq, head };
   }
 
-  #begin({ sessionId, from, head, reason }: Plan): void {
+  #begin({ sessionId, from, head, reason, open = [] }: Plan, { awaitsPosition = false } = {}): void {
     if (this.#closed) return;
     const published = this.#parts.source.head(this.device.userId, sessionId);
     // It was purged meanwhile.
     if (published === undefined) return;
-    const place = { sessionId, from, head, published, ...(reason && { reset: reason }) };
+    const place = { sessionId, from, head, published, open, awaitsPosition, ...(reason && { reset: reason }) };
     const stream = new SessionStream({ parts: this.#parts, owner: this, ...place });
     this.streams.set(sessionId, stream);
     this.#parts.index.add(sessionId, stream);

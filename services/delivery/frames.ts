@@ -4,9 +4,8 @@ import type { EventData } from '../../protocol/events.js';
 import { MAX_EVENT_FRAME_BYTES } from '../../protocol/limits.js';
 import type { SessionId } from '../../protocol/scalars.js';
 import type { AnswerData, AnswerType, PositionedFrame } from '../../protocol/server-frames.js';
-import type { OpenBlock } from '../ports/claude.js';
 import type { EventRecord } from '../ports/records.js';
-import { boundData } from './bounded-data.js';
+import { boundData, fitsWithin } from './bounded-data.js';
 
 /** Room for what stands around an event's data. */
 const ENVELOPE_BYTES = 1024;
@@ -29,6 +28,9 @@ export function eventFrame({ sessionId, epoch, event, replayed }: EventFrameOpti
 }
 
 const MAX_DATA_BYTES = MAX_EVENT_FRAME_BYTES - ENVELOPE_BYTES;
+
+/** Whether the frame of an event with this JSON shows all of it. */
+export const fitsEventFrame = (json: string): boolean => fitsWithin(json, MAX_DATA_BYTES);
 
 /** Text keeps its positions, and comes in pieces that are small; anything else is cut like an event. */
 export function positionedFrame({ type, data }: PositionedFrame): string {
@@ -72,24 +74,6 @@ type PermissionData = EventData<'permissionRequest'>;
 /** A permission request of at most `max` bytes as JSON; `truncated` when that is not all. */
 export const boundPermission = <T extends PermissionData>(data: T, max: number): T =>
   JSON.parse(boundData(JSON.stringify(data), max)) as T;
-
-/** UTF-16 units in one frame of text that is told from its beginning. */
-const SO_FAR_UNITS = 32 * 1024;
-
-/** A message that is being written, from its beginning, in pieces that meet. */
-export function soFarFrames(sessionId: SessionId, block: OpenBlock): string[] {
-  const { streamType, messageId, blockIndex, text, parentToolUseId } = block;
-  const frames: string[] = [];
-  for (let offset = 0; offset === 0 || offset < text.length; ) {
-    const piece = text.slice(offset, offset + SO_FAR_UNITS).replace(/[\ud800-\udbff]$/, '');
-    const content = { type: 'text' as const, text: piece };
-    const parent = parentToolUseId === undefined ? {} : { parentToolUseId };
-    const data = { sessionId, streamType, content, messageId, blockIndex, offset, isComplete: false, ...parent };
-    frames.push(positionedFrame({ type: 'streamData', data }));
-    offset += Math.max(1, piece.length);
-  }
-  return frames;
-}
 
 /** What a `streamComplete` says, in the form of older clients. */
 export function conversationResultFrame(sessionId: SessionId, event: EventRecord): string {

@@ -1,15 +1,16 @@
 import { setImmediate as turnOfOthers } from 'node:timers/promises';
-import type { EventData } from '../../protocol/events.js';
+import type { BlockPosition } from '../../protocol/client-frames.js';
 import type { SessionId } from '../../protocol/scalars.js';
-import type { PositionedData, ResumeReason } from '../../protocol/server-frames.js';
+import type { ResumeReason } from '../../protocol/server-frames.js';
 import type { Publication } from '../ports/publication.js';
 import type { EventRecord } from '../ports/records.js';
+import { AskedPermissions } from './asked-permissions.js';
 import type { DeliveryParts } from './delivery-parts.js';
-import { DeltaCoalescer } from './delta-coalescer.js';
 import type { EventFilter } from './event-filter.js';
 import { Frame } from './frame.js';
 import type { FrameSink } from './frame-sink.js';
-import { answerFrame, permissionCopyFrame, positionedFrame, resetFrame, soFarFrames } from './frames.js';
+import { answerFrame, resetFrame } from './frames.js';
+import { OpenText } from './open-text.js';
 import type { PublicationListener, SharedFrame } from './stream-index.js';
 
 /** The connection as its streams see it. */
@@ -18,6 +19,8 @@ export interface StreamOwner {
   readonly filter: EventFilter;
   /** A `reset` is on its way: whether it arrives has to be known. */
   onResetSent(): void;
+  /** Much text is owed to a device that may have some of it: see `SessionStreamOptions.awaitsPosition`. */
+  onPositionAwaited(): void;
   /** Reading failed: the connection cannot go on. */
   onError(error: unknown): void;
 }
@@ -34,10 +37,16 @@ export interface SessionStreamOptions {
   published: number;
   /** Not everything missed is there: a snapshot takes its place. */
   reset?: ResumeReason;
+  /** How much the device has of blocks that are being written. */
+  open: readonly BlockPosition[];
+  /** It has not said so yet, and may: where that is much, nothing is sent before `positionKnown`. */
+  awaitsPosition: boolean;
 }
 
 /** More unsent bytes than this, and the connection gets nothing more until they are gone. */
 const PAUSE_BYTES = 256 * 1024;
+/** Less text than this (UTF-16 units) is sent sooner than it is asked for. */
+const SENT_UNASKED = 16 * 1024;
 /** What is read from the journal at once. */
 const PAGE_EVENTS = 100;
 const PAGE_BYTES = 256 * 1024;
@@ -51,9 +60,9 @@ export class SessionStream implements PublicationListener {
   readonly #parts: DeliveryParts;
   readonly #owner: StreamOwner;
   readonly #sessionId: SessionId;
-  /** There from the first time that the reader lags. */
-  #deltas: DeltaCoalescer | undefined;
-  #mode: 'catchingUp' | 'live' | 'paused' | 'closed' = 'catchingUp';
+  readonly #text: OpenText;
+  readonly #permissions = new AskedPermissions();
+  #mode: 'awaitingPosition' | 'catchingUp' | 'live' | 'paused' | 'closed' = 'catchingUp';
   #sent: number;
   #head: number;
   #published: number;
@@ -63,10 +72,10 @@ export class SessionStream implements PublicationListener {
   #delivered: number | undefined;
   #announcedCaughtUp = false;
   #pumping = false;
-  /** Permission requests that this device was sent. */
-  #asked: Set<string> | undefined;
+  readonly #awaitsPosition: boolean;
 
-  constructor({ parts, owner, sessionId, from, head, published, reset }: SessionStreamOptions) {
+  constructor(options: SessionStreamOptions) {
+    const { parts, owner, sessionId, from, head, published, reset, open, awaitsPosition } = options;
     this.#parts = parts;
     this.#owner = owner;
     this.#sessionId = sessionId;
@@ -74,6 +83,14 @@ export class SessionStream implements PublicationListener {
     this.#head = head;
     this.#published = published;
     this.#reset = reset;
+    this.#awaitsPosition = awaitsPosition;
+    this.#text = new OpenText({
+      sessionId,
+      sink: owner.sink,
+      openBlocks: () => parts.source.openBlocks(sessionId),
+      known: open,
+      onGap: () => this.#readUp(),
+    });
   }
 
   /** seq of the last event that went out or that the filter passed over. */
@@ -102,12 +119,17 @@ export class SessionStream implements PublicationListener {
   }
 
   start(): void {
-    void this.#pump();
+    if (!this.#awaitsPosition || !this.#owner.filter.wants('streamData') || this.#text.owed <= SENT_UNASKED) {
+      void this.#pump();
+      return;
+    }
+    this.#mode = 'awaitingPosition';
+    this.#owner.onPositionAwaited();
   }
 
   close(): void {
     this.#mode = 'closed';
-    this.#deltas?.drop();
+    this.#text.drop();
   }
 
   /** Something was published. Never blocks. */
@@ -126,48 +148,48 @@ export class SessionStream implements PublicationListener {
     void this.#pump();
   }
 
+  /** The device has said how much text it has, or will not. */
+  positionKnown(): void {
+    if (this.#mode !== 'awaitingPosition') return;
+    this.#mode = 'catchingUp';
+    void this.#pump();
+  }
+
+  /** False when the stream is not live any more. */
   #offerLive({ item, frame }: SharedFrame): boolean {
     if (this.#isFull()) return false;
-    if (item.kind === 'frame') {
-      this.#offerFrame(item.frame, frame);
-      return true;
-    }
-    if (item.event.seq <= this.#sent) return true;
-    if (item.event.seq > this.#sent + 1) return this.#readUp();
-    this.#deltas?.flush();
-    this.#sendEvent(item.event, () => frame);
-    return true;
+    if (item.kind === 'frame') this.#offerFrame(item.frame, frame);
+    else if (item.event.seq > this.#sent + 1) this.#readUp();
+    else if (item.event.seq > this.#sent) this.#offerEvent(item.event, frame);
+    return this.#mode === 'live';
+  }
+
+  #offerEvent(event: EventRecord, frame: Frame): void {
+    this.#text.flush();
+    if (this.#mode === 'live') this.#sendEvent(event, () => frame);
   }
 
   #offerFrame(positioned: Extract<Publication, { kind: 'frame' }>['frame'], frame: Frame): void {
     const { sink, filter } = this.#owner;
     if (!filter.wants(positioned.type)) return;
-    if (positioned.type === 'streamData' && (sink.lagging || this.#deltas?.isHolding)) {
-      this.#deltas ??= new DeltaCoalescer((pieces) => this.#sendPieces(pieces));
-      this.#deltas.hold(positioned.data);
+    if (positioned.type === 'streamData') {
+      this.#text.offer(positioned.data, frame);
       return;
     }
-    this.#deltas?.flush();
-    sink.send(frame);
+    this.#text.flush();
+    if (this.#mode === 'live') sink.send(frame);
   }
 
-  #sendPieces(pieces: PositionedData<'streamData'>[]): void {
-    if (this.#mode !== 'live') return;
-    for (const data of pieces) this.#owner.sink.send(new Frame(() => positionedFrame({ type: 'streamData', data })));
-  }
-
-  /** Text that was held back is told from its beginning when the reader is there again. */
-  #pause(): false {
+  #pause(): void {
     if (this.#mode !== 'closed') this.#mode = 'paused';
-    this.#deltas?.drop();
-    return false;
+    this.#text.drop();
   }
 
-  /** Something before it was not offered: the journal has it. */
-  #readUp(): false {
+  /** Something before it was not offered: the record and the open blocks have it. */
+  #readUp(): void {
     if (this.#mode !== 'closed') this.#mode = 'catchingUp';
+    this.#text.drop();
     void this.#pump();
-    return false;
   }
 
   async #pump(): Promise<void> {
@@ -195,6 +217,7 @@ export class SessionStream implements PublicationListener {
     if (this.#mode !== 'catchingUp' || this.#isFull()) return;
     const data = { sessionId, epoch: journal.epoch, head, reason, snapshot };
     this.#owner.sink.send(new Frame(() => resetFrame(data)));
+    this.#text.reset();
     this.#sent = head;
     this.#resetTo = head;
     this.#resetArrived = false;
@@ -214,7 +237,7 @@ export class SessionStream implements PublicationListener {
         this.#startAnew();
         return;
       }
-      if (this.#isFull()) return;
+      if (this.#isFull() || !this.#finishText(event)) return;
       this.#sendMissed(event);
     }
     if (this.#sent >= this.#published) this.#goLive();
@@ -239,10 +262,7 @@ export class SessionStream implements PublicationListener {
     this.#sendEvent(event, () =>
       this.#parts.frames.get(this.#sessionId, event, event.seq <= this.#head ? 'replayed' : 'live'),
     );
-    if (event.type === 'permissionRequest' && !this.#announcedCaughtUp) {
-      this.#asked ??= new Set();
-      this.#asked.add((JSON.parse(event.data) as EventData<'permissionRequest'>).permissionId);
-    }
+    if (!this.#announcedCaughtUp) this.#permissions.sent(event);
   }
 
   /** `conversationResult` goes to those who asked for it by name. */
@@ -258,14 +278,13 @@ export class SessionStream implements PublicationListener {
 
   /** Runs without a pause up to the mode change, so that nothing can be published in between. */
   #goLive(): void {
-    const { sink } = this.#owner;
+    const { sink, filter } = this.#owner;
     const sessionId = this.#sessionId;
     if (this.#isFull()) return;
-    if (!this.#announcedCaughtUp) this.#sendOpenPermissions();
-    for (const frame of this.#soFar()) {
-      if (this.#isFull()) return;
-      sink.send(frame);
+    if (!this.#announcedCaughtUp && filter.wants('permissionRequest')) {
+      this.#permissions.sendOpen(this.#parts.source.openPermissions(sessionId), sink);
     }
+    if (filter.wants('streamData') && !this.#text.catchUp(() => this.#isFull())) return;
     if (!this.#announcedCaughtUp) {
       this.#announcedCaughtUp = true;
       const data = { sessionId, seq: this.#sent };
@@ -274,22 +293,9 @@ export class SessionStream implements PublicationListener {
     if (this.#mode === 'catchingUp') this.#mode = 'live';
   }
 
-  /** The messages that are being written, from their beginnings. */
-  #soFar(): Frame[] {
-    if (!this.#owner.filter.wants('streamData')) return [];
-    const blocks = this.#parts.source.openBlocks(this.#sessionId);
-    return blocks.flatMap((block) => soFarFrames(this.#sessionId, block).map((text) => new Frame(() => text)));
-  }
-
-  /** A request from before the cursor comes again, without `seq`: it still has to be answered. */
-  #sendOpenPermissions(): void {
-    const { sink, filter } = this.#owner;
-    if (!filter.wants('permissionRequest')) return;
-    for (const data of this.#parts.source.openPermissions(this.#sessionId)) {
-      if (this.#asked?.has(data.permissionId)) continue;
-      this.#asked ??= new Set();
-      this.#asked.add(data.permissionId);
-      sink.send(new Frame(() => permissionCopyFrame(data)));
-    }
+  /** False: there was no room for all that has to come before the event. */
+  #finishText(event: EventRecord): boolean {
+    const isWanted = event.type === 'assistantMessage' && this.#owner.filter.wants('streamData');
+    return !isWanted || this.#text.finish(event, () => this.#isFull());
   }
 }

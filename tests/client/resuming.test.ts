@@ -203,3 +203,74 @@ describe('after a new connection', () => {
     expect(seqs()).toEqual([1, 21]);
   });
 });
+
+describe('after a cut in the middle of a text', () => {
+  const text = (offset: number, said: string, around: object = {}) => ({
+    sessionId: 's',
+    streamType: 'assistant_message',
+    content: { type: 'text', text: said },
+    messageId: 'm',
+    blockIndex: 0,
+    offset,
+    isComplete: false,
+    ...around,
+  });
+  /** What the client asks for when it is back after these frames; undefined when it asks for nothing. */
+  const askedAfter = async (...frames: object[]) => {
+    const staged = await stage.subscribe();
+    const { server, first, told } = staged;
+    first.event(1);
+    for (const data of frames) first.frame('streamData', data);
+    await until('all frames came', () => told.frames.length === frames.length);
+    first.break();
+    const second = await server.connection(2);
+    second.welcome({ resumed: [replay(1)] });
+    await settled(staged, second);
+    return { ...staged, second, asked: second.received.find(({ type }) => type === 'subscribe')?.data };
+  };
+
+  test('D4: the position is named, so that the text goes on from there', async () => {
+    const { asked } = await askedAfter(text(0, 'Half '), text(5, 'of it'));
+    const open = { messageId: 'm', blockIndex: 0, offset: 10 };
+    expect(asked).toEqual({ events: ['*'], sessionIds: ['s'], cursors: { s: { epoch: 'e1', seq: 1, open } } });
+  });
+
+  test('D4: what came behind a hole is not counted', async () => {
+    const { asked } = await askedAfter(text(0, 'Half '), text(7, 'lost'));
+    expect(asked).toMatchObject({ cursors: { s: { open: { offset: 5 } } } });
+  });
+
+  test('D4: text that begins anew is counted anew', async () => {
+    const { asked } = await askedAfter(text(0, 'Half '), text(5, 'of it'), text(0, 'Ha'));
+    expect(asked).toMatchObject({ cursors: { s: { open: { offset: 2 } } } });
+  });
+
+  test('D4: of several blocks all are named', async () => {
+    const beside = text(0, 'A longer one beside it', { messageId: 'n', parentToolUseId: 't' });
+    const { asked } = await askedAfter(text(0, 'Half '), beside);
+    expect(asked).toMatchObject({
+      cursors: {
+        s: {
+          open: { messageId: 'n', blockIndex: 0, offset: 22 },
+          alsoOpen: [{ messageId: 'm', blockIndex: 0, offset: 5 }],
+        },
+      },
+    });
+  });
+
+  test('nothing is asked for when the text had ended', async () => {
+    const { asked } = await askedAfter(text(0, 'All'), text(3, '', { isComplete: true }));
+    expect(asked).toBeUndefined();
+  });
+
+  test('the position is not saved: the text itself does not outlive the process', async () => {
+    const cursorStore = createMemoryCursorStore();
+    const { first, told, handed: some } = await stage.subscribe({ cursorStore });
+    first.frame('streamData', text(0, 'Half '));
+    await until('it came', () => told.frames.length === 1);
+    first.event(1);
+    await some(1);
+    await first.take('ack');
+    expect(Object.fromEntries(await cursorStore.load())).toEqual({ s: { epoch: 'e1', seq: 1 } });
+  });
+});

@@ -14,13 +14,14 @@ import {
 } from '../../demo/messages-api.js';
 
 /**
- * One API call's answer. `gate`: wait for `release(gate)`; `gateAfter`: wait after so many deltas. What an honest API
- * would never send, but gateways do: `id` of a tool that was there before, `blocks` of any kind in any order, `fields`
+ * One API call's answer. `repeat`: its text comes so many times over; `gate`: wait for `release(gate)`; `gateAfter`:
+ * wait after so many deltas. What an honest API would never send, but gateways do: `id` of a tool that was there before, `blocks` of any kind in any order, `fields`
  * of the message (`{id: 'always-the-same'}`, `{id: null}`, `{usage: …}`).
  */
 export interface Step {
   thinking?: string;
   text?: string;
+  repeat?: number;
   tools?: { name: string; input: unknown; id?: unknown }[];
   blocks?: ReplyBlock[];
   fields?: Record<string, unknown>;
@@ -119,7 +120,7 @@ function messageOf(step: Step, pass: (gate: string) => Promise<void>): Reply {
   };
   const blocks: ReplyBlock[] = [...(step.blocks ?? [])];
   if (step.thinking !== undefined) blocks.push({ kind: 'thinking', text: step.thinking, ...pace });
-  if (step.text !== undefined) blocks.push({ kind: 'text', text: step.text, ...pace });
+  if (step.text !== undefined) blocks.push({ kind: 'text', text: step.text.repeat(step.repeat ?? 1), ...pace });
   for (const tool of step.tools ?? []) blocks.push({ kind: 'tool', ...tool });
   let deltas = 0;
   const { gateAfter } = step;

@@ -1,0 +1,28 @@
+import type { EventData } from '../../protocol/events.js';
+import type { EventRecord } from '../ports/records.js';
+import { Frame } from './frame.js';
+import type { FrameSink } from './frame-sink.js';
+import { permissionCopyFrame } from './frames.js';
+
+/** The permission requests that one stream was sent: one from before its cursor comes once, as a copy without `seq`. */
+export class AskedPermissions {
+  #asked: Set<string> | undefined;
+
+  /** The event goes out, so no copy of it is needed. */
+  sent({ type, data }: EventRecord): void {
+    if (type === 'permissionRequest') this.#add((JSON.parse(data) as EventData<'permissionRequest'>).permissionId);
+  }
+
+  sendOpen(open: readonly EventData<'permissionRequest'>[], sink: FrameSink): void {
+    for (const data of open) {
+      if (this.#asked?.has(data.permissionId)) continue;
+      this.#add(data.permissionId);
+      sink.send(new Frame(() => permissionCopyFrame(data)));
+    }
+  }
+
+  #add(permissionId: string): void {
+    this.#asked ??= new Set();
+    this.#asked.add(permissionId);
+  }
+}

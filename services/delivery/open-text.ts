@@ -1,0 +1,201 @@
+import type { BlockPosition } from '../../protocol/client-frames.js';
+import type { EventData } from '../../protocol/events.js';
+import type { SessionId } from '../../protocol/scalars.js';
+import type { PositionedData } from '../../protocol/server-frames.js';
+import { withoutHalf } from '../../protocol/stream-data.js';
+import type { OpenBlock } from '../ports/claude.js';
+import type { EventRecord } from '../ports/records.js';
+import { DeltaCoalescer } from './delta-coalescer.js';
+import { Frame } from './frame.js';
+import type { FrameSink } from './frame-sink.js';
+import { fitsEventFrame, positionedFrame } from './frames.js';
+
+type StreamData = PositionedData<'streamData'>;
+
+export interface OpenTextOptions {
+  sessionId: SessionId;
+  sink: FrameSink;
+  openBlocks: () => readonly OpenBlock[];
+  /** How much the device has of blocks that were open when it was here last. */
+  known: readonly BlockPosition[];
+  /** Text before the piece that was offered has not gone out: the stream has to catch up. */
+  onGap: () => void;
+}
+
+/** UTF-16 units in one frame of text that was missed. */
+const PIECE_UNITS = 32 * 1024;
+/** So many blocks are known at a time; the CLI writes one for each subagent at work. */
+const MAX_BLOCKS = 64;
+
+/**
+ * The text of open blocks on one stream: how far each has gone out, so that every piece goes out once and continues
+ * what was sent before. What a reader missed because it came late or was slow follows in pieces, as it makes room.
+ */
+export class OpenText {
+  readonly #options: OpenTextOptions;
+  /** There from the first time that the reader lags. */
+  #held: DeltaCoalescer | undefined;
+  #sent: BlockPosition[];
+
+  constructor(options: OpenTextOptions) {
+    this.#options = options;
+    this.#sent = options.known.map((position) => ({ ...position }));
+  }
+
+  /** A piece that was just written, with the frame that all streams share. */
+  offer(data: StreamData, frame: Frame): void {
+    if (this.#options.sink.lagging || this.#held?.isHolding) {
+      this.#held ??= new DeltaCoalescer((pieces) => this.#sendHeld(pieces));
+      this.#held.hold(data);
+      return;
+    }
+    this.#send(data, frame);
+  }
+
+  /** Sends what is held back, for something that must come after it. */
+  flush(): void {
+    this.#held?.flush();
+  }
+
+  /** Forgets what is held back: the stream has to catch up. */
+  drop(): void {
+    this.#held?.drop();
+  }
+
+  /** The device drops all that it knows of the session. */
+  reset(): void {
+    this.#sent = [];
+  }
+
+  /** UTF-16 units that `catchUp` would send now. */
+  get owed(): number {
+    const open = this.#open();
+    return open.reduce((sum, block) => sum + block.text.length - (this.#find(block)?.offset ?? 0), 0);
+  }
+
+  /** Sends what was written of open blocks and has not gone out. False: there was no room for all of it. */
+  catchUp(isFull: () => boolean): boolean {
+    return this.#open().every((block) => this.#sendRest(block, isFull));
+  }
+
+  /**
+   * A block has ended whose event follows. Where the event is too long for its frame, a device that was in the middle of
+   * the text gets the rest of it first. False: there was no room for all of it.
+   */
+  finish(event: EventRecord, isFull: () => boolean): boolean {
+    if (!this.#sent.some(({ messageId }) => messageId === event.messageId)) return true;
+    const data = JSON.parse(event.data) as EventData<'assistantMessage'>;
+    const position = this.#find(data);
+    if (!position) return true;
+    const block = fitsEventFrame(event.data) ? undefined : textBlockOf(data);
+    if (block && position.offset <= block.text.length) {
+      if (!this.#sendRest(block, isFull)) return false;
+      this.#sendPiece(block, { offset: position.offset, text: '', isComplete: true });
+    }
+    this.#forget(data);
+    return true;
+  }
+
+  /** The blocks that are being written. A position that does not lie in its block counts for nothing. */
+  #open(): readonly OpenBlock[] {
+    const open = this.#options.openBlocks();
+    for (const block of open) {
+      const position = this.#find(block);
+      if (position && !isWithin(block.text, position.offset)) this.#forget(block);
+    }
+    return open;
+  }
+
+  #sendHeld(pieces: StreamData[]): void {
+    for (const data of pieces) {
+      if (!this.#send(data, new Frame(() => positionedFrame({ type: 'streamData', data })))) return;
+    }
+  }
+
+  /** False when something before it is missing that can still be sent. */
+  #send(data: StreamData, frame: Frame): boolean {
+    const from = this.#find(data)?.offset ?? 0;
+    const { offset, isComplete } = data;
+    const end = offset + data.content.text.length;
+    if (isComplete) this.#forget(data);
+    else if (offset > from) return this.#lacks(data);
+    else if (end <= from) return true;
+    else this.#move(data, end);
+    this.#options.sink.send(offset < from && from <= end ? trimmed(data, from) : frame);
+    return true;
+  }
+
+  /** A block that is not open any more is brought by its event. */
+  #lacks(data: StreamData): boolean {
+    const isOpen = this.#options.openBlocks().some((block) => isSame(block, data));
+    if (isOpen) this.#options.onGap();
+    return !isOpen;
+  }
+
+  #sendRest(block: OpenBlock, isFull: () => boolean): boolean {
+    let offset = this.#find(block)?.offset;
+    while (offset === undefined || offset < block.text.length) {
+      if (isFull()) return false;
+      const from = offset ?? 0;
+      const text = pieceOf(block.text.slice(from, from + PIECE_UNITS));
+      this.#sendPiece(block, { offset: from, text, isComplete: false });
+      offset = from + text.length;
+      this.#move(block, offset);
+    }
+    return true;
+  }
+
+  #sendPiece(block: OpenBlock, { offset, text, isComplete }: { offset: number; text: string; isComplete: boolean }) {
+    const { sessionId, sink } = this.#options;
+    const { streamType, messageId, blockIndex, parentToolUseId } = block;
+    const content = { type: 'text' as const, text };
+    const parent = parentToolUseId === undefined ? {} : { parentToolUseId };
+    const data = { sessionId, streamType, content, messageId, blockIndex, offset, isComplete, ...parent };
+    sink.send(new Frame(() => positionedFrame({ type: 'streamData', data })));
+  }
+
+  #find(block: Place): BlockPosition | undefined {
+    return this.#sent.find((position) => isSame(position, block));
+  }
+
+  #move({ messageId, blockIndex }: Place, offset: number): void {
+    const known = this.#find({ messageId, blockIndex });
+    if (known) known.offset = offset;
+    else this.#sent.push({ messageId, blockIndex, offset });
+    if (this.#sent.length > MAX_BLOCKS) this.#sent.shift();
+  }
+
+  #forget(block: Place): void {
+    this.#sent = this.#sent.filter((position) => !isSame(position, block));
+  }
+}
+
+type Place = Pick<BlockPosition, 'messageId' | 'blockIndex'>;
+
+const isSame = (one: Place, other: Place): boolean =>
+  one.blockIndex === other.blockIndex && one.messageId === other.messageId;
+
+/** Not beyond the end, and not in the middle of a character. */
+const isWithin = (text: string, offset: number): boolean =>
+  offset <= text.length && !/[\ud800-\udbff][\udc00-\udfff]/.test(text.slice(Math.max(0, offset - 1), offset + 1));
+
+/** A character that a piece would cut in two is left to the next. */
+const pieceOf = (text: string): string => (text.length > 1 ? withoutHalf(text) : text);
+
+const trimmed = (data: StreamData, from: number): Frame => {
+  const content = { type: 'text' as const, text: data.content.text.slice(from - data.offset) };
+  return new Frame(() => positionedFrame({ type: 'streamData', data: { ...data, offset: from, content } }));
+};
+
+/** A finished text or thought, as it was while it was written. */
+function textBlockOf({ messageId, blockIndex, parentToolUseId, content: [block] }: EventData<'assistantMessage'>) {
+  if (!block || !('text' in block) || block.text === undefined) return undefined;
+  const streamType = block.type === 'thinking' ? ('thinking' as const) : ('assistant_message' as const);
+  return {
+    messageId,
+    blockIndex,
+    streamType,
+    text: block.text,
+    ...(parentToolUseId !== undefined && { parentToolUseId }),
+  };
+}
