@@ -23,6 +23,7 @@ export function createFileRoutes({ registry, files }: RouteServices): Router {
     directory: directoryOf(response, params.id),
     // Its parts have been decoded, once; what came as %2F separates as well.
     path: params.path.join('/'),
+    approved: requirePrincipal(response).scopes.has('approve'),
   });
 
   router.get('/:id/files', async (request, response) => {

@@ -24,6 +24,8 @@ export interface FilePlace {
   /** Canonical. */
   directory: string;
   path: string;
+  /** Whether the client may also write what programs obey by themselves, such as `.claude/settings.json`. */
+  approved?: boolean;
 }
 
 export interface ListOptions {
@@ -33,7 +35,7 @@ export interface ListOptions {
 
 /**
  * The files of a session's directory. All reject with the field `path`: `INVALID_REQUEST` (no path that is taken, no
- * regular file), `PERMISSION_DENIED` (outside, a link where none is followed, kept from clients, no rights),
+ * regular file), `PERMISSION_DENIED` (outside, a link where none is followed, kept from clients, not approved, no rights),
  * `PROJECT_NOT_FOUND` (the session's directory is gone), `NOT_FOUND`, `CONFLICT`, `STORAGE_FULL`. Nothing has changed then.
  */
 export interface Files {

@@ -4,9 +4,10 @@ import { basename, dirname, join } from 'node:path';
 import { CompanionError, invalid } from '../../protocol/error-codes.js';
 import type { FilePlace } from '../ports/workspace.js';
 import type { HeldDirectory, HoldDirectory } from './directory-handle.js';
-import { outside, sensitive } from './file-errors.js';
+import { obeyed, outside, sensitive } from './file-errors.js';
 import { parseFilePath } from './file-path.js';
 import type { Spot } from './locate.js';
+import { isObeyed, isObeyedByLink, isObeyedFolder } from './obeyed-names.js';
 import { canonical, hold, judge, type Scope } from './safe-path.js';
 import { isSensitiveName, keysWithin, type People, sensitivePlaces } from './sensitive-places.js';
 
@@ -52,12 +53,14 @@ export class FileAccess {
   }
 
   /** For writing: the last part is an entry and never followed, so the spot is that of its folder. */
-  async findFolder({ directory, path }: FilePlace): Promise<Target & { name: string }> {
+  async findFolder({ directory, path, approved = false }: FilePlace): Promise<Target & { name: string }> {
     const names = this.#parse(path);
     const name = names.at(-1);
     if (name === undefined) throw invalid('path', 'must name something in the directory of the session');
-    const scope = await this.#scopeOf(directory);
+    const plain = await this.#scopeOf(directory);
+    const scope = approved ? plain : { ...plain, requireWritable };
     const spot = await judge(join(directory, ...names.slice(0, -1)), scope);
+    if (!approved) await requireNotObeyed(join(spot.path, name));
     return { directory, names, scope, spot, name };
   }
 
@@ -116,6 +119,14 @@ export class FileAccess {
     if (spot.path !== directory || spot.rest.length > 0) throw directoryGone();
     return { ...scope, within: [directory] };
   }
+}
+
+function requireWritable(folder: string): void {
+  if (isObeyedFolder(folder)) throw obeyed();
+}
+
+async function requireNotObeyed(path: string): Promise<void> {
+  if (isObeyed(path) || (await isObeyedByLink(path))) throw obeyed();
 }
 
 const directoryGone = () =>

@@ -21,6 +21,12 @@ export const sensitive = (): CompanionError =>
     'The owner of the daemon can allow it with FILES_ALLOW_SENSITIVE=true.',
   );
 
+export const obeyed = (): CompanionError =>
+  fileError(
+    'PERMISSION_DENIED',
+    'needs a credential with the scope approve: the CLI, git, a shell or another program obeys this file by itself',
+  );
+
 export const isLink = (): CompanionError => fileError('PERMISSION_DENIED', 'must not be a link');
 
 const ROOM = 'Free some space on the disk of the project, then try again.';

@@ -12,6 +12,8 @@ export interface Scope {
   never: readonly string[];
   /** Whether names such as `.env` are refused below `within`. */
   keepsSensitive: boolean;
+  /** Throws for a folder in which nothing may be written by this client; not called for one that is refused anyway. */
+  requireWritable?: (folder: string) => void;
   refused: () => CompanionError;
 }
 
@@ -32,7 +34,7 @@ export interface Scope {
  */
 export async function judge(path: string, scope: Scope): Promise<Spot> {
   const spot = await locate(path);
-  if (!isAllowed(spot.path, scope)) throw scope.refused();
+  requireAllowed(spot.path, scope);
   return spot;
 }
 
@@ -60,7 +62,13 @@ async function verified(held: HeldDirectory, scope: Scope): Promise<HeldDirector
 /** Rejects when the directory of the handle does not lie where it may. */
 export async function requireInside(held: HeldDirectory, scope: Scope): Promise<void> {
   const location = await held.location();
-  if (location === undefined || !isAllowed(location, scope)) throw scope.refused();
+  if (location === undefined) throw scope.refused();
+  requireAllowed(location, scope);
+}
+
+function requireAllowed(path: string, scope: Scope): void {
+  if (!isAllowed(path, scope)) throw scope.refused();
+  scope.requireWritable?.(path);
 }
 
 /** A canonical path. */

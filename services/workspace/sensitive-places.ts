@@ -1,26 +1,15 @@
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { keyOf } from './directory-handle.js';
+import { foldedName } from './folded-name.js';
 
 /** What a name may begin with that holds secrets, in any letter case and anywhere. */
 const PREFIXES = ['.env', '.credentials.json', '.claude.json'];
 const FOLDER = '.ssh';
 
-/** Characters that HFS+ passes over when it compares names. */
-const IGNORED = /[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]/g;
-
-/** As file systems compare names that fold case, normalise, or drop what Windows drops at the end. */
-const folded = (name: string): string =>
-  name
-    .replaceAll(IGNORED, '')
-    .normalize('NFKC')
-    .toUpperCase()
-    .toLowerCase()
-    .replace(/[. ]+$/, '');
-
 /** Whether a name is that of secrets: `.env*`, `.ssh`, credentials and settings of the CLI. */
 export function isSensitiveName(name: string): boolean {
-  const plain = folded(name);
+  const plain = foldedName(name);
   return plain === FOLDER || PREFIXES.some((prefix) => plain.startsWith(prefix));
 }
 

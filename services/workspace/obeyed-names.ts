@@ -1,0 +1,83 @@
+/**
+ * What programs obey by themselves: files that the CLI, git, a shell, an editor or a package manager reads without being
+ * asked and that can make it run something, take permissions or follow instructions. Clients write them only with the
+ * scope `approve`. This is the only list; SECURITY.md shows it, and a test compares it with what the CLI protects.
+ *
+ * What is run only when somebody says so is no such file: sources, tests, `package.json`, a Makefile. Running those is a
+ * command, and the CLI asks for it.
+ */
+import { readdir, realpath } from 'node:fs/promises';
+import { dirname, join, sep } from 'node:path';
+import { foldedName } from './folded-name.js';
+
+const words = (text: string): ReadonlySet<string> => new Set(text.split(/\s+/).filter(Boolean));
+
+/** Folders of which everything counts, at any depth. */
+export const OBEYED_FOLDERS = words(`
+  .claude .claude-plugin .agents
+  .git .githooks .husky .hg .jj .svn
+  .vscode .idea .zed .devcontainer
+  .cargo .yarn .mvn
+  .config launchagents launchdaemons
+`);
+
+/** Files, in any folder. */
+export const OBEYED_FILES = words(`
+  claude.md claude.local.md agents.md agents.local.md .mcp.json .lsp.json .claude.json skill.md
+  .gitconfig .gitmodules .gitattributes head
+  .envrc .bashrc .bash_profile .bash_login .bash_logout .bash_aliases .profile .inputrc .zshrc .zshenv .zprofile .zlogin
+  .zlogout .xprofile .xinitrc .xsessionrc .ripgreprc .tool-versions .mise.toml mise.toml
+  .npmrc .yarnrc .yarnrc.yml .pnp.cjs .pnp.loader.mjs .pnp.js .pnp.data.json .pnpmfile.cjs bunfig.toml .bunfig.toml
+  .bazelrc .bazelversion .bazeliskrc gradle-wrapper.properties maven-wrapper.properties pip.conf .pypirc
+  .pre-commit-config.yaml lefthook.yml .lefthook.yml lefthook.yaml .lefthook.yaml
+  .devcontainer.json pyrightconfig.json .exrc .vimrc .nvimrc .nvim.lua .gdbinit .lldbinit
+`);
+
+/** Below it are whole checkouts of the project, which the CLI makes. */
+const WORKTREES = ['.claude', 'worktrees'];
+
+/** What Windows and its file systems call a file besides its name: short names, and the streams of a file. */
+const SHORT_NAME = /^[^.]{1,6}~\d{1,6}(\.[^.]{0,3})?$/;
+const streamless = (name: string): string => name.split(':', 1)[0] ?? '';
+
+const plain = (name: string): string => foldedName(streamless(foldedName(name)));
+const isShortened = (name: string): boolean => SHORT_NAME.test(name);
+
+/** Whether something on the way to an entry, or the entry itself, is a folder of what is obeyed. */
+function leadsThrough(names: readonly string[]): boolean {
+  return names.some((name, at) => {
+    const isWorktree = name === WORKTREES[0] && names[at + 1] === WORKTREES[1] && names.length > at + 3;
+    return (OBEYED_FOLDERS.has(name) && !isWorktree) || isShortened(name);
+  });
+}
+
+const namesOf = (path: string): string[] => path.split(sep).filter(Boolean).map(plain);
+
+/** Whether the folder at this canonical path holds what is obeyed. */
+export const isObeyedFolder = (path: string): boolean => leadsThrough([...namesOf(path), 'an entry of it']);
+
+/** Whether the file or folder at this canonical path is obeyed. */
+export function isObeyed(path: string): boolean {
+  const names = namesOf(path);
+  return leadsThrough(names) || OBEYED_FILES.has(names.at(-1) ?? '');
+}
+
+/**
+ * Whether a link of such a name leads to this canonical path or to a folder above it: then it is obeyed under that name.
+ * Looked for in all folders above; what cannot be read there is passed over.
+ */
+export async function isObeyedByLink(path: string): Promise<boolean> {
+  for (let folder = dirname(path); ; folder = dirname(folder)) {
+    for (const target of await obeyedLinksIn(folder)) {
+      if (path === target || path.startsWith(target + sep)) return true;
+    }
+    if (folder === dirname(folder)) return false;
+  }
+}
+
+async function obeyedLinksIn(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  const links = entries.filter((entry) => entry.isSymbolicLink() && isObeyed(entry.name));
+  const targets = await Promise.all(links.map(({ name }) => realpath(join(folder, name)).catch(() => undefined)));
+  return targets.filter((target) => target !== undefined);
+}
