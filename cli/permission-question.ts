@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { ClientInput } from '../protocol/client-frames.js';
 import type { EventData } from '../protocol/events.js';
+import { plainLine } from '../protocol/plain-text.js';
 import { tellingField } from './tool-line.js';
 
 type Request = EventData<'permissionRequest'>;
@@ -25,7 +26,7 @@ const questionsSchema = z.object({
 export function questionsOf(request: Request): Question[] {
   if (request.kind === 'question') return askedQuestions(request).map(toQuestion);
   if (request.kind === 'plan') return [{ text: `${planOf(request)}\n${request.prompt}`, choices: [YES, NO] }];
-  const choices = request.options.includes('always') ? [YES, NO, ALWAYS] : [YES, NO];
+  const choices = request.options.includes('always') ? [YES, NO, alwaysOf(request)] : [YES, NO];
   return [{ text: `${request.prompt}\n${shownInput(request.toolInput)}`, choices }];
 }
 
@@ -57,6 +58,11 @@ export function standingReply(request: Request, { yes }: { yes: boolean }): Perm
 const YES = { key: 'y', label: 'yes' };
 const NO = { key: 'n', label: 'no' };
 const ALWAYS = { key: 'a', label: 'always' };
+
+/** With what it remembers, and for how long. */
+const alwaysOf = ({ remember }: Request) =>
+  remember ? { ...ALWAYS, label: `always: ${plainLine(remember.text, MAX_REMEMBER)}` } : ALWAYS;
+const MAX_REMEMBER = 2000;
 
 interface AskedQuestion {
   question: string;

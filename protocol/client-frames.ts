@@ -47,6 +47,8 @@ export const streamOptionsSchema = z.object({
   allowedTools: toolRulesSchema.optional(),
   resume: claudeSessionIdSchema.optional(),
   fork: z.boolean().optional(),
+  /** With `preserveContext: false`: what was remembered by `always` goes on to hold. */
+  keepRemembered: z.boolean().optional(),
 });
 export type StreamOptions = z.infer<typeof streamOptionsSchema>;
 

@@ -6,6 +6,28 @@ import { sessionStatusSchema, timestampSchema } from './scalars.js';
 
 const id = z.string().min(1);
 
+/** What is remembered by "always", or would be. */
+const rememberSchema = z.object({
+  /** For a person: what Claude does without asking from then on, and for how long. */
+  text: z.string(),
+  /** As the CLI writes them: `Bash(npm run *)`. */
+  rules: z.array(z.string()),
+  /** Absolute paths of directories in which Claude works as in its own. */
+  directories: z.array(z.string()).optional(),
+  /** The permission mode that the session changes to. */
+  mode: z.string().optional(),
+  /** How long it holds. `session`: until it is taken back or a new conversation begins. */
+  scope: z.string(),
+});
+export type Remember = z.infer<typeof rememberSchema>;
+
+export const rememberedSchema = rememberSchema.extend({
+  id,
+  rememberedAt: timestampSchema,
+  toolName: z.string().optional(),
+  byDeviceId: z.string().optional(),
+});
+
 export const EVENTS = {
   humanMessage: z.object({
     messageId: id,
@@ -70,6 +92,8 @@ export const EVENTS = {
     default: z.string(),
     defaultOption: z.string(),
     suggestions: z.array(z.unknown()).optional(),
+    /** What `always` remembers; absent where it is not among the options. */
+    remember: rememberSchema.optional(),
     timeout: z.number(),
     truncated: z.boolean().optional(),
   }),
@@ -78,6 +102,8 @@ export const EVENTS = {
     sessionId: id,
     decision: z.enum(['allow', 'deny', 'expired', 'cancelled']),
     byDeviceId: z.string().optional(),
+    /** What was remembered by the answer. */
+    remembered: rememberSchema.optional(),
   }),
   streamComplete: z.object({
     sessionId: id,
@@ -99,7 +125,10 @@ export const EVENTS = {
     messageCount: z.int(),
     totalCost: z.number().optional(),
     model: z.string().optional(),
+    /** The mode in effect. */
     permissionMode: z.string().optional(),
+    /** How many answers are remembered. */
+    remembered: z.int().optional(),
     queueDepth: z.int(),
     background: z.array(z.unknown()).optional(),
     /** While its prompts wait for another session's CLI to have nothing to do; `position` 1 is the next. */

@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import { streamOptionsSchema } from './client-frames.js';
 import { errorCodeSchema, errorDetailsSchema } from './error-codes.js';
+import { rememberedSchema } from './events.js';
 import { sessionPushPreferencesSchema } from './push-preferences.js';
 import { fieldSchema, jsonObjectSchema, requiredFieldSchema, sessionStatusSchema, timestampSchema } from './scalars.js';
 import { resumeReasonSchema } from './server-frames.js';
@@ -45,6 +46,14 @@ export type ListSessions = z.infer<typeof listSessionsSchema>;
 
 export const deleteSessionSchema = z.object({ purge: z.enum(['true', 'false']).default('false') });
 
+/** `GET /api/sessions/:id/remembered`: what need not be asked any more, oldest first, and the mode in effect. */
+export const rememberedListSchema = z.object({
+  remembered: z.array(rememberedSchema),
+  permissionMode: z.string().optional(),
+});
+export type RememberedList = z.infer<typeof rememberedListSchema>;
+export type RememberedView = z.infer<typeof rememberedSchema>;
+
 export const sessionViewSchema = z.object({
   id: z.string(),
   sessionId: z.string(),
@@ -58,6 +67,7 @@ export const sessionViewSchema = z.object({
   claudeSessionId: z.string().optional(),
   model: z.string().optional(),
   permissionMode: z.string().optional(),
+  remembered: z.int().optional(),
   pid: z.int().optional(),
   memoryBytes: z.int().optional(),
   uptimeSeconds: z.int().min(0).optional(),

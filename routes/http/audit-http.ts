@@ -41,10 +41,17 @@ export function auditRoute(services: RouteServices, rule: RouteRule, request: Re
 function actionOf({ method, path, counts }: RouteRule): AuditAction | undefined {
   if (counts === 'files') return method === 'GET' ? 'read' : 'write';
   if (path.endsWith('/events/:seq')) return 'read';
-  const isSession = path.endsWith('sessions') || path.endsWith('sessions/:id');
-  if (isSession && method === 'DELETE') return 'close';
-  const isSetting = isSession || path === '/api/devices/:id' || path.startsWith('/api/push-notifications/');
-  return isSetting && (method === 'POST' || method === 'PATCH') ? 'settings' : undefined;
+  if (isSession(path) && method === 'DELETE') return 'close';
+  return changesSettings(path).includes(method) ? 'settings' : undefined;
+}
+
+const isSession = (path: string): boolean => path.endsWith('sessions') || path.endsWith('sessions/:id');
+
+/** The methods by which this route changes what holds from then on. */
+function changesSettings(path: string): readonly RouteRule['method'][] {
+  if (path.includes('/remembered')) return ['DELETE'];
+  const isSetting = isSession(path) || path === '/api/devices/:id' || path.startsWith('/api/push-notifications/');
+  return isSetting ? ['POST', 'PATCH'] : [];
 }
 
 const sessionIn = (path: string): string | undefined => /\/sessions\/([^/]+)/.exec(path)?.[1];

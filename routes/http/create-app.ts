@@ -17,6 +17,7 @@ import { createPermissionRoutes } from './permission-routes.js';
 import { findPrincipal } from './principal.js';
 import { createPushRoutes } from './push-routes.js';
 import { readJson } from './read-json.js';
+import { createRememberedRoutes } from './remembered-routes.js';
 import { createSessionRoutes } from './session-routes.js';
 import { createWaitingRoutes } from './waiting-routes.js';
 
@@ -46,6 +47,7 @@ export function createApp({ services, local }: AppOptions): Express {
   app.use(['/api/sessions', '/api/claude-code/sessions'], createFileRoutes(services));
   app.use(readJson(BODY_LIMIT));
   app.use(['/api/sessions', '/api/claude-code/sessions'], createSessionRoutes(services));
+  app.use(['/api/sessions', '/api/claude-code/sessions'], createRememberedRoutes(services));
   app.use('/api/waiting', createWaitingRoutes(services));
   app.use('/api/push-notifications', createPushRoutes(services));
   app.use('/api/devices', createDeviceRoutes(services));

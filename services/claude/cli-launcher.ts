@@ -6,6 +6,7 @@ import type { AdoptOptions, ClaudeChild, ClaudeLauncher, StartOptions } from '..
 import { type CliDefaults, cliArguments } from './cli-arguments.js';
 import type { CliStatus } from './cli-status.js';
 import { endChild } from './end-child.js';
+import { forgetFileRules } from './file-rules.js';
 import { HeldChild, type HeldChildOptions } from './held-child.js';
 import { makeFifo, openForChild } from './input-fifo.js';
 import { Kin } from './kin.js';
@@ -39,6 +40,7 @@ export function createClaudeLauncher(options: LauncherOptions): ClaudeLauncher {
         throw startError(error);
       }),
     adopt: (adopt) => adoptChild(options, adopt),
+    forgetFileRules,
     discard: async (sessionId) => {
       const files = runFiles(options.runFolder, sessionId);
       if (!existsSync(files.folder)) return;

@@ -126,6 +126,11 @@ export class HeldChild implements ClaudeChild {
     return this.#control.request({ subtype: 'set_permission_mode', mode });
   }
 
+  /** Rules of the flags come before all that was allowed; what `--settings` denies stays (2.1.197 and 2.1.332). */
+  askAgainFor(rules: readonly string[]): Promise<void> {
+    return this.#control.request({ subtype: 'apply_flag_settings', settings: { permissions: { ask: rules } } });
+  }
+
   interrupt(withinMs: number): Promise<void> {
     return this.#control.request({ subtype: 'interrupt' }, { withinMs });
   }

@@ -137,6 +137,8 @@ export interface ClaudeChild {
   /** Resolves with the answer of the CLI. */
   setModel(model: string): Promise<void>;
   setPermissionMode(mode: string): Promise<void>;
+  /** From here on a person is asked for what these rules cover, whatever has been allowed. They replace those before. */
+  askAgainFor(rules: readonly string[]): Promise<void>;
   /** Rejects with `TIMEOUT` when the CLI has not taken it up within this time, in milliseconds. */
   interrupt(withinMs: number): Promise<void>;
   /** Whether it answers at all, be it in the middle of a turn. */
@@ -183,6 +185,8 @@ export interface ClaudeLauncher {
   start(options: StartOptions): Promise<ClaudeChild>;
   /** Takes up a child that an earlier daemon left; undefined when it is gone (what it wrote was read first). */
   adopt(options: AdoptOptions): Promise<ClaudeChild | undefined>;
+  /** Takes rules out of the settings that the CLI wrote for this directory. */
+  forgetFileRules(workingDirectory: string, rules: readonly string[]): Promise<void>;
   /** Ends what an earlier daemon may have started for this session and did not come to record, and removes its files. */
   discard(sessionId: SessionId): Promise<void>;
   /** Rejects as `start` would, as far as this is known without starting. */

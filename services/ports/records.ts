@@ -69,8 +69,10 @@ export interface SessionRecord {
   model?: string;
   permissionMode?: string;
   allowedTools?: string[];
-  /** Permission updates that a person asked to have remembered, for the next child. */
-  remembered?: unknown[];
+  /** What a person asked to have remembered, oldest first: each child is started with it. */
+  remembered?: readonly RememberedGrant[];
+  /** The present child was granted this, or is about to be started with it, and it was taken back. */
+  takenBack?: { askRules: readonly string[]; mode?: string };
   closed?: { reason: string };
   failed?: { reason: string };
   lastInit?: string;
@@ -90,6 +92,23 @@ export interface SessionRecord {
   push?: SessionPushPreferences;
   /** Another conversation was taken up, and what was said in it before is not this session's. */
   joining?: boolean;
+}
+
+/** What need not be asked any more in a session. */
+export interface RememberedGrant {
+  id: string;
+  at: number;
+  byDeviceId?: string | undefined;
+  /** The tool that was asked for. */
+  toolName?: string | undefined;
+  /** As the CLI writes them: `Bash(npm run *)`. */
+  rules: readonly string[];
+  directories: readonly string[];
+  /** The permission mode that was granted, and the one before it. */
+  mode?: string | undefined;
+  modeBefore?: string | undefined;
+  /** An older daemon had the CLI write the rules into the directory's `.claude/settings.local.json`. */
+  inFile?: boolean | undefined;
 }
 
 /** Up to where the record agrees with the transcript of a conversation. */

@@ -21,7 +21,7 @@ const REQUEST_TIMEOUT_MS = 5000;
 /** A longer message becomes an attachment. */
 const MAX_BYTES = 4096;
 const MAX_ACTIONS = 3;
-const LABELS: Readonly<Record<string, string>> = { allow: 'Allow', deny: 'Deny', always: 'Allow always' };
+const LABELS: Readonly<Record<string, string>> = { allow: 'Allow', deny: 'Deny' };
 
 /** From 1 to 5; 3 is usual. */
 const PRIORITIES: Record<PushKind, number> = {
@@ -135,7 +135,9 @@ class NtfySender implements PushSender {
     if (token === undefined || publicUrl === undefined || sessionId === undefined || permissionId === undefined)
       return [];
     const path = `api/sessions/${encodeURIComponent(sessionId)}/permissions/${encodeURIComponent(permissionId)}`;
-    const tokens = Object.entries(tokensInClear(actionTokens, actions) ?? {}).slice(0, MAX_ACTIONS);
+    // There is no room to say what "always" remembers, so it is not offered here.
+    const given = Object.entries(tokensInClear(actionTokens, actions) ?? {});
+    const tokens = given.filter(([response]) => response !== 'always').slice(0, MAX_ACTIONS);
     return tokens.map(([response, actionToken]) => ({
       action: 'http',
       label: LABELS[response] ?? response,

@@ -91,6 +91,14 @@ export class ChildKeeper {
       case 'refuseRequest':
         this.child?.refuseRequest(effect.requestId, effect.reason);
         return;
+      case 'takeBack':
+        this.#takeBack(effect, this.child);
+        return;
+      case 'forgetFileRules':
+        this.#steps.attempt('take rules out of the settings of the directory', () =>
+          this.#options.launcher.forgetFileRules(this.#record.directory, effect.rules),
+        );
+        return;
       case 'interrupt':
         this.#steps.attempt('interrupt', () => this.#interrupt(effect));
         return;
@@ -203,6 +211,14 @@ export class ChildKeeper {
     }
   }
 
+  /** Until the child has agreed, or is gone: it must not go on with what is granted no more. */
+  #takeBack(effect: Extract<Effect, { kind: 'takeBack' }>, child: ClaudeChild | undefined): void {
+    if (!child || this.child !== child) return;
+    takeBackFrom(child, effect).catch((error: Error) =>
+      this.#steps.tryAgain('take back a permission', { error, action: () => this.#takeBack(effect, child) }),
+    );
+  }
+
   /** Lines wait until the session knows of the child; with `ready(false)` it never will. */
   #newListener(): { listener: ChildListener; ready: (isKnown: boolean) => void } {
     let ready = (_isKnown: boolean) => {};
@@ -288,3 +304,8 @@ const COMPANION = 'companion' as DeviceId;
 const RESUMPTION =
   'The process that ran this conversation ended while it waited for permission, and the request has expired. ' +
   'Go on with what you were doing. Ask again for what needs permission.';
+
+async function takeBackFrom(child: ClaudeChild, { askRules, mode }: Extract<Effect, { kind: 'takeBack' }>) {
+  const told = [...(mode === undefined ? [] : [child.setPermissionMode(mode)]), child.askAgainFor(askRules)];
+  await Promise.all(told);
+}

@@ -8,7 +8,7 @@ import { onChildStarted, onNoRoom, onPlaced, onStartCancelled, onStartFailed } f
 import { sayStorageFull } from './lost-output.js';
 import type { PersistentSteps } from './persistent-steps.js';
 import type { Reconciler } from './reconciler.js';
-import { rememberedOptions } from './remembered-permissions.js';
+import { rememberedOptions } from './remembered-grants.js';
 
 export interface ChildStarterOptions {
   launcher: ClaudeLauncher;

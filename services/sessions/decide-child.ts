@@ -3,6 +3,7 @@ import type { ChildExit, CutBlock } from '../ports/claude.js';
 import type { PermissionRecord, PromptRecord } from '../ports/records.js';
 import { onBlockCut } from './decide-blocks.js';
 import { PURGED } from './decide-command.js';
+import { tellTakenBack } from './decide-remembered.js';
 import { endChild, give, recentFailures, settle, startChild } from './dispatch.js';
 import { Draft, type Step } from './draft.js';
 import { resolvePermission } from './permission-requests.js';
@@ -17,6 +18,7 @@ export function onChildStarted(state: SessionState, childId: string, now: number
   const draft = new Draft(unplaced(state), now);
   draft.updateRecord({ child: { childId, startedAt: now, processed: 0, resume: 0, costBase: 0 } });
   draft.update({ child: { phase: 'live', ready: false, input: 'open' } });
+  tellTakenBack(draft);
   settle(draft);
   return draft.finish();
 }
@@ -25,7 +27,10 @@ export function onChildStarted(state: SessionState, childId: string, now: number
 export function onChildAdopted(state: SessionState, { inputTorn }: { inputTorn: boolean }, now: number): Step {
   const draft = new Draft(state, now);
   draft.update({ child: { phase: 'live', ready: true, input: inputTorn ? 'unsure' : 'open' } });
-  if (!inputTorn) for (const prompt of givenPrompts(draft.state)) resend(draft, prompt);
+  if (!inputTorn) {
+    tellTakenBack(draft);
+    for (const prompt of givenPrompts(draft.state)) resend(draft, prompt);
+  }
   const { child } = state.record;
   if (child?.ending) endChild(draft, { restart: child.ending === 'restart' });
   settle(draft);
@@ -48,6 +53,7 @@ function resend(draft: Draft, prompt: PromptRecord): void {
 
 export function onStartFailed(state: SessionState, message: string, now: number): Step {
   const draft = new Draft(unplaced(state), now);
+  dropTakenBack(draft);
   draft.update({ child: { phase: 'none' } });
   giveUp(draft, message);
   return draft.finish();
@@ -63,9 +69,15 @@ export interface Exited {
 /** There is no child on record. Where the daemon died while it was looked up what the last one had begun, it is looked up again. */
 export function onNoChild(state: SessionState, now: number): Step {
   const draft = new Draft(state, now);
+  dropTakenBack(draft);
   draft.update({ child: { phase: 'none' } });
   checkGiven(draft);
   return goOn(draft);
+}
+
+/** There is no child that was granted it. */
+function dropTakenBack(draft: Draft): void {
+  if (draft.state.record.takenBack) draft.clearRecord('takenBack');
 }
 
 /** Whether something was given to a child that is gone, and has to be looked up. */
@@ -84,7 +96,7 @@ export function onChildExited(state: SessionState, { exit, cut, resumption }: Ex
   if (exit.outputLost && state.turn) draft.update({ turn: { ...state.turn, outputLost: true } });
   for (const block of cut) onBlockCut(draft, block);
   for (const permission of state.permissions) expire(draft, permission);
-  draft.clearRecord('child');
+  draft.clearRecord('child', 'takenBack');
   draft.update({ child: { phase: 'none' }, background: [], tools: new Map() });
   endTurn(draft, cut);
   if (!ending && !isQuiet(state, exit)) sayCrash(draft, exit);
@@ -225,6 +237,7 @@ export function onNoRoom(state: SessionState, message: string, now: number): Ste
 /** Its child is not wanted any more, before it was started. */
 export function onStartCancelled(state: SessionState, now: number): Step {
   const draft = new Draft(unplaced(state), now);
+  dropTakenBack(draft);
   draft.update({ child: { phase: 'none' } });
   return goOn(draft);
 }

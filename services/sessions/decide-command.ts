@@ -3,9 +3,11 @@ import type { ClientData } from '../../protocol/client-frames.js';
 import { CompanionError } from '../../protocol/error-codes.js';
 import type { ClaudeSessionId, PromptId } from '../../protocol/scalars.js';
 import type { PermissionRecord, PromptRecord, SessionRecord } from '../ports/records.js';
+import { chooseMode, forgetRemembered } from './decide-remembered.js';
 import { dispatch, endChild, interruption, settle, startChild } from './dispatch.js';
 import { Draft, type Step } from './draft.js';
 import { findOpen, judge, resolvePermission } from './permission-requests.js';
+import { remember } from './remembered-grants.js';
 import { givenPrompts, isBusy, isIdle, openPermissions, queuedPrompts, type SessionState } from './session-state.js';
 import { completeTurn } from './turns.js';
 
@@ -108,10 +110,10 @@ export function answerPermission(state: SessionState, { answer, deviceId }: Perm
   const verdict = judge(permission.ask, answer);
   const draft = new Draft(state, now);
   const decided: PermissionRecord = { ...permission, decision: verdict.decision, byDeviceId: deviceId };
-  resolvePermission(draft, permission, { decision: verdict.decision, byDeviceId: deviceId, answer: verdict.answer });
-  if (verdict.remembered.length > 0) {
-    draft.updateRecord({ remembered: [...(state.record.remembered ?? []), ...verdict.remembered] });
-  }
+  const { grant } = verdict;
+  const { ask } = permission;
+  if (grant) draft.updateRecord(remember(state.record, { ask, grant, byDeviceId: deviceId, at: now }));
+  resolvePermission(draft, permission, { ...verdict, byDeviceId: deviceId });
   draft.effect({ kind: 'answerPermission', requestId: permission.ask.requestId, answer: verdict.answer });
   return { step: draft.finish(), decided };
 }
@@ -119,8 +121,13 @@ export function answerPermission(state: SessionState, { answer, deviceId }: Perm
 /** Takes names and settings into the record; the child, where it needs them, has been told before. */
 export function amend(state: SessionState, changes: Partial<SessionRecord>, now: number): Step {
   const draft = new Draft(state, now);
-  if (Object.keys(changes).length > 0) draft.updateRecord({ ...changes, updatedAt: now });
+  change(draft, changes);
   return draft.finish();
+}
+
+function change(draft: Draft, changes: Partial<SessionRecord>): void {
+  if (Object.keys(changes).length > 0) draft.updateRecord({ ...changes, updatedAt: draft.now });
+  if (changes.permissionMode !== undefined) chooseMode(draft);
 }
 
 export function close(state: SessionState, reason: string, now: number): Step {
@@ -156,7 +163,7 @@ export function purge(state: SessionState, now: number): Step {
 
 /** Which conversation the directory's session is to hold. */
 export type Conversation =
-  | { kind: 'new' }
+  | { kind: 'new'; keepRemembered?: boolean }
   | { kind: 'resume'; claudeSessionId: ClaudeSessionId; fork: boolean }
   | { kind: 'fork' };
 
@@ -172,7 +179,7 @@ export function start(state: SessionState, { conversation, changes, prompt }: St
   const draft = new Draft(state, now);
   if (state.record.closed) draft.clearRecord('closed');
   forgive(draft);
-  if (Object.keys(changes).length > 0) draft.updateRecord({ ...changes, updatedAt: now });
+  change(draft, changes);
   if (conversation && !isCurrent(state, conversation)) changeConversation(draft, conversation);
   const { child } = draft.state;
   if (child.phase === 'none') startChild(draft);
@@ -191,7 +198,10 @@ function changeConversation(draft: Draft, conversation: Conversation): void {
       rule: 'resume, fork and preserveContext: false need an idle session',
     });
   }
-  if (conversation.kind === 'new') draft.clearRecord('claudeSessionId', 'fork', 'joining');
+  if (conversation.kind === 'new') {
+    draft.clearRecord('claudeSessionId', 'fork', 'joining');
+    if (!conversation.keepRemembered) forgetRemembered(draft, () => true);
+  }
   if (conversation.kind === 'fork') draft.updateRecord({ fork: true });
   if (conversation.kind === 'resume') {
     draft.clearRecord('fork');

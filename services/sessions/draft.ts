@@ -84,7 +84,9 @@ export class Draft {
   }
 
   /** Takes fields out of the record. */
-  clearRecord(...fields: ('closed' | 'failed' | 'child' | 'fork' | 'claudeSessionId' | 'joining')[]): void {
+  clearRecord(
+    ...fields: ('closed' | 'failed' | 'child' | 'fork' | 'claudeSessionId' | 'joining' | 'takenBack')[]
+  ): void {
     const record = { ...this.state.record };
     for (const field of fields) delete record[field];
     this.#dirty = true;

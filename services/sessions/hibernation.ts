@@ -25,6 +25,8 @@ export class Hibernation {
   #timer: NodeJS.Timeout | undefined;
   /** When it came to have nothing to do, by `performance.now()`. */
   #idleSince: number | undefined;
+  /** It has been looked at once for what was taken back. */
+  #hastened = false;
 
   constructor(options: HibernationOptions) {
     this.#options = options;
@@ -40,13 +42,19 @@ export class Hibernation {
     const { state } = this.#options;
     if (!isIdle(state())) this.close();
     else if (this.#idleSince === undefined) this.#begin();
+    else if (this.#isOutdated && !this.#hastened) this.#lookIn(0);
+  }
+
+  /** The child was granted what has been taken back: the next one is started without it. */
+  get #isOutdated(): boolean {
+    return this.#options.state().record.takenBack !== undefined;
   }
 
   #begin(): void {
     const { idleMs, state, onIdle } = this.#options;
     this.#idleSince = performance.now();
     const isLarge = (state().record.child?.processed ?? 0) > MAX_OUTPUT_BYTES;
-    this.#lookIn(isLarge ? 0 : idleMs);
+    this.#lookIn(isLarge || this.#isOutdated ? 0 : idleMs);
     onIdle();
   }
 
@@ -62,9 +70,12 @@ export class Hibernation {
   close(): void {
     clearTimeout(this.#timer);
     this.#idleSince = undefined;
+    this.#hastened = false;
   }
 
   #lookIn(delayMs: number): void {
+    clearTimeout(this.#timer);
+    this.#hastened ||= this.#isOutdated;
     this.#timer = setTimeout(() => void this.#look(), Math.min(delayMs, MAX_TIMER_MS)).unref();
   }
 

@@ -6,6 +6,8 @@ import type { EventData } from '../../protocol/events.js';
 import type { Journal } from '../ports/journal.js';
 import type { PermissionAsk, PermissionRecord } from '../ports/records.js';
 import type { Draft } from './draft.js';
+import { type Grant, grantOf, updatesOf } from './remembered-grants.js';
+import { rememberOf } from './remembered-words.js';
 import { openPermissions, type SessionState } from './session-state.js';
 
 type Answer = Omit<ClientData<'permission'>, 'sessionId' | 'permissionId'>;
@@ -33,7 +35,8 @@ export function permissionRequestOf({
   ask,
 }: PermissionRecord): EventData<'permissionRequest'> {
   const kind = kindOf(ask);
-  const options = optionsOf(ask, kind);
+  const grant = kind === 'tool' ? grantOf(ask) : undefined;
+  const options = kind === 'question' ? labelsOf(ask) : ['allow', 'deny', ...(grant ? ['always'] : [])];
   const standard = kind === 'question' ? (options[0] ?? '') : 'deny';
   return {
     permissionId,
@@ -47,14 +50,12 @@ export function permissionRequestOf({
     default: standard,
     defaultOption: standard,
     ...(ask.suggestions && { suggestions: ask.suggestions }),
+    ...(grant && { remember: rememberOf(grant) }),
     timeout: 0,
   };
 }
 
-function optionsOf(ask: PermissionAsk, kind: ReturnType<typeof kindOf>): string[] {
-  if (kind === 'question') return questionsOf(ask)[0]?.options.map(({ label }) => label) ?? [];
-  return ask.suggestions?.length ? ['allow', 'deny', 'always'] : ['allow', 'deny'];
-}
+const labelsOf = (ask: PermissionAsk): string[] => questionsOf(ask)[0]?.options.map(({ label }) => label) ?? [];
 
 function promptOf(ask: PermissionAsk, kind: ReturnType<typeof kindOf>): string {
   if (kind === 'question') return questionsOf(ask)[0]?.question ?? '';
@@ -66,7 +67,8 @@ export interface Verdict {
   decision: 'allow' | 'deny';
   /** For the CLI. */
   answer: Record<string, unknown>;
-  remembered: unknown[];
+  /** What is to be remembered. */
+  grant?: Grant;
 }
 
 const ALLOW = new Set(['y', 'yes', 'allow', 'a', 'always']);
@@ -79,7 +81,7 @@ export function judge(ask: PermissionAsk, answer: Answer): Verdict {
   const questions = questionsOf(ask);
   const isLabel = questions[0]?.options.some(({ label }) => label === response) ?? false;
   if (!isLabel && DENY.has(response)) {
-    return { decision: 'deny', answer: { behavior: 'deny', message: message ?? DENIED }, remembered: [] };
+    return { decision: 'deny', answer: { behavior: 'deny', message: message ?? DENIED } };
   }
   if (!isLabel && !ALLOW.has(response)) {
     throw invalid('response', 'must be y, yes, allow, n, no, deny, a, always or one of the options of the request');
@@ -96,11 +98,12 @@ interface Allowing {
 
 function allow({ ask, answer, questions, isLabel }: Allowing): Verdict {
   const remember = answer.remember || (!isLabel && ALWAYS.has(answer.response));
-  const remembered = remember ? (ask.suggestions ?? []) : [];
+  const grant = remember && kindOf(ask) === 'tool' ? grantOf(ask) : undefined;
   const input = answer.updatedInput ?? ask.input;
   const updatedInput = questions.length > 0 ? { ...input, answers: answersOf(questions, answer, isLabel) } : input;
-  const updatedPermissions = remembered.length > 0 && { updatedPermissions: remembered };
-  return { decision: 'allow', answer: { behavior: 'allow', updatedInput, ...updatedPermissions }, remembered };
+  const updatedPermissions = grant && { updatedPermissions: updatesOf(grant) };
+  const told = { behavior: 'allow', updatedInput, ...updatedPermissions };
+  return { decision: 'allow', answer: told, ...(grant && { grant }) };
 }
 
 const DENIED = 'The user does not want this to be done.';
@@ -119,18 +122,21 @@ interface Resolution {
   decision: NonNullable<PermissionRecord['decision']>;
   byDeviceId?: string;
   answer?: Record<string, unknown>;
+  grant?: Grant | undefined;
 }
 
 /** Decides a permission, once and for all devices. */
 export function resolvePermission(draft: Draft, permission: PermissionRecord, resolution: Resolution): void {
   const { permissionId, sessionId } = permission;
-  const { decision, byDeviceId } = resolution;
-  draft.putPermission({ ...permission, ...resolution });
+  const { grant, ...decided } = resolution;
+  const { decision, byDeviceId } = decided;
+  draft.putPermission({ ...permission, ...decided });
   draft.event('permissionResolved', {
     permissionId,
     sessionId,
     decision,
     ...(byDeviceId !== undefined && { byDeviceId }),
+    ...(grant && { remembered: rememberOf(grant) }),
   });
 }
 

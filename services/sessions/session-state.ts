@@ -139,6 +139,7 @@ export function sessionStatusOf(state: SessionState): EventData<'sessionStatus'>
     totalCost: record.totalCost,
     ...(record.model !== undefined && { model: record.model }),
     ...(record.permissionMode !== undefined && { permissionMode: record.permissionMode }),
+    ...(record.remembered?.length && { remembered: record.remembered.length }),
     queueDepth: queuedPrompts(state).length,
     ...(background.length > 0 && { background: [...background] }),
     ...(place && { place }),

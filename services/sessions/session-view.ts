@@ -37,6 +37,7 @@ export function sessionView(session: Session, { memoryOf, now }: ViewOptions): S
       claudeSessionId: record.claudeSessionId,
       model: record.model ?? record.modelChoice,
       permissionMode: record.permissionMode,
+      remembered: record.remembered?.length || undefined,
       statusSince: record.statusSince === undefined ? undefined : iso(record.statusSince),
       pid,
       memoryBytes,

@@ -2,10 +2,18 @@ import type { PromptId, SessionId } from '../../protocol/scalars.js';
 import type { OpenBlock } from '../ports/claude.js';
 import type { Journal } from '../ports/journal.js';
 import type { Publisher } from '../ports/publication.js';
-import type { PermissionRecord, PromptRecord, SessionRecord, StoredSession, UserId } from '../ports/records.js';
+import type {
+  PermissionRecord,
+  PromptRecord,
+  RememberedGrant,
+  SessionRecord,
+  StoredSession,
+  UserId,
+} from '../ports/records.js';
 import { ChildKeeper, type ChildKeeperOptions } from './child-keeper.js';
 import type { PlaceHolder } from './child-places.js';
 import * as command from './decide-command.js';
+import { takeBackRemembered } from './decide-remembered.js';
 import type { Step } from './draft.js';
 import { Hibernation } from './hibernation.js';
 import { LiveSettings } from './live-settings.js';
@@ -214,6 +222,14 @@ export class Session {
       await refuseLateAnswer(this.state, answer.answer, this.#options.journal);
       const { step, decided } = command.answerPermission(this.#present, answer, this.#options.now());
       await this.#steps.applyCommand(step, () => reply?.(decided));
+    });
+  }
+
+  /** Takes back one of the answers that are remembered, or all: the living child asks again from here on. */
+  takeBackRemembered(id: string | undefined, reply?: Reply<readonly RememberedGrant[]>) {
+    return this.#mailbox.run(async () => {
+      const { step, taken } = takeBackRemembered(this.#present, id, this.#options.now());
+      await this.#steps.applyCommand(step, () => reply?.(taken));
     });
   }
 

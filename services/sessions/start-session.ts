@@ -118,10 +118,15 @@ export class SessionStarter {
   }
 }
 
-function conversationOf({ resume, fork = false, preserveContext }: StreamOptions): Conversation | undefined {
+function conversationOf({
+  resume,
+  fork = false,
+  preserveContext,
+  keepRemembered = false,
+}: StreamOptions): Conversation | undefined {
   if (resume !== undefined) return { kind: 'resume', claudeSessionId: resume, fork };
   if (fork) return { kind: 'fork' };
-  return preserveContext === false ? { kind: 'new' } : undefined;
+  return preserveContext === false ? { kind: 'new', keepRemembered } : undefined;
 }
 
 function changesOf(options: StartSessionRequest['options']): Partial<SessionRecord> {

@@ -1,4 +1,5 @@
 import type { SessionRecord, StoredSession } from '../ports/records.js';
+import { readRemembered } from './remembered-grants.js';
 import type { SessionState, Turn } from './session-state.js';
 import { newTurn } from './turns.js';
 
@@ -9,7 +10,10 @@ export function stateOf({ record, head, prompts, permissions }: StoredSession): 
   const ticks = performance.now();
   return {
     ticks,
-    record,
+    record: {
+      ...record,
+      ...(record.remembered && { remembered: readRemembered(record.remembered, record.updatedAt) }),
+    },
     head,
     child: { phase: record.child ? 'adopting' : 'none' },
     turn: isRunning && record.child ? turnOf(record, ticks) : null,

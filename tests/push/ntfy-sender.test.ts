@@ -75,7 +75,7 @@ describe('buttons', () => {
   test('with PUSH_ACTIONS=clear allow as well', async () => {
     await open({ token: 'tk_secret', actions: 'clear' }).send(device, message());
     const actions = server.requests[0]?.body?.actions as { label: string; body: string }[];
-    expect(actions.map(({ label }) => label)).toEqual(['Allow', 'Deny', 'Allow always']);
+    expect(actions.map(({ label }) => label)).toEqual(['Allow', 'Deny']);
     expect(actions[0]?.body).toBe('{"response":"allow","actionToken":"token-that-allows"}');
   });
 

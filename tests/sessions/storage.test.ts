@@ -38,6 +38,7 @@ const child: ClaudeChild = {
   refuseRequest: () => {},
   setModel: async () => {},
   setPermissionMode: async () => {},
+  askAgainFor: async () => {},
   interrupt: async () => {},
   reacts: async () => true,
   openBlocks: () => [],
