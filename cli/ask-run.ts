@@ -2,20 +2,23 @@ import type { CompanionClient } from '../client/companion-client.js';
 import type { ConnectionState } from '../client/connection.js';
 import type { ClientInput } from '../protocol/client-frames.js';
 import { CompanionError } from '../protocol/error-codes.js';
+import type { WaitingSession } from '../protocol/waiting.js';
 import type { AskView } from './ask-view.js';
-import { NoDaemonError } from './no-daemon-error.js';
+import { ConnectionWatch } from './connection-watch.js';
+import { InterruptedError } from './interrupted-error.js';
 import { PermissionDialogue } from './permission-dialogue.js';
-import type { TerminalInput } from './terminal-io.js';
-import { toolResultLine, toolUseLine } from './tool-line.js';
+import { QueueWatch } from './queue-watch.js';
+import { readPresentFile } from './read-present-file.js';
+import type { LeaveSignal, TerminalIo } from './terminal-io.js';
 import { type TurnEnd, TurnFollower } from './turn-follower.js';
+import { createTurnScreen, showCost } from './turn-screen.js';
 
 export interface AskOutcome extends TurnEnd {
   sessionId: string;
   promptId: string;
+  /** The person asked for the end. */
+  interrupted: boolean;
 }
-
-/** The person has left before the end. */
-export class InterruptedError extends Error {}
 
 export interface AskQuestion {
   prompt: string;
@@ -28,40 +31,62 @@ export interface AskQuestion {
 export interface AskRunOptions {
   client: CompanionClient;
   view: AskView;
-  stdin: TerminalInput;
+  io: TerminalIo;
+  /** Of the question. */
+  directory: string;
   yes: boolean;
   /** For messages. */
   socketPath: string;
+  /** What waits in a session. */
+  readWaiting: (sessionId: string) => Promise<WaitingSession | undefined>;
+  /** A command of this program as a person types it. */
+  hint: (command: string) => string;
 }
 
-/** A daemon that restarts is back within this time, in milliseconds. */
-const AWAY_MS = 60_000;
+interface OwnPrompt {
+  sessionId: string;
+  promptId: string;
+}
+
+/** What a program that is being ended may still wait for, in milliseconds. */
 const LEAVE_MS = 1_000;
 
 /** One prompt from its sending to its end. */
 export class AskRun {
   readonly #options: AskRunOptions;
   readonly #dialogue: PermissionDialogue;
+  readonly #queue: QueueWatch;
   readonly #follower: TurnFollower;
   readonly #detach: (() => void)[];
-  #prompt: { sessionId: string; promptId: string } | undefined;
+  #sent: Promise<OwnPrompt> | undefined;
+  #prompt: OwnPrompt | undefined;
+  /** What the prompt waits for has been said. */
+  #queued: Promise<void> = Promise.resolve();
   #interrupts = 0;
-  #wasOpen = false;
-  #awaySince: number | undefined;
   #succeed: (end: TurnEnd) => void = () => undefined;
   #fail: (error: Error) => void = () => undefined;
 
   constructor(options: AskRunOptions) {
     this.#options = options;
-    const { client, view, stdin, yes } = options;
-    const onInterrupt = () => this.interrupt();
-    this.#dialogue = new PermissionDialogue({ stdin, view, yes, onInterrupt, answer: client.answerPermission });
+    const { client, view, io, yes, directory, hint, socketPath } = options;
+    this.#dialogue = new PermissionDialogue({
+      io,
+      view,
+      yes,
+      onInterrupt: () => this.interrupt(),
+      answer: client.answerPermission,
+      othersAsk: 'An earlier prompt in this folder waits for an answer.',
+      answerCommand: (permissionId) => hint(`answer ${permissionId}`),
+      readFile: readPresentFile(directory),
+    });
+    this.#queue = this.#createQueue();
     this.#follower = this.#createFollower();
+    const watch = new ConnectionWatch({ view, socketPath, onGone: (error) => this.#fail(error) });
     this.#detach = [
       client.on('event', (event) => this.#follower.take({ kind: 'event', event })),
       client.on('frame', (frame) => this.#follower.take({ kind: 'frame', frame })),
       client.on('reset', (reset) => this.#follower.take({ kind: 'reset', reset })),
-      client.on('state', (state) => this.#connection(state)),
+      client.on('state', (state: ConnectionState) => watch.take(state)),
     ];
   }
 
@@ -70,18 +95,19 @@ export class AskRun {
       this.#succeed = resolve;
       this.#fail = reject;
     });
-    const started = this.#start(question);
-    started.catch(this.#fail);
+    this.#sent = this.#start(question);
+    this.#sent.catch(this.#fail);
     const end = await ended;
-    return { ...(await started), ...end };
+    showCost(this.#options.view, end);
+    return { ...(await this.#sent), ...end, interrupted: this.#interrupts > 0 };
   }
 
-  /** Ctrl-C: the first one ends the turn, the next one leaves it to itself. */
+  /** The first Ctrl-C ends the turn, or takes the prompt back; the next one leaves at once. */
   interrupt(): void {
     const { client, view } = this.#options;
     this.#interrupts += 1;
     if (this.#interrupts > 1 || !this.#prompt) {
-      this.#fail(new InterruptedError('Interrupted.'));
+      void this.leave('SIGINT');
       return;
     }
     view.line('Interrupting. Press Ctrl-C again to leave at once.');
@@ -92,68 +118,75 @@ export class AskRun {
     );
   }
 
+  /** Takes the prompt back unless it has begun: a turn that runs goes on, and can be watched from elsewhere. */
+  async leave(signal: LeaveSignal): Promise<void> {
+    await this.#takeBack();
+    this.#fail(new InterruptedError(signal));
+  }
+
   /** The daemon need not remember how far this process had come. */
   async close(): Promise<void> {
     const { client } = this.#options;
     for (const detach of this.#detach) detach();
+    this.#queue.close();
     this.#dialogue.close();
     if (!this.#prompt || client.state.kind !== 'open') return;
     const { sessionId } = this.#prompt;
     await client.unsubscribe({ sessionIds: [sessionId] }, { timeoutMs: LEAVE_MS }).catch(() => undefined);
   }
 
-  async #start(question: AskQuestion): Promise<{ sessionId: string; promptId: string }> {
+  async #takeBack(): Promise<void> {
+    const { client } = this.#options;
+    // The prompt may be on its way to the daemon.
+    const prompt = this.#prompt ?? (await Promise.race([this.#sent, afterLeave()]).catch(() => undefined));
+    if (!prompt || this.#follower.running || client.state.kind !== 'open') return;
+    await client.cancelPrompt({ promptId: prompt.promptId }, { timeoutMs: LEAVE_MS }).catch(() => undefined);
+  }
+
+  async #start(question: AskQuestion): Promise<OwnPrompt> {
     const { client, view } = this.#options;
     view.waiting('Sending');
     const { sessionId, promptId } = await client.streamStart(startOf(question));
-    if (promptId === undefined) throw new CompanionError('INTERNAL_ERROR', 'The daemon took no prompt.');
+    if (promptId === undefined) throw new CompanionError('INTERNAL_ERROR', 'The daemon accepted no prompt.');
     this.#prompt = { sessionId, promptId };
     view.waiting('Waiting for its turn');
+    this.#queued = this.#queue.follow(promptId);
     this.#follower.follow(this.#prompt);
     // The daemon streams the session already; this says that every event is wanted, so that a missing one is noticed.
     client.subscribe({ events: ['*'], sessionIds: [sessionId] }).catch(() => undefined);
     return this.#prompt;
   }
 
-  #createFollower(): TurnFollower {
-    const { view } = this.#options;
-    const think = () => {
-      if (!this.#dialogue.busy) view.waiting('Thinking');
-    };
-    return new TurnFollower({
-      onStart: think,
-      onThinking: think,
-      onPiece: (piece) => view.piece(piece),
-      onToolUse: (data) => {
-        view.line(toolUseLine(data, view.width));
-        view.waiting(data.toolName);
-      },
-      onToolResult: (data) => {
-        view.line(toolResultLine(data, view.width));
-        think();
-      },
-      onPermission: (request) => this.#dialogue.ask(request),
-      onResolved: (resolved) => this.#dialogue.resolved(resolved),
-      onTrouble: (message) => view.line(message),
-      onEnd: (end) => this.#succeed(end),
+  #createQueue(): QueueWatch {
+    const { view, client, readWaiting, hint } = this.#options;
+    return new QueueWatch({
+      view,
+      dialogue: this.#dialogue,
+      read: async () => (this.#prompt ? readWaiting(this.#prompt.sessionId) : undefined),
+      cancel: (promptId) =>
+        client.cancelPrompt({ promptId }).then(
+          () => 'Cancelled.',
+          (error: unknown) => `It was not cancelled: ${error instanceof Error ? error.message : String(error)}`,
+        ),
+      cancelCommand: (promptId) => hint(`cancel ${promptId}`),
     });
   }
 
-  #connection(state: ConnectionState): void {
-    if (state.kind === 'open') {
-      this.#wasOpen = true;
-      this.#awaySince = undefined;
-    }
-    if (state.kind === 'closed') this.#fail(state.error);
-    if (state.kind === 'waiting') this.#away();
-  }
-
-  #away(): void {
-    const { view, socketPath } = this.#options;
-    if (this.#awaySince === undefined && this.#wasOpen) view.line('The connection was lost; trying again.');
-    this.#awaySince ??= performance.now();
-    const isGone = !this.#wasOpen || performance.now() - this.#awaySince > AWAY_MS;
-    if (isGone) this.#fail(new NoDaemonError(socketPath));
+  #createFollower(): TurnFollower {
+    const screen = createTurnScreen({ view: this.#options.view, dialogue: this.#dialogue });
+    return new TurnFollower({
+      ...screen,
+      onStart: () => {
+        this.#queue.close();
+        screen.onThinking();
+      },
+      onForeignPermission: (request) => void this.#queued.then(() => this.#dialogue.askForAnother(request)),
+      onQueueChange: () => this.#queue.look(),
+      onEnd: (end) => {
+        this.#queue.close();
+        this.#succeed(end);
+      },
+    });
   }
 
   /** A prompt that never began ends without an event. */
@@ -161,6 +194,11 @@ export class AskRun {
     if (isOver && !this.#follower.running) this.#follower.cancelled();
   }
 }
+
+const afterLeave = (): Promise<undefined> =>
+  new Promise((resolve) => {
+    setTimeout(() => resolve(undefined), LEAVE_MS).unref();
+  });
 
 function startOf({ prompt, directory, model, isNew }: AskQuestion): ClientInput<'streamStart'> {
   return {

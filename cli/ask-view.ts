@@ -1,11 +1,13 @@
 import type { TextPiece } from '../client/text-assembler.js';
-import { plainText } from '../protocol/plain-text.js';
+import { plainLine, plainText } from '../protocol/plain-text.js';
 import { Spinner } from './spinner.js';
 import type { TerminalIo } from './terminal-io.js';
 
 const DEFAULT_WIDTH = 100;
 /** A terminal that says less does not know its width. */
 const MIN_WIDTH = 20;
+/** The sign itself, a space, and one column that stays free. */
+const SPINNER_COLUMNS = 3;
 
 /** The answer goes to stdout, everything about it to stderr. Nothing that is shown can steer the terminal. */
 export class AskView {
@@ -29,13 +31,18 @@ export class AskView {
     return columns >= MIN_WIDTH ? columns : DEFAULT_WIDTH;
   }
 
+  /** Whether a person reads what is said about the answer. */
+  get isTerminal(): boolean {
+    return this.#io.stderr.isTTY === true;
+  }
+
   /** Whether any of the answer was shown. */
   get shown(): boolean {
     return this.#shown;
   }
 
   waiting(text: string): void {
-    if (this.#atLineStart) this.#spinner.show(text);
+    if (this.#atLineStart) this.#spinner.show(plainLine(text, this.width - SPINNER_COLUMNS));
   }
 
   piece({ change, complete }: TextPiece): void {

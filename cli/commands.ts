@@ -1,11 +1,14 @@
 import { resolve } from 'node:path';
 import * as z from 'zod';
+import type { CommandHints } from '../config/command-hints.js';
 import { plainLine, plainText } from '../protocol/plain-text.js';
 import { deliveriesSchema } from '../protocol/push.js';
 import { healthSchema, sessionViewSchema } from '../protocol/rest.js';
 import { ask } from './ask.js';
 import { askDaemon, type LocalRequest } from './local-daemon.js';
+import { roundedDollars } from './money.js';
 import { pushTable } from './push-table.js';
+import { readPrompt } from './read-prompt.js';
 import { sessionTable } from './session-table.js';
 import type { TerminalIo } from './terminal-io.js';
 
@@ -23,6 +26,7 @@ export interface CommandContext {
   io: TerminalIo;
   /** A program reads the output. */
   json: boolean;
+  hints: CommandHints;
 }
 
 export const say = (json: unknown, text: string, exitCode = 0): Report => ({ json, text, exitCode });
@@ -36,19 +40,31 @@ export interface AskFlags {
 
 /** The answer itself goes to stdout while it comes. */
 export async function askCommand(context: CommandContext, prompt: string, flags: AskFlags): Promise<Report> {
+  const { io, socketPath, hints, json: quiet } = context;
   const outcome = await ask({
-    prompt,
+    prompt: await readPrompt({ typed: prompt, io }),
     directory: resolve(flags.dir ?? '.'),
     isNew: flags.new ?? false,
     yes: flags.yes ?? false,
-    quiet: context.json,
-    socketPath: context.socketPath,
-    io: context.io,
+    quiet,
+    socketPath,
+    io,
+    hint: (command) => hints.companion(command),
     ...(flags.model !== undefined && { model: flags.model }),
   });
-  const { sessionId, promptId, subtype, isError, result, cost, durationMs } = outcome;
-  const json = { sessionId, promptId, subtype, isError, result, cost, durationMs };
-  return isError ? say(json, `The turn failed: ${plainLine(subtype, 60)}.`, 1) : say(json, '');
+  const { sessionId, promptId, subtype, isError, result, cost, durationMs, interrupted } = outcome;
+  const json = { sessionId, promptId, subtype, isError, result, cost: roundedDollars(cost), durationMs };
+  if (!isError) return say(json, '');
+  return interrupted ? say(json, endInWords(subtype), INTERRUPTED) : say(json, endInWords(subtype), 1);
+}
+
+/** The exit code of what a person ended with Ctrl-C. */
+const INTERRUPTED = 130;
+
+function endInWords(subtype: string): string {
+  if (subtype === 'interrupted') return 'The turn was interrupted.';
+  if (subtype === 'cancelled') return 'The prompt was cancelled before it began.';
+  return `The turn failed: ${plainLine(subtype, 60)}.`;
 }
 
 const sessionsSchema = z.object({ sessions: z.array(sessionViewSchema), total: z.int() });

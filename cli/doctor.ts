@@ -4,7 +4,7 @@ import { plainLine, plainText } from '../protocol/plain-text.js';
 import { healthSchema } from '../protocol/rest.js';
 import type { CommandContext, Report } from './commands.js';
 import { askDaemon } from './local-daemon.js';
-import { NoDaemonError } from './no-daemon-error.js';
+import { NoDaemonError, startAdvice } from './no-daemon-error.js';
 
 /** One thing that was looked at. */
 interface Finding {
@@ -19,7 +19,7 @@ interface Finding {
  * not well. Needs no daemon. The exit code is 1 when something is not well.
  */
 export async function doctorCommand(context: CommandContext): Promise<Report> {
-  const findings = [findSettings(context.home), ...(await findDaemon(context.socketPath))];
+  const findings = [findSettings(context.home), ...(await findDaemon(context))];
   const ok = findings.every((finding) => finding.ok);
   return { json: { ok, checks: findings }, text: findings.map(lineOf).join('\n'), exitCode: ok ? 0 : 1 };
 }
@@ -37,13 +37,13 @@ function findSettings(home: string): Finding {
   }
 }
 
-async function findDaemon(socketPath: string): Promise<Finding[]> {
+async function findDaemon({ home, socketPath, hints }: CommandContext): Promise<Finding[]> {
   let answer: unknown;
   try {
     answer = await askDaemon({ socketPath, method: 'GET', path: '/health' });
   } catch (error) {
     if (!(error instanceof NoDaemonError)) throw error;
-    return [unwell('daemon', 'not running', 'Start it with: npm start')];
+    return [unwell('daemon', 'not running', startAdvice(home, hints))];
   }
   const { version, checks, remedies = {} } = healthSchema.parse(answer);
   const daemon =

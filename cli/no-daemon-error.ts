@@ -1,7 +1,16 @@
-/** Nobody answers at the local socket. */
+import { type CommandHints, commandHints, otherDemoHome } from '../config/command-hints.js';
+
+/** No daemon answers at the local socket. */
 export class NoDaemonError extends Error {
   constructor(socketPath: string) {
-    super(`No daemon answers at ${socketPath}. Start it with: npm start`);
+    super(`No daemon answers at ${socketPath}.`);
     this.name = 'NoDaemonError';
   }
+}
+
+/** How to start the daemon of this home, and how to reach the demo's where there is one. */
+export function startAdvice(home: string, hints: CommandHints): string {
+  const demo = otherDemoHome(home);
+  const other = demo === undefined ? '' : `\nFor the demo's daemon: ${commandHints(demo).companion('…')}`;
+  return `Start it with: ${hints.start}${other}`;
 }

@@ -3,18 +3,32 @@ import { CompanionError } from '../protocol/error-codes.js';
 import type { EventData } from '../protocol/events.js';
 import type { AskView } from './ask-view.js';
 import { readKey } from './key-reader.js';
-import { type PermissionReply, type Question, questionsOf, replyOf, standingReply } from './permission-question.js';
-import type { TerminalInput } from './terminal-io.js';
+import {
+  type Given,
+  type PermissionReply,
+  type Question,
+  questionsOf,
+  replyOf,
+  standingReply,
+} from './permission-question.js';
+import { readText } from './read-text.js';
+import type { TerminalIo } from './terminal-io.js';
+import type { ReadFile } from './tool-preview.js';
 
 type Request = EventData<'permissionRequest'>;
 
 export interface PermissionDialogueOptions {
-  stdin: TerminalInput;
+  io: Pick<TerminalIo, 'stdin' | 'stderr'>;
   view: AskView;
   /** Everything is allowed without asking. */
   yes: boolean;
   answer: (data: ClientInput<'permission'>) => Promise<unknown>;
   onInterrupt: () => void;
+  /** Says that a turn of somebody else's waits. */
+  othersAsk: string;
+  /** A command that answers a request later, for those who cannot be asked here. */
+  answerCommand: (permissionId: string) => string;
+  readFile: ReadFile;
   /** See `readKey`. */
   deafMs?: number;
 }
@@ -25,7 +39,7 @@ export class PermissionDialogue {
   /** Requests that are not settled. */
   readonly #open = new Map<string, AbortController>();
   readonly #settled = new Set<string>();
-  #last: Promise<void> = Promise.resolve();
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(options: PermissionDialogueOptions) {
     this.#options = options;
@@ -36,26 +50,65 @@ export class PermissionDialogue {
     return this.#open.size > 0;
   }
 
-  /** A request that may have come before. */
-  ask(request: Request): void {
-    const { permissionId } = request;
-    if (this.#open.has(permissionId) || this.#settled.has(permissionId)) return;
-    const settled = new AbortController();
-    this.#open.set(permissionId, settled);
-    this.#last = this.#last.then(() => this.#settle(request, settled.signal));
+  /** Whether a person can be asked. */
+  get canAsk(): boolean {
+    return this.#options.io.stdin.isTTY === true;
+  }
+
+  /** A request that may have come before. Resolves when it is settled, or no longer open. */
+  async ask(request: Request): Promise<void> {
+    const settled = this.#begin(request.permissionId);
+    if (settled) await this.#enqueue(() => this.#settle(request, settled.signal));
+  }
+
+  /** A request of somebody else's turn: a person may answer it here, and where none can be asked it stays open. */
+  askForAnother(request: Request): void {
+    const settled = this.#begin(request.permissionId);
+    if (!settled) return;
+    const { view, answerCommand, othersAsk } = this.#options;
+    if (!this.canAsk) {
+      this.#finish(request.permissionId);
+      view.line(`${othersAsk} ${request.prompt}`);
+      view.line(`To answer it: ${answerCommand(request.permissionId)}`);
+      return;
+    }
+    void this.#enqueue(async () => {
+      if (settled.signal.aborted) return;
+      view.line(`\n${othersAsk}`);
+      await this.#settleByPerson(request, settled.signal);
+    });
   }
 
   /** It was decided, here or elsewhere. */
-  resolved({ permissionId, decision }: EventData<'permissionResolved'>): void {
+  resolved({ permissionId, decision, remembered }: EventData<'permissionResolved'>): void {
     const open = this.#open.get(permissionId);
     this.#finish(permissionId);
-    if (open) this.#options.view.line(`No longer open: ${decision}.`);
+    if (open) this.#options.view.line(RESOLVED[decision]);
+    if (remembered) this.#options.view.line(`Remembered: ${remembered.text}`);
     open?.abort();
+  }
+
+  /** Puts another question after those that are open. Undefined where it is not answered. */
+  async choose(question: Question, signal: AbortSignal): Promise<string | undefined> {
+    return (await this.#enqueue(() => this.#put(question, signal)))?.key;
   }
 
   close(): void {
     for (const open of this.#open.values()) open.abort();
     this.#open.clear();
+  }
+
+  #begin(permissionId: string): AbortController | undefined {
+    if (this.#open.has(permissionId) || this.#settled.has(permissionId)) return undefined;
+    const settled = new AbortController();
+    this.#open.set(permissionId, settled);
+    return settled;
+  }
+
+  #enqueue<T>(run: () => Promise<T>): Promise<T> {
+    const next = this.#last.then(run);
+    this.#last = next.catch(() => undefined);
+    return next;
   }
 
   #finish(permissionId: string): void {
@@ -64,42 +117,78 @@ export class PermissionDialogue {
   }
 
   async #settle(request: Request, signal: AbortSignal): Promise<void> {
-    const reply = await this.#replyTo(request, signal);
-    if (!reply || signal.aborted) return;
+    const { yes, view } = this.#options;
+    if (!yes && this.canAsk) return this.#settleByPerson(request, signal);
+    const reply = standingReply(request, { yes });
+    view.line(`${request.prompt} ${yes ? 'Allowed by --yes.' : 'Denied: no terminal is there to ask a person.'}`);
+    return this.#send(request, reply, signal);
+  }
+
+  async #settleByPerson(request: Request, signal: AbortSignal): Promise<void> {
+    const reply = await this.#ask(request, signal);
+    if (reply) await this.#send(request, reply, signal);
+  }
+
+  async #send(request: Request, reply: PermissionReply, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
     const { sessionId, permissionId } = request;
     this.#finish(permissionId);
     const { answer, view } = this.#options;
     await answer({ sessionId, permissionId, ...reply }).catch((error: unknown) => {
       const isLate = error instanceof CompanionError && error.code === 'ALREADY_RESOLVED';
-      view.line(isLate ? 'It was decided elsewhere already.' : `The answer was not taken: ${String(error)}`);
+      view.line(isLate ? 'Another device answered first.' : `The answer was not accepted: ${messageOf(error)}`);
     });
   }
 
-  async #replyTo(request: Request, signal: AbortSignal): Promise<PermissionReply | undefined> {
-    const { stdin, yes, view } = this.#options;
-    if (yes || !stdin.isTTY) {
-      const reply = standingReply(request, { yes });
-      view.line(`${request.prompt} ${reply.response} (nobody was asked)`);
-      return reply;
-    }
-    const keys: string[] = [];
-    for (const question of questionsOf(request)) {
-      const key = await this.#put(question, signal);
-      if (key === undefined) return undefined;
-      keys.push(key);
-      const reply = replyOf(request, keys);
+  async #ask(request: Request, signal: AbortSignal): Promise<PermissionReply | undefined> {
+    const given: Given[] = [];
+    for (const question of questionsOf(request, this.#options.readFile)) {
+      const one = await this.#put(question, signal);
+      if (one === undefined) return undefined;
+      given.push(one);
+      const reply = replyOf(request, given);
       if (reply) return reply;
     }
     return undefined;
   }
 
-  async #put({ text, choices }: Question, signal: AbortSignal): Promise<string | undefined> {
-    if (signal.aborted) return undefined;
-    const { stdin, view, onInterrupt, deafMs } = this.#options;
-    view.line(`\n${text}\n${choices.map(({ key, label }) => `  [${key}] ${label}`).join('\n')}`);
-    const keys = choices.map(({ key }) => key);
-    const key = await readKey({ stdin, keys, signal, onInterrupt, ...(deafMs !== undefined && { deafMs }) });
-    if (key !== undefined) view.line(`  ${choices.find((choice) => choice.key === key)?.label ?? key}`);
-    return key;
+  async #put(question: Question, signal: AbortSignal): Promise<Given | undefined> {
+    const { text, choices } = question;
+    const { view } = this.#options;
+    while (!signal.aborted) {
+      view.line(`\n${text}\n${choices.map(({ key, label }) => `  [${key}] ${label}`).join('\n')}`);
+      const key = await this.#key(
+        choices.map((choice) => choice.key),
+        signal,
+      );
+      if (key === undefined) return undefined;
+      const choice = choices.find((one) => one.key === key);
+      if (choice?.typed === undefined) {
+        view.line(`  ${choice?.label ?? key}`);
+        return { key };
+      }
+      const typed = await this.#text(choice.typed, signal);
+      if (typed !== undefined && typed.trim() !== '') return { key, text: typed.trim() };
+    }
+    return undefined;
+  }
+
+  #key(keys: readonly string[], signal: AbortSignal): Promise<string | undefined> {
+    const { io, onInterrupt, deafMs } = this.#options;
+    return readKey({ stdin: io.stdin, keys, signal, onInterrupt, ...(deafMs !== undefined && { deafMs }) });
+  }
+
+  #text(prompt: string, signal: AbortSignal): Promise<string | undefined> {
+    const { io, onInterrupt } = this.#options;
+    return readText({ io, prompt: `  ${prompt} `, signal, onInterrupt });
   }
 }
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+const RESOLVED: Record<EventData<'permissionResolved'>['decision'], string> = {
+  allow: 'Another device allowed it.',
+  deny: 'Another device denied it.',
+  expired: 'The request has ended: the Claude CLI that asked is gone.',
+  cancelled: 'The request was withdrawn.',
+};

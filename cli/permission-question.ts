@@ -2,99 +2,161 @@ import * as z from 'zod';
 import type { ClientInput } from '../protocol/client-frames.js';
 import type { EventData } from '../protocol/events.js';
 import { plainLine } from '../protocol/plain-text.js';
-import { tellingField } from './tool-line.js';
+import { type ReadFile, toolPreview } from './tool-preview.js';
 
 type Request = EventData<'permissionRequest'>;
 
 /** What a person, or what stands for one, says to a request. */
 export type PermissionReply = Pick<ClientInput<'permission'>, 'response' | 'remember' | 'answers' | 'message'>;
 
-export interface Question {
-  text: string;
-  /** Keys and what each of them means. */
-  choices: { key: string; label: string }[];
+/** A key that means something. */
+export interface Choice {
+  key: string;
+  label: string;
+  /** What a person is asked to type once the key is pressed. */
+  typed?: string;
 }
 
-const MAX_SHOWN = 8_000;
+export interface Question {
+  text: string;
+  choices: Choice[];
+}
+
+/** A key that was pressed, and what was typed after it. */
+export interface Given {
+  key: string;
+  text?: string;
+}
+
 const MAX_CHOICES = 9;
 
+const optionSchema = z.object({ label: z.string(), description: z.string().optional() });
 const questionsSchema = z.object({
-  questions: z.array(z.object({ question: z.string(), options: z.array(z.object({ label: z.string() })) })).min(1),
+  questions: z
+    .array(z.object({ question: z.string(), multiSelect: z.boolean().optional(), options: z.array(optionSchema) }))
+    .min(1),
 });
+type AskedQuestion = z.infer<typeof questionsSchema>['questions'][number];
 
 /** What a person has to be asked, one question after the other. */
-export function questionsOf(request: Request): Question[] {
+export function questionsOf(request: Request, readFile: ReadFile): Question[] {
   if (request.kind === 'question') return askedQuestions(request).map(toQuestion);
-  if (request.kind === 'plan') return [{ text: `${planOf(request)}\n${request.prompt}`, choices: [YES, NO] }];
-  const choices = request.options.includes('always') ? [YES, NO, alwaysOf(request)] : [YES, NO];
-  return [{ text: `${request.prompt}\n${shownInput(request.toolInput)}`, choices }];
+  const more = request.truncated ? '\nParts of it are too long to be shown.' : '';
+  const shown = request.kind === 'plan' ? planOf(request, readFile) : toolPreview(request, readFile);
+  if (request.kind === 'plan') return [{ text: `${shown}${more}\n${request.prompt}`, choices: [YES, NO, REASON] }];
+  const choices = request.options.includes('always') ? [YES, NO, REASON, alwaysOf(request)] : [YES, NO, REASON];
+  return [{ text: `${request.prompt}\n${shown}${more}`, choices }];
 }
 
 /** The reply that the keys mean; `undefined` while they do not answer everything. */
-export function replyOf(request: Request, keys: readonly string[]): PermissionReply | undefined {
-  if (keys.includes(NO.key)) return { response: 'deny', remember: false };
+export function replyOf(request: Request, given: readonly Given[]): PermissionReply | undefined {
+  const denial = given.find(({ key }) => key === NO.key || key === REASON.key);
+  if (denial) return denied(denial.text);
   if (request.kind !== 'question') {
-    const [key] = keys;
-    if (key === undefined) return undefined;
-    return key === ALWAYS.key ? { response: 'always', remember: true } : { response: 'allow', remember: false };
+    const [first] = given;
+    if (first === undefined) return undefined;
+    return first.key === ALWAYS.key ? { response: 'always', remember: true } : { response: 'allow', remember: false };
   }
   const asked = askedQuestions(request);
-  if (keys.length < asked.length) return undefined;
-  return answered(asked, (index) => Number(keys[index]) - 1);
+  if (given.length < asked.length) return undefined;
+  return answered(asked.map((question, index) => [question.question, answerOf(question, given[index])]));
 }
 
-const NOBODY =
-  'Nobody is at the terminal to be asked, so the answer is no. Run the command in a terminal, or with --yes.';
+const denied = (message: string | undefined): PermissionReply => ({
+  response: 'deny',
+  remember: false,
+  ...(message !== undefined && message !== '' && { message }),
+});
 
-/** The reply where nobody can be asked. A question is answered with its first option when everything is allowed. */
+const NO_TERMINAL =
+  'No terminal is there to ask a person, so the answer is no. Run the command in a terminal, or with --yes.';
+
+/** The reply where no person can be asked. A question is answered with its first option when everything is allowed. */
 export function standingReply(request: Request, { yes }: { yes: boolean }): PermissionReply {
-  if (!yes) return { response: 'deny', remember: false, message: NOBODY };
+  if (!yes) return denied(NO_TERMINAL);
   if (request.kind !== 'question') return { response: 'allow', remember: false };
   const asked = askedQuestions(request);
-  const isAnswerable = asked.length > 0 && asked.every(({ options }) => options.length > 0);
-  return isAnswerable ? answered(asked, () => 0) : { response: 'deny', remember: false, message: NOBODY };
+  const first = asked.map(({ question, options }) => [question, options[0]?.label] as const);
+  const answers = first.filter((entry): entry is [string, string] => entry[1] !== undefined);
+  return answers.length > 0 && answers.length === asked.length ? answered(answers) : denied(NO_TERMINAL);
 }
 
-const YES = { key: 'y', label: 'yes' };
-const NO = { key: 'n', label: 'no' };
-const ALWAYS = { key: 'a', label: 'always' };
+/**
+ * The reply that a word means: `allow`, `deny` or `always` (also `y`, `n`, `a`, `yes`, `no`), and for a question the
+ * number or the name of an option, or any other text as an answer of one's own.
+ */
+export function replyOfWord(request: Request, word: string, message: string | undefined): PermissionReply | undefined {
+  const asked = request.kind === 'question' ? askedQuestions(request) : [];
+  const [first] = asked;
+  const isLabel = first?.options.some(({ label }) => label === word) ?? false;
+  if (!isLabel && DENY_WORDS.has(word.toLowerCase())) return denied(message);
+  if (first) return asked.length === 1 ? answered([[first.question, typedAnswer(first, word)]]) : undefined;
+  if (ALWAYS_WORDS.has(word.toLowerCase())) return { response: 'always', remember: true };
+  return ALLOW_WORDS.has(word.toLowerCase()) ? { response: 'allow', remember: false } : undefined;
+}
 
+const ALLOW_WORDS = new Set(['y', 'yes', 'allow']);
+const ALWAYS_WORDS = new Set(['a', 'always']);
+const DENY_WORDS = new Set(['n', 'no', 'deny']);
+export const isReplyWord = (word: string): boolean =>
+  [ALLOW_WORDS, ALWAYS_WORDS, DENY_WORDS].some((words) => words.has(word.toLowerCase()));
+
+const YES: Choice = { key: 'y', label: 'yes' };
+const NO: Choice = { key: 'n', label: 'no' };
+const REASON: Choice = { key: 'r', label: 'no, and tell Claude why', typed: 'Why not?' };
+const ALWAYS: Choice = { key: 'a', label: 'always' };
 /** With what it remembers, and for how long. */
-const alwaysOf = ({ remember }: Request) =>
+const alwaysOf = ({ remember }: Request): Choice =>
   remember ? { ...ALWAYS, label: `always: ${plainLine(remember.text, MAX_REMEMBER)}` } : ALWAYS;
 const MAX_REMEMBER = 2000;
 
-interface AskedQuestion {
-  question: string;
-  options: { label: string }[];
-}
+const OTHER: Choice = { key: 'o', label: 'another answer', typed: 'Your answer:' };
+const SEVERAL: Choice = {
+  key: 'o',
+  label: 'several of them, or another answer',
+  typed: 'Numbers separated by commas, or your own answer:',
+};
 
 function askedQuestions({ toolInput, prompt, options }: Request): AskedQuestion[] {
   const parsed = questionsSchema.safeParse(toolInput);
   return parsed.success ? parsed.data.questions : [{ question: prompt, options: options.map((label) => ({ label })) }];
 }
 
-const toQuestion = ({ question, options }: AskedQuestion): Question => ({
+const toQuestion = ({ question, options, multiSelect }: AskedQuestion): Question => ({
   text: question,
-  choices: [...options.slice(0, MAX_CHOICES).map(({ label }, index) => ({ key: String(index + 1), label })), NO],
+  choices: [
+    ...options.slice(0, MAX_CHOICES).map(({ label, description }, index) => ({
+      key: String(index + 1),
+      label: description === undefined || description === '' ? label : `${label}: ${description}`,
+    })),
+    multiSelect ? SEVERAL : OTHER,
+    NO,
+    REASON,
+  ],
 });
 
-function answered(asked: readonly AskedQuestion[], choose: (index: number) => number): PermissionReply {
-  const labels = asked.map(({ options }, index) => options[choose(index)]?.label ?? '');
-  const answers = Object.fromEntries(asked.map(({ question }, index) => [question, labels[index] ?? '']));
-  return { response: labels[0] ?? '', remember: false, answers };
+/** An option by its number, or what was typed. */
+function answerOf(question: AskedQuestion, given: Given | undefined): string {
+  if (given?.text !== undefined) return typedAnswer(question, given.text);
+  return question.options[Number(given?.key) - 1]?.label ?? '';
 }
 
-function planOf({ toolInput }: Request): string {
+/** Numbers of options mean the options; everything else is an answer of its own. */
+function typedAnswer({ options, multiSelect }: AskedQuestion, text: string): string {
+  const numbers = text.split(multiSelect ? ',' : '\n').map((part) => part.trim());
+  const labels = numbers.map((part) => (/^\d+$/.test(part) ? options[Number(part) - 1]?.label : undefined));
+  return labels.every((label) => label !== undefined) ? labels.join(', ') : text;
+}
+
+/** By text and not by option: an option may read like a word that allows or denies. */
+const answered = (answers: readonly (readonly [string, string])[]): PermissionReply => ({
+  response: 'allow',
+  remember: false,
+  answers: Object.fromEntries(answers),
+});
+
+function planOf(request: Request, readFile: ReadFile): string {
+  const { toolInput } = request;
   const plan = typeof toolInput === 'object' && toolInput !== null && 'plan' in toolInput ? toolInput.plan : undefined;
-  return typeof plan === 'string' ? plan : shownInput(toolInput);
-}
-
-/** Everything that is about to be allowed, as far as a screen can show it. */
-function shownInput(input: unknown): string {
-  const fields = typeof input === 'object' && input !== null ? Object.keys(input).length : 0;
-  const telling = tellingField(input);
-  const text = fields === 1 && telling !== '' ? telling : JSON.stringify(input, null, 2);
-  if (text.length <= MAX_SHOWN) return text;
-  return `${text.slice(0, MAX_SHOWN)}\n… ${text.length - MAX_SHOWN} characters more are not shown.`;
+  return typeof plan === 'string' ? plan : toolPreview(request, readFile);
 }

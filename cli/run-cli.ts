@@ -1,14 +1,13 @@
 import { Command } from 'commander';
+import { commandHints } from '../config/command-hints.js';
 import { loadHome } from '../config/load-config.js';
 import { checkSocketFolder, localSocketPath } from '../config/local-socket-path.js';
 import { VERSION } from '../config/version.js';
 import { CompanionError } from '../protocol/error-codes.js';
 import { plainText } from '../protocol/plain-text.js';
+import { addConversationCommands } from './add-conversation-commands.js';
 import { addIdentityCommands } from './add-identity-commands.js';
-import { InterruptedError } from './ask-run.js';
 import {
-  type AskFlags,
-  askCommand,
   type CommandContext,
   closeCommand,
   pushLogCommand,
@@ -19,7 +18,9 @@ import {
   tokenCommand,
 } from './commands.js';
 import { doctorCommand } from './doctor.js';
-import { NoDaemonError } from './no-daemon-error.js';
+import { InterruptedError } from './interrupted-error.js';
+import { NoDaemonError, startAdvice } from './no-daemon-error.js';
+import { plainJson } from './plain-json.js';
 import type { TerminalIo } from './terminal-io.js';
 
 interface RunCliOptions {
@@ -28,22 +29,18 @@ interface RunCliOptions {
   io: TerminalIo;
   /** `COMPANION_HOME`, unless told. */
   home?: string;
+  /** The program was started by its own name, and not by npm. */
+  linked?: boolean;
 }
 
 /**
  * Runs one command. Resolves with the exit code: 0 for success, 1 when the command or its turn failed, 2 when no daemon
  * answers, 130 when the person left. With `--json` stdout gets exactly one JSON document, also for a failure.
  */
-export async function runCli({ args, io, home: givenHome }: RunCliOptions): Promise<number> {
+export async function runCli({ args, io, home: givenHome, linked = false }: RunCliOptions): Promise<number> {
   let exitCode = 0;
   const execute: Execute = async (run, { json = false }) => {
-    const home = givenHome ?? loadHome();
-    const socketPath = localSocketPath(home);
-    const checked = async () => {
-      checkSocketFolder(socketPath);
-      return run({ home, socketPath, io, json });
-    };
-    const report = await checked().catch(failureOf);
+    const report = await runIn({ io, json, linked, givenHome }, run);
     exitCode = report.exitCode;
     show(report, { io, json });
   };
@@ -56,6 +53,30 @@ export async function runCli({ args, io, home: givenHome }: RunCliOptions): Prom
   return exitCode;
 }
 
+interface RunOptions {
+  io: TerminalIo;
+  json: boolean;
+  linked: boolean;
+  givenHome: string | undefined;
+}
+
+async function runIn(
+  { io, json, linked, givenHome }: RunOptions,
+  run: (context: CommandContext) => Promise<Report>,
+): Promise<Report> {
+  try {
+    const home = givenHome ?? loadHome();
+    const hints = commandHints(home, { linked });
+    const socketPath = localSocketPath(home);
+    checkSocketFolder(socketPath);
+    return await run({ home, socketPath, io, json, hints }).catch((error: unknown) =>
+      failureOf(error, () => startAdvice(home, hints)),
+    );
+  } catch (error) {
+    return failureOf(error);
+  }
+}
+
 type Execute = (run: (context: CommandContext) => Promise<Report>, flags: { json?: boolean }) => Promise<void>;
 
 const JSON_FLAG = ['--json', 'print one JSON document on stdout'] as const;
@@ -65,7 +86,7 @@ function createProgram(execute: Execute, { stdout, stderr }: TerminalIo): Comman
   // Commands take these over when they are added.
   program.exitOverride();
   program.configureOutput({ writeOut: (text) => stdout.write(text), writeErr: (text) => stderr.write(text) });
-  addAsk(program, execute);
+  addConversationCommands({ program, execute, add: addCommand });
   const add = (usage: string, description: string) => addCommand(program, usage, description);
   addIdentityCommands({ program, execute, add: addCommand });
   add('sessions', 'list the sessions').action((flags) => execute(sessionsCommand, flags));
@@ -98,36 +119,25 @@ const addCommand = (parent: Command, usage: string, description: string): Comman
     .description(description)
     .option(...JSON_FLAG);
 
-function addAsk(program: Command, execute: Execute): void {
-  program
-    .command('ask <prompt>')
-    .description('ask Claude in the session of a directory, and show the answer as it comes')
-    .option('--dir <directory>', 'the working directory (default: this one)')
-    .option('--model <model>', 'the model to use')
-    .option('--new', 'begin a new conversation')
-    .option('--yes', 'allow everything that Claude asks to do')
-    .option(...JSON_FLAG)
-    .action((prompt: string, flags: AskFlags & { json?: boolean }) =>
-      execute((context) => askCommand(context, prompt, flags), flags),
-    );
-}
-
 function show({ json, text, exitCode }: Report, { io, json: wantsJson }: { io: TerminalIo; json: boolean }): void {
-  if (wantsJson) io.stdout.write(`${JSON.stringify(json)}\n`);
+  if (wantsJson) io.stdout.write(`${plainJson(json)}\n`);
   else if (text !== '') (exitCode > 0 ? io.stderr : io.stdout).write(`${text}\n`);
 }
 
-function failureOf(error: unknown): Report {
+/** `advice`: what to do where no daemon answers. */
+function failureOf(error: unknown, advice: () => string = () => ''): Report {
   const message = error instanceof Error ? error.message : String(error);
   const { code, exitCode } = classify(error);
-  const details = error instanceof CompanionError ? error.details : undefined;
-  const advice = details?.suggestion === undefined ? '' : `\n${details.suggestion}`;
+  const details = error instanceof NoDaemonError ? { suggestion: advice() } : detailsOf(error);
+  const suggestion = details?.suggestion === undefined ? '' : `\n${details.suggestion}`;
   const json = { error: { code, message, ...(details && { details }) } };
-  return { json, text: plainText(`${message}${advice}`), exitCode };
+  return { json, text: plainText(`${message}${suggestion}`), exitCode };
 }
+
+const detailsOf = (error: unknown) => (error instanceof CompanionError ? error.details : undefined);
 
 function classify(error: unknown): { code: string; exitCode: number } {
   if (error instanceof NoDaemonError) return { code: 'NO_DAEMON', exitCode: 2 };
-  if (error instanceof InterruptedError) return { code: 'INTERRUPTED', exitCode: 130 };
+  if (error instanceof InterruptedError) return { code: 'INTERRUPTED', exitCode: error.exitCode };
   return { code: error instanceof CompanionError ? error.code : 'INTERNAL_ERROR', exitCode: 1 };
 }

@@ -1,5 +1,6 @@
-import { plainLine, plainText } from '../protocol/plain-text.js';
+import { plainLine } from '../protocol/plain-text.js';
 import type { SessionView } from '../protocol/rest.js';
+import { elapsed } from './elapsed.js';
 import { textTable } from './text-table.js';
 
 const HEADINGS = ['SESSION', 'STATUS', 'FOR', 'PID', 'MEMORY', 'UPTIME', 'QUEUED', 'DIRECTORY'];
@@ -15,10 +16,10 @@ function cellsOf(session: SessionView, now: number): string[] {
   return [
     plainLine(sessionId, 40),
     status,
-    statusSince === undefined ? NOTHING : age((now - Date.parse(statusSince)) / 1000),
+    statusSince === undefined ? NOTHING : elapsed((now - Date.parse(statusSince)) / 1000),
     pid === undefined ? NOTHING : String(pid),
     memoryBytes === undefined ? NOTHING : `${Math.round(memoryBytes / (1024 * 1024))} MiB`,
-    uptimeSeconds === undefined ? NOTHING : age(uptimeSeconds),
+    uptimeSeconds === undefined ? NOTHING : elapsed(uptimeSeconds),
     String(queueDepth),
     placeOf(session),
   ];
@@ -26,19 +27,7 @@ function cellsOf(session: SessionView, now: number): string[] {
 
 const placeOf = ({ workingDirectory, sessionName, openPermissions }: SessionView): string =>
   [
-    plainText(workingDirectory),
+    plainLine(workingDirectory, 500),
     ...(sessionName === undefined ? [] : [`"${plainLine(sessionName, 60)}"`]),
-    ...(openPermissions > 0 ? [`${openPermissions} to be answered`] : []),
-  ].join('  ');
-
-const UNITS = [
-  ['d', 86_400],
-  ['h', 3600],
-  ['min', 60],
-] as const;
-
-/** In the largest unit of which there are two or more; a clock that was set back makes nothing younger than now. */
-function age(seconds: number): string {
-  const [unit, size] = UNITS.find(([, unitSeconds]) => seconds >= 2 * unitSeconds) ?? ['s', 1];
-  return `${Math.max(0, Math.floor(seconds / size))} ${unit}`;
-}
+    ...(openPermissions > 0 ? [`${openPermissions} waiting for an answer`] : []),
+  ].join(' ');

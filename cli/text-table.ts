@@ -1,5 +1,10 @@
-/** Lines of cells, each column as wide as its widest cell. */
-export function textTable(rows: readonly (readonly string[])[]): string {
+import { plainLine } from '../protocol/plain-text.js';
+
+const MAX_CELL = 500;
+
+/** Lines of cells, each column as wide as its widest cell. No cell can begin a line of its own. */
+export function textTable(cellRows: readonly (readonly string[])[]): string {
+  const rows = cellRows.map((cells) => cells.map((cell) => plainLine(cell, MAX_CELL)));
   const columns = Math.max(0, ...rows.map((cells) => cells.length));
   const widths = Array.from({ length: columns }, (_, column) =>
     Math.max(...rows.map((cells) => cells[column]?.length ?? 0)),

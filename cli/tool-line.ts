@@ -1,5 +1,6 @@
 import type { EventData } from '../protocol/events.js';
 import { plainLine } from '../protocol/plain-text.js';
+import { toolOutput } from './tool-output.js';
 
 /** Input fields that say most about what a tool is about to do, the most telling first. */
 const TELLING = ['command', 'file_path', 'notebook_path', 'path', 'pattern', 'url', 'query', 'skill', 'description'];
@@ -18,11 +19,21 @@ export function toolUseLine({ toolName, toolInput, parentToolUseId }: EventData<
   return plainLine(`${toolName} ${tellingField(toolInput)}`, width - 6).replace(/^/u, `${indentOf(parentToolUseId)}> `);
 }
 
-/** What became of a tool call, in one line; why, where it failed. */
-export function toolResultLine(data: EventData<'toolResult'>, width: number): string {
+const MAX_FAILURE = 500;
+
+/** What became of a tool call: a line that says whether it worked, and the end of its output. */
+export function toolResultLines(data: EventData<'toolResult'>, width: number): string[] {
   const { toolName, success, error = '', result = '', parentToolUseId } = data;
-  const outcome = success ? 'ok' : `failed: ${error || result}`;
-  return indentOf(parentToolUseId) + plainLine(`${toolName} ${outcome}`, width - 6).replace(/^/u, '  ');
+  const output = success ? result : error || result;
+  const indent = `${indentOf(parentToolUseId)}  `;
+  const lines = toolOutput(output, { width, indent: `${indent}  ` });
+  const outcome = success ? 'ok' : 'failed';
+  const [only, ...more] = lines;
+  // One line says it all: it is not cut, since it may say what to do.
+  if (!success && only !== undefined && more.length === 0) {
+    return [indent + plainLine(`${toolName} failed: ${output}`, MAX_FAILURE)];
+  }
+  return [indent + plainLine(`${toolName} ${outcome}`, width - indent.length - 1), ...lines];
 }
 
 const indentOf = (parentToolUseId: string | undefined) => (parentToolUseId === undefined ? '' : '  ');

@@ -1,7 +1,7 @@
 import type { ClientEvent, UnplacedFrame } from '../client/server-frame.js';
-import { TextAssembler, type TextPiece } from '../client/text-assembler.js';
 import type { EventData } from '../protocol/events.js';
-import type { AnswerData, PositionedData } from '../protocol/server-frames.js';
+import type { AnswerData } from '../protocol/server-frames.js';
+import { TurnEvents, type TurnViewer } from './turn-events.js';
 
 /** How a prompt ended. */
 export interface TurnEnd {
@@ -13,16 +13,12 @@ export interface TurnEnd {
   durationMs: number;
 }
 
-export interface TurnWatcher {
+export interface TurnWatcher extends TurnViewer {
   onStart: () => void;
-  onPiece: (piece: TextPiece) => void;
-  onThinking: () => void;
-  onToolUse: (data: EventData<'toolUse'>) => void;
-  onToolResult: (data: EventData<'toolResult'>) => void;
-  onPermission: (data: EventData<'permissionRequest'>) => void;
-  onResolved: (data: EventData<'permissionResolved'>) => void;
-  /** The session has trouble of its own, and may go on. */
-  onTrouble: (message: string) => void;
+  /** While the prompt waits: what the turn before it asks. */
+  onForeignPermission: (data: EventData<'permissionRequest'>) => void;
+  /** While the prompt waits: what it waits for may have changed. */
+  onQueueChange: () => void;
   onEnd: (end: TurnEnd) => void;
 }
 
@@ -34,18 +30,15 @@ type Item =
 /** Picks the turn of one prompt out of what happens in its session. */
 export class TurnFollower {
   readonly #watcher: TurnWatcher;
-  readonly #assembler: TextAssembler;
+  readonly #events: TurnEvents;
   #prompt: { sessionId: string; promptId: string } | undefined;
   #state: 'unknown' | 'queued' | 'running' | 'ended' = 'unknown';
   /** What came before the daemon's answer was read. */
   #early: Item[] = [];
-  #lastText = '';
 
   constructor(watcher: TurnWatcher) {
     this.#watcher = watcher;
-    this.#assembler = new TextAssembler((piece) => {
-      if (piece.streamType === 'assistant_message') watcher.onPiece(piece);
-    });
+    this.#events = new TurnEvents(watcher);
   }
 
   /** The prompt has begun and has not ended. */
@@ -79,7 +72,8 @@ export class TurnFollower {
 
   #event(event: ClientEvent): void {
     if (this.#state === 'queued') this.#queuedEvent(event);
-    else this.#runningEvent(event);
+    else if (event.type === 'streamComplete') this.#completed(event.data);
+    else this.#events.event(event);
   }
 
   #queuedEvent(event: ClientEvent): void {
@@ -90,6 +84,14 @@ export class TurnFollower {
     // A prompt of which the child never heard.
     if (event.type === 'streamComplete') this.#completed(event.data);
     if (event.type === 'sessionStatus') this.#statusWhileQueued(event.data);
+    if (this.#state === 'queued') this.#foreignEvent(event);
+  }
+
+  #foreignEvent(event: ClientEvent): void {
+    const watcher = this.#watcher;
+    if (event.type === 'permissionRequest') watcher.onForeignPermission(event.data);
+    if (event.type === 'permissionResolved') watcher.onResolved(event.data);
+    if (CHANGES_QUEUE.has(event.type)) watcher.onQueueChange();
   }
 
   #statusWhileQueued({ status, reason }: EventData<'sessionStatus'>): void {
@@ -97,35 +99,10 @@ export class TurnFollower {
     if (status === 'error') this.#end({ ...LOST, subtype: 'error', result: reason ?? '' });
   }
 
-  #runningEvent(event: ClientEvent): void {
-    const watcher = this.#watcher;
-    if (event.type === 'assistantMessage') this.#message(event.data);
-    else if (event.type === 'toolUse') watcher.onToolUse(event.data);
-    else if (event.type === 'toolResult') watcher.onToolResult(event.data);
-    else if (event.type === 'permissionRequest') watcher.onPermission(event.data);
-    else if (event.type === 'permissionResolved') watcher.onResolved(event.data);
-    else if (event.type === 'streamComplete') this.#completed(event.data);
-    else if (event.type === 'error') watcher.onTrouble(event.data.message);
-  }
-
   #frame(frame: UnplacedFrame): void {
-    if (this.#state !== 'running') return;
-    if (frame.type === 'streamData') this.#delta(frame.data);
-    if (frame.type === 'permissionRequest') this.#watcher.onPermission(frame.data);
-  }
-
-  #delta(data: PositionedData<'streamData'>): void {
-    if (data.parentToolUseId !== undefined) return;
-    if (data.streamType === 'thinking') this.#watcher.onThinking();
-    this.#assembler.delta(data);
-  }
-
-  /** What subagents say is theirs: their tools are shown, their words are not. */
-  #message(data: EventData<'assistantMessage'>): void {
-    if (data.parentToolUseId !== undefined) return;
-    this.#assembler.message(data);
-    if (data.content[0]?.type !== 'text') return;
-    this.#lastText = this.#assembler.text(data.messageId, data.blockIndex) ?? this.#lastText;
+    if (this.#state === 'running') this.#events.frame(frame);
+    else if (frame.type === 'progress') this.#watcher.onProgress(frame.data);
+    else if (frame.type === 'permissionRequest') this.#watcher.onForeignPermission(frame.data);
   }
 
   #completed({ promptId, steered, ...data }: EventData<'streamComplete'>): void {
@@ -133,8 +110,9 @@ export class TurnFollower {
     if (own === undefined || (promptId !== own && !steered?.includes(own))) return;
     const { subtype, isError, finalResult, cost = null, duration } = data;
     // The event holds the last 8 KiB alone; the whole may be known from the message.
-    const isWhole = finalResult !== '' && this.#lastText.endsWith(finalResult);
-    const result = isWhole ? this.#lastText : finalResult;
+    const { lastText } = this.#events;
+    const isWhole = finalResult !== '' && lastText.endsWith(finalResult);
+    const result = isWhole ? lastText : finalResult;
     this.#end({ subtype, isError, result, cost, durationMs: duration });
   }
 
@@ -153,6 +131,7 @@ export class TurnFollower {
 }
 
 const ENDED: ReadonlySet<string> = new Set(['idle', 'hibernated', 'closed', 'error']);
+const CHANGES_QUEUE: ReadonlySet<string> = new Set(['humanMessage', 'streamComplete', 'sessionStatus']);
 const LOST = { isError: true, result: '', cost: null, durationMs: 0 };
 
 function sessionOf(item: Item): string | undefined {

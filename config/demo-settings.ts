@@ -1,10 +1,11 @@
 import { mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { DEMO_HOME } from './command-hints.js';
 
 /** Where the demo keeps its things, apart from a real daemon's. */
 export function demoHome(environment: NodeJS.ProcessEnv = process.env): string {
-  return environment.COMPANION_HOME ?? join(homedir(), '.claude-companion-demo');
+  return environment.COMPANION_HOME ?? join(homedir(), DEMO_HOME);
 }
 
 /** Points the CLI at another API, away from the person's own account, settings and conversations. */

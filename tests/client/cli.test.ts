@@ -95,7 +95,7 @@ describe('ask', () => {
     async (flags) => {
       const run = stage.run(['ask', 'hi', ...flags]);
       expect(await run.exitCode).toBe(2);
-      expect(run.stdout() + run.stderr()).toContain('Start it with: npm start');
+      expect(run.stdout() + run.stderr()).toContain(`Start it with: COMPANION_HOME=${stage.home()} npm start`);
       if (flags.length > 0) expect(JSON.parse(run.stdout())).toMatchObject({ error: { code: 'NO_DAEMON' } });
     },
   );
@@ -106,7 +106,9 @@ describe('ask', () => {
     await until('the first words are shown', () => run.stdout() === 'I am ');
     turn.connection.close(1012);
     const second = await server.connection(2);
-    second.welcome({ resumed: [{ sessionId: 's', resume: 'replay', from: 1, head: 2 }] });
+    const resumed = { sessionId: 's', resume: 'replay', from: 1, head: 2 } as const;
+    second.welcome({ resumed: [resumed] });
+    second.subscribed(await second.take('subscribe'), [resumed]);
     const again = new RoughTurn(second);
     again.say('humanMessage', { messageId: 'h', content: [], deviceId: 'd', promptId: 'p' });
     again.message('I am fine.');
@@ -114,6 +116,39 @@ describe('ask', () => {
     await again.end();
     expect(await run.exitCode).toBe(0);
     expect(run.stdout().replaceAll('\n', '')).toBe('I am fine.');
+    expect(run.stderr()).toBe('The connection was lost. Trying again.\nConnected again.\n');
+  });
+
+  test('says that the API is asked again, once for each try, and what a turn has cost', async () => {
+    const { run, turn } = await ask([], { isTTY: true });
+    const retry = (message: string) =>
+      turn.connection.frame('progress', {
+        sessionId: 's',
+        stage: 'api_retry',
+        message,
+        timestamp: '2025-01-01T00:00:00.000Z',
+      });
+    for (const message of ['The API is asked again (1 of 10).', 'The API is asked again (2 of 10).']) {
+      retry(message);
+      retry(message);
+    }
+    turn.complete({ cost: 0.0018679999999, duration: 4200 });
+    await turn.end();
+    expect(await run.exitCode).toBe(0);
+    expect(run.stderr().match(/The API is asked again \(\d of 10\)\.\n/g)).toHaveLength(2);
+    expect(run.stderr()).toMatch(/\$0\.0019, 4 s\n$/);
+  });
+
+  test('a pipe on which nothing comes is not waited for', async () => {
+    const server = await stage.startDaemon();
+    const run = stage.run(['ask', 'hi', '--json'], { silent: true });
+    const connection = await server.connection(1);
+    connection.welcome();
+    const start = await connection.take('streamStart');
+    expect(start.data.prompt).toBe('hi');
+    expect(run.stderr()).toContain('Nothing came on stdin within 3 s; asking without it.');
+    connection.answer(start, 'error', { code: 'CAPACITY', message: 'Full.' });
+    expect(await run.exitCode).toBe(1);
   });
 
   test('a turn whose end is lost with the daemon’s record is not waited for', async () => {
@@ -168,7 +203,7 @@ describe('permissions', () => {
     const answer = pressUntil(run, 'a', () => turn.permissionAnswer());
     expect(await answer).toEqual({ sessionId: 's', permissionId: 'perm', response: 'always', remember: true });
     expect(run.isRaw()).toBe(false);
-    expect(run.stderr()).toContain('Allow Bash?\nls\n  [y] yes\n  [n] no\n  [a] always');
+    expect(run.stderr()).toContain('Allow Bash?\nls\n  [y] yes\n  [n] no\n  [r] no, and tell Claude why\n  [a] always');
     turn.complete();
     await turn.end();
     expect(await run.exitCode).toBe(0);
@@ -237,7 +272,8 @@ describe('Ctrl-C', () => {
     turn.connection.answer(request, 'promptCancelled', { promptId: 'p', was: 'processing' });
     turn.complete({ subtype: 'interrupted', isError: true, finalResult: '' });
     await turn.end();
-    expect(await run.exitCode).toBe(1);
+    expect(await run.exitCode).toBe(130);
+    expect(run.stderr()).toContain('The turn was interrupted.\n');
     expect(run.stdout()).toBe('I am\n');
   });
 
@@ -251,7 +287,7 @@ describe('Ctrl-C', () => {
     turn.say('permissionResolved', { permissionId: 'perm', sessionId: 's', decision: 'cancelled' });
     turn.complete({ subtype: 'interrupted', isError: true });
     await turn.end();
-    expect(await run.exitCode).toBe(1);
+    expect(await run.exitCode).toBe(130);
     expect(run.isRaw()).toBe(false);
   });
 
@@ -267,8 +303,8 @@ describe('Ctrl-C', () => {
     const request = await connection.take('cancelPrompt');
     connection.answer(request, 'promptCancelled', { promptId: 'p', was: 'queued' });
     await new RoughTurn(connection).end();
-    expect(await run.exitCode).toBe(1);
-    expect(run.stderr()).toContain('The turn failed: cancelled.');
+    expect(await run.exitCode).toBe(130);
+    expect(run.stderr()).toContain('The prompt was cancelled before it began.');
   });
 
   test('that comes as the turn ends changes nothing', async () => {
@@ -312,7 +348,7 @@ async function pressUntil<T>(run: { press(key: string): void }, key: string, ans
 const view = {
   id: 's1',
   sessionId: 's1',
-  workingDirectory: '/w',
+  workingDirectory: '/w\n/x',
   projectPath: '/w',
   projectName: 'w',
   sessionName: 'na\u001b[2Jme',
@@ -372,7 +408,7 @@ describe('the other commands', () => {
     expect(run.stdout()).toBe(text);
   });
 
-  test('sessions shows what each is and costs in columns, and what is not known as such', async () => {
+  test('sessions shows each session in one row of columns, and what is not known as such', async () => {
     const ago = (ms: number) => new Date(Date.now() - ms).toISOString();
     const costly = {
       ...view,
@@ -389,9 +425,9 @@ describe('the other commands', () => {
     expect(await run.exitCode).toBe(0);
     expect(run.stdout().split('\n')).toEqual([
       'SESSION  STATUS      FOR  PID   MEMORY   UPTIME  QUEUED  DIRECTORY',
-      's1       waiting     2 h  4711  195 MiB  3 min   2       /w  "na[2Jme"  1 to be answered',
-      's-2      hibernated  -    -     -        -       0       /w  "na[2Jme"',
-      's3       waiting     0 s  4711  195 MiB  90 s    2       /w  "na[2Jme"',
+      's1       waiting     2 h  4711  195 MiB  3 min   2       /w /x "name" 1 waiting for an answer',
+      's-2      hibernated  -    -     -        -       0       /w /x "name"',
+      's3       waiting     0 s  4711  195 MiB  90 s    2       /w /x "name"',
       '',
     ]);
   });
@@ -407,7 +443,7 @@ describe('the other commands', () => {
   test('doctor lists what was looked at with what to do, and leaves with 1 when something is not well', async () => {
     const alone = stage.run(['doctor']);
     expect(await alone.exitCode).toBe(1);
-    expect(alone.stderr()).toMatch(/^!! {2}daemon: not running\n +Start it with: npm start$/m);
+    expect(alone.stderr()).toMatch(/^!! {2}daemon: not running\n +Start it with: COMPANION_HOME=\S+ npm start$/m);
     await stage.startDaemon();
     stage.answerWith(200, { ...health, remedies: { push: 'Check NTFY_TOKEN.' } });
     const run = stage.run(['doctor']);

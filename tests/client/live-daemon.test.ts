@@ -118,12 +118,14 @@ describe('the client and a real daemon', () => {
     expect(JSON.parse(json.stdout)).toMatchObject({ subtype: 'success', isError: false, result: 'Eight.' });
   });
 
-  test('the command denies what nobody can be asked for, and allows it with --yes', async () => {
+  test('the command denies what no person can be asked for, and allows it with --yes', async () => {
     const dir = world.daemon.project();
     const tools = [{ name: 'Bash', input: { command: 'touch made', description: 'Make a file' } }];
     const denied = await companion(['ask', scenario({ tools }, { text: 'No.' }), '--dir', dir]);
     expect(denied).toMatchObject({ stdout: 'No.\n', exitCode: 0 });
-    expect(denied.stderr).toContain('Bash failed: Nobody is at the terminal');
+    expect(denied.stderr).toContain(
+      'Bash failed: No terminal is there to ask a person, so the answer is no. Run the command in a terminal, or with --yes.',
+    );
     const allowed = await companion(['ask', scenario({ tools }, { text: 'Yes.' }), '--dir', dir, '--yes']);
     expect(allowed).toMatchObject({ stdout: 'Yes.\n', exitCode: 0 });
     expect(allowed.stderr).toContain('> Bash touch made');

@@ -18,7 +18,7 @@ async function run(args: string[], input?: string) {
   });
   const stdin = Object.assign(new PassThrough(), { isTTY: false });
   stdin.end(input ?? '');
-  const io = { stdin, stdout: output('out'), stderr: output('err'), onInterrupt: () => () => {} };
+  const io = { stdin, stdout: output('out'), stderr: output('err'), onSignal: () => () => {} };
   const code = await runCli({ args, io, home: world.daemon.home });
   return { code, ...said };
 }

@@ -2,11 +2,10 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach } from '@jest/globals';
-import { runCli } from '../../../cli/run-cli.js';
 import { localSocketPath } from '../../../config/local-socket-path.js';
 import type { EventType } from '../../../protocol/events.js';
+import { runInTerminal, type TerminalOptions } from './cli-run.js';
 import { type RoughConnection, type RoughServer, startRoughServer } from './rough-server.js';
 import { until } from './until.js';
 
@@ -14,17 +13,6 @@ export interface HttpCall {
   method: string;
   path: string;
   body: string;
-}
-
-export interface CliRun {
-  stdout: () => string;
-  stderr: () => string;
-  exitCode: Promise<number>;
-  /** The person presses a key. */
-  press(key: string): void;
-  /** The person presses Ctrl-C, where no key is being read. */
-  interrupt(): void;
-  isRaw: () => boolean;
 }
 
 /** A command in a terminal that is a test's, and a daemon that says what a test tells it to. */
@@ -69,42 +57,7 @@ export function createCliStage() {
     answerWith: (status: number, body: unknown) => {
       answer = { status, body };
     },
-    run: (args: string[], { isTTY = false }: { isTTY?: boolean } = {}) => startRun({ args, isTTY, home }),
-  };
-}
-
-function startRun({ args, isTTY, home }: { args: string[]; isTTY: boolean; home: string }): CliRun {
-  const written = { stdout: '', stderr: '' };
-  const output = (name: keyof typeof written) => ({
-    columns: 80,
-    write: (text: string) => {
-      written[name] += text;
-    },
-  });
-  let raw = false;
-  const stdin = Object.assign(new PassThrough(), {
-    isTTY,
-    setRawMode: (value: boolean) => {
-      raw = value;
-    },
-  });
-  const listeners = new Set<() => void>();
-  const onInterrupt = (listener: () => void) => {
-    listeners.add(listener);
-    return () => listeners.delete(listener);
-  };
-  const io = { stdin, stdout: output('stdout'), stderr: output('stderr'), onInterrupt };
-  return {
-    stdout: () => written.stdout,
-    stderr: () => written.stderr,
-    exitCode: runCli({ args, io, home }),
-    press: (key) => {
-      stdin.write(key);
-    },
-    interrupt: () => {
-      for (const listener of listeners) listener();
-    },
-    isRaw: () => raw,
+    run: (args: string[], terminal: TerminalOptions = {}) => runInTerminal({ ...terminal, args, home }),
   };
 }
 

@@ -1,0 +1,14 @@
+import type { LeaveSignal } from './terminal-io.js';
+
+const EXIT_CODES: Record<LeaveSignal, number> = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 };
+
+/** The person, or the system, ended the command before its end. */
+export class InterruptedError extends Error {
+  readonly exitCode: number;
+
+  constructor(signal: LeaveSignal) {
+    super('Interrupted.');
+    this.name = 'InterruptedError';
+    this.exitCode = EXIT_CODES[signal];
+  }
+}

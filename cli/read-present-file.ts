@@ -1,0 +1,22 @@
+import { readFileSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { ReadFile } from './tool-preview.js';
+
+/** Larger files are not compared with what replaces them. */
+const MAX_BYTES = 256 * 1024;
+
+/** Reads files by paths that begin at a directory. Never throws, and waits for nothing but regular files. */
+export const readPresentFile =
+  (directory: string): ReadFile =>
+  (path) => {
+    try {
+      const found = resolve(directory, path);
+      const stats = statSync(found, { throwIfNoEntry: false });
+      if (!stats) return undefined;
+      if (!stats.isFile() || stats.size > MAX_BYTES) return {};
+      return { text: readFileSync(found, 'utf8') };
+    } catch {
+      // Not ours to read: that it is replaced is all that can be said.
+      return {};
+    }
+  };

@@ -1,0 +1,77 @@
+import { CompanionError } from '../protocol/error-codes.js';
+import { MAX_PROMPT_BYTES } from '../protocol/limits.js';
+import type { TerminalIo } from './terminal-io.js';
+
+interface ReadPromptOptions {
+  /** As it was typed; `-` means stdin. */
+  typed: string;
+  io: TerminalIo;
+  /** How long the first byte of an open pipe is waited for, in milliseconds. */
+  patienceMs?: number;
+}
+
+const PATIENCE_MS = 3_000;
+const STDIN = '-';
+
+/**
+ * The prompt that was typed, with what comes on stdin below it, or stdin alone for `-`. A terminal has nothing to read,
+ * unless it is asked for with `-`. Rejects with `PAYLOAD_TOO_LARGE` above 1 MiB, and with `INVALID_REQUEST` for what is
+ * no text and for an empty prompt.
+ */
+export async function readPrompt({ typed, io, patienceMs = PATIENCE_MS }: ReadPromptOptions): Promise<string> {
+  const isWanted = typed === STDIN;
+  const input = isWanted || !io.stdin.isTTY ? await readInput(io, isWanted ? undefined : patienceMs) : '';
+  const prompt = isWanted ? input : [typed, input].filter((part) => part.trim() !== '').join('\n\n');
+  if (prompt.trim() === '') {
+    throw new CompanionError('INVALID_REQUEST', 'The prompt is empty.', { field: 'prompt', rule: 'must not be empty' });
+  }
+  if (Buffer.byteLength(prompt) > MAX_PROMPT_BYTES) throw tooLarge();
+  return prompt;
+}
+
+/** All of stdin as text. `patienceMs` bounds the wait for its first byte. */
+async function readInput({ stdin, stderr }: TerminalIo, patienceMs: number | undefined): Promise<string> {
+  const bytes = await new Promise<Buffer>((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const finish = (settle: () => void) => {
+      clearTimeout(timer);
+      stdin.off('data', onData);
+      stdin.off('end', onEnd);
+      stdin.off('error', onEnd);
+      stdin.pause();
+      settle();
+    };
+    const onData = (chunk: Buffer) => {
+      clearTimeout(timer);
+      chunks.push(Buffer.from(chunk));
+      size += chunk.length;
+      if (size > MAX_PROMPT_BYTES) finish(() => reject(tooLarge()));
+    };
+    const onEnd = () => finish(() => resolve(Buffer.concat(chunks)));
+    const giveUp = () => {
+      stderr.write('Nothing came on stdin within 3 s; asking without it. To leave it out: < /dev/null\n');
+      onEnd();
+    };
+    const timer = patienceMs === undefined ? undefined : setTimeout(giveUp, patienceMs);
+    stdin.on('data', onData);
+    stdin.on('end', onEnd);
+    stdin.on('error', onEnd);
+    stdin.resume();
+  });
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new CompanionError('INVALID_REQUEST', 'What came on stdin is not UTF-8 text.', {
+      field: 'stdin',
+      rule: 'must be UTF-8 text',
+    });
+  }
+}
+
+const tooLarge = () =>
+  new CompanionError('PAYLOAD_TOO_LARGE', 'The prompt and stdin together are larger than 1 MiB.', {
+    field: 'prompt',
+    rule: 'must be at most 1 MiB',
+    suggestion: 'Save the text to a file in the folder, and ask Claude to read it.',
+  });

@@ -1,0 +1,55 @@
+import type { PositionedData } from '../protocol/server-frames.js';
+import type { AskView } from './ask-view.js';
+import { dollars } from './money.js';
+import type { PermissionDialogue } from './permission-dialogue.js';
+import { toolResultLines, toolUseLine } from './tool-line.js';
+import type { TurnViewer } from './turn-events.js';
+
+/** Told again and again while a turn is silent: one line that changes says it. */
+const PASSING: ReadonlySet<string> = new Set(['tool', 'api', 'queued']);
+
+interface TurnScreenOptions {
+  view: AskView;
+  dialogue: PermissionDialogue;
+  /** The turn is another's: where no person can be asked, what it asks stays open. */
+  foreign?: boolean;
+}
+
+/** Shows a turn to a person, and asks what it asks. */
+export function createTurnScreen({ view, dialogue, foreign = false }: TurnScreenOptions): TurnViewer {
+  const onThinking = () => {
+    if (!dialogue.busy) view.waiting('Thinking');
+  };
+  return {
+    onThinking,
+    onPiece: (piece) => view.piece(piece),
+    onToolUse: (data) => {
+      view.line(toolUseLine(data, view.width));
+      view.waiting(data.toolName);
+    },
+    onToolResult: (data) => {
+      for (const line of toolResultLines(data, view.width)) view.line(line);
+      onThinking();
+    },
+    onPermission: (request) => (foreign ? dialogue.askForAnother(request) : void dialogue.ask(request)),
+    onResolved: (resolved) => dialogue.resolved(resolved),
+    onTrouble: (message) => view.line(message),
+    onProgress: createProgressLine(view, dialogue),
+  };
+}
+
+/** What the daemon says about a turn that is silent, that waits, or whose request to the API is repeated. */
+function createProgressLine(view: AskView, dialogue: PermissionDialogue) {
+  let last = '';
+  return ({ stage, message }: PositionedData<'progress'>): void => {
+    if (dialogue.busy || message === last) return;
+    last = message;
+    if (PASSING.has(stage) && view.isTerminal) view.waiting(message);
+    else view.line(message);
+  };
+}
+
+/** What a turn has cost and how long it took, for a person at a terminal. */
+export function showCost(view: AskView, { cost, durationMs }: { cost: number | null; durationMs: number }): void {
+  if (cost !== null && view.isTerminal) view.line(`${dollars(cost)}, ${Math.round(durationMs / 1000)} s`);
+}
