@@ -108,6 +108,7 @@ export const settingsSchema = z.object({
   MIN_FREE_MEMORY_BYTES: wholeNumber('must be a whole number of bytes', { min: 0 }).default(300 * MIB),
   MIN_FREE_DISK_BYTES: wholeNumber('must be a whole number of bytes', { min: 0 }).default(1024 * MIB),
   IDLE_HIBERNATE_MS: milliseconds.default(15 * MINUTE_MS),
+  DEVICE_TTL_MS: milliseconds.default(90 * DAY_MS),
   SESSION_TTL_MS: milliseconds.default(30 * DAY_MS),
   ORPHAN_GRACE_MS: milliseconds.default(10 * MINUTE_MS),
   ORPHAN_WAIT_MS: milliseconds.default(DAY_MS),

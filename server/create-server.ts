@@ -34,7 +34,7 @@ export interface CompanionServer {
 /** Puts the parts together and serves. */
 export async function createServer(options: ServicesOptions): Promise<CompanionServer> {
   const { config, paths, tls, log } = options;
-  const { services, status, journal, awake, discardStrays } = await createServices(options, {
+  const { services, status, journal, awake, quiet, discardStrays } = await createServices(options, {
     onRevoked: (isVoid) => remote?.gateway.expel(isVoid),
     servedAt: () => remote?.url ?? '',
   });
@@ -59,8 +59,7 @@ export async function createServer(options: ServicesOptions): Promise<CompanionS
     probeClaude: () => status.probe(),
     close: async (code, reason) => {
       expiry.close();
-      awake.close();
-      status.close();
+      quiet();
       // First: that connections end now does not mean that their devices are away.
       const pushed = push.close();
       const released = registry.release();

@@ -18,6 +18,7 @@ import { KeepAwake } from '../services/machine/keep-awake.js';
 import { MachineRoom } from '../services/machine/machine-room.js';
 import type { Audit } from '../services/ports/audit.js';
 import type { ClaudeLauncher } from '../services/ports/claude.js';
+import type { Journal } from '../services/ports/journal.js';
 import type { Publisher } from '../services/ports/publication.js';
 import type { PushService } from '../services/push/push-service.js';
 import { SessionRegistry } from '../services/sessions/session-registry.js';
@@ -28,6 +29,7 @@ import { createWorkspace } from '../services/workspace/allowed-roots.js';
 import { createFiles } from '../services/workspace/create-files.js';
 import { createDirectoryHolder } from '../services/workspace/directory-handle.js';
 import { createAccess, newSessionLimit } from './create-access.js';
+import { createDeviceExpiry, type DeviceExpiryParts } from './create-expiry.js';
 import type { HomePaths } from './daemon-home.js';
 import { readHealth } from './health.js';
 import { openRecord } from './open-record.js';
@@ -61,7 +63,7 @@ export async function createServices(options: ServicesOptions, { onRevoked, serv
   const { childEnvironment: environment, ALLOW_BYPASS: allowBypass } = config;
   const metrics: Metrics = countedBy(() => ({ delivery, registry, push }));
   const record = await openRecord({ ...options, metrics, now, registry: () => registry, onRevoked });
-  const { journal, cursors, identity, push } = record;
+  const { journal, identity, push } = record;
   const access = createAccess({ ...options, identity, keyId: record.keyId, servedAt });
   const status = statusOf(config);
   const launcher = createClaudeLauncher({ status, runFolder: paths.run, ...childSettings(config) });
@@ -72,9 +74,7 @@ export async function createServices(options: ServicesOptions, { onRevoked, serv
   const requireRoom = () => room.require();
   const parts = { journal, launcher, publisher, log, now, requireRoom, identify: workspace.identify };
   const registry = new SessionRegistry({ ...parts, ...sessionLimits(config, access.admission) });
-  const source = createSessionSource(registry, journal);
-  const onReset = (reason: string) => metrics.reset(reason);
-  const delivery: Delivery = new Delivery({ journal, cursors, source, onReset, log });
+  const { delivery, expiry } = createDelivery({ config, registry, metrics, log, ...record });
   const services: RouteServices = {
     registry,
     starter: new SessionStarter({ registry, workspace, launcher, requireRoom, journal, allowBypass, now }),
@@ -97,7 +97,23 @@ export async function createServices(options: ServicesOptions, { onRevoked, serv
     ...routeSettings(config, paths),
   };
   const discard = () => Promise.all([discardStrays(paths.run, registry, launcher), services.askRunner.discardOld()]);
-  return { services, status, journal, awake, discardStrays: discard };
+  const quiet = () => {
+    for (const part of [expiry, awake, status]) part.close();
+  };
+  return { services, status, journal, awake, quiet, discardStrays: discard };
+}
+
+type DeliverySources = Omit<DeviceExpiryParts, 'delivery'> & { journal: Journal; metrics: Metrics };
+
+/** What brings events to devices, and forgets the devices that do not come back. */
+function createDelivery({ journal, metrics, ...parts }: DeliverySources) {
+  const { registry, cursors, log } = parts;
+  const source = createSessionSource(registry, journal);
+  const onReset = (reason: string) => metrics.reset(reason);
+  const onDevicesChanged = () => expiry.soon();
+  const delivery: Delivery = new Delivery({ journal, cursors, source, onReset, log, now, onDevicesChanged });
+  const expiry = createDeviceExpiry({ ...parts, delivery });
+  return { delivery, expiry };
 }
 
 /** The directories of sessions, and the files in them. */
@@ -112,10 +128,13 @@ const childSettings = (config: Config) => ({
 });
 
 const sessionLimits = (config: Config, { limits }: Admission) => ({
+  endedMs: config.RETENTION_DAYS * DAY_MS,
   maxProcesses: config.MAX_PROCESSES,
   idleMs: config.IDLE_HIBERNATE_MS,
   requireNewSession: newSessionLimit(limits),
 });
+
+const DAY_MS = 86_400_000;
 
 /** Its place on every Mac. */
 const CAFFEINATE = '/usr/bin/caffeinate';

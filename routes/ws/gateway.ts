@@ -55,12 +55,13 @@ export function createGateway(services: RouteServices, { local }: { local: boole
         underWay.add(revoked);
         const admitted = local ? services.identity.local : admit(services, request);
         const principal = await Promise.resolve(admitted).finally(() => underWay.delete(revoked));
-        const device = { userId: principal.userId, deviceId: readDeviceId(request, principal) };
+        const named = readDevice(request, principal);
+        const { device } = named;
         if (revoked.some((isVoid) => isVoid(principal, device.deviceId))) throw unauthorized();
         if (!local) requireRoom(services, connections, device);
         server.handleUpgrade(request, stream, head, (webSocket) => {
           const address = local ? 'local' : services.admission.addressOf(request);
-          new SocketConnection({ ...shared, webSocket, socket: stream as Socket, principal, device, address });
+          new SocketConnection({ ...shared, ...named, webSocket, socket: stream as Socket, principal, address });
         });
       };
       opened().catch((error: unknown) => refuse({ log: services.log, stream, request, thrown: error }));
@@ -114,11 +115,17 @@ function requireRoom(
   throw new CompanionError('RATE_LIMITED', message, { retryAfterMs: CONNECTIONS_RETRY_MS });
 }
 
-/** The device whose credential it is; else the name that the client gives its device, or a new one. */
-function readDeviceId(request: IncomingMessage, { device }: Principal): DeviceId {
+function readDevice(request: IncomingMessage, principal: Principal): { device: DeviceRef; isNameless: boolean } {
+  const named = readDeviceId(request, principal);
+  const device = { userId: principal.userId, deviceId: named ?? (nanoid() as DeviceId) };
+  return { device, isNameless: named === undefined };
+}
+
+/** The device whose credential it is; else the name that the client gives its device, if it does. */
+function readDeviceId(request: IncomingMessage, { device }: Principal): DeviceId | undefined {
   const header = request.headers['x-device-id'];
   const given = queryOf(request).get('deviceId') ?? (typeof header === 'string' ? header : undefined);
-  if (given === undefined) return device?.deviceId ?? (nanoid() as DeviceId);
+  if (given === undefined) return device?.deviceId;
   const parsed = deviceIdSchema.safeParse(given);
   if (!parsed.success) throw invalid('deviceId', parsed.error.issues[0]?.message ?? 'is not valid');
   if (device && device.deviceId !== parsed.data) {

@@ -24,6 +24,8 @@ export interface SocketConnectionOptions {
   socket: Socket;
   principal: Principal;
   device: DeviceRef;
+  /** The daemon has made up its id. */
+  isNameless: boolean;
   address: string;
   /** All that are open; it adds itself. */
   connections: Set<SocketConnection>;
@@ -59,7 +61,7 @@ export class SocketConnection implements ConnectionContext, Pulse {
   #closedWith: number | undefined;
 
   constructor(options: SocketConnectionOptions) {
-    const { services, webSocket, socket, principal, device, address, writer, heartbeats } = options;
+    const { services, webSocket, socket, principal, device, isNameless, address, writer, heartbeats } = options;
     this.services = services;
     this.principal = principal;
     this.device = device;
@@ -67,7 +69,7 @@ export class SocketConnection implements ConnectionContext, Pulse {
     this.#webSocket = webSocket;
     this.#socket = socket;
     this.#sink = new SocketSink({ webSocket, socket, writer, owner: this });
-    this.delivery = services.delivery.connect({ device, sink: this.#sink, owner: this });
+    this.delivery = services.delivery.connect({ device, isNameless, sink: this.#sink, owner: this });
     this.visit = services.push.arrive(device);
     this.#beat = heartbeats.watch(this);
     this.#credential = new CredentialWatch({

@@ -13,6 +13,10 @@ export interface DeliveryParts {
   readonly frames: FrameCache;
   readonly index: StreamIndex;
   readonly log: Log;
+  /** Epoch milliseconds. */
+  readonly now: () => number;
+  /** A device has subscribed for the first time, or one without a name has left. */
+  readonly onDevicesChanged: () => void;
   /** A device got a snapshot because events were missing. */
   readonly onReset: (reason: ResumeReason) => void;
 }

@@ -15,6 +15,8 @@ export type DeliveryOptions = Omit<DeliveryParts, 'frames' | 'index'>;
 
 export interface ConnectOptions {
   device: DeviceRef;
+  /** The daemon has made up its id for this connection. */
+  isNameless?: boolean;
   sink: FrameSink;
   owner: ConnectionOwner;
 }
@@ -52,14 +54,14 @@ export class Delivery implements Publisher {
   }
 
   /** A device is here. An older connection of it is told to go. */
-  connect({ device, sink, owner }: ConnectOptions): DeviceConnection {
+  connect({ device, isNameless = false, sink, owner }: ConnectOptions): DeviceConnection {
     const key = keyOf(device);
     const older = this.#connections.get(key);
     const onClose = () => {
       if (this.#connections.get(key)?.connection === connection) this.#connections.delete(key);
     };
     const onError = (error: unknown) => owner.onError(error);
-    const connection = new DeviceConnection({ parts: this.#parts, device, sink, onError, onClose });
+    const connection = new DeviceConnection({ parts: this.#parts, device, isNameless, sink, onError, onClose });
     this.#connections.set(key, { connection, owner });
     older?.connection.close();
     older?.owner.onReplaced();

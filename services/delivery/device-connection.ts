@@ -16,6 +16,7 @@ import { SessionStream, type StreamOwner } from './session-stream.js';
 export interface DeviceConnectionOptions {
   parts: DeliveryParts;
   device: DeviceRef;
+  isNameless: boolean;
   sink: FrameSink;
   /** Reading failed: the connection cannot go on. */
   onError: (error: unknown) => void;
@@ -54,16 +55,16 @@ export class DeviceConnection implements StreamOwner, ReceiptOwner {
   #isStarted = false;
   #closed = false;
 
-  constructor({ parts, device, sink, onError, onClose }: DeviceConnectionOptions) {
+  constructor({ parts, device, isNameless, sink, onError, onClose }: DeviceConnectionOptions) {
     this.device = device;
     this.sink = sink;
     this.onError = onError;
     this.#parts = parts;
     this.#onClose = onClose;
-    const { cursors, log, journal } = parts;
+    const { cursors, log, journal, now, onDevicesChanged: onChanged } = parts;
     const onWriteError = (error: unknown) =>
       log.warn('a position could not be written', { deviceId: device.deviceId, error: String(error) });
-    this.#subscription = new DeviceSubscription({ device, cursors, onWriteError });
+    this.#subscription = new DeviceSubscription({ device, isNameless, cursors, now, onChanged, onWriteError });
     this.#writer = new CursorWriter({ device, cursors, onError: onWriteError, epoch: journal.epoch });
     this.#receipts = new Receipts(this);
     this.#positionWait = new PositionWait({

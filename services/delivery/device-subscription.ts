@@ -10,6 +10,12 @@ const NOTHING: StoredSubscription = { events: [], all: false, acknowledges: fals
 export interface DeviceSubscriptionOptions {
   device: DeviceRef;
   cursors: CursorStore;
+  /** The daemon has made up its id for this connection. */
+  isNameless: boolean;
+  /** Epoch milliseconds. */
+  now: () => number;
+  /** It has subscribed for the first time, or has left without a name. */
+  onChanged: () => void;
   /** A write failed; it will be tried again. */
   onWriteError: (error: unknown) => void;
 }
@@ -19,6 +25,7 @@ export class DeviceSubscription {
   readonly #options: DeviceSubscriptionOptions;
   #stored = NOTHING;
   #filter: EventFilter = createEventFilter([]);
+  #isStored = false;
   #retry: NodeJS.Timeout | undefined;
 
   constructor(options: DeviceSubscriptionOptions) {
@@ -46,34 +53,55 @@ export class DeviceSubscription {
   /** What was stored by an earlier connection. Resolves with whether there was something. */
   async load(): Promise<boolean> {
     const stored = await this.#options.cursors.readSubscription(this.#options.device);
-    if (stored) this.#set(stored);
-    return stored !== undefined;
+    if (!stored) return false;
+    this.#isStored = true;
+    this.#set(stored);
+    // It came back under the id that it was given, which is a name from now on.
+    if (stored.isNameless && !this.#options.isNameless) this.changeWhenRoom({});
+    return true;
   }
 
   /** What cannot be written has not happened. */
   async change(changes: Partial<StoredSubscription>): Promise<void> {
-    const changed = { ...this.#stored, ...changes };
+    const changed = this.#changed(changes);
     await this.#options.cursors.writeSubscription(this.#options.device, changed);
     this.#set(changed);
+    this.#written();
   }
 
   /** Holds at once for this connection, and is no reason to close it while the disk is full. */
   changeWhenRoom(changes: Partial<StoredSubscription>): void {
-    this.#set({ ...this.#stored, ...changes });
+    this.#set(this.#changed(changes));
     this.#writeOrRetry(this.#stored);
   }
 
+  /** The device has left. */
   close(): void {
     clearTimeout(this.#retry);
+    const { cursors, device, isNameless, now, onChanged, onWriteError } = this.#options;
+    if (!this.#isStored) return;
+    cursors.markSeen(device, now()).catch(onWriteError);
+    if (isNameless) onChanged();
+  }
+
+  #changed(changes: Partial<StoredSubscription>): StoredSubscription {
+    const { now, isNameless } = this.#options;
+    return { ...this.#stored, ...changes, seenAt: now(), isNameless };
+  }
+
+  #written(): void {
+    if (!this.#isStored) this.#options.onChanged();
+    this.#isStored = true;
   }
 
   #writeOrRetry(stored: StoredSubscription): void {
     const { cursors, device, onWriteError } = this.#options;
-    cursors.writeSubscription(device, stored).catch((error: unknown) => {
+    const failed = (error: unknown) => {
       onWriteError(error);
       clearTimeout(this.#retry);
       this.#retry = setTimeout(() => this.#writeOrRetry(this.#stored), RETRY_MS).unref();
-    });
+    };
+    cursors.writeSubscription(device, stored).then(() => this.#written(), failed);
   }
 
   #set(stored: StoredSubscription): void {

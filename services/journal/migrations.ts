@@ -119,4 +119,10 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX pushes_by_user ON pushes (user_id, created_at);
   CREATE INDEX pushes_by_age ON pushes (updated_at);
   `,
+  // NULL in rows from before: when those devices were here last is not known.
+  `
+  ALTER TABLE subscriptions ADD COLUMN seen_at INTEGER;
+  ALTER TABLE subscriptions ADD COLUMN nameless INTEGER;
+  CREATE INDEX cursors_by_session ON cursors (session_id);
+  `,
 ];

@@ -39,7 +39,7 @@ export const SUMMED_COLUMNS = {
     'ended_at',
   ],
   permissions: ['session_id', 'permission_id', 'child_id', 'ask', 'decision', 'by_device_id', 'answer', 'created_at'],
-  subscriptions: ['user_id', 'device_id', 'events', 'all_sessions', 'acknowledges'],
+  subscriptions: ['user_id', 'device_id', 'events', 'all_sessions', 'acknowledges', 'seen_at', 'nameless'],
   cursors: ['user_id', 'device_id', 'session_id', 'seq', 'epoch'],
   pushes: [
     'push_id',

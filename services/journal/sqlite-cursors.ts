@@ -1,6 +1,6 @@
-import type { SessionId } from '../../protocol/scalars.js';
-import type { CursorStore, StoredCursor } from '../ports/journal.js';
-import type { DeviceRef } from '../ports/records.js';
+import type { DeviceId, SessionId } from '../../protocol/scalars.js';
+import type { CursorStore, StoredCursor, StoredSubscription } from '../ports/journal.js';
+import type { DeviceRef, UserId } from '../ports/records.js';
 import { DamageGuard } from './damage-guard.js';
 import { rowCheckOf } from './meta-rows.js';
 import { insertInto, type RowCheck, summedValues } from './row-sums.js';
@@ -12,6 +12,9 @@ interface SubscriptionRow {
   events: string;
   all_sessions: number;
   acknowledges: number;
+  seen_at: number | null;
+  /** NULL: it has a name. */
+  nameless: number | null;
 }
 
 interface CursorRow extends StoredCursor {
@@ -25,21 +28,21 @@ export function createSqliteCursors(database: SqliteDatabase, guard = new Damage
   const check = rowCheckOf(database);
   const subscriptions = prepareSubscriptions(database, check);
   const cursors = prepareCursors(database, check);
+  const forgetDevice = database.transaction((device: DeviceRef) => {
+    subscriptions.remove(device);
+    cursors.removeAll(device);
+  });
   return {
     readSubscription: async (device) => guard.run(() => subscriptions.read(device)),
-    writeSubscription: async ({ userId, deviceId }, { events, all, acknowledges }) =>
-      guard.run(() =>
-        subscriptions.write({
-          user_id: userId,
-          device_id: deviceId,
-          events: JSON.stringify(events),
-          all_sessions: Number(all),
-          acknowledges: Number(acknowledges),
-        }),
-      ),
+    writeSubscription: async (device, subscription) =>
+      guard.run(() => subscriptions.write(rowOf(device, subscription))),
     readCursors: async (device) => guard.run(() => cursors.read(device)),
     writeCursors: async (device, moved) => guard.run(() => cursors.move(device, moved)),
     removeCursors: async (device, sessionIds) => guard.run(() => cursors.remove(device, sessionIds)),
+    readDevices: async () => guard.run(() => subscriptions.devices()),
+    markSeen: async (device, at) => guard.run(() => subscriptions.markSeen(device, at)),
+    forgetDevice: async (device) => guard.run(() => forgetDevice(device)),
+    forgetSession: async (sessionId) => guard.run(() => cursors.forgetSession(sessionId)),
   };
 }
 
@@ -49,18 +52,50 @@ function prepareSubscriptions(database: SqliteDatabase, check: RowCheck) {
   );
   const upsert = database.prepare(
     `${insertInto('subscriptions')} ON CONFLICT DO UPDATE SET events = excluded.events,
-       all_sessions = excluded.all_sessions, acknowledges = excluded.acknowledges, sum = excluded.sum`,
+       all_sessions = excluded.all_sessions, acknowledges = excluded.acknowledges, seen_at = excluded.seen_at,
+       nameless = excluded.nameless, sum = excluded.sum`,
   );
+  const every = database.prepare<[], SubscriptionRow>(`SELECT * FROM subscriptions`);
+  const erase = database.prepare(`DELETE FROM subscriptions WHERE user_id = ? AND device_id = ?`);
+  const write = (row: SubscriptionRow) => void upsert.run(summedValues('subscriptions', row));
   return {
     read: ({ userId, deviceId }: DeviceRef) => {
       const row = select.get(userId, deviceId);
       if (!row) return undefined;
-      const { events, all_sessions, acknowledges } = check('subscriptions', row);
-      return { events: JSON.parse(events) as string[], all: all_sessions === 1, acknowledges: acknowledges === 1 };
+      return subscriptionOf(check('subscriptions', row));
     },
-    write: (row: SubscriptionRow) => void upsert.run(summedValues('subscriptions', row)),
+    write,
+    devices: () =>
+      every.all().map((row) => {
+        const { user_id, device_id, seen_at, nameless } = check('subscriptions', row);
+        const device = { userId: user_id as UserId, deviceId: device_id as DeviceId };
+        return { ...device, seenAt: seen_at ?? undefined, isNameless: nameless === 1 };
+      }),
+    markSeen: ({ userId, deviceId }: DeviceRef, at: number) => {
+      const row = select.get(userId, deviceId);
+      if (row) write({ ...check('subscriptions', row), seen_at: at });
+    },
+    remove: ({ userId, deviceId }: DeviceRef) => void erase.run(userId, deviceId),
   };
 }
+
+const rowOf = ({ userId, deviceId }: DeviceRef, subscription: StoredSubscription): SubscriptionRow => ({
+  user_id: userId,
+  device_id: deviceId,
+  events: JSON.stringify(subscription.events),
+  all_sessions: Number(subscription.all),
+  acknowledges: Number(subscription.acknowledges),
+  seen_at: subscription.seenAt ?? null,
+  nameless: subscription.isNameless ? 1 : null,
+});
+
+const subscriptionOf = (row: SubscriptionRow): StoredSubscription => ({
+  events: JSON.parse(row.events) as string[],
+  all: row.all_sessions === 1,
+  acknowledges: row.acknowledges === 1,
+  ...(row.seen_at !== null && { seenAt: row.seen_at }),
+  ...(row.nameless === 1 && { isNameless: true }),
+});
 
 function prepareCursors(database: SqliteDatabase, check: RowCheck) {
   const all = database.prepare<[string, string], CursorRow>(
@@ -73,6 +108,8 @@ function prepareCursors(database: SqliteDatabase, check: RowCheck) {
     `${insertInto('cursors')} ON CONFLICT DO UPDATE SET seq = excluded.seq, epoch = excluded.epoch, sum = excluded.sum`,
   );
   const erase = database.prepare(`DELETE FROM cursors WHERE user_id = ? AND device_id = ? AND session_id = ?`);
+  const eraseAll = database.prepare(`DELETE FROM cursors WHERE user_id = ? AND device_id = ?`);
+  const eraseSession = database.prepare(`DELETE FROM cursors WHERE session_id = ?`);
   const moveOne = ({ userId, deviceId }: DeviceRef, sessionId: SessionId, { seq, epoch }: StoredCursor) => {
     const held = one.get(userId, deviceId, sessionId);
     const isSame = held !== undefined && check('cursors', held).epoch === epoch;
@@ -91,6 +128,8 @@ function prepareCursors(database: SqliteDatabase, check: RowCheck) {
     move: database.transaction((device: DeviceRef, moved: ReadonlyMap<SessionId, StoredCursor>) => {
       for (const [sessionId, cursor] of moved) moveOne(device, sessionId, cursor);
     }),
+    removeAll: ({ userId, deviceId }: DeviceRef) => void eraseAll.run(userId, deviceId),
+    forgetSession: (sessionId: SessionId) => void eraseSession.run(sessionId),
     remove: database.transaction(({ userId, deviceId }: DeviceRef, sessionIds: readonly SessionId[]) => {
       for (const sessionId of sessionIds) erase.run(userId, deviceId, sessionId);
     }),

@@ -93,6 +93,16 @@ export interface StoredSubscription {
   /** All its person's sessions, present and future. */
   all: boolean;
   acknowledges: boolean;
+  /** When the device was here last, in epoch milliseconds; older records have not kept it. */
+  seenAt?: number;
+  /** The daemon made up its id, and it has not come back under it. */
+  isNameless?: boolean;
+}
+
+/** A device of which there is a subscription. */
+export interface FollowingDevice extends DeviceRef {
+  seenAt: number | undefined;
+  isNameless: boolean;
 }
 
 /** Where each device is in each session, and what it wants. */
@@ -103,4 +113,11 @@ export interface CursorStore {
   /** Creates cursors and moves existing ones forward; never back within an epoch. */
   writeCursors(device: DeviceRef, cursors: ReadonlyMap<SessionId, StoredCursor>): Promise<void>;
   removeCursors(device: DeviceRef, sessionIds: readonly SessionId[]): Promise<void>;
+  readDevices(): Promise<FollowingDevice[]>;
+  /** The device is here, or was until this time, in epoch milliseconds. Does nothing where it has no subscription. */
+  markSeen(device: DeviceRef, at: number): Promise<void>;
+  /** Removes its subscription and all its cursors. */
+  forgetDevice(device: DeviceRef): Promise<void>;
+  /** Removes the cursors of all devices in this session. */
+  forgetSession(sessionId: SessionId): Promise<void>;
 }

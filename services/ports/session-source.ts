@@ -8,6 +8,7 @@ import type { UserId } from './records.js';
 export interface SessionSource {
   /** Undefined for a session that is not the person's. */
   head(owner: UserId, sessionId: SessionId): number | undefined;
+  /** All sessions of the person that have not ended. */
   owned(owner: UserId): SessionId[];
   openBlocks(sessionId: SessionId): OpenBlock[];
   openPermissions(sessionId: SessionId): EventData<'permissionRequest'>[];

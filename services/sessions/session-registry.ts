@@ -25,6 +25,8 @@ export interface SessionRegistryOptions {
   requireNewSession: (owner: UserId) => Promise<void>;
   /** A child that has nothing to do for so many milliseconds is ended. */
   idleMs: number;
+  /** A session that has been closed for so many milliseconds has ended for those who follow all sessions. */
+  endedMs: number;
   /** The identity of the directory that a path leads to now; undefined when there is none. */
   identify: (path: string) => Promise<string | undefined>;
 }
@@ -64,6 +66,11 @@ export class SessionRegistry {
       .sort((a, b) => b.state.record.lastActivity - a.state.record.lastActivity);
   }
 
+  /** It has been closed for so long that no event of it is kept: whoever wants to be told of it again opens it again. */
+  hasEnded({ state: { record } }: Session, now = this.#options.now()): boolean {
+    return record.closed !== undefined && now - record.updatedAt > this.#options.endedMs;
+  }
+
   all(): Session[] {
     return [...this.#sessions.values()];
   }
@@ -91,6 +98,7 @@ export class SessionRegistry {
       if (this.#isEnding)
         throw new CompanionError('CAPACITY', 'The daemon is being stopped, and all Claude CLIs with it.');
       if (!known?.hasChild) await this.#options.requireRoom();
+      if (known && this.hasEnded(known)) this.#options.publisher.opened({ sessionId: known.id, owner });
       if (known) return { session: known, created: false };
       await this.#options.requireNewSession(owner);
       const session = this.#add(newSession({ place, owner, now: this.#options.now() }));

@@ -15,7 +15,7 @@ export function createSessionSource(registry: SessionRegistry, journal: Journal)
       const session = registry.find(sessionId);
       return session?.owner === owner ? session.publishedHead : undefined;
     },
-    owned: (owner) => registry.owned(owner).map(({ id }) => id),
+    owned: (owner) => registry.owned(owner).flatMap((session) => (registry.hasEnded(session) ? [] : [session.id])),
     openBlocks: (sessionId) => registry.find(sessionId)?.openBlocks() ?? [],
     openPermissions: (sessionId) => {
       const session = registry.find(sessionId);

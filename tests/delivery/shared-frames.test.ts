@@ -63,7 +63,8 @@ beforeEach(async () => {
       return { status: {} as never, messages: [message], permissions: [] };
     },
   };
-  delivery = new Delivery({ journal, cursors: createSqliteCursors(database), source, onReset: () => {}, log: silent });
+  const ignore = { onReset: () => {}, onDevicesChanged: () => {}, log: silent };
+  delivery = new Delivery({ journal, cursors: createSqliteCursors(database), source, now: Date.now, ...ignore });
   await journal.commit({ record, events: [], prompts: [], permissions: [] });
 });
 

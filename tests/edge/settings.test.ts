@@ -33,6 +33,7 @@ const ALLOWED: Record<string, { wrong: string[]; allowed: RegExp }> = {
   MIN_FREE_MEMORY_BYTES: { wrong: ['-1', '300MB'], allowed: /whole number of bytes/ },
   MIN_FREE_DISK_BYTES: { wrong: ['-1', '1e9'], allowed: /whole number of bytes/ },
   IDLE_HIBERNATE_MS: { wrong: ['0', '15m'], allowed: /whole number of milliseconds, at least 1/ },
+  DEVICE_TTL_MS: { wrong: ['0', '90d'], allowed: /whole number of milliseconds, at least 1/ },
   SESSION_TTL_MS: { wrong: ['0', '30d'], allowed: /whole number of milliseconds, at least 1/ },
   ORPHAN_GRACE_MS: { wrong: ['0', '-1'], allowed: /whole number of milliseconds, at least 1/ },
   ORPHAN_WAIT_MS: { wrong: ['0', 'never'], allowed: /whole number of milliseconds, at least 1/ },

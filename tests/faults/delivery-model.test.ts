@@ -183,11 +183,9 @@ class World {
     const journal = createSqliteJournal({ database, bootId: `boot-${runs}-${this.#boot}`, extents: this.#extents });
     const cursors = mortal(createSqliteCursors(database));
     const source = this.#source();
-    return {
-      journal,
-      cursors,
-      delivery: new Delivery({ journal, cursors: cursors.store, source, onReset: () => {}, log: silent }),
-    };
+    const ignore = { onReset: () => {}, onDevicesChanged: () => {}, log: silent };
+    const delivery = new Delivery({ journal, cursors: cursors.store, source, now: Date.now, ...ignore });
+    return { journal, cursors, delivery };
   }
 
   #source(): SessionSource {

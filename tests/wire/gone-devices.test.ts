@@ -1,0 +1,90 @@
+/** What is on record of devices that do not come back, and of positions in sessions that have ended. */
+import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import { connect } from '../../services/journal/sqlite-database.js';
+import { rewriteRecord } from '../support/rewrite-record.js';
+import { scenario } from '../support/scripted-api.js';
+import type { WireClient } from '../support/wire-client.js';
+import { useWorld, type World } from '../support/world.js';
+
+const DAY_MS = 86_400_000;
+
+/** Ids of the devices that have rows in this table. */
+function devicesIn({ daemon }: World, table: 'subscriptions' | 'cursors'): string[] {
+  const database = connect(join(daemon.home, 'journal.db'));
+  try {
+    return database.prepare<[], string>(`SELECT DISTINCT device_id FROM ${table}`).pluck().all();
+  } finally {
+    database.close();
+  }
+}
+
+const subscribeToAll = (client: WireClient) => client.request('subscribe', { events: ['*'] });
+
+describe('a device that does not come back', () => {
+  const world = useWorld({ environment: { DEVICE_TTL_MS: '2000' } });
+
+  test('is forgotten after DEVICE_TTL_MS with all its positions; one that stays connected is not', async () => {
+    const here = await world.connect({ deviceId: 'here' });
+    await here.request('streamStart', { prompt: '', workingDirectory: world.daemon.project() });
+    await subscribeToAll(here);
+    const gone = await world.connect({ deviceId: 'gone' });
+    await subscribeToAll(gone);
+    expect(devicesIn(world, 'subscriptions').sort()).toEqual(['gone', 'here']);
+    await gone.close();
+    await world.daemon.until(() => !devicesIn(world, 'subscriptions').includes('gone'));
+    expect(devicesIn(world, 'cursors')).toEqual(['here']);
+    expect(devicesIn(world, 'subscriptions')).toEqual(['here']);
+    const again = await world.connect({ deviceId: 'gone' });
+    expect((await again.waitFor('welcome')).data.resumed).toEqual([]);
+  });
+});
+
+describe('a device without a name', () => {
+  const world = useWorld();
+
+  test('D2: finds its place again under the id that it was given; of all the others ten are kept at most', async () => {
+    const author = await world.connect({ deviceId: 'author' });
+    const started = await author.request('streamStart', { prompt: '', workingDirectory: world.daemon.project() });
+    for (let count = 0; count < 14; count += 1) {
+      const client = await world.connect();
+      await subscribeToAll(client);
+      await client.close();
+    }
+    await world.daemon.until(() => devicesIn(world, 'subscriptions').length <= 11);
+    await world.daemon.until(() => devicesIn(world, 'cursors').length <= 11);
+    const { deviceId, ...nameless } = await world.connect();
+    await subscribeToAll(nameless as WireClient);
+    await nameless.close();
+    const back = await world.connect({ deviceId });
+    expect((await back.waitFor('welcome')).data.resumed).toMatchObject([{ sessionId: started.data.sessionId }]);
+    expect(devicesIn(world, 'cursors')).toContain('author');
+  });
+});
+
+describe('a session that was closed long ago', () => {
+  const world = useWorld({ environment: { DEVICE_TTL_MS: '4000', RETENTION_DAYS: '1' } });
+
+  test('D3: costs no position any more, and who follows all sessions is told when it is opened again', async () => {
+    const workingDirectory = world.daemon.project();
+    const first = await world.connect({ deviceId: 'phone' });
+    await subscribeToAll(first);
+    const started = await first.request('streamStart', { prompt: scenario({ text: 'Hi.' }), workingDirectory });
+    const { sessionId } = started.data;
+    await first.waitFor('streamComplete');
+    await first.request('streamClose', { sessionId, reason: 'done' });
+    await first.close();
+    await world.daemon.kill('SIGKILL');
+    rewriteRecord(world.daemon.home, sessionId, (record) => ({ ...record, updatedAt: record.updatedAt - 2 * DAY_MS }));
+    await world.daemon.start();
+    const phone = await world.connect({ deviceId: 'phone' });
+    await world.daemon.until(() => devicesIn(world, 'cursors').length === 0);
+    await phone.close();
+    const back = await world.connect({ deviceId: 'phone' });
+    expect((await back.waitFor('welcome')).data.resumed).toEqual([]);
+    const other = await world.connect({ deviceId: 'other' });
+    const again = await other.request('streamStart', { prompt: scenario({ text: 'Again.' }), workingDirectory });
+    expect(again.data).toMatchObject({ sessionId, reused: true });
+    await back.waitFor(({ type, data }) => type === 'streamComplete' && data.finalResult === 'Again.');
+  });
+});
