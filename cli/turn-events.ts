@@ -41,7 +41,7 @@ export class TurnEvents {
     else if (event.type === 'toolResult') viewer.onToolResult(event.data);
     else if (event.type === 'permissionRequest') viewer.onPermission(event.data);
     else if (event.type === 'permissionResolved') viewer.onResolved(event.data);
-    else if (event.type === 'error') viewer.onTrouble(event.data.message);
+    else if (event.type === 'error' || event.type === 'notice') viewer.onTrouble(event.data.message);
   }
 
   frame(frame: UnplacedFrame): void {

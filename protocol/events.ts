@@ -94,6 +94,9 @@ export const EVENTS = {
     suggestions: z.array(z.unknown()).optional(),
     /** What `always` remembers; absent where it is not among the options. */
     remember: rememberSchema.optional(),
+    /** Why the CLI asks, in its words, and the path that it would not touch unasked. */
+    reason: z.string().optional(),
+    blockedPath: z.string().optional(),
     timeout: z.number(),
     truncated: z.boolean().optional(),
   }),
@@ -134,6 +137,16 @@ export const EVENTS = {
     /** While its prompts wait for another session's CLI to have nothing to do; `position` 1 is the next. */
     place: z.object({ position: z.int(), estimateMs: z.int().optional() }).optional(),
     reason: z.string().optional(),
+  }),
+  /** Words for a person that are no answer of Claude's: of the CLI, of a hook, or about the conversation. */
+  notice: z.object({
+    sessionId: id,
+    /** More may come. */
+    kind: z.string(),
+    level: z.enum(['info', 'warning']),
+    message: z.string(),
+    truncated: z.boolean().optional(),
+    timestamp: timestampSchema,
   }),
   error: z.object({
     sessionId: id,

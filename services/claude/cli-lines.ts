@@ -1,141 +1,176 @@
 /**
  * The lines of the CLI's stream-json output that this daemon understands, as far as it needs them. Seen with
- * Claude Code 2.1.197 and 2.1.329; unknown types, subtypes and fields are passed over.
+ * Claude Code 2.1.197, 2.1.329 and 2.1.332; unknown types, subtypes and fields are passed over, and a field that cannot be
+ * read is as good as left out.
  */
 import * as z from 'zod';
 import { brokenJsonBound } from '../../protocol/json-bounds.js';
+import { count, foreignId, keyword, lenient, lenientList, shownName, shownText, usage } from './cli-values.js';
+import { wellFormedValue } from './well-formed-json.js';
 
-const id = z.string().min(1);
-const parent = z.string().nullish();
-/** Far beyond what is real, and small enough to be counted on. */
-const count = z.number().nonnegative().max(1e12);
+const text = lenient(z.string());
+const flag = lenient(z.boolean());
 const index = z.int().nonnegative().max(1e6);
-const usage = z.record(z.string(), z.unknown());
-
-const deltaSchema = z.object({
-  text: z.string().optional(),
-  thinking: z.string().optional(),
-  partial_json: z.string().optional(),
-});
+/** Answered with the same one, whatever it looks like. */
+const requestId = z.string().min(1);
 
 const streamEventSchema = z.object({
   type: z.literal('stream_event'),
-  parent_tool_use_id: parent,
+  parent_tool_use_id: lenient(foreignId),
   event: z.object({
-    type: z.string(),
-    index: index.optional(),
-    message: z.object({ id }).optional(),
-    content_block: z.object({ type: z.string(), id: id.optional(), name: z.string().optional() }).optional(),
-    delta: deltaSchema.optional(),
+    type: text,
+    index: lenient(index),
+    message: lenient(z.object({ id: lenient(foreignId) })),
+    content_block: lenient(z.object({ type: text, id: lenient(foreignId), name: lenient(shownName) })),
+    delta: lenient(z.object({ text, thinking: text, partial_json: text })),
   }),
 });
 
-export const cliBlockSchema = z.object({
-  type: z.string(),
-  text: z.string().optional(),
-  thinking: z.string().optional(),
-  id: id.optional(),
-  name: z.string().optional(),
+const blockFields = z.object({
+  type: lenient(z.string().min(1)),
+  text,
+  thinking: text,
+  id: lenient(foreignId),
+  name: lenient(shownName),
   input: z.unknown().optional(),
-  tool_use_id: id.optional(),
-  content: z.union([z.string(), z.array(z.unknown())]).optional(),
-  is_error: z.boolean().nullish(),
+  tool_use_id: lenient(foreignId),
+  content: z.unknown().optional(),
+  is_error: flag,
+  source: lenient(z.object({ media_type: z.string(), data: z.string() })),
 });
+
+/** A block says by its fields what it is, where it does not say it by its type. */
+export const cliBlockSchema = blockFields.transform((block) => ({ ...block, type: block.type ?? kindOf(block) }));
 export type CliBlock = z.infer<typeof cliBlockSchema>;
+
+function kindOf({ text: said, thinking, name, tool_use_id: toolId }: z.infer<typeof blockFields>): string {
+  if (toolId !== undefined) return 'tool_result';
+  if (said !== undefined) return 'text';
+  if (thinking !== undefined) return 'thinking';
+  return name === undefined ? 'unknown' : 'tool_use';
+}
+
+const toList = (content: unknown): unknown => {
+  if (typeof content === 'string') return [{ type: 'text', text: content }];
+  return typeof content === 'object' && content !== null && !Array.isArray(content) ? [content] : content;
+};
+/** Blocks, also where one stands without a list or a text without a block. */
+export const cliContentSchema = z.preprocess(toList, lenientList(cliBlockSchema)).catch([]);
 
 const assistantSchema = z.object({
   type: z.literal('assistant'),
-  parent_tool_use_id: parent,
-  aborted: z.boolean().optional(),
-  error: z.string().optional(),
+  parent_tool_use_id: lenient(foreignId),
+  aborted: flag,
+  error: lenient(keyword),
   message: z.object({
-    id,
-    model: z.string().optional(),
-    usage: usage.optional(),
-    content: z.array(cliBlockSchema),
+    id: lenient(foreignId),
+    model: lenient(shownName),
+    usage: lenient(usage),
+    content: cliContentSchema,
   }),
 });
 
 const userSchema = z.object({
   type: z.literal('user'),
-  uuid: z.string().optional(),
-  isReplay: z.boolean().optional(),
-  parent_tool_use_id: parent,
-  message: z.object({ content: z.union([z.string(), z.array(cliBlockSchema)]) }),
+  uuid: text,
+  isReplay: flag,
+  parent_tool_use_id: lenient(foreignId),
+  message: lenient(z.object({ content: cliContentSchema })),
 });
 
-const resultSchema = z.object({
-  type: z.literal('result'),
-  subtype: z.string(),
-  is_error: z.boolean(),
-  result: z.string().optional(),
-  errors: z.array(z.string()).optional(),
-  duration_ms: count.default(0),
-  num_turns: count.default(0),
-  total_cost_usd: count.optional(),
-  usage: usage.optional(),
-  api_error_status: z.number().nullish(),
-  terminal_reason: z.string().nullish(),
-  origin: z.object({ kind: z.string() }).nullish(),
-  user_message_uuids: z.array(z.string()).optional(),
-});
+const resultSchema = z
+  .object({
+    type: z.literal('result'),
+    subtype: lenient(keyword),
+    is_error: flag,
+    result: text,
+    errors: lenient(lenientList(z.string())),
+    duration_ms: count.catch(0),
+    num_turns: count.catch(0),
+    total_cost_usd: lenient(count),
+    usage: lenient(usage),
+    api_error_status: lenient(z.number()),
+    terminal_reason: text,
+    origin: lenient(z.object({ kind: text })),
+    user_message_uuids: lenient(lenientList(z.string())),
+  })
+  .refine(({ subtype, is_error: isError, result }) => subtype ?? isError ?? result);
 
-const taskSchema = z.object({
-  task_id: id,
-  task_type: z.string().optional(),
-  description: z.string().optional(),
-});
+const taskSchema = z.object({ task_id: foreignId, task_type: lenient(shownName), description: lenient(shownName) });
 
 const systemSchema = z.object({
   type: z.literal('system'),
-  subtype: z.string(),
-  session_id: z.string().optional(),
-  cwd: z.string().optional(),
-  tools: z.array(z.string()).optional(),
-  mcp_servers: z.array(z.object({ name: z.string() })).optional(),
-  model: z.string().optional(),
-  permissionMode: z.string().nullish(),
-  status: z.string().nullish(),
-  tasks: z.array(taskSchema).optional(),
-  task_id: id.optional(),
-  task_type: z.string().optional(),
-  description: z.string().optional(),
-  is_backgrounded: z.boolean().optional(),
-  attempt: z.number().optional(),
-  max_retries: z.number().optional(),
-  retry_delay_ms: z.number().optional(),
-  error_status: z.number().nullish(),
+  subtype: lenient(keyword),
+  session_id: text,
+  cwd: text,
+  tools: lenient(lenientList(shownName)),
+  mcp_servers: lenient(lenientList(z.object({ name: shownName }))),
+  model: lenient(shownName),
+  permissionMode: lenient(keyword),
+  status: lenient(keyword),
+  compact_metadata: lenient(
+    z.object({ trigger: lenient(keyword), pre_tokens: lenient(count), post_tokens: lenient(count) }),
+  ),
+  tasks: lenient(lenientList(taskSchema)),
+  task_id: lenient(foreignId),
+  task_type: lenient(shownName),
+  description: lenient(shownName),
+  is_backgrounded: flag,
+  attempt: lenient(count),
+  max_retries: lenient(count),
+  retry_delay_ms: lenient(count),
+  error_status: lenient(count),
+  level: lenient(keyword),
+  content: lenient(shownText),
+  text: lenient(shownText),
+  message: lenient(shownText),
+  error: lenient(shownText),
+  name: lenient(shownName),
+  tool_name: lenient(shownName),
+  decision_reason: lenient(shownText),
+  hook_name: lenient(shownName),
+  output: text,
+  lost: lenient(lenientList(keyword)),
 });
 export type CliSystem = z.infer<typeof systemSchema>;
 
-const canUseToolSchema = z.object({
-  subtype: z.literal('can_use_tool'),
-  tool_name: z.string(),
-  tool_use_id: id,
-  input: z.record(z.string(), z.unknown()),
-  permission_suggestions: z.array(z.unknown()).optional(),
-  description: z.string().optional(),
+const requestSchema = z.object({
+  subtype: lenient(keyword),
+  tool_name: lenient(shownName),
+  tool_use_id: lenient(foreignId),
+  input: lenient(z.record(z.string(), z.unknown())),
+  permission_suggestions: lenient(z.array(z.unknown())),
+  description: lenient(shownText),
+  decision_reason: lenient(shownText),
+  blocked_path: lenient(shownName),
+  mcp_server_name: lenient(shownName),
+  message: lenient(shownText),
 });
 
 const controlRequestSchema = z.object({
   type: z.literal('control_request'),
-  request_id: id,
-  request: z.union([canUseToolSchema, z.object({ subtype: z.string() })]),
+  request_id: requestId,
+  request: requestSchema.catch(requestSchema.parse({})),
 });
 
 const controlResponseSchema = z.object({
   type: z.literal('control_response'),
   response: z.object({
-    subtype: z.string(),
-    request_id: id,
-    error: z.string().optional(),
-    response: z.record(z.string(), z.unknown()).optional(),
-    pending_permission_requests: z.array(z.object({ request_id: id })).optional(),
+    subtype: lenient(keyword),
+    request_id: requestId,
+    error: lenient(shownText),
+    response: lenient(z.record(z.string(), z.unknown())),
+    pending_permission_requests: lenient(lenientList(z.object({ request_id: requestId }))),
   }),
 });
 export type CliControlResponse = z.infer<typeof controlResponseSchema>['response'];
 
-const lineSchema = z.discriminatedUnion('type', [
+const rateLimitSchema = z.object({
+  type: z.literal('rate_limit_event'),
+  rate_limit_info: z.object({ status: lenient(keyword), resetsAt: lenient(count), rateLimitType: lenient(keyword) }),
+});
+
+const SCHEMAS = [
   streamEventSchema,
   assistantSchema,
   userSchema,
@@ -143,18 +178,23 @@ const lineSchema = z.discriminatedUnion('type', [
   systemSchema,
   controlRequestSchema,
   controlResponseSchema,
-  z.object({ type: z.literal('control_cancel_request'), request_id: id }),
-  z.object({ type: z.literal('command_lifecycle'), command_uuid: z.string(), state: z.string() }),
-]);
-export type CliMessage = z.infer<typeof lineSchema>;
+  z.object({ type: z.literal('control_cancel_request'), request_id: requestId }),
+  z.object({ type: z.literal('command_lifecycle'), command_uuid: z.string(), state: text }),
+  z.object({ type: z.literal('conversation_reset') }),
+  z.object({ type: z.literal('auth_status'), error: lenient(shownText) }),
+  rateLimitSchema,
+] as const;
+export type CliMessage = z.infer<(typeof SCHEMAS)[number]>;
 export type CliStreamEvent = z.infer<typeof streamEventSchema>;
 export type CliAssistant = z.infer<typeof assistantSchema>;
 export type CliUser = z.infer<typeof userSchema>;
 export type CliResult = z.infer<typeof resultSchema>;
 export type CliControlRequest = z.infer<typeof controlRequestSchema>;
-export type CliCanUseTool = z.infer<typeof canUseToolSchema>;
+export type CliRateLimit = z.infer<typeof rateLimitSchema>;
 
-const knownTypes = new Set(lineSchema.options.map((option) => option.shape.type.value as string));
+const schemaOf = new Map<string, z.ZodType<CliMessage>>(
+  SCHEMAS.map((schema) => [schema.shape.type.value, schema as z.ZodType<CliMessage>]),
+);
 
 /** `unknown`: well-formed, of a kind that this daemon has no use for. `garbage`: not what the CLI writes. */
 export type ParsedLine = { kind: 'message'; message: CliMessage } | { kind: 'unknown' } | { kind: 'garbage' };
@@ -162,20 +202,38 @@ export type ParsedLine = { kind: 'message'; message: CliMessage } | { kind: 'unk
 /** Deeper than any tool's input, and shallow enough for what walks it by recursion; more than any list of theirs. */
 const BOUNDS = { depth: 256, outsideStrings: 8 * 1024 * 1024 };
 
+const STREAMED = '{"type":"stream_event"';
+
 /** Parses one line of the CLI's stdout. Never throws. */
 export function parseCliLine(bytes: Buffer): ParsedLine {
-  const text = bytes.toString('utf8');
-  if (brokenJsonBound(text, BOUNDS) !== undefined) return { kind: 'garbage' };
+  const line = bytes.toString('utf8');
+  if (brokenJsonBound(line, BOUNDS) !== undefined) return { kind: 'garbage' };
   let raw: unknown;
   try {
-    raw = JSON.parse(text);
+    raw = JSON.parse(line);
   } catch {
     return { kind: 'garbage' };
   }
-  const parsed = lineSchema.safeParse(raw);
-  if (parsed.success) return { kind: 'message', message: parsed.data };
-  return { kind: isOfUnknownType(raw) ? 'unknown' : 'garbage' };
+  // A character may come in two deltas.
+  if (!line.startsWith(STREAMED)) raw = wellFormedValue(raw, line);
+  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) return { kind: 'garbage' };
+  const type = 'type' in raw && typeof raw.type === 'string' ? raw.type : typeByFields(raw);
+  const schema = type === undefined ? undefined : schemaOf.get(type);
+  if (!schema) return { kind: type === undefined ? 'garbage' : 'unknown' };
+  const parsed = schema.safeParse({ ...raw, type });
+  return parsed.success ? { kind: 'message', message: parsed.data } : { kind: 'garbage' };
 }
 
-const isOfUnknownType = (raw: unknown): boolean =>
-  typeof raw === 'object' && raw !== null && 'type' in raw && typeof raw.type === 'string' && !knownTypes.has(raw.type);
+/** What a line is that does not say it. */
+function typeByFields(raw: object): string | undefined {
+  if ('event' in raw) return 'stream_event';
+  if ('message' in raw) return isOfUser(raw.message) ? 'user' : 'assistant';
+  if ('request' in raw && 'request_id' in raw) return 'control_request';
+  if ('response' in raw) return 'control_response';
+  if ('command_uuid' in raw) return 'command_lifecycle';
+  if ('num_turns' in raw) return 'result';
+  return 'subtype' in raw ? 'system' : undefined;
+}
+
+const isOfUser = (message: unknown): boolean =>
+  typeof message === 'object' && message !== null && 'role' in message && message.role === 'user';

@@ -18,10 +18,13 @@ export function toContentBlock(block: CliBlock): ContentBlock {
   }
 }
 
-/** A tool use without an id is none that a result could come for. */
-function toolUse({ type, id, name, input = {} }: CliBlock): ContentBlock {
-  return id === undefined || name === undefined ? { type } : { type: 'tool_use', id, name, input };
+/** A tool use without a name is none that can be shown as one; without an id it gets one later. */
+function toolUse({ type, id = '', name, input = {} }: CliBlock): ContentBlock {
+  return name === undefined ? { type } : { type: 'tool_use', id, name, input };
 }
+
+/** Nothing that a person could read. */
+export const isBlank = (text: string | undefined): boolean => (text ?? '').trim() === '';
 
 /** What was written of a block that was cut short. */
 export function cutContent({ streamType, text, tool }: OpenBlock): ContentBlock {
@@ -31,13 +34,13 @@ export function cutContent({ streamType, text, tool }: OpenBlock): ContentBlock 
 }
 
 /** The text of a tool's result; images and other parts are named, not carried. */
-export function resultText(content: CliBlock['content']): string {
-  if (content === undefined) return '';
+export function resultText(content: unknown): string {
   if (typeof content === 'string') return content;
-  return content.map(partText).join('\n');
+  return Array.isArray(content) ? content.map(partText).join('\n') : partText(content);
 }
 
 function partText(part: unknown): string {
+  if (typeof part === 'string') return part;
   if (typeof part !== 'object' || part === null) return '';
   if ('text' in part && typeof part.text === 'string') return part.text;
   const type = 'type' in part && typeof part.type === 'string' ? part.type : 'part';

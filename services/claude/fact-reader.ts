@@ -2,7 +2,6 @@ import { claudeSessionIdSchema } from '../../protocol/scalars.js';
 import type { CliFact, CliLine, CutBlock, OpenBlock } from '../ports/claude.js';
 import type { BackgroundTask, PermissionAsk } from '../ports/records.js';
 import {
-  type CliCanUseTool,
   type CliControlRequest,
   type CliControlResponse,
   type CliMessage,
@@ -13,19 +12,32 @@ import {
 } from './cli-lines.js';
 import { resultText } from './content-blocks.js';
 import { findJoined } from './joined-line.js';
+import { LastWords } from './last-words.js';
 import type { RawLine } from './line-splitter.js';
-import { MessageAssembler } from './message-assembler.js';
+import { MessageAssembler, type MessageAssemblerOptions } from './message-assembler.js';
+import { authNotice, limitNotice, resetNotice, systemNotice } from './notices.js';
 
 /** Who asked the CLI something: given its answer when the line with it comes. */
 export type ControlResponseHandler = (response: CliControlResponse) => CliFact[];
 
+export interface FactReaderOptions extends MessageAssemblerOptions {
+  onControlResponse: ControlResponseHandler;
+}
+
 /** Turns the lines of one child's output into facts. */
 export class FactReader {
-  readonly #assembler = new MessageAssembler();
+  readonly #assembler: MessageAssembler;
   readonly #onControlResponse: ControlResponseHandler;
+  readonly #words = new LastWords();
 
-  constructor(onControlResponse: ControlResponseHandler) {
-    this.#onControlResponse = onControlResponse;
+  constructor(options: FactReaderOptions) {
+    this.#assembler = new MessageAssembler(options);
+    this.#onControlResponse = options.onControlResponse;
+  }
+
+  /** The last lines that were not the CLI's protocol: what a dying CLI says may be among them. */
+  get lastWords(): string {
+    return this.#words.text;
   }
 
   openBlocks(): OpenBlock[] {
@@ -41,6 +53,7 @@ export class FactReader {
     const { offset, end, bytes } = line;
     const parsed = parseCliLine(bytes);
     const joined = parsed.kind === 'garbage' ? findJoined(line) : undefined;
+    if (parsed.kind === 'garbage' && !joined) this.#words.add(bytes);
     const lost: CliFact[] = joined ? [{ kind: 'outputLost' }] : [];
     const facts = [...lost, ...this.#factsOf(joined ?? parsed, { offset, length: end - offset - 1 })];
     return { offset, end, facts, resume: Math.min(this.#assembler.oldestStart() ?? end, end) };
@@ -68,7 +81,13 @@ export class FactReader {
       case 'result':
         return [...this.#assembler.cut(undefined), resultFact(message)];
       case 'system':
-        return systemFacts(message);
+        return [...systemFacts(message), ...systemNotice(message)];
+      case 'conversation_reset':
+        return resetNotice();
+      case 'auth_status':
+        return authNotice(message.error);
+      case 'rate_limit_event':
+        return limitNotice(message);
       case 'control_request':
         return requestFacts(message);
       case 'control_response':
@@ -80,17 +99,14 @@ export class FactReader {
     }
   }
 
-  #userFacts(message: CliUser): CliFact[] {
-    if (message.isReplay) return message.uuid === undefined ? [] : [{ kind: 'promptStarted', uuid: message.uuid }];
-    const parentToolUseId = message.parent_tool_use_id ?? undefined;
-    const facts = parentToolUseId === undefined ? [] : this.#assembler.cut(parentToolUseId);
-    const { content } = message.message;
-    if (typeof content === 'string') return facts;
-    for (const block of content) {
-      if (block.type !== 'tool_result' || block.tool_use_id === undefined) continue;
+  #userFacts({ isReplay, uuid, parent_tool_use_id: parentToolUseId, message }: CliUser): CliFact[] {
+    const facts = parentToolUseId === undefined ? this.#assembler.endWhole() : this.#assembler.cut(parentToolUseId);
+    if (isReplay) return uuid === undefined ? facts : [...facts, { kind: 'promptStarted', uuid }];
+    for (const block of message?.content ?? []) {
+      if (block.type !== 'tool_result') continue;
       facts.push({
         kind: 'toolResult',
-        toolId: block.tool_use_id,
+        toolId: block.tool_use_id ?? '',
         text: resultText(block.content),
         isError: block.is_error ?? false,
         ...(parentToolUseId !== undefined && { parentToolUseId }),
@@ -100,18 +116,18 @@ export class FactReader {
   }
 }
 
-function lifecycleFacts(uuid: string, state: string): CliFact[] {
+function lifecycleFacts(uuid: string, state: string | undefined): CliFact[] {
   if (state === 'started') return [{ kind: 'promptStarted', uuid }];
   return state === 'cancelled' ? [{ kind: 'promptDropped', uuid }] : [];
 }
 
 function resultFact(message: CliResult): CliFact {
-  const { usage, user_message_uuids: messageUuids, total_cost_usd: totalCost } = message;
+  const { usage, user_message_uuids: messageUuids, total_cost_usd: totalCost, subtype = 'success' } = message;
   return {
     kind: 'result',
     result: {
-      subtype: message.subtype,
-      isError: message.is_error,
+      subtype,
+      isError: message.is_error ?? subtype !== 'success',
       finalResult: message.result ?? message.errors?.join('\n') ?? '',
       durationMs: message.duration_ms,
       numTurns: message.num_turns,
@@ -126,21 +142,26 @@ function resultFact(message: CliResult): CliFact {
 }
 
 function requestFacts({ request_id: requestId, request }: CliControlRequest): CliFact[] {
-  if (!isCanUseTool(request)) return [{ kind: 'unknownRequest', requestId, subtype: request.subtype }];
-  const { permission_suggestions: suggestions, description } = request;
+  const { subtype = 'can_use_tool', tool_name: toolName, permission_suggestions: suggestions } = request;
+  if (subtype !== 'can_use_tool' || toolName === undefined) return [unknownRequest(requestId, request)];
+  const { description, decision_reason: reason, blocked_path: blockedPath } = request;
   const ask: PermissionAsk = {
     requestId,
-    toolUseId: request.tool_use_id,
-    toolName: request.tool_name,
-    input: request.input,
+    toolUseId: request.tool_use_id ?? '',
+    toolName,
+    input: request.input ?? {},
     ...(suggestions && { suggestions }),
-    ...(description !== undefined && { description }),
+    ...(description && { description }),
+    ...(reason && { reason }),
+    ...(blockedPath && { blockedPath }),
   };
   return [{ kind: 'permissionAsked', ask }];
 }
 
-const isCanUseTool = (request: CliControlRequest['request']): request is CliCanUseTool =>
-  request.subtype === 'can_use_tool' && 'tool_use_id' in request;
+function unknownRequest(requestId: string, request: CliControlRequest['request']): CliFact {
+  const about = [request.mcp_server_name, request.message].filter(Boolean).join(': ');
+  return { kind: 'unknownRequest', requestId, subtype: request.subtype ?? 'request', ...(about && { about }) };
+}
 
 function systemFacts(message: CliSystem): CliFact[] {
   switch (message.subtype) {
@@ -181,7 +202,7 @@ function initFacts(message: CliSystem): CliFact[] {
 
 function statusFacts({ permissionMode, status }: CliSystem): CliFact[] {
   const facts: CliFact[] = [];
-  if (permissionMode) facts.push({ kind: 'modeChanged', permissionMode });
+  if (permissionMode !== undefined) facts.push({ kind: 'modeChanged', permissionMode });
   if (status === 'requesting') facts.push({ kind: 'calling' });
   if (status === 'compacting') facts.push({ kind: 'progress', stage: status, message: 'Compacting the conversation' });
   return facts;

@@ -7,6 +7,7 @@ import { FactReader } from './fact-reader.js';
 import { InputFifo, isTorn } from './input-fifo.js';
 import { Kin } from './kin.js';
 import { KinWatch } from './kin-watch.js';
+import { lastWordsOf } from './last-words.js';
 import { OutputTail } from './output-tail.js';
 import { watchForEnd } from './process-end.js';
 import { isAlive } from './process-identity.js';
@@ -216,7 +217,11 @@ export class HeldChild implements ClaudeChild {
   }
 
   #newReader(): FactReader {
-    return new FactReader((response) => this.#control.receive(response));
+    return new FactReader({
+      childId: this.childId,
+      isTaken: (start) => this.#options.listener.isTaken(start),
+      onControlResponse: (response) => this.#control.receive(response),
+    });
   }
 
   #newTail(): OutputTail {
@@ -279,10 +284,11 @@ export class HeldChild implements ClaudeChild {
     if (this.#released) return;
     const { files, listener } = this.#options;
     const cut = this.#reader.cutBlocks();
+    const lastWords = lastWordsOf([readStderrTail(files), this.#reader.lastWords, this.#tail.unfinished]);
     this.#close();
     this.#swept = sweep(this.#ofChild);
     const orphaned = isOrphaned(files);
-    listener.onExit({ ...exit, outputLost, orphaned, stderrTail: readStderrTail(files) }, cut);
+    listener.onExit({ ...exit, outputLost, orphaned, lastWords }, cut);
     this.#markEnded();
     await this.#swept;
   }

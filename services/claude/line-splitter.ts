@@ -29,6 +29,11 @@ export class LineSplitter {
     return this.#pending;
   }
 
+  /** Those of them that are kept. */
+  get unfinished(): Buffer {
+    return Buffer.concat(this.#parts);
+  }
+
   /** Takes the next bytes; the buffer may be reused afterwards. */
   push(chunk: Buffer): RawLine[] {
     const lines: RawLine[] = [];

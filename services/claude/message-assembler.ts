@@ -1,24 +1,50 @@
+import { wellFormed } from '../../protocol/plain-text.js';
 import { withoutHalf } from '../../protocol/stream-data.js';
-import type { BlockDetails, BlockPlace, CliFact, CutBlock, OpenBlock, StreamType } from '../ports/claude.js';
+import type {
+  BlockDetails,
+  BlockPlace,
+  CliFact,
+  CutBlock,
+  MessageStart,
+  OpenBlock,
+  StreamType,
+} from '../ports/claude.js';
 import type { CliAssistant, CliBlock, CliStreamEvent } from './cli-lines.js';
-import { cutContent, toContentBlock } from './content-blocks.js';
+import { cutContent, isBlank, toContentBlock } from './content-blocks.js';
+import { MessageNames } from './message-names.js';
 
 /** A message that the CLI is writing: whole lines for blocks that have ended, deltas for those that have not. */
 interface OpenMessage {
+  /** Unique within the session. */
   id: string;
+  /** As the CLI calls it; absent where it does not. */
+  foreign: string | undefined;
+  /** It began with a stream event, and ends with one. */
+  streamed: boolean;
   startOffset: number;
   parentToolUseId?: string;
-  blocks: Map<number, WrittenBlock>;
-  /** Blocks that came as a whole line. */
+  /** By index. Those that came as a whole line are gone from here. */
+  blocks: Map<number, AssembledBlock>;
+  /** Above every index that was given to a whole line. */
   delivered: number;
 }
 
-interface WrittenBlock extends OpenBlock {
+interface AssembledBlock {
+  open: OpenBlock;
+  type: string;
+  /** The API has ended it. Its whole line comes before that (2.1.197 to 2.1.332). */
+  stopped: boolean;
   /** The first half of a character (UTF-16) whose second half is still to come: no frame can hold one alone. */
-  half?: string;
+  half: string;
 }
 
 const MAIN = '';
+
+export interface MessageAssemblerOptions {
+  childId: string;
+  /** Whether an earlier message of the session has this id. */
+  isTaken: (start: MessageStart) => boolean;
+}
 
 /**
  * Puts the CLI's stream events and whole-block lines together: which block of which message each belongs to, and the
@@ -26,6 +52,11 @@ const MAIN = '';
  */
 export class MessageAssembler {
   readonly #open = new Map<string, OpenMessage>();
+  readonly #names: MessageNames;
+
+  constructor(options: MessageAssemblerOptions) {
+    this.#names = new MessageNames(options);
+  }
 
   /** Start of the oldest message still open, or undefined. */
   oldestStart(): number | undefined {
@@ -37,7 +68,7 @@ export class MessageAssembler {
   }
 
   openBlocks(): OpenBlock[] {
-    return [...this.#open.values()].flatMap((message) => [...message.blocks.values()]);
+    return [...this.#open.values()].flatMap(({ blocks }) => [...blocks.values()].map(({ open }) => open));
   }
 
   streamEvent(line: CliStreamEvent, offset: number): CliFact[] {
@@ -45,11 +76,13 @@ export class MessageAssembler {
     const key = line.parent_tool_use_id ?? MAIN;
     switch (event.type) {
       case 'message_start':
-        return event.message ? this.#start({ key, id: event.message.id, offset }) : [];
+        return this.#start({ key, foreign: event.message?.id, offset, streamed: true });
       case 'content_block_start':
         return this.#startBlock(key, event);
       case 'content_block_delta':
         return this.#delta(key, event);
+      case 'content_block_stop':
+        return this.#stopBlock(key, event);
       case 'message_stop':
         return this.#stop(key);
       default:
@@ -57,14 +90,14 @@ export class MessageAssembler {
     }
   }
 
-  /** A whole block. It takes the place of the oldest streamed one of its kind that has none yet: the CLI keeps their order. */
   wholeBlocks(line: CliAssistant, offset: number): CliFact[] {
     const key = line.parent_tool_use_id ?? MAIN;
-    const { id, content } = line.message;
-    const facts = this.#open.get(key)?.id === id ? [] : this.#start({ key, id, offset });
+    const { id: foreign, content } = line.message;
+    const open = this.#open.get(key);
+    const goesOn = open && (open.foreign === foreign || (open.streamed && !(open.foreign && foreign)));
+    const facts = goesOn ? [] : this.#start({ key, foreign, offset, streamed: false });
     const message = this.#open.get(key);
-    if (!message) return facts;
-    for (const block of content) facts.push(deliver({ message, block, line }));
+    if (message) for (const block of content) facts.push(...deliver({ message, block, line }));
     return facts;
   }
 
@@ -78,44 +111,79 @@ export class MessageAssembler {
     return this.#stop(parentToolUseId ?? MAIN);
   }
 
-  #start({ key, id, offset }: { key: string; id: string; offset: number }): CliFact[] {
+  /** The main conversation was told something: a message that has no end of its own is over. */
+  endWhole(): CliFact[] {
+    return this.#open.get(MAIN)?.streamed === false ? this.#stop(MAIN) : [];
+  }
+
+  #start({
+    key,
+    foreign,
+    offset,
+    streamed,
+  }: {
+    key: string;
+    foreign: string | undefined;
+    offset: number;
+    streamed: boolean;
+  }) {
     const facts = this.#stop(key);
-    this.#open.set(key, {
-      id,
-      startOffset: offset,
-      blocks: new Map(),
-      delivered: 0,
-      ...(key !== MAIN && { parentToolUseId: key }),
-    });
+    const parent = key === MAIN ? {} : { parentToolUseId: key };
+    const id = this.#names.nameOf({ foreign, offset, ...parent });
+    this.#open.set(key, { id, foreign, streamed, startOffset: offset, blocks: new Map(), delivered: 0, ...parent });
     return facts;
   }
 
   #startBlock(key: string, { index, content_block: content }: CliStreamEvent['event']): CliFact[] {
     const message = this.#open.get(key);
-    if (!message || index === undefined || !content) return [];
-    const streamType = streamTypeOf(content.type);
-    const tool = content.id !== undefined && content.name !== undefined && { id: content.id, name: content.name };
-    const block: OpenBlock = { ...placeOf(message, index), streamType, text: '', ...(tool && { tool }) };
-    message.blocks.set(index, block);
-    return [{ kind: 'blockStarted', block }];
+    if (!message || index === undefined || index < message.delivered) return [];
+    const { type = 'text', id = '', name } = content ?? {};
+    const streamType = streamTypeOf(type);
+    const open: OpenBlock = {
+      ...placeOf(message, index),
+      streamType,
+      text: '',
+      ...(name !== undefined && { tool: { id, name } }),
+    };
+    message.blocks.set(index, { open, type, stopped: false, half: '' });
+    return [{ kind: 'blockStarted', block: open }];
   }
 
-  #delta(key: string, { index, delta }: CliStreamEvent['event']): CliFact[] {
-    const block = index === undefined ? undefined : this.#open.get(key)?.blocks.get(index);
+  #delta(key: string, event: CliStreamEvent['event']): CliFact[] {
+    const block = this.#blockOf(key, event);
+    const { delta } = event;
     const written = delta?.text ?? delta?.thinking ?? delta?.partial_json;
     if (!block || !written) return [];
-    const all = (block.half ?? '') + written;
-    const text = withoutHalf(all);
-    const offset = block.text.length;
-    block.text += text;
-    block.half = all.slice(text.length);
-    return text === '' ? [] : [{ kind: 'delta', block, offset, text }];
+    const { open } = block;
+    const all = block.half + written;
+    const whole = withoutHalf(all);
+    const text = wellFormed(whole);
+    const offset = open.text.length;
+    open.text += text;
+    block.half = all.slice(whole.length);
+    return text === '' ? [] : [{ kind: 'delta', block: open, offset, text }];
+  }
+
+  /** The CLI keeps blank text to itself: that block is over, and nothing was said in it. */
+  #stopBlock(key: string, event: CliStreamEvent['event']): CliFact[] {
+    const block = this.#blockOf(key, event);
+    if (!block) return [];
+    block.stopped = true;
+    if (block.open.streamType !== 'assistant_message' || !isBlank(block.open.text)) return [];
+    this.#open.get(key)?.blocks.delete(block.open.blockIndex);
+    return [{ kind: 'blockCut', cut: cutOf(block.open) }];
+  }
+
+  /** An event that does not say which block it is about is about the one that is written. */
+  #blockOf(key: string, { index }: CliStreamEvent['event']): AssembledBlock | undefined {
+    const blocks = this.#open.get(key)?.blocks;
+    return index === undefined ? blocks && writtenOf(blocks) : blocks?.get(index);
   }
 
   #stop(key: string): CliFact[] {
     const message = this.#open.get(key);
     this.#open.delete(key);
-    return message ? [...message.blocks.values()].map((block) => ({ kind: 'blockCut', cut: cutOf(block) })) : [];
+    return message ? [...message.blocks.values()].map(({ open }) => ({ kind: 'blockCut', cut: cutOf(open) })) : [];
   }
 }
 
@@ -127,22 +195,49 @@ const placeOf = (message: OpenMessage, blockIndex: number): BlockPlace => ({
   ...(message.parentToolUseId !== undefined && { parentToolUseId: message.parentToolUseId }),
 });
 
-function deliver({ message, block, line }: { message: OpenMessage; block: CliBlock; line: CliAssistant }): CliFact {
-  const streamType = streamTypeOf(block.type);
-  const match = [...message.blocks.values()].find((open) => open.streamType === streamType);
-  const index = match?.blockIndex ?? message.delivered;
+function deliver({ message, block, line }: { message: OpenMessage; block: CliBlock; line: CliAssistant }): CliFact[] {
+  const match = findStreamed(message.blocks, block)?.open;
+  const index = match?.blockIndex ?? freeIndex(message);
   message.blocks.delete(index);
   message.delivered = Math.max(message.delivered, index + 1);
+  const content = toContentBlock(block);
+  if (content.type === 'text' && isBlank(block.text)) return match ? [{ kind: 'blockCut', cut: cutOf(match) }] : [];
   const { model, usage } = line.message;
   const details: BlockDetails = {
     aborted: line.aborted ?? false,
-    streamType,
+    streamType: streamTypeOf(block.type),
     ...(match && { streamedLength: match.text.length }),
     ...(model !== undefined && { model }),
     ...(usage !== undefined && { usage }),
     ...(line.error !== undefined && { apiError: line.error }),
   };
-  return { kind: 'block', place: placeOf(message, index), content: toContentBlock(block), details };
+  return [{ kind: 'block', place: placeOf(message, index), content, details }];
+}
+
+/**
+ * The streamed block that a whole line is of: the one that is being written, else one with the same content, else one
+ * that it goes on from. Nothing else says it: the line has no index, and the CLI leaves some blocks out.
+ */
+function findStreamed(blocks: ReadonlyMap<number, AssembledBlock>, block: CliBlock): AssembledBlock | undefined {
+  const ofKind = [...blocks.values()].filter(({ open }) => open.streamType === streamTypeOf(block.type));
+  const written = ofKind.find(({ stopped }) => !stopped);
+  if (written) return written;
+  const text = block.text ?? block.thinking ?? '';
+  const isSame = ({ open }: AssembledBlock) =>
+    open.tool && block.id !== undefined ? open.tool.id === block.id : open.text === text;
+  return (
+    ofKind.find(isSame) ?? ofKind.find(({ open }) => !open.tool && !isBlank(open.text) && text.startsWith(open.text))
+  );
+}
+
+/** The last that was begun and has not ended. */
+const writtenOf = (blocks: ReadonlyMap<number, AssembledBlock>): AssembledBlock | undefined =>
+  [...blocks.values()].findLast(({ stopped }) => !stopped);
+
+function freeIndex({ blocks, delivered }: OpenMessage): number {
+  let index = delivered;
+  while (blocks.has(index)) index += 1;
+  return index;
 }
 
 function streamTypeOf(blockType: string): StreamType {

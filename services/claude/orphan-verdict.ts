@@ -15,7 +15,11 @@ const STREAMED = Buffer.from('{"type":"stream_event"');
 /** What a child is doing, by all that it has written. Reading 64 MiB takes some 0.5 s. */
 export async function judgeOutput(path: string): Promise<OrphanVerdict> {
   const state = new TurnState();
-  const reader = new FactReader(({ request_id: requestId }) => [{ kind: 'permissionRead', requestId }]);
+  const reader = new FactReader({
+    childId: '',
+    isTaken: () => false,
+    onControlResponse: ({ request_id: requestId }) => [{ kind: 'permissionRead', requestId }],
+  });
   const splitter = new LineSplitter(0, MAX_LINE_BYTES);
   const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
   const file = await open(path, 'r');

@@ -59,6 +59,11 @@ export class OutputTail {
     return isAtEnd && this.#splitter.pending > 0 ? this.#position : undefined;
   }
 
+  /** The half of a line that is the last of what was read. */
+  get unfinished(): Buffer {
+    return this.#splitter.unfinished;
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

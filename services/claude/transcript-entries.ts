@@ -3,42 +3,41 @@ import * as z from 'zod';
 import type { ContentBlock } from '../../protocol/content.js';
 import { decodedLength } from '../../protocol/scalars.js';
 import type { TranscriptEntry } from '../ports/claude.js';
-import { type CliBlock, cliBlockSchema } from './cli-lines.js';
-import { resultText, toContentBlock } from './content-blocks.js';
+import { type CliBlock, cliContentSchema } from './cli-lines.js';
+import { foreignId, lenient, shownName, usage } from './cli-values.js';
+import { isBlank, resultText, toContentBlock } from './content-blocks.js';
+import { TranscriptNames } from './transcript-names.js';
+import { wellFormedValue } from './well-formed-json.js';
 
-const blockSchema = cliBlockSchema.extend({
-  source: z.object({ media_type: z.string(), data: z.string() }).optional().catch(undefined),
-});
-type Block = z.infer<typeof blockSchema>;
+type Block = CliBlock;
 
 /** The SDK's own type leaves most of these out. */
 const messageSchema = z.object({
   type: z.enum(['user', 'assistant']),
   uuid: z.string(),
-  parent_tool_use_id: z.string().nullish(),
-  timestamp: z.string().optional(),
-  is_meta: z.boolean().optional(),
-  isCompactSummary: z.boolean().optional(),
-  isCompletedLocalCommand: z.boolean().optional(),
-  origin: z.object({ kind: z.string() }).nullish(),
+  parent_tool_use_id: lenient(foreignId),
+  timestamp: lenient(z.string()),
+  is_meta: lenient(z.boolean()),
+  isCompactSummary: lenient(z.boolean()),
+  isCompletedLocalCommand: lenient(z.boolean()),
+  origin: lenient(z.object({ kind: z.string() })),
   message: z.object({
-    id: z.string().optional(),
-    model: z.string().optional(),
-    usage: z.record(z.string(), z.unknown()).optional(),
-    content: z.union([z.string(), z.array(blockSchema)]),
+    id: lenient(foreignId),
+    model: lenient(shownName),
+    usage: lenient(usage),
+    content: cliContentSchema,
   }),
 });
 type Message = z.infer<typeof messageSchema>;
 
 /** Reduces a conversation to what was said in it. What the CLI wrote for itself, and what is not understood, is left out. */
 export function toEntries(messages: readonly unknown[]): TranscriptEntry[] {
-  const tools = new Map<string, string>();
-  const lengths = new Map<string, number>();
+  const seen: Seen = { tools: new Map(), names: new TranscriptNames() };
   return messages.flatMap((raw) => {
-    const parsed = messageSchema.safeParse(raw);
+    const parsed = messageSchema.safeParse(wellFormedValue(raw));
     if (!parsed.success) return [];
     const message = parsed.data;
-    return message.type === 'assistant' ? assistantEntries(message, { tools, lengths }) : userEntries(message, tools);
+    return message.type === 'assistant' ? assistantEntries(message, seen) : userEntries(message, seen);
   });
 }
 
@@ -62,44 +61,44 @@ export function* pagesOf(entries: readonly TranscriptEntry[]): Generator<Transcr
 
 const commonOf = ({ uuid, timestamp, parent_tool_use_id: parent }: Message) => {
   const at = timestamp === undefined ? Number.NaN : Date.parse(timestamp);
-  return { uuid, ...(!Number.isNaN(at) && { at }), ...(parent != null && { parentToolUseId: parent }) };
+  return { uuid, ...(!Number.isNaN(at) && { at }), ...(parent !== undefined && { parentToolUseId: parent }) };
 };
 
 /** What 2.1.197 writes in the place of an answer when a conversation is resumed in the middle of a turn. */
 const NO_ANSWER = 'No response requested.';
+const SYNTHETIC = '<synthetic>';
 
 interface Seen {
+  /** Names of tools, by the ids that the CLI has for their uses. */
   tools: Map<string, string>;
-  /** How many blocks of a message there were, by its id. */
-  lengths: Map<string, number>;
+  names: TranscriptNames;
 }
 
-/** Each block of a message is a line of its own, in their order. */
-function assistantEntries(message: Message, { tools, lengths }: Seen): TranscriptEntry[] {
-  const { id: messageId, model, usage, content } = message.message;
-  if (messageId === undefined || typeof content === 'string') return [];
+/** Each block of a message is a line of its own, in their order. Blank text is nothing that was said. */
+function assistantEntries(message: Message, { tools, names }: Seen): TranscriptEntry[] {
+  const { id, model, usage: counts, content } = message.message;
   return content.flatMap((block): TranscriptEntry[] => {
-    if (model === '<synthetic>' && block.text === NO_ANSWER) return [];
+    if (model === SYNTHETIC && block.text === NO_ANSWER) return [];
     if (block.id !== undefined && block.name !== undefined) tools.set(block.id, block.name);
-    const blockIndex = lengths.get(messageId) ?? 0;
-    lengths.set(messageId, blockIndex + 1);
-    const details = { ...(model !== undefined && { model }), ...(usage && { usage }) };
-    return [{ kind: 'block', ...commonOf(message), messageId, blockIndex, content: toContentBlock(block), ...details }];
+    const place = names.place({ id, uuid: message.uuid, isToolUse: block.type === 'tool_use' });
+    if (block.type === 'text' && isBlank(block.text)) return [];
+    const details = { ...(model !== undefined && { model }), ...(counts && { usage: counts }) };
+    return [{ kind: 'block', ...commonOf(message), ...place, content: toContentBlock(block), ...details }];
   });
 }
 
-function userEntries(message: Message, tools: ReadonlyMap<string, string>): TranscriptEntry[] {
-  const { content } = message.message;
-  const blocks: Block[] = typeof content === 'string' ? [{ type: 'text', text: content }] : content;
+function userEntries(message: Message, { tools, names }: Seen): TranscriptEntry[] {
+  const blocks: Block[] = message.message.content;
   const results = blocks.flatMap((block) => toolResult(message, block, tools));
   const said = blocks.filter(({ type }) => type !== 'tool_result').map(shown);
   const isPersons = said.length > 0 && !isOfTheCli(message) && !said.some(isMarker);
+  names.answered({ byPerson: results.length === 0 });
   return isPersons ? [...results, { kind: 'human', ...commonOf(message), content: said }] : results;
 }
 
 function toolResult(message: Message, block: CliBlock, tools: ReadonlyMap<string, string>): TranscriptEntry[] {
-  if (block.type !== 'tool_result' || block.tool_use_id === undefined) return [];
-  const { tool_use_id: toolId, content, is_error: isError } = block;
+  if (block.type !== 'tool_result') return [];
+  const { tool_use_id: toolId = '', content, is_error: isError } = block;
   const result = { toolId, toolName: tools.get(toolId) ?? '', text: resultText(content), isError: isError ?? false };
   return [{ kind: 'toolResult', ...commonOf(message), ...result }];
 }

@@ -1,4 +1,6 @@
+import { foreignOf, NAMELESS } from '../../protocol/foreign-ids.js';
 import type { SessionId } from '../../protocol/scalars.js';
+import type { MessageStart } from '../ports/claude.js';
 import type { EventRange } from '../ports/journal.js';
 import type { DeviceRef, EventRecord, SessionRecord, StoredSession } from '../ports/records.js';
 import type { Extents } from './extents.js';
@@ -51,7 +53,8 @@ export function prepareReads(sources: ReadSources) {
       const isAsked = row?.session_id === sessionId && row.permission_id === permissionId;
       return row && permissionOf(check('permissions', requireAsked(row, isAsked)));
     },
-    findToolName: prepareFindToolName(database, check),
+    findTool: prepareFindTool(database, check),
+    ...prepareIsTaken(database),
   };
 }
 
@@ -62,19 +65,42 @@ function requireAsked<T>(row: T, isAsked: boolean): T {
 }
 
 /** What the index does not know is looked for without it, which is seldom needed: then the index has lost it. */
-function prepareFindToolName(database: SqliteDatabase, check: RowCheck) {
+function prepareFindTool(database: SqliteDatabase, check: RowCheck) {
   const selectBy = (index: string) =>
-    database.prepare<[string, string], EventRow>(
-      `SELECT * FROM events INDEXED BY ${index}
-       WHERE session_id = ? AND type = 'toolUse' AND data ->> 'toolId' = ? ORDER BY seq DESC LIMIT 1`,
+    database.prepare<string[], EventRow>(
+      `SELECT * FROM events INDEXED BY ${index} WHERE session_id = ? AND type = 'toolUse'
+       AND data ->> 'toolId' >= ? AND data ->> 'toolId' < ? AND (data ->> 'toolId' = ? OR data ->> 'toolId' > ?)
+       ORDER BY seq DESC LIMIT 1`,
     );
   const [byTool, bySeq] = [selectBy('events_by_tool'), selectBy('events_by_seq')];
-  return (sessionId: SessionId, toolId: string) => {
-    const row = byTool.get(sessionId, toolId);
-    if (!row && bySeq.get(sessionId, toolId)) throw new JournalDamaged('a tool use is missing');
+  return (sessionId: SessionId, foreignId: string) => {
+    const name = foreignId || NAMELESS;
+    // Ids of ours that hold the foreign one.
+    const wanted = [sessionId, name, `${name}~g`, name, `${name}~`];
+    const row = byTool.get(...wanted);
+    if (!row && bySeq.get(...wanted)) throw new JournalDamaged('a tool use is missing');
     if (!row) return undefined;
-    const data = JSON.parse(check('events', row).data) as { toolId: string; toolName: string };
-    return requireAsked(data, row.session_id === sessionId && data.toolId === toolId).toolName;
+    const { toolId, toolName } = JSON.parse(check('events', row).data) as { toolId: string; toolName: string };
+    return requireAsked({ toolId, toolName }, row.session_id === sessionId && foreignOf(toolId) === name);
+  };
+}
+
+function prepareIsTaken(database: SqliteDatabase) {
+  const tool = database
+    .prepare<[string, string], number>(
+      `SELECT 1 FROM events INDEXED BY events_by_tool WHERE session_id = ? AND type = 'toolUse' AND data ->> 'toolId' = ? LIMIT 1`,
+    )
+    .pluck();
+  const message = database
+    .prepare<[object], number>(
+      `SELECT 1 FROM events INDEXED BY events_by_message WHERE session_id = @sessionId AND message_id = @messageId
+       AND (child_id IS NOT @childId OR line_offset < @offset OR (data ->> 'parentToolUseId' IS NULL) <> @isMain) LIMIT 1`,
+    )
+    .pluck();
+  return {
+    isToolTaken: (sessionId: SessionId, toolId: string) => tool.get(sessionId, toolId) !== undefined,
+    isMessageTaken: (sessionId: SessionId, { parentToolUseId, ...start }: MessageStart) =>
+      message.get({ sessionId, isMain: Number(parentToolUseId === undefined), ...start }) !== undefined,
   };
 }
 

@@ -1,5 +1,6 @@
 import { setImmediate as turnOfOthers } from 'node:timers/promises';
 import type { EventData } from '../../protocol/events.js';
+import { foreignOf } from '../../protocol/foreign-ids.js';
 import type { Journal, Said, SaidBlock, SaidQuery } from '../ports/journal.js';
 import type { DamageGuard } from './damage-guard.js';
 import { JournalDamaged } from './journal-damaged.js';
@@ -27,7 +28,7 @@ export function createSaidReader({ guard, ...sources }: SaidReaderOptions): Jour
     const found = { toolUse: new Set<string>(), toolResult: new Set<string>() };
     const take = (after: number): number | undefined => {
       const rows = readTools(query.sessionId, after);
-      for (const { type, toolId } of rows) if (asked.has(toolId)) found[type].add(toolId);
+      for (const { type, toolId } of rows) if (asked.has(foreignOf(toolId))) found[type].add(toolId);
       return rows.length < BATCH_EVENTS ? undefined : rows.at(-1)?.seq;
     };
     for (let after = asked.size > 0 ? query.toolsAfter : undefined; after !== undefined; await turnOfOthers()) {
@@ -44,20 +45,29 @@ function prepareFindMessages({ database, check }: Sources): (query: SaidQuery) =
   const blocks = database.prepare<[string, string], EventRow>(
     `SELECT * FROM events INDEXED BY events_by_message WHERE session_id = ? AND message_id = ? ORDER BY seq`,
   );
+  // Of messages whose ids of ours hold this one.
+  const owned = database.prepare<[string, string, string], EventRow>(
+    `SELECT * FROM events INDEXED BY events_by_message
+     WHERE session_id = ? AND message_id > ? AND message_id < ? ORDER BY message_id, seq`,
+  );
   const requireIndexed = prepareIndexCheck(database);
-  return ({ sessionId, messageIds }) => {
+  return ({ sessionId, messageIds, toolsAfter }) => {
     requireIndexed(sessionId);
     const found: Said['messages'] = new Map();
-    for (const id of messageIds) {
-      const rows = blocks.all(sessionId, id).map((row) => check('events', row));
-      if (rows.some((row) => row.message_id !== id)) throw new JournalDamaged('an index leads to another row');
-      if (rows.length > 0) found.set(id, rows.map(blockOf));
+    for (const id of new Set(messageIds.map(foreignOf))) {
+      const rows = [...blocks.all(sessionId, id), ...owned.all(sessionId, `${id}~`, `${id}~g`)];
+      for (const row of rows) {
+        const { message_id: messageId, seq, data } = check('events', row);
+        if (messageId === null || foreignOf(messageId) !== id)
+          throw new JournalDamaged('an index leads to another row');
+        found.set(messageId, [...(found.get(messageId) ?? []), { ...blockOf(data), isLate: seq > toolsAfter }]);
+      }
     }
     return found;
   };
 }
 
-function blockOf({ data }: EventRow): SaidBlock {
+function blockOf(data: string): SaidBlock {
   const { blockIndex, content, partial } = JSON.parse(data) as Partial<EventData<'assistantMessage'>>;
   return { ...(blockIndex !== undefined && { blockIndex }), content: content ?? [], partial: partial ?? false };
 }

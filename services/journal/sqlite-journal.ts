@@ -75,13 +75,22 @@ export function createSqliteJournal(options: SqliteJournalOptions): SqliteJourna
     findRequest: async (device, requestId) => guard.run(() => reads.findRequest(device, requestId)),
     findPrompt: async (promptId) => guard.run(() => reads.findPrompt(promptId)),
     findPermission: async (sessionId, id) => guard.run(() => reads.findPermission(sessionId, id)),
-    findToolName: async (sessionId, toolId) => guard.run(() => reads.findToolName(sessionId, toolId)),
+    ...guardIds(guard, reads),
     readMessages: async (range) => guard.run(() => readMessages(range)),
     readNewestMessages: async (sessionId, limit) => guard.run(() => readNewest(sessionId, limit)),
     findSaid,
     probe: async () => void guard.run(() => probe.get()),
   };
 }
+
+type IdReads = Pick<SqliteJournal, 'findTool' | 'isToolTaken' | 'isMessageTaken'>;
+
+/** Reads by the ids that the CLI has for things. */
+const guardIds = (guard: DamageGuard, reads: ReturnType<typeof prepareReads>): IdReads => ({
+  findTool: async (sessionId, foreignId) => guard.run(() => reads.findTool(sessionId, foreignId)),
+  isToolTaken: async (sessionId, toolId) => guard.run(() => reads.isToolTaken(sessionId, toolId)),
+  isMessageTaken: (sessionId, start) => guard.run(() => reads.isMessageTaken(sessionId, start)),
+});
 
 /** What is written is counted, in the same transaction, and then marked. */
 function prepareWrites({ database, extents, onGrown }: SqliteJournalOptions & { extents: Extents }, mark: MarkFile) {

@@ -1,5 +1,6 @@
 /** What sessions need of the Claude CLI: children they can start, adopt, speak to and end. */
 import type { ContentBlock, Usage } from '../../protocol/content.js';
+import type { EventData } from '../../protocol/events.js';
 import type { ClaudeSessionId, SessionId } from '../../protocol/scalars.js';
 import type { PositionedData } from '../../protocol/server-frames.js';
 import type { BackgroundTask, PermissionAsk } from './records.js';
@@ -10,6 +11,14 @@ export type StreamType = PositionedData<'streamData'>['streamType'];
 export interface BlockPlace {
   messageId: string;
   blockIndex: number;
+  parentToolUseId?: string;
+}
+
+/** Where a message began in a child's output, and the id that the API gave it. Offsets are bytes. */
+export interface MessageStart {
+  messageId: string;
+  childId: string;
+  offset: number;
   parentToolUseId?: string;
 }
 
@@ -56,7 +65,8 @@ export type CliFact =
   | { kind: 'permissionAsked'; ask: PermissionAsk }
   | { kind: 'permissionWithdrawn'; requestId: string }
   | { kind: 'permissionRead'; requestId: string }
-  | { kind: 'unknownRequest'; requestId: string; subtype: string }
+  /** It asks for something that this daemon cannot do; `about`: what, in words for a person. */
+  | { kind: 'unknownRequest'; requestId: string; subtype: string; about?: string }
   | { kind: 'initialized'; pendingRequestIds: string[]; loggedIn: boolean; version?: string }
   | { kind: 'result'; result: TurnResult }
   | { kind: 'modeChanged'; permissionMode: string }
@@ -64,9 +74,14 @@ export type CliFact =
   /** It asks the API, and waits for it to begin its answer. */
   | { kind: 'calling' }
   | { kind: 'progress'; stage: string; message: string }
+  /** Words for a person that are no answer of Claude's: of the CLI, or of a hook. */
+  | { kind: 'notice'; notice: CliNotice }
+  /** Lines that are not its protocol. */
   | { kind: 'garbage'; bytes: number }
   /** Something before this could not be written: lines are missing. */
   | { kind: 'outputLost' };
+
+export type CliNotice = Pick<EventData<'notice'>, 'kind' | 'level' | 'message'>;
 
 export type BackgroundChange =
   | { kind: 'all'; tasks: BackgroundTask[] }
@@ -108,11 +123,13 @@ export interface ChildExit {
   outputLost?: boolean;
   /** It was ended because no daemon came back for it. */
   orphaned?: boolean;
-  /** The last lines that it wrote to stderr. */
-  stderrTail: string;
+  /** The last lines that it wrote to stderr, and to stdout beside its protocol; plain text of at most some KiB. */
+  lastWords: string;
 }
 
 export interface ChildListener {
+  /** Whether another message of the session has this id already. Throws when the record cannot be read. */
+  isTaken(start: MessageStart): boolean;
   /** Takes lines in order; the next are not read before this resolves. Rejecting stops the reading for a while. */
   onLines(lines: CliLine[]): Promise<void>;
   /** Everything that it wrote has been given to `onLines` before. `cut` are the blocks that it left open. */

@@ -1,5 +1,6 @@
 import type { ContentBlock } from '../../protocol/content.js';
 import type { PermissionId, PromptId, SessionId } from '../../protocol/scalars.js';
+import type { MessageStart } from './claude.js';
 import type { PushRecord } from './outbox.js';
 import type {
   DeviceRef,
@@ -37,7 +38,7 @@ export interface SaidQuery {
   toolsAfter: number;
 }
 
-/** Which of the things that were asked for the record has. */
+/** Which of the things that were asked for the record has, also under ids of ours that hold the foreign one. */
 export interface Said {
   /** Blocks of each message, in their order; a person's message is one without an index. */
   messages: Map<string, SaidBlock[]>;
@@ -49,6 +50,8 @@ export interface SaidBlock {
   blockIndex?: number;
   content: ContentBlock[];
   partial: boolean;
+  /** Its event is behind the place from which tools are looked for. */
+  isLate?: boolean;
 }
 
 /** The durable record. Every method rejects with `CompanionError` `STORAGE_FULL` when the disk takes no more. */
@@ -69,8 +72,12 @@ export interface Journal {
   findRequest(device: DeviceRef, requestId: string): Promise<PromptRecord | undefined>;
   findPrompt(promptId: PromptId): Promise<PromptRecord | undefined>;
   findPermission(sessionId: SessionId, permissionId: PermissionId): Promise<PermissionRecord | undefined>;
-  /** The name of the tool that was used under this id. */
-  findToolName(sessionId: SessionId, toolId: string): Promise<string | undefined>;
+  /** The last tool use that the CLI called so. */
+  findTool(sessionId: SessionId, foreignId: string): Promise<{ toolId: string; toolName: string } | undefined>;
+  /** Whether a tool was used under this id. */
+  isToolTaken(sessionId: SessionId, toolId: string): Promise<boolean>;
+  /** Whether a message has this id that did not begin there. Throws when the record cannot be read. */
+  isMessageTaken(sessionId: SessionId, start: MessageStart): boolean;
   /** Messages by their first event, oldest first, and how many there are in the range without limit and offset. */
   readMessages(range: MessageRange): Promise<{ messages: MessageRecord[]; total: number }>;
   /** The last messages, oldest first; costs what these cost, however many there are before. */

@@ -170,6 +170,9 @@ export interface PermissionAsk {
   input: Record<string, unknown>;
   suggestions?: unknown[];
   description?: string;
+  /** Why the CLI asks, and the path that it would not touch unasked. */
+  reason?: string;
+  blockedPath?: string;
   /** The plan that is to be approved, where the request itself does not hold it. */
   plan?: string;
 }

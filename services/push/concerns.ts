@@ -49,6 +49,7 @@ function matterOf(event: SaidEvent): Waiting | Result | undefined {
       return event.data.givenUp ? { kind: 'given_up', message: event.data.message } : undefined;
     case 'assistantMessage':
     case 'humanMessage':
+    case 'notice':
     case 'permissionResolved':
     case 'sessionStatus':
     case 'systemInit':

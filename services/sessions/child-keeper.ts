@@ -1,7 +1,8 @@
 import { isCapacityError } from '../../protocol/capacity-error.js';
 import { CompanionError } from '../../protocol/error-codes.js';
 import type { DeviceId } from '../../protocol/scalars.js';
-import type { ChildListener, ClaudeChild, ClaudeLauncher, CliLine } from '../ports/claude.js';
+import type { ChildListener, ClaudeChild, ClaudeLauncher, CliFact, CliLine } from '../ports/claude.js';
+import type { Journal } from '../ports/journal.js';
 import type { Log } from '../ports/log.js';
 import type { RequireRoom } from '../ports/machine.js';
 import type { SessionRecord } from '../ports/records.js';
@@ -9,7 +10,7 @@ import { BegunPrompts } from './begun-prompts.js';
 import type { ChildPlaces } from './child-places.js';
 import { ChildStarter } from './child-starter.js';
 import { type Exited, onChildAdopted, onChildExited, onNoChild, onTornChildRead } from './decide-child.js';
-import { decideLines, nameTools } from './decide-fact.js';
+import { decideLines } from './decide-fact.js';
 import { onInterruptIgnored, onSilence } from './decide-silence.js';
 import type { Effect } from './effects.js';
 import { onOutputLost } from './lost-output.js';
@@ -18,6 +19,7 @@ import { OutputGuard } from './output-guard.js';
 import { type Decide, PersistentSteps } from './persistent-steps.js';
 import type { Reconciler } from './reconciler.js';
 import { openPermissions, queuedPrompts, type SessionState } from './session-state.js';
+import { type KnownTool, type KnownTools, withKnownTools } from './tool-ids.js';
 import { TurnWatch } from './turn-watch.js';
 
 export interface ChildKeeperOptions {
@@ -31,7 +33,7 @@ export interface ChildKeeperOptions {
   /** Resolves when the steps taken survive the machine as well. */
   sync: () => Promise<void>;
   /** The name of a tool that was used before this daemon came. */
-  toolName: (toolId: string) => Promise<string | undefined>;
+  journal: Pick<Journal, 'isToolTaken' | 'findTool' | 'isMessageTaken'>;
   reconciler: Reconciler;
 }
 
@@ -138,7 +140,7 @@ export class ChildKeeper {
     const { listener, ready } = this.#newListener();
     const adopted = await launcher.adopt({ sessionId, ...child, listener });
     if (!adopted) {
-      const exit = { code: null, signal: null, stderrTail: '' };
+      const exit = { code: null, signal: null, lastWords: '' };
       await launcher.discard(sessionId);
       this.#options.places.leave(sessionId);
       await this.#steps.take(
@@ -240,7 +242,9 @@ export class ChildKeeper {
     const onLines = async (lines: CliLine[]) => {
       if (await known) await this.#takeLines(lines);
     };
-    return { listener: { onLines, onExit }, ready };
+    const isTaken: ChildListener['isTaken'] = (start) =>
+      this.#options.journal.isMessageTaken(this.#record.sessionId, start);
+    return { listener: { isTaken, onLines, onExit }, ready };
   }
 
   async #onExit(ended: Omit<Exited, 'resumption'>): Promise<void> {
@@ -274,23 +278,24 @@ export class ChildKeeper {
   async #takeLines(lines: CliLine[]): Promise<void> {
     // An answer to a question of ours is no sign of work.
     if (lines.some(({ facts }) => facts.some(({ kind }) => kind !== 'initialized'))) this.#watch.heard();
-    const names = await this.#missingToolNames(lines);
-    await this.#options.step((state, now) => decideLines(names.size > 0 ? nameTools(state, names) : state, lines, now));
+    const known = await this.#knownTools(lines.flatMap(({ facts }) => facts));
+    await this.#options.step((state, now) => decideLines(withKnownTools(state, known), lines, now));
   }
 
-  async #missingToolNames(lines: CliLine[]): Promise<Map<string, string>> {
-    const facts = lines.flatMap((line) => line.facts);
-    if (!facts.some(({ kind }) => kind === 'toolResult')) return new Map();
-    const used = new Set(
-      facts.flatMap((fact) => (fact.kind === 'block' && 'id' in fact.content ? fact.content.id : [])),
-    );
-    const names = new Map<string, string>();
+  /** What the record knows of the tools that are used, or whose results come, in these facts. */
+  async #knownTools(facts: readonly CliFact[]): Promise<KnownTools> {
+    const { journal, state } = this.#options;
+    const ids = facts.flatMap((fact) => (fact.kind === 'block' && 'id' in fact.content ? [fact.content.id] : []));
+    const taken = new Set<string>();
+    for (const id of new Set(ids)) if (await journal.isToolTaken(this.#record.sessionId, id)) taken.add(id);
+    const isRunning = new Set([...ids, ...[...state().tools.values()].map(({ foreignId }) => foreignId)]);
+    const used = new Map<string, KnownTool>();
     for (const fact of facts) {
-      if (fact.kind !== 'toolResult' || used.has(fact.toolId) || this.#options.state().tools.has(fact.toolId)) continue;
-      const name = await this.#options.toolName(fact.toolId);
-      if (name !== undefined) names.set(fact.toolId, name);
+      if (fact.kind !== 'toolResult' || isRunning.has(fact.toolId)) continue;
+      const tool = await journal.findTool(this.#record.sessionId, fact.toolId);
+      if (tool) used.set(fact.toolId, tool);
     }
-    return names;
+    return { taken, used };
   }
 
   #log(message: string, fields: Record<string, unknown>): void {

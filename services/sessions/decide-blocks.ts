@@ -4,6 +4,7 @@ import type { BlockDetails, BlockPlace, CliFact, CutBlock, OpenBlock } from '../
 import { endChild } from './dispatch.js';
 import type { Draft } from './draft.js';
 import type { SessionState } from './session-state.js';
+import { findUse, nameTool, withOwnParent } from './tool-ids.js';
 import { beginAnswer } from './turns.js';
 
 type Fact<Kind extends CliFact['kind']> = Extract<CliFact, { kind: Kind }>;
@@ -29,7 +30,7 @@ interface TextPiece {
 }
 
 function streamText(draft: Draft, block: BlockPlace & Pick<OpenBlock, 'streamType'>, piece: TextPiece): void {
-  const { messageId, blockIndex, parentToolUseId, streamType } = block;
+  const { messageId, blockIndex, parentToolUseId, streamType } = withOwnParent(draft.state, block);
   draft.frame({
     type: 'streamData',
     data: {
@@ -52,7 +53,9 @@ export function onDelta(draft: Draft, { block, offset, text }: Fact<'delta'>): v
 }
 
 export function onBlock(draft: Draft, fact: Fact<'block'>): void {
-  const { place, content, details } = fact;
+  const { details } = fact;
+  const place = withOwnParent(draft.state, fact.place);
+  const content = withOwnId(draft, place, fact.content);
   ensureTurnOfMain(draft, place);
   if (details.apiError !== undefined && draft.state.turn)
     draft.update({ turn: { ...draft.state.turn, apiError: true } });
@@ -70,8 +73,15 @@ export function onBlock(draft: Draft, fact: Fact<'block'>): void {
     );
   }
   sayBlock(draft, { place, content, details, partial: aborted || (draft.state.turn?.interrupted ?? false) });
-  if (content.type === 'tool_use' && 'input' in content && !aborted) onToolUse(draft, place, content);
+  if (isToolUse(content) && !aborted) onToolUse(draft, { place, content, foreignId: foreignIdOf(fact.content) });
 }
+
+const isToolUse = (content: ContentBlock): content is ToolUseBlock => content.type === 'tool_use' && 'input' in content;
+
+const foreignIdOf = (content: ContentBlock): string => (isToolUse(content) ? content.id : '');
+
+const withOwnId = (draft: Draft, place: BlockPlace, content: ContentBlock): ContentBlock =>
+  isToolUse(content) ? { ...content, id: nameTool(draft, content.id, place) } : content;
 
 interface SaidBlock {
   place: BlockPlace;
@@ -110,13 +120,18 @@ export function blockEvent(draft: Draft, { place, content, details, partial }: S
 
 type ToolUseBlock = Extract<ContentBlock, { input: unknown }>;
 
-function onToolUse(draft: Draft, place: BlockPlace, content: ContentBlock & { input?: unknown }): void {
-  if (!('id' in content) || !('name' in content)) return;
-  const { id: toolId, name: toolName, input: toolInput } = content;
-  const tool = { name: toolName, since: draft.state.ticks };
-  draft.update({ tools: new Map(draft.state.tools).set(toolId, tool), ...planOf(content) });
+interface NewToolUse {
+  place: BlockPlace;
+  content: ToolUseBlock;
+  foreignId: string;
+}
+
+function onToolUse(draft: Draft, { place, content, foreignId }: NewToolUse): void {
+  const { id: toolId, name, input: toolInput } = content;
+  const tool = { name, foreignId, since: draft.state.ticks };
+  draft.update({ tools: new Map(draft.state.tools).set(toolId, tool), ...planOf({ ...content, id: foreignId }) });
   toolUseEvent(draft, place, content);
-  frameToolUse(draft, { toolName, toolInput, status: 'running' });
+  frameToolUse(draft, { toolName: name, toolInput, status: 'running' });
 }
 
 export function toolUseEvent(
@@ -146,17 +161,19 @@ const frameToolUse = (draft: Draft, tool: ToolUseFrame): void =>
 
 /** A block that will get no whole line: what was written of it is kept. */
 export function onBlockCut(draft: Draft, { block, content }: CutBlock): void {
-  streamText(draft, block, { offset: block.text.length, text: '', isComplete: true, aborted: true });
-  if (block.text !== '') sayBlock(draft, { place: block, content, partial: true });
+  const isBlank = block.text.trim() === '';
+  streamText(draft, block, { offset: block.text.length, text: '', isComplete: true, aborted: !isBlank });
+  if (!isBlank) sayBlock(draft, { place: withOwnParent(draft.state, block), content, partial: true });
 }
 
 export function onToolResult(draft: Draft, fact: Fact<'toolResult'>): void {
-  const { toolId } = fact;
+  const toolId = findUse(draft.state, fact.toolId);
   const tools = new Map(draft.state.tools);
   const toolName = tools.get(toolId)?.name ?? '';
+  const said = withOwnParent(draft.state, fact);
   tools.delete(toolId);
   draft.update({ tools });
-  toolResultEvent(draft, { ...fact, toolName });
+  toolResultEvent(draft, { ...said, toolId, toolName });
   frameToolUse(draft, { toolName, toolInput: {}, status: 'done' });
   if (fact.isError && CHANNEL_CLOSED.test(fact.text)) loseChannel(draft);
 }

@@ -175,9 +175,9 @@ function begunOf(given: PromptRecord[], answered: boolean): PromptRecord[] {
   return acknowledged.length === 0 && answered ? given.slice(0, 1) : acknowledged;
 }
 
-function sayCrash(draft: Draft, { code, signal, stderrTail }: ChildExit): void {
+function sayCrash(draft: Draft, { code, signal, lastWords }: ChildExit): void {
   const how = signal ?? (code === null ? 'for an unknown reason' : `with code ${code}`);
-  const message = `The Claude CLI ended ${how}.${stderrTail && ` Its last words: ${stderrTail}`}`;
+  const message = `The Claude CLI ended ${how}.${lastWords && ` Its last words: ${lastWords}`}`;
   draft.event('error', { sessionId: draft.state.record.sessionId, code: 'CLAUDE_UNAVAILABLE', message });
   if (countFailure(draft) >= MAX_FAILURES) giveUp(draft, message);
 }

@@ -6,14 +6,17 @@ import { onBlock, onBlockCut, onBlockStarted, onDelta, onToolResult } from './de
 import { interruption, settle } from './dispatch.js';
 import { Draft, type Step } from './draft.js';
 import { loseOutput } from './lost-output.js';
+import { addNoise, sayNotice, tellNoise } from './notices.js';
 import { permissionIdOf } from './permission-id.js';
 import { permissionRequestOf, resolvePermission } from './permission-requests.js';
 import type { SessionState } from './session-state.js';
+import { findRunning, forgetTakenToolIds } from './tool-ids.js';
 import { beginAnswer, completeTurn, endAnswer, ensureTurn, onResult } from './turns.js';
 
 /** Lines of the child, in order. The journal remembers with them how far the output has been taken. */
 export function decideLines(state: SessionState, lines: readonly CliLine[], now: number): Step {
   const draft = new Draft(state, now);
+  const { turn } = state;
   const childId = state.record.child?.childId;
   if (childId === undefined) return draft.finish();
   for (const line of lines) {
@@ -22,16 +25,12 @@ export function decideLines(state: SessionState, lines: readonly CliLine[], now:
   }
   draft.offLine();
   settle(draft);
+  forgetTakenToolIds(draft);
+  tellNoise(draft, { isOver: turn?.startedAt !== draft.state.turn?.startedAt });
   const step = draft.finish();
   const last = lines.at(-1);
   return last ? withOffsets(step, last) : step;
 }
-
-/** Names of tools that were used before this daemon came. */
-export const nameTools = (state: SessionState, names: ReadonlyMap<string, string>): SessionState => ({
-  ...state,
-  tools: new Map([...state.tools, ...[...names].map(([id, name]) => [id, { name, since: state.ticks }] as const)]),
-});
 
 /** Offsets ride along with what is written anyway: deltas alone are no reason to write. */
 function withOffsets(step: Step, { end: processed, resume }: CliLine): Step {
@@ -66,9 +65,9 @@ const HANDLERS: Handlers = {
   background: onBackground,
   calling: onCalling,
   progress: onProgress,
+  notice: (draft, { notice }) => sayNotice(draft, notice),
   outputLost: (draft) => loseOutput(draft),
-  garbage: (draft, { bytes }) =>
-    onProgress(draft, { stage: 'warning', message: `The Claude CLI wrote ${bytes} bytes that are not its protocol.` }),
+  garbage: (draft, { bytes }) => addNoise(draft, bytes),
 };
 
 type Fact<Kind extends CliFact['kind']> = Extract<CliFact, { kind: Kind }>;
@@ -125,7 +124,7 @@ function onPermissionAsked(draft: Draft, { ask }: Fact<'permissionAsked'>): void
     permissionId: permissionIdOf(ask, draft.line),
     sessionId,
     childId: child?.childId ?? '',
-    ask: { ...ask, ...(isOfPlan && { plan: plan.text }) },
+    ask: { ...ask, toolUseId: findRunning(draft.state, ask.toolUseId), ...(isOfPlan && { plan: plan.text }) },
     createdAt: draft.now,
   };
   draft.putPermission(permission);
@@ -144,9 +143,15 @@ function onPermissionRead(draft: Draft, { requestId }: Fact<'permissionRead'>): 
   draft.putPermission(read);
 }
 
-/** Without an answer the CLI would wait for ever. */
-function onUnknownRequest(draft: Draft, { requestId, subtype }: Fact<'unknownRequest'>): void {
+/** Without an answer the CLI would wait for ever. None is given in a person's name: they are told instead. */
+function onUnknownRequest(draft: Draft, { requestId, subtype, about }: Fact<'unknownRequest'>): void {
   draft.effect({ kind: 'refuseRequest', requestId, reason: `${subtype} is not supported here` });
+  const message = `Claude Code asked for something that this daemon does not support, and was refused: ${subtype}.`;
+  sayNotice(draft, {
+    kind: 'unsupported_request',
+    level: 'warning',
+    message: about === undefined ? message : `${message} It said: ${about}`,
+  });
 }
 
 /** The CLI's answer to our `initialize`: it lists the requests for which it has not read an answer. */

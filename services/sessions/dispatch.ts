@@ -95,12 +95,12 @@ function announce(draft: Draft, { uuid, promptId, device, text, attachments }: P
     mediaType,
     bytes: decodedLength(data),
   }));
-  const content: ContentBlock[] = text === '' ? images : [{ type: 'text', text }, ...images];
+  const content: ContentBlock[] = text.trim() === '' ? images : [{ type: 'text', text }, ...images];
   draft.event('humanMessage', { messageId: uuid, content, deviceId: device.deviceId, promptId }, uuid);
   draft.updateRecord({ messageCount: draft.state.record.messageCount + 1 });
 }
 
 function messageOf({ uuid, text, attachments }: PromptRecord): UserMessage {
   const images = attachments.map(({ mediaType, data }) => ({ type: 'image' as const, mediaType, data }));
-  return { uuid, content: text === '' ? images : [{ type: 'text', text }, ...images] };
+  return { uuid, content: text.trim() === '' ? images : [{ type: 'text', text }, ...images] };
 }

@@ -51,6 +51,8 @@ export function permissionRequestOf({
     defaultOption: standard,
     ...(ask.suggestions && { suggestions: ask.suggestions }),
     ...(grant && { remember: rememberOf(grant) }),
+    ...(ask.reason !== undefined && { reason: ask.reason }),
+    ...(ask.blockedPath !== undefined && { blockedPath: ask.blockedPath }),
     timeout: 0,
   };
 }
@@ -81,7 +83,7 @@ export function judge(ask: PermissionAsk, answer: Answer): Verdict {
   const questions = questionsOf(ask);
   const isLabel = questions[0]?.options.some(({ label }) => label === response) ?? false;
   if (!isLabel && DENY.has(response)) {
-    return { decision: 'deny', answer: { behavior: 'deny', message: message ?? DENIED } };
+    return { decision: 'deny', answer: { behavior: 'deny', message: message?.trim() ? message : DENIED } };
   }
   if (!isLabel && !ALLOW.has(response)) {
     throw invalid('response', 'must be y, yes, allow, n, no, deny, a, always or one of the options of the request');
@@ -110,7 +112,8 @@ const DENIED = 'The user does not want this to be done.';
 
 function answersOf(questions: Questions, { answers, response }: Answer, isLabel: boolean): Record<string, string> {
   const first = questions[0]?.question ?? '';
-  const given = { ...(isLabel && { [first]: response }), ...answers };
+  const all = { ...(isLabel && { [first]: response }), ...answers };
+  const given = Object.fromEntries(Object.entries(all).filter(([, text]) => text.trim() !== ''));
   const unknown = Object.keys(given).find((key) => !questions.some(({ question }) => question === key));
   if (unknown !== undefined) throw invalid(`answers.${unknown}`, 'must be one of the questions asked');
   if (Object.keys(given).length === 0)

@@ -34,7 +34,16 @@ export interface Turn {
 
 export interface RunningTool {
   name: string;
+  /** As the CLI calls it in its lines: empty where it has no id there. */
+  foreignId: string;
   /** When it was called, by `ticks`. */
+  since: number;
+}
+
+export interface Noise {
+  lines: number;
+  bytes: number;
+  /** By `ticks`: when it was told of last, or began. */
   since: number;
 }
 
@@ -53,6 +62,10 @@ export interface SessionState {
   background: readonly BackgroundTask[];
   /** The tools whose results are to come, by tool use id. */
   tools: ReadonlyMap<string, RunningTool>;
+  /** While lines are taken: those of the tool ids in them that were used before. */
+  takenToolIds?: ReadonlySet<string>;
+  /** What the child wrote that is not its protocol and nobody was told of yet. */
+  noise?: Noise;
   /** The plan that Claude handed in last, by tool use id: 2.1.329 asks for approval without it when it is in no file. */
   plan?: { toolId: string; text: string };
   /** A mode that the CLI was asked for: its own word of the change is no news. */

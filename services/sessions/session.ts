@@ -72,7 +72,6 @@ export class Session {
       state: () => this.state,
       step: (decide) => this.#run(decide),
       sync: () => options.journal.sync(),
-      toolName: (toolId) => options.journal.findToolName(this.id, toolId),
       reconciler: this.#reconciler,
     });
     this.#settings = new LiveSettings({

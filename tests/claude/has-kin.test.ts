@@ -58,6 +58,7 @@ async function start(sessionId: string): Promise<void> {
   const launcher = createClaudeLauncher({ status, environment, defaults, runFolder: run });
   facts = [];
   const listener = {
+    isTaken: () => false,
     onLines: async (lines: { facts: CliFact[] }[]) => {
       const said = lines.flatMap((line) => line.facts);
       for (const fact of said) if (fact.kind === 'permissionAsked') allow(fact.ask);

@@ -57,7 +57,7 @@ class Life {
 
   /** Its transcript holds nothing. */
   die(): this {
-    const exit = { code: 3, signal: null, stderrTail: 'no' };
+    const exit = { code: 3, signal: null, lastWords: 'no' };
     this.take((state) => child.onChildExited(state, { exit, cut: [], resumption: promptOf('go on') }, 1));
     if (this.state.child.phase !== 'checking') return this;
     return this.take((state) => child.onTranscriptChecked(state, new Set(), 1));

@@ -30,7 +30,7 @@ const promptOf = (id: string, more: Partial<PromptRecord> = {}): PromptRecord =>
 });
 
 const GIVEN = promptOf('given', { state: 'dispatching', announced: true });
-const EXIT = { code: 1, signal: null, stderrTail: 'no' };
+const EXIT = { code: 1, signal: null, lastWords: 'no' };
 
 const liveWith = (...prompts: PromptRecord[]): SessionState => ({
   ...stateOf({

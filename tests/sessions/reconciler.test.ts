@@ -83,7 +83,7 @@ async function startChild(): Promise<void> {
 
 /** Ends the child, and waits until what follows from that has been done. */
 async function endChild(code: number): Promise<void> {
-  listener?.onExit({ code, signal: null, stderrTail: '' }, []);
+  listener?.onExit({ code, signal: null, lastWords: '' }, []);
   await waitUntil('it is known', () => session.state.child.phase === 'none');
 }
 

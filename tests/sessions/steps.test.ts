@@ -172,7 +172,7 @@ class Simulation {
     this.#running = [];
     this.#untold = [];
     this.#interrupted = false;
-    const exit = { code: 1, signal: null, stderrTail: '' };
+    const exit = { code: 1, signal: null, lastWords: '' };
     const resumption = promptOf(this.#prompts, 'resume');
     this.#prompts += 1;
     this.take(child.onChildExited(this.state, { exit, cut: [], resumption }, 1));

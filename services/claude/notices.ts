@@ -1,0 +1,77 @@
+/** What the CLI says to a person beside Claude's answers. Seen with Claude Code 2.1.197 and 2.1.329 where no more is said. */
+import { plainText } from '../../protocol/plain-text.js';
+import type { CliFact, CliNotice } from '../ports/claude.js';
+import type { CliRateLimit, CliSystem } from './cli-lines.js';
+
+const MAX_HOOK_WORDS = 16_384;
+
+const factsOf = (notice: Omit<CliNotice, 'message'>, message: string | undefined): CliFact[] =>
+  message ? [{ kind: 'notice', notice: { ...notice, message } }] : [];
+
+/** The words of a `system` line: those of a subtype that is known, else what it has in the field that holds such words. */
+export function systemNotice(line: CliSystem): CliFact[] {
+  const warning = { kind: line.subtype ?? 'system', level: 'warning' } as const;
+  switch (line.subtype) {
+    case 'compact_boundary':
+      return factsOf({ kind: 'compacted', level: 'info' }, compactedText(line));
+    case 'hook_response':
+      return hookNotices(line);
+    case 'permission_denied':
+      return factsOf(
+        warning,
+        [`${line.tool_name ?? 'A tool'} was denied.`, line.decision_reason ?? line.message].join(' ').trim(),
+      );
+    case 'session_writes_lost':
+      return factsOf(
+        warning,
+        `The Claude CLI could not save all of this: ${line.lost?.join(', ') ?? 'its transcript'}.`,
+      );
+    case 'plugin_install':
+    case 'mirror_error':
+      return factsOf(warning, line.error && [line.name, line.error].filter(Boolean).join(': '));
+    default:
+      return factsOf({ ...warning, level: line.level === 'warning' ? 'warning' : 'info' }, line.content ?? line.text);
+  }
+}
+
+function compactedText({
+  compact_metadata: { trigger, pre_tokens: before, post_tokens: after } = {},
+}: CliSystem): string {
+  const how =
+    trigger === 'auto' ? 'The conversation was compacted, since it had become long' : 'The conversation was compacted';
+  return before === undefined || after === undefined ? `${how}.` : `${how}: ${before} tokens before, ${after} after.`;
+}
+
+/** A hook speaks to the person by the JSON that it prints; most words come as `informational` besides, those of a start do not. */
+function hookNotices({ hook_name: name = 'A hook', output = '' }: CliSystem): CliFact[] {
+  const said = wordsOf(output.slice(0, MAX_HOOK_WORDS));
+  return said.flatMap((words) => factsOf({ kind: 'hook', level: 'info' }, `${name} says: ${words}`));
+}
+
+function wordsOf(output: string): string[] {
+  try {
+    const { systemMessage, stopReason, reason } = JSON.parse(output) as Record<string, unknown>;
+    return [systemMessage, stopReason, reason].flatMap((words) =>
+      typeof words === 'string' && words.trim() !== '' ? [plainText(words).trim()] : [],
+    );
+  } catch {
+    // Most hooks print something else, or nothing.
+    return [];
+  }
+}
+
+/** `/clear`, and what else begins the conversation anew (2.1.329). */
+export const resetNotice = (): CliFact[] =>
+  factsOf({ kind: 'cleared', level: 'info' }, 'The conversation was cleared: Claude begins anew.');
+
+export const authNotice = (error: string | undefined): CliFact[] =>
+  factsOf({ kind: 'auth_status', level: 'warning' }, error && `The login failed: ${error}`);
+
+/** Subscriptions have limits; an API key has none. From the SDK's typings: never seen offline. */
+export function limitNotice({ rate_limit_info: { status, resetsAt, rateLimitType: type } }: CliRateLimit): CliFact[] {
+  if (status === undefined || status === 'allowed') return [];
+  const until = resetsAt === undefined ? '' : ` until ${new Date(resetsAt * 1000).toISOString()}`;
+  const which = type === undefined ? 'The usage limit' : `The usage limit (${type.replaceAll('_', ' ')})`;
+  const what = status === 'rejected' ? `is reached${until}` : 'is near';
+  return factsOf({ kind: 'rate_limit', level: 'warning' }, `${which} ${what}.`);
+}

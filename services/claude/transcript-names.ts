@@ -1,0 +1,49 @@
+import { createHash } from 'node:crypto';
+import { ownId } from '../../protocol/foreign-ids.js';
+
+interface Named {
+  messageId: string;
+  /** Blocks so far. */
+  length: number;
+}
+
+export interface TranscriptLine {
+  /** That of the API. */
+  id: string | undefined;
+  uuid: string;
+  isToolUse: boolean;
+}
+
+/**
+ * Which message of a transcript a block belongs to. A message is known by its id; where that is missing, or was that of a
+ * message before, it is one of its own. The API is asked again when a person has spoken, or when tools have answered and
+ * no other is called: a message may call one while the result of another is there already.
+ */
+export class TranscriptNames {
+  readonly #known = new Map<string, Named>();
+  #last: { id: string | undefined; named: Named } | undefined;
+  #answered: 'no' | 'by tools' | 'by a person' = 'no';
+
+  place({ id, uuid, isToolUse }: TranscriptLine): { messageId: string; blockIndex: number } {
+    const isNext = this.#answered === 'by a person' || (this.#answered === 'by tools' && !isToolUse);
+    const isSame = this.#last && this.#last.id === id && !isNext;
+    const named = isSame && this.#last ? this.#last.named : this.#name(id, uuid);
+    this.#last = { id, named };
+    this.#answered = 'no';
+    named.length += 1;
+    return { messageId: named.messageId, blockIndex: named.length - 1 };
+  }
+
+  /** The conversation went on with something that is not Claude's. */
+  answered({ byPerson }: { byPerson: boolean }): void {
+    if (this.#answered !== 'by a person') this.#answered = byPerson ? 'by a person' : 'by tools';
+  }
+
+  #name(id: string | undefined, uuid: string): Named {
+    const isFree = id !== undefined && !this.#known.has(id);
+    const messageId = isFree ? id : ownId(id, createHash('sha256').update(uuid).digest('hex'));
+    const named = { messageId, length: 0 };
+    this.#known.set(messageId, named);
+    return named;
+  }
+}

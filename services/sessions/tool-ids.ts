@@ -1,0 +1,58 @@
+/** Which tool use an id of the CLI means: some gateways give the same one to several. */
+import { createHash } from 'node:crypto';
+import { NAMELESS, ownId } from '../../protocol/foreign-ids.js';
+import type { BlockPlace } from '../ports/claude.js';
+import type { Draft } from './draft.js';
+import type { SessionState } from './session-state.js';
+
+/** A tool use of the record, under its own id. */
+export interface KnownTool {
+  toolId: string;
+  toolName: string;
+}
+
+/** What the record knows of the tools in some lines. */
+export interface KnownTools {
+  /** Ids that were used before. */
+  taken: ReadonlySet<string>;
+  /** Tools used before this daemon came whose results are in the lines, by the id that the CLI has for them. */
+  used: ReadonlyMap<string, KnownTool>;
+}
+
+/** The state as lines find it that name these tools. */
+export function withKnownTools(state: SessionState, { taken, used }: KnownTools): SessionState {
+  if (taken.size === 0 && used.size === 0) return state;
+  const tools = new Map(state.tools);
+  for (const [foreignId, { toolId, toolName: name }] of used)
+    tools.set(toolId, { name, foreignId, since: state.ticks });
+  return { ...state, takenToolIds: taken, tools };
+}
+
+export function forgetTakenToolIds(draft: Draft): void {
+  const { takenToolIds, ...others } = draft.state;
+  if (takenToolIds) draft.state = others;
+}
+
+/** The id of a tool use, unique in the session: that of the API, unless it is missing or was used before. */
+export function nameTool(draft: Draft, foreignId: string, { messageId, blockIndex }: BlockPlace): string {
+  const { takenToolIds = new Set(), tools } = draft.state;
+  const isFree = foreignId !== '' && !takenToolIds.has(foreignId) && !tools.has(foreignId);
+  const place = JSON.stringify([draft.line?.childId, draft.line?.offset, messageId, blockIndex]);
+  const toolId = isFree ? foreignId : ownId(foreignId, createHash('sha256').update(place).digest('hex'));
+  draft.update({ takenToolIds: new Set([...takenToolIds, toolId]) });
+  return toolId;
+}
+
+/** The tool use that a result is of: the oldest with this id that has none. */
+export const findUse = ({ tools }: SessionState, foreignId: string): string =>
+  [...tools].find(([, tool]) => tool.foreignId === foreignId)?.[0] ?? (foreignId || NAMELESS);
+
+/** The tool use that the CLI means with this id now: the last that has it. */
+export const findRunning = ({ tools }: SessionState, foreignId: string): string =>
+  [...tools].findLast(([, tool]) => tool.foreignId === foreignId)?.[0] ?? foreignId;
+
+/** Its parent is the tool use that a subagent works for. */
+export const withOwnParent = <Place extends { parentToolUseId?: string }>(state: SessionState, place: Place): Place =>
+  place.parentToolUseId === undefined
+    ? place
+    : { ...place, parentToolUseId: findRunning(state, place.parentToolUseId) };
