@@ -164,7 +164,7 @@ function unknownRequest(requestId: string, request: CliControlRequest['request']
 }
 
 function systemFacts(message: CliSystem): CliFact[] {
-  switch (message.subtype) {
+  switch (message.subtype ?? '') {
     case 'init':
       return initFacts(message);
     case 'status':

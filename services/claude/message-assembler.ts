@@ -74,7 +74,7 @@ export class MessageAssembler {
   streamEvent(line: CliStreamEvent, offset: number): CliFact[] {
     const { event } = line;
     const key = line.parent_tool_use_id ?? MAIN;
-    switch (event.type) {
+    switch (event.type ?? '') {
       case 'message_start':
         return this.#start({ key, foreign: event.message?.id, offset, streamed: true });
       case 'content_block_start':

@@ -11,7 +11,7 @@ const factsOf = (notice: Omit<CliNotice, 'message'>, message: string | undefined
 /** The words of a `system` line: those of a subtype that is known, else what it has in the field that holds such words. */
 export function systemNotice(line: CliSystem): CliFact[] {
   const warning = { kind: line.subtype ?? 'system', level: 'warning' } as const;
-  switch (line.subtype) {
+  switch (line.subtype ?? '') {
     case 'compact_boundary':
       return factsOf({ kind: 'compacted', level: 'info' }, compactedText(line));
     case 'hook_response':

@@ -4,9 +4,14 @@ import type { ContentBlock } from '../../protocol/content.js';
 import { foreignOf, NAMELESS, ownId } from '../../protocol/foreign-ids.js';
 import type { TranscriptEntry } from '../ports/claude.js';
 import type { Said, SaidBlock } from '../ports/journal.js';
-import type { Missing } from './reconcile.js';
 
 type Entry<Kind extends TranscriptEntry['kind']> = Extract<TranscriptEntry, { kind: Kind }>;
+
+/** Something to be added; of a block with the index that it gets, and whether its message is a new one. */
+export type Missing =
+  | { kind: 'human'; entry: Entry<'human'> }
+  | { kind: 'block'; entry: Entry<'block'>; blockIndex: number; isNewMessage: boolean; isNewToolUse: boolean }
+  | { kind: 'toolResult'; entry: Entry<'toolResult'> };
 
 interface Match {
   messageId: string;

@@ -4,16 +4,8 @@ import type { Said } from '../ports/journal.js';
 import type { TranscriptMark } from '../ports/records.js';
 import { blockEvent, toolResultEvent, toolUseEvent } from './decide-blocks.js';
 import { Draft, type Step } from './draft.js';
-import { Known } from './known-entries.js';
+import { Known, type Missing } from './known-entries.js';
 import type { SessionState } from './session-state.js';
-
-/** Something to be added; of a block with the index that it gets, and whether its message is a new one. */
-export type Missing =
-  | { kind: 'human'; entry: Entry<'human'> }
-  | { kind: 'block'; entry: Entry<'block'>; blockIndex: number; isNewMessage: boolean; isNewToolUse: boolean }
-  | { kind: 'toolResult'; entry: Entry<'toolResult'> };
-
-type Entry<Kind extends TranscriptEntry['kind']> = Extract<TranscriptEntry, { kind: Kind }>;
 
 export interface Comparison {
   /** In the order of the conversation. */
