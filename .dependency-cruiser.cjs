@@ -6,7 +6,7 @@
 /** Matches a package whether or not it is installed. */
 const npm = (name) => `(^|node_modules/)(@types/)?${name}(/|$)`;
 const ANY_NPM = 'node_modules/';
-const PRODUCTION = '^(protocol|config|services|routes|server|client|cli|demo)/';
+const PRODUCTION = '^(protocol|disk|config|services|routes|server|client|cli|demo)/';
 
 const forbid = (name, comment, from, to) => ({ name, comment, severity: 'error', from, to });
 
@@ -34,8 +34,16 @@ const importersOf = (name, ...importers) =>
 module.exports = {
   forbidden: [
     layer('protocol', [npm('zod')], { builtins: false }),
-    layer('config', ['^protocol/', '^package\\.json$', npm('zod'), npm('winston'), npm('winston-daily-rotate-file')]),
-    layer('services', ['^protocol/', ANY_NPM]),
+    layer('disk', []),
+    layer('config', [
+      '^protocol/',
+      '^disk/',
+      '^package\\.json$',
+      npm('zod'),
+      npm('winston'),
+      npm('winston-daily-rotate-file'),
+    ]),
+    layer('services', ['^protocol/', '^disk/', ANY_NPM]),
     layer('services/ports', ['^protocol/']),
     layer('routes', ['^services/', '^protocol/', ANY_NPM]),
     layer('client', ['^protocol/', npm('ws')]),

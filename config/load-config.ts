@@ -2,6 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
+import { BrokenFileError, parseJsonFile } from '../disk/json-fault.js';
+import { conflictIn } from './check-conflicts.js';
 import { doorProblem } from './check-door.js';
 import { childEnvironment } from './child-environment.js';
 import { homeSchema, SECRET_SETTINGS, type Settings, settingsSchema } from './settings.js';
@@ -28,7 +30,7 @@ export function loadConfig(home: string = loadHome(), environment: NodeJS.Proces
   }
   const parsed = settingsSchema.safeParse(given);
   if (!parsed.success) throw settingError(parsed.error, given);
-  const problem = doorProblem(parsed.data);
+  const problem = doorProblem(parsed.data) ?? conflictIn(parsed.data, home);
   if (problem !== undefined) throw new ConfigError(problem);
   return Object.freeze({ ...parsed.data, home, childEnvironment: childEnvironment(environment, names) });
 }
@@ -53,19 +55,25 @@ function readConfigFile(path: string): Record<string, string> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
     throw new ConfigError(`${path} cannot be read: ${(error as Error).message}`);
   }
-  const parsed = z.record(z.string(), SCALAR).safeParse(parseJson(text));
-  if (!parsed.success) throw new ConfigError(`${path} must be a JSON object of setting names and plain values`);
+  const parsed = z.record(z.string(), SCALAR).safeParse(parseConfig(text, path));
+  if (!parsed.success) throw new ConfigError(`${path} ${shapeProblem(parsed.error)}`);
   const unknown = Object.keys(parsed.data).find((name) => !Object.hasOwn(settingsSchema.shape, name));
   if (unknown !== undefined) throw new ConfigError(`${path}: ${unknown} is not the name of a setting`);
   return parsed.data;
 }
 
-function parseJson(text: string): unknown {
+function parseConfig(text: string, path: string): unknown {
   try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
+    return parseJsonFile(text, path);
+  } catch (error) {
+    throw error instanceof BrokenFileError ? new ConfigError(error.message) : error;
   }
+}
+
+function shapeProblem({ issues: [issue] }: z.ZodError): string {
+  const name = issue?.path[0];
+  if (name === undefined) return 'must be a JSON object of setting names and plain values, such as {"PORT": 3001}';
+  return `must have a text, a number, true or false at ${String(name)}`;
 }
 
 /** Secrets are never repeated; other values are, for they show what was mistyped. */

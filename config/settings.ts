@@ -15,7 +15,13 @@ function memoryBytes(): number {
 }
 
 const expand = (path: string) => (path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : path);
-const absolutePath = z.string().transform(expand).refine(isAbsolute, { error: 'must be an absolute path' });
+/** A file of settings that was written on another system ends its lines with a carriage return. */
+const isPlain = (text: string) => text === text.trim() && !/\p{Cc}/u.test(text);
+const PATH_RULE = 'must be an absolute path, without control characters and without blanks at its ends';
+const absolutePath = z
+  .string()
+  .transform(expand)
+  .refine((path) => isAbsolute(path) && isPlain(path), { error: PATH_RULE });
 
 const list = (separator: RegExp) =>
   z.string().transform((text) =>
@@ -31,6 +37,12 @@ const host = z.string().refine(isHost, { error: 'must be a host name or an IP ad
 
 const flag = z.enum(['true', 'false'], { error: 'must be true or false' }).transform((text) => text === 'true');
 
+/** As the CLI reads them: `Bash(git log:*)`. What stands in the brackets is the tool's matter. */
+const toolRule = /^[A-Za-z_][\w:*-]*(\(.*\))?$/u;
+const toolRules = list(/,(?![^(]*\))/).refine((rules) => rules.every((rule) => toolRule.test(rule) && isPlain(rule)), {
+  error: 'must be permission rules such as Read or Bash(git log:*), separated by commas',
+});
+
 const origins = list(/[\s,]+/).refine((all) => all.every(isOrigin), {
   error: 'must be origins such as https://example.org, separated by commas',
 });
@@ -39,7 +51,14 @@ function isOrigin(text: string): boolean {
   return URL.canParse(text) && new URL(text).origin === text;
 }
 
-const publicUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' });
+const isBareUrl = (text: string) => {
+  const { username, password, search, hash } = new URL(text);
+  return [username, password, search, hash].every((part) => part === '') && isPlain(text);
+};
+const URL_RULE = 'must be an http or https URL, without a user, a query and a fragment';
+const publicUrl = z
+  .url({ protocol: /^https?$/, error: URL_RULE })
+  .refine((text) => !URL.canParse(text) || isBareUrl(text), { error: URL_RULE });
 
 const MAX_PORT = 65_535;
 const wholeNumber = (rule: string, { min, max = Number.MAX_SAFE_INTEGER }: { min: number; max?: number }) =>
@@ -89,20 +108,20 @@ export const settingsSchema = z.object({
   ALLOWED_ORIGINS: origins.default([]),
   TRUST_PROXY: flag.default(false),
   PROJECT_ROOTS: list(/:/)
-    .refine((roots) => roots.every((root) => isAbsolute(expand(root))), {
-      error: 'must be absolute paths, separated by :',
+    .refine((roots) => roots.every((root) => isAbsolute(expand(root)) && isPlain(root)), {
+      error: 'must be absolute paths without control characters, separated by :',
     })
     .transform((roots) => roots.map((root) => resolve(expand(root))))
     .refine((roots) => roots.length > 0, { error: 'must name at least one folder' })
     .default(() => [homedir()]),
   FILES_ALLOW_SENSITIVE: flag.default(false),
-  AUTH_TOKEN: z.string().min(32, { error: 'must have at least 32 characters' }).optional(),
+  AUTH_TOKEN: headerToken.min(32, { error: 'must have at least 32 characters' }).optional(),
   WS_QUERY_TOKEN: z.enum(['allow', 'deny'], { error: 'must be allow or deny' }).default('allow'),
   CLAUDE_PATH: absolutePath.optional(),
   CLAUDE_MODEL: modelSchema.optional(),
   CLAUDE_PERMISSION_MODE: permissionModeSchema.optional(),
-  CLAUDE_ALLOWED_TOOLS: list(/,(?![^(]*\))/).default([]),
-  CLAUDE_DISALLOWED_TOOLS: list(/,(?![^(]*\))/).default([]),
+  CLAUDE_ALLOWED_TOOLS: toolRules.default([]),
+  CLAUDE_DISALLOWED_TOOLS: toolRules.default([]),
   ALLOW_BYPASS: flag.default(false),
   MAX_PROCESSES: atLeastOne.default(() => Math.max(2, Math.floor(memoryBytes() / CHILD_BYTES))),
   MIN_FREE_MEMORY_BYTES: wholeNumber('must be a whole number of bytes', { min: 0 }).default(300 * MIB),

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { createServer as createHttpServer, type Server, type ServerOptions } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { dirname } from 'node:path';
@@ -11,6 +11,7 @@ import type { RouteServices } from '../routes/route-services.js';
 import { createGateway, type Gateway } from '../routes/ws/gateway.js';
 import { usualScopes } from '../services/identity/principal.js';
 import type { UserId } from '../services/ports/records.js';
+import type { SessionRegistry } from '../services/sessions/session-registry.js';
 import { statusOf } from '../services/sessions/session-state.js';
 import { createExpiry } from './create-expiry.js';
 import { createServices, type ServicesOptions } from './create-services.js';
@@ -65,6 +66,7 @@ export async function createServer(options: ServicesOptions): Promise<CompanionS
       const released = registry.release();
       for (const { gateway } of [local, served]) gateway.close(code, reason);
       const children = await released;
+      if (!existsSync(paths.run)) killUnreachable(registry);
       const closed = [local, served].map(({ server }) => closeServer(server));
       tls?.endHandshakes();
       await Promise.all(closed);
@@ -75,6 +77,21 @@ export async function createServer(options: ServicesOptions): Promise<CompanionS
       return children;
     },
   };
+}
+
+/**
+ * Their files are gone with the home: no daemon could take them up again, and the next one would start others in the same
+ * directories.
+ */
+function killUnreachable(registry: SessionRegistry): void {
+  for (const { pid } of registry.all()) {
+    try {
+      if (pid !== undefined) process.kill(pid, 'SIGKILL');
+    } catch (error) {
+      // It ended by itself meanwhile.
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  }
 }
 
 async function inviteOwner({ identity, pairingOf }: RouteServices): Promise<PairingView> {

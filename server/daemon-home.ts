@@ -1,8 +1,9 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { removeDrafts, writeBriefly } from '../disk/write-whole.js';
 import { toStorageError } from '../protocol/storage-error.js';
 import { acquireLock, DatabaseHeldError } from '../services/journal/sqlite-database.js';
-import { type Narrowed, ownHome } from './own-home.js';
+import { closeContents, closeHome, type Narrowed } from './own-home.js';
 
 /** The places in `COMPANION_HOME`. */
 export interface HomePaths {
@@ -24,14 +25,46 @@ export interface HomePaths {
 /** The home cannot be made or written, or others can get at it. */
 export class HomeUnusableError extends Error {}
 
-/** Makes the daemon's home, for its owner alone, also one that was open to others. Throws `HomeUnusableError`. */
-export function prepareHome(home: string): { paths: HomePaths; narrowed: Narrowed[] } {
+/** The home of a daemon that serves it alone. */
+export interface HeldHome {
+  paths: HomePaths;
+  /** What others could have opened until now. */
+  narrowed: Narrowed[];
+  /** Lets another daemon have it. */
+  close(): void;
+}
+
+/**
+ * Makes the home, for its owner alone, and this process its one daemon. Nothing but the folder itself is touched before
+ * the lock is held: what lies in it may be in use. Throws `HomeUnusableError`, `HomeInUseError` saying who serves it, and
+ * `STORAGE_FULL`.
+ */
+export function openHome(home: string): HeldHome {
   const paths = pathsIn(home);
+  const closed = usable(() => closeHome(home, paths.lock));
+  const lock = lockHome(paths);
   try {
-    return { paths, narrowed: ownHome(home, [paths.logs, paths.run]) };
+    const narrowed = [...closed, ...usable(() => closeContents(home, [paths.logs, paths.run]))];
+    removeDrafts(home);
+    writePid(paths.pid);
+    return { paths, narrowed, close: () => unlock(paths.pid, lock) };
+  } catch (error) {
+    lock.close();
+    throw error;
+  }
+}
+
+function usable<T>(action: () => T): T {
+  try {
+    return action();
   } catch (error) {
     throw new HomeUnusableError(`COMPANION_HOME cannot be used: ${(error as Error).message}`);
   }
+}
+
+function unlock(pidFile: string, lock: { close(): void }): void {
+  rmSync(pidFile, { force: true });
+  lock.close();
 }
 
 const pathsIn = (home: string): HomePaths => ({
@@ -50,28 +83,28 @@ const pathsIn = (home: string): HomePaths => ({
 /** Another daemon serves this home. */
 export class HomeInUseError extends Error {}
 
-/** Makes this process the one daemon of its home. Throws `HomeInUseError` saying who is. */
-export function lockHome(paths: HomePaths): { close(): void } {
+function lockHome(paths: HomePaths): { close(): void } {
   try {
-    const lock = acquireLock(paths.lock);
-    writeFileSync(paths.pid, String(process.pid), { mode: 0o600 });
-    return {
-      close: () => {
-        rmSync(paths.pid, { force: true });
-        lock.close();
-      },
-    };
+    return acquireLock(paths.lock);
   } catch (error) {
     if (!(error instanceof DatabaseHeldError)) throw toStorageError('The home of the daemon', error);
     throw new HomeInUseError(`${paths.home} is served by another daemon already (pid ${readHolder(paths.pid)})`);
   }
 }
 
+function writePid(path: string): void {
+  try {
+    writeBriefly(path, String(process.pid));
+  } catch (error) {
+    throw toStorageError('The home of the daemon', error);
+  }
+}
+
 function readHolder(path: string): string {
   try {
-    // Empty while the holder, started this moment, has made the file and not written it.
     return readFileSync(path, 'utf8') || 'unknown';
   } catch {
+    // The holder, started this moment, has not written it yet.
     return 'unknown';
   }
 }

@@ -1,26 +1,45 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { applyDemoSettings, demoHome } from '../config/demo-settings.js';
+import type { Config } from '../config/load-config.js';
+import { writeWholeSync } from '../disk/write-whole.js';
+import { toStorageError } from '../protocol/storage-error.js';
 
-/** Starts the scripted API and points the CLI at it. */
-export async function prepareDemo(): Promise<{ close(): Promise<void> }> {
+export interface Demo {
+  /** Of a daemon whose children speak to the script. */
+  config: Config;
+  close(): Promise<void>;
+}
+
+/** Starts the scripted API and points the CLI at it. The lock of the home must be held: a demo that runs has its port there. */
+export async function startDemo(config: Config): Promise<Demo> {
   process.stdout.write('This is a demo: Claude is the real CLI, but its answers come from a script on this machine.\n');
   const { startMessagesApi } = await import('../demo/messages-api.js');
   const { demoScript } = await import('../demo/demo-script.js');
-  const home = demoHome();
-  mkdirSync(home, { recursive: true, mode: 0o700 });
-  const remembered = join(home, 'demo-api-port');
+  mkdirSync(join(config.home, 'claude'), { recursive: true, mode: 0o700 });
+  const remembered = join(config.home, 'demo-api-port');
   const api = await startMessagesApi(demoScript, { preferredPort: readPort(remembered) });
-  writeFileSync(remembered, new URL(api.url).port, { mode: 0o600 });
-  applyDemoSettings(api.url);
-  return api;
+  rememberPort(remembered, new URL(api.url).port);
+  const childEnvironment = Object.freeze({ ...config.childEnvironment, ANTHROPIC_BASE_URL: api.url });
+  return { config: Object.freeze({ ...config, childEnvironment }), close: () => api.close() };
 }
+
+function rememberPort(path: string, port: string): void {
+  try {
+    writeWholeSync(path, port);
+  } catch (error) {
+    throw toStorageError('The port of the demo', error);
+  }
+}
+
+const MAX_PORT = 65_535;
 
 /** Children outlive a demo too, and go on speaking to the address that they were started with. */
 function readPort(path: string): number {
   try {
-    return Number(readFileSync(path, 'utf8')) || 0;
+    const port = Number(readFileSync(path, 'utf8'));
+    return Number.isInteger(port) && port > 0 && port <= MAX_PORT ? port : 0;
   } catch {
+    // The first demo, or a file that cannot be read: any port will do.
     return 0;
   }
 }

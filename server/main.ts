@@ -1,26 +1,31 @@
 /** The daemon's process: settings, lock, signals, and the one line that says that it serves. */
 import { createAuditLog } from '../config/audit-log.js';
+import { applyDemoSettings } from '../config/demo-settings.js';
 import { ConfigError, loadConfig } from '../config/load-config.js';
 import { ForeignSocketError } from '../config/local-socket-path.js';
 import { createLogger, type Logger } from '../config/logger.js';
+import { BrokenFileError } from '../disk/json-fault.js';
 import { CLOSE } from '../protocol/error-codes.js';
 import { isStorageError } from '../protocol/storage-error.js';
 import { JournalUnusableError } from '../services/journal/salvage.js';
 import { createEnduringServer } from './create-enduring-server.js';
 import { type CompanionServer, ListenError } from './create-server.js';
 import type { ServicesOptions } from './create-services.js';
-import { HomeInUseError, HomeUnusableError, lockHome, prepareHome } from './daemon-home.js';
-import { prepareDemo } from './demo-mode.js';
+import { HomeInUseError, HomeUnusableError, openHome } from './daemon-home.js';
+import { startDemo } from './demo-mode.js';
 import { type OrphanWatch, startOrphanWatch } from './orphan-watch.js';
 import { reportNarrowed } from './own-home.js';
 import { openTlsFiles, type TlsFiles } from './tls-files.js';
 
 async function main(): Promise<void> {
-  const demo = process.argv.includes('--demo') ? await prepareDemo() : undefined;
-  const config = loadConfig();
-  const tls = openTlsFiles(config);
-  const { paths, narrowed } = prepareHome(config.home);
-  const lock = lockHome(paths);
+  const isDemo = process.argv.includes('--demo');
+  if (isDemo) applyDemoSettings();
+  const settings = loadConfig();
+  const tls = openTlsFiles(settings);
+  const home = openHome(settings.home);
+  const { paths, narrowed } = home;
+  const demo = isDemo ? await startDemo(settings) : undefined;
+  const config = demo?.config ?? settings;
   const log = createLogger({ level: config.LOG_LEVEL, folder: paths.logs });
   reportNarrowed(narrowed, log);
   const audit = createAuditLog({ folder: paths.logs, now: () => Date.now(), log });
@@ -52,7 +57,7 @@ async function main(): Promise<void> {
     await demo?.close();
     audit.record({ action: 'stop', outcome: 'ok' });
     await Promise.all([audit.close(), log.close()]);
-    lock.close();
+    home.close();
     process.exit(0);
   }
 }
@@ -96,6 +101,7 @@ function watchForBugs(log: Logger): void {
 }
 
 const EXPECTED = [
+  BrokenFileError,
   ConfigError,
   ForeignSocketError,
   HomeInUseError,

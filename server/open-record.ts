@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import type { Config } from '../config/load-config.js';
 import { Identity, type IdentityOptions } from '../services/identity/identity.js';
@@ -6,6 +7,7 @@ import { openTokenKeys } from '../services/identity/token-keys.js';
 import { readBootId } from '../services/journal/epoch.js';
 import { type OpenJournalOptions, openJournal } from '../services/journal/open-journal.js';
 import type { Audit } from '../services/ports/audit.js';
+import type { Journal } from '../services/ports/journal.js';
 import type { Log } from '../services/ports/log.js';
 import type { DeviceRef } from '../services/ports/records.js';
 import { owingJournal, watchedCursors } from '../services/push/owing-journal.js';
@@ -45,7 +47,7 @@ export async function openRecord({ metrics, now, registry, audit, onRevoked, ...
   };
   const authToken = config.AUTH_TOKEN;
   const identity = new Identity({
-    registry: await openRegistryFile(paths.registry),
+    registry: await openRegistryFile(paths.registry, () => ownerInJournal(opened.journal)),
     keys,
     now,
     onRevoked,
@@ -67,6 +69,16 @@ export async function openRecord({ metrics, now, registry, audit, onRevoked, ...
   const journal = owingJournal(opened.journal, () => push);
   const cursors = watchedCursors(opened.cursors, () => push);
   return { journal, cursors, identity, push, keyId: keys.keyId };
+}
+
+/**
+ * Who owned what is in the journal, where that was one person: a registry that was removed or lost does not take their
+ * sessions with it. Of several it cannot be told who was the owner, and nobody is given what is another's.
+ */
+async function ownerInJournal(journal: Journal): Promise<string> {
+  const owners = new Set((await journal.loadSessions()).map(({ record }) => record.owner));
+  const [only] = owners;
+  return only !== undefined && owners.size === 1 ? only : randomUUID();
 }
 
 const journalSettings = ({ journal }: HomePaths) => ({

@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { writeBriefly } from '../disk/write-whole.js';
 import type { Log } from '../services/ports/log.js';
 
 export interface OrphanWatchOptions {
@@ -65,8 +66,7 @@ export function startOrphanWatch(options: OrphanWatchOptions): OrphanWatch {
     // Where no new name can be written the old one must not stay.
     dismiss();
     const token = randomUUID();
-    writeFileSync(`${file}.new`, `${token}\n`, { mode: 0o600 });
-    renameSync(`${file}.new`, file);
+    writeBriefly(file, `${token}\n`);
     spawnLoop(options, token);
   } catch (error) {
     log.warn('nothing will end the children if no daemon comes back', { error: (error as Error).message });

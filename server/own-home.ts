@@ -18,32 +18,40 @@ const ALL = 0o777;
 const PERMISSIONS = 0o7777;
 
 /**
- * Makes the home with these folders in it, where they are not there, and takes from others what they may do with the
- * home, the folders and what lies in each of them. Nothing deeper is looked at: it lies in a folder that is closed now.
- * The folders come first, so that nobody can exchange what is looked at. Links are not followed, but for the home's own
- * name. Throws when something belongs to another user or cannot be closed, and says what to do.
+ * Makes the home where it is not there, and takes from others what they may do with it and with the file of the lock,
+ * which is opened next. Links are not followed, but for the home's own name. Throws when something belongs to another user
+ * or cannot be closed, and says what to do.
  */
-export function ownHome(home: string, folders: readonly string[]): Narrowed[] {
-  const narrowed: Narrowed[] = [];
-  const own = (path: string, stats: Stats | undefined) => {
-    if (!stats) return;
-    requireOwner(path, stats);
-    if (stats.isSymbolicLink() || !narrow(path, stats)) return;
-    narrowed.push({ path: relative(home, path) || '.', mode: octal(stats) });
-  };
+export function closeHome(home: string, lock: string): Narrowed[] {
   requireFolderOfItsOwn(home);
   makeFolder(home);
   requireOwnLink(home);
-  own(home, statSync(home));
+  return [...own(home, home, statSync(home)), ...own(home, lock, statusOf(lock))];
+}
+
+/**
+ * Does the same with these folders in it and with what lies in the home and in each of them. Nothing deeper is looked at:
+ * it lies in a folder that is closed now. The folders come first, so that nobody can exchange what is looked at.
+ */
+export function closeContents(home: string, folders: readonly string[]): Narrowed[] {
+  const narrowed: Narrowed[] = [];
   for (const folder of folders) {
     makeFolder(folder);
     requireOwner(folder, statSync(folder));
-    own(folder, statusOf(folder));
+    narrowed.push(...own(home, folder, statusOf(folder)));
   }
   for (const folder of [home, ...folders]) {
-    for (const name of readdirSync(folder)) own(join(folder, name), statusOf(join(folder, name)));
+    for (const name of readdirSync(folder))
+      narrowed.push(...own(home, join(folder, name), statusOf(join(folder, name))));
   }
   return narrowed;
+}
+
+function own(home: string, path: string, stats: Stats | undefined): Narrowed[] {
+  if (!stats) return [];
+  requireOwner(path, stats);
+  if (stats.isSymbolicLink() || !narrow(path, stats)) return [];
+  return [{ path: relative(home, path) || '.', mode: octal(stats) }];
 }
 
 function requireFolderOfItsOwn(home: string): void {

@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
+import { writeBriefly } from '../../disk/write-whole.js';
 
 /** The files by which one child is held, in `run/<session>/`. */
 export interface RunFiles {
@@ -49,12 +50,9 @@ const processRecordSchema = z.object({
 });
 export type ProcessRecord = z.infer<typeof processRecordSchema>;
 
-/** Written beside and renamed, so that a reader finds all of it or the one before. */
-export function writeProcessRecord(files: RunFiles, record: ProcessRecord): void {
-  const fresh = `${files.record}.new`;
-  writeFileSync(fresh, JSON.stringify(record), { mode: 0o600 });
-  renameSync(fresh, files.record);
-}
+/** A reader finds all of it or the one before. */
+export const writeProcessRecord = (files: RunFiles, record: ProcessRecord): void =>
+  writeBriefly(files.record, JSON.stringify(record));
 
 /** Notes more about a child. Nothing happens when it is not the one that is recorded; throws when there is no room. */
 export function amendProcessRecord(files: RunFiles, childId: string, more: Partial<ProcessRecord>): void {

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { open, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { type Adapter, Low } from 'lowdb';
 import * as z from 'zod';
+import { BrokenFileError, parseJsonFile } from '../../disk/json-fault.js';
+import { writeWhole } from '../../disk/write-whole.js';
 import { scopeSchema } from '../../protocol/access.js';
 import { toStorageError } from '../../protocol/storage-error.js';
 import { mergeRegistrations } from './push-tokens.js';
@@ -80,14 +81,17 @@ export interface RegistryFile {
 
 /**
  * Opens the registry, or begins and writes one with an owner, so that the owner stays the same from the first start on.
- * Throws with the file's name when it cannot be understood.
+ * `ownerId`: asked for when there is none, so that a registry that was lost does not take the owner's sessions with it.
+ * Throws `BrokenFileError` when it cannot be understood.
  */
-export async function openRegistryFile(path: string): Promise<RegistryFile> {
-  const owner: UserEntry = { userId: randomUUID(), role: 'owner', email: OWNER_EMAIL, createdAt: Date.now() };
-  const initial: RegistryData = { users: [owner], devices: [] };
+export async function openRegistryFile(path: string, ownerId: () => Promise<string> = newId): Promise<RegistryFile> {
+  const initial: RegistryData = { users: [], devices: [] };
   const file = new Low<RegistryData>(jsonFile(path), initial);
   await file.read();
-  if (file.data === initial) await file.write();
+  if (file.data === initial) {
+    initial.users.push({ userId: await ownerId(), role: 'owner', email: OWNER_EMAIL, createdAt: Date.now() });
+    await file.write();
+  }
   // In memory: the next change writes it, and a full disk is no reason not to start.
   mergeRegistrations(file.data.devices);
   let last: Promise<void> = Promise.resolve();
@@ -124,6 +128,8 @@ export async function openRegistryFile(path: string): Promise<RegistryFile> {
   };
 }
 
+const newId = async (): Promise<string> => randomUUID();
+
 /** How soon it is tried again to write what must not be lost. */
 const RETRY_MS = 2000;
 
@@ -137,34 +143,42 @@ function jsonFile(path: string): Adapter<RegistryData> {
       });
       return text === null ? null : parseRegistry(text, path);
     },
-    write: async (data) => {
-      const fresh = `${path}.${process.pid}.new`;
-      try {
-        await writeFile(fresh, `${JSON.stringify(data, null, 2)}\n`, { mode: 0o600, flush: true });
-        await rename(fresh, path);
-        await syncFolder(dirname(path));
-      } catch (error) {
-        await rm(fresh, { force: true }).catch(() => {});
+    write: (data) =>
+      writeWhole(path, `${JSON.stringify(data, null, 2)}\n`).catch((error: unknown) => {
         throw toStorageError('The registry', error);
-      }
-    },
+      }),
   };
 }
 
-/**
- * A rename is in the folder, and the folder has to be on the disk as well: a machine that goes down would bring back an
- * older file. Where a file system does not know that of folders, the rename is all there is.
- */
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path).catch(() => undefined);
-  await folder?.sync().catch(() => {});
-  await folder?.close();
+/** Throws `BrokenFileError`: what an owner has mended by hand may be wrong in other ways than a machine's. */
+function parseRegistry(text: string, path: string): RegistryData {
+  const parsed = registrySchema.safeParse(parseJsonFile(text, path, REMEDY));
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw new BrokenFileError(`${path} cannot be used: ${issue?.path.join('.')}: ${issue?.message}. ${REMEDY}.`);
+  }
+  const problem = problemOf(parsed.data);
+  if (problem !== undefined) throw new BrokenFileError(`${path} cannot be used: ${problem}. ${REMEDY}.`);
+  return parsed.data;
 }
 
-function parseRegistry(text: string, path: string): RegistryData {
-  try {
-    return registrySchema.parse(JSON.parse(text));
-  } catch (error) {
-    throw new Error(`${path} cannot be understood: ${(error as Error).message}`);
-  }
+const REMEDY = 'Mend or restore it, or remove it: then every device must be paired again';
+
+/** What cannot be said by the shape of a part alone. */
+function problemOf({ users, devices }: RegistryData): string | undefined {
+  const owners = users.filter(({ role }) => role === 'owner').length;
+  if (owners !== 1) return `users must have exactly one with the role owner, and has ${owners}`;
+  const twice =
+    repeated(users.map(({ userId }) => userId)) ??
+    repeated(users.map(({ email }) => email.trim().toLowerCase())) ??
+    repeated(devices.map(({ userId, deviceId }) => `${deviceId} of ${userId}`)) ??
+    repeated(devices.flatMap(({ family }) => (family ? [family.familyId] : [])));
+  if (twice !== undefined) return `${JSON.stringify(twice)} is there twice`;
+  const known = new Set(users.map(({ userId }) => userId));
+  const stray = devices.find(({ userId }) => !known.has(userId));
+  return stray && `the device ${JSON.stringify(stray.deviceId)} belongs to nobody in users`;
+}
+
+function repeated(names: readonly string[]): string | undefined {
+  return names.find((name, index) => names.indexOf(name) !== index);
 }

@@ -6,13 +6,14 @@ import {
   randomBytes,
   randomUUID,
 } from 'node:crypto';
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { calculateJwkThumbprint, exportJWK } from 'jose';
 import * as z from 'zod';
+import { BrokenFileError } from '../../disk/json-fault.js';
+import { writeWholeSync } from '../../disk/write-whole.js';
 import { toStorageError } from '../../protocol/storage-error.js';
 
 const MAC_BYTES = 32;
-const OWNER_ONLY = 0o600;
 
 const fileSchema = z.object({
   /** Names this daemon in its tokens: those of another one are none here. */
@@ -32,7 +33,7 @@ export interface TokenKeys {
   mac: Buffer;
 }
 
-/** Reads the keys of this home, or makes them. Throws with the file's name when it cannot be understood. */
+/** Reads the keys of this home, or makes them. Throws `BrokenFileError` when they cannot be understood. */
 export async function openTokenKeys(path: string): Promise<TokenKeys> {
   const { instance, signingKey, macKey } = read(path) ?? create(path);
   const signing = createPrivateKey(signingKey);
@@ -55,11 +56,13 @@ function read(path: string): z.infer<typeof fileSchema> | undefined {
     return keys;
   } catch {
     // What was wrong with it may repeat what stands in it.
-    throw new Error(`${path} cannot be understood. Restore it, or remove it: then all devices must be paired anew.`);
+    throw new BrokenFileError(
+      `${path} cannot be understood. Restore it, or remove it: then all devices must be paired anew.`,
+    );
   }
 }
 
-/** Written beside and renamed: half of a key would keep every later start from serving. */
+/** Half of a key would keep every later start from serving. */
 function create(path: string): z.infer<typeof fileSchema> {
   const { privateKey } = generateKeyPairSync('ed25519');
   const keys = {
@@ -67,10 +70,8 @@ function create(path: string): z.infer<typeof fileSchema> {
     signingKey: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
     macKey: randomBytes(MAC_BYTES).toString('base64url'),
   };
-  const fresh = `${path}.${process.pid}.new`;
   try {
-    writeFileSync(fresh, JSON.stringify(keys), { mode: OWNER_ONLY, flush: true });
-    renameSync(fresh, path);
+    writeWholeSync(path, JSON.stringify(keys));
   } catch (error) {
     throw toStorageError('The key of the tokens', error);
   }

@@ -44,9 +44,9 @@ export function createRetention(options: RetentionOptions): Retention {
   });
   const trim = createTrim(options);
   const runner = new RetentionRunner({
-    trim: (sessionId, at) => guard.run(() => trim(sessionId, at)),
+    trim: (sessionId, at) => guard.write(() => trim(sessionId, at)),
     sessionIds: () =>
-      guard.run(() => {
+      guard.write(() => {
         meta.set('retention_clock', String(Math.round(clock.now())));
         return sessionIds.all();
       }),

@@ -19,6 +19,8 @@ type MetaKey =
   | 'schema'
   /** What retention took for the time, in epoch milliseconds. */
   | 'retention_clock'
+  /** When a disk that had refused a write was asked whether it takes one, in epoch milliseconds. */
+  | 'probed_at'
   /** There are rows from before there were sums. */
   | 'unsummed_rows';
 

@@ -1,4 +1,5 @@
 import { existsSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { SessionId } from '../../protocol/scalars.js';
 import type { CursorStore } from '../ports/journal.js';
 import type { Log } from '../ports/log.js';
@@ -9,10 +10,11 @@ import { createRetention, type Retention, type RetentionOptions } from './create
 import { DamageGuard } from './damage-guard.js';
 import { doubtOf, readFileIdentity } from './epoch.js';
 import { type Extent, Extents } from './extents.js';
+import { type HeldFile, JournalDetached } from './held-file.js';
 import { JournalDamaged } from './journal-damaged.js';
 import { markPath, readMark } from './mark-file.js';
 import { openDatabase } from './open-database.js';
-import { finishSwap, salvage } from './salvage.js';
+import { finishSwap, JournalUnusableError, rescue, salvage } from './salvage.js';
 import { createSqliteCursors } from './sqlite-cursors.js';
 import { damageAtOpening, type SqliteDatabase, storageError } from './sqlite-database.js';
 import { createSqliteJournal, type SqliteJournal } from './sqlite-journal.js';
@@ -47,7 +49,8 @@ export interface OpenedJournal {
 export function openJournal(options: OpenJournalOptions): OpenedJournal {
   const { path, log, damage } = options;
   finishSwap(path);
-  if (damage) salvage({ path, log, damage });
+  // What was detached has been written anew already, by the connection that still reached it.
+  if (damage && !(damage instanceof JournalDetached)) salvage({ path, log, damage });
   try {
     return openVerified(options);
   } catch (error) {
@@ -85,16 +88,39 @@ function keep(options: KeepOptions): OpenedJournal {
   const { database, bootId, guard, extents, log, retention: kept, checkpointScript: script } = options;
   let retention: Retention | undefined;
   const onGrown = (sessionId: SessionId, extent: Extent) => retention?.onGrown(sessionId, extent);
-  const journal = createSqliteJournal({ database, bootId, guard, extents, onGrown });
+  const onDetached = (held: HeldFile) => saveDetached(options, held);
+  const journal = createSqliteJournal({ database, bootId, guard, extents, onGrown, onDetached });
+  const looks = setInterval(() => void journal.probe().catch(() => {}), LOOK_MS).unref();
   const cursors = createSqliteCursors(database, guard);
   const onError = (error: unknown) => log.warn('a checkpoint failed', { error: String(error) });
   const checkpointer = script === undefined ? undefined : new Checkpointer({ database, script, onError });
   retention = kept && createRetention({ ...kept, database, extents, guard, log });
   const close = async () => {
+    clearInterval(looks);
     await Promise.all([retention?.close(), checkpointer?.close()]);
     await journal.close();
   };
   return { journal: { ...journal, close }, cursors, outbox: createSqliteOutbox(database, guard) };
+}
+
+/** How soon it is noticed that the journal was removed, or that a full disk takes writes again, when nobody asks for anything. */
+const LOOK_MS = 1000;
+
+function saveDetached({ path, log, database, guard }: KeepOptions, held: HeldFile): void {
+  const home = dirname(path);
+  const isHomeless = !existsSync(home);
+  if (isHomeless && held.isNamed) {
+    throw new JournalUnusableError(
+      `${home} was moved away while the daemon served it. Put it back, or set COMPANION_HOME to its new place.`,
+    );
+  }
+  rescue({ path, log, database, reason: guard.damage?.message ?? 'it is not there' });
+  // The lock, and the files of the children, went with the home.
+  if (isHomeless) {
+    throw new JournalUnusableError(
+      `${home} was removed while the daemon served it. The sessions were written there anew: start the daemon again.`,
+    );
+  }
 }
 
 /** A journal that was cut or restored may still be one in itself. If so it is served, under a new epoch. */

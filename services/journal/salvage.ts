@@ -5,6 +5,7 @@ import {
   existsSync,
   fstatSync,
   fsyncSync,
+  mkdirSync,
   openSync,
   readdirSync,
   renameSync,
@@ -44,30 +45,63 @@ const SUFFIXES = ['', '-wal', '-shm'];
 export function salvage({ path, log, damage }: SalvageOptions): void {
   log.error('the journal is damaged', { reason: damage.message });
   try {
-    const found = rebuild(path);
-    syncFile(`${path}.salvaging`);
-    renameSync(`${path}.salvaging`, `${path}.salvaged`);
-    const aside = finishSwap(path);
-    log.error('the journal was rebuilt from what is whole of it', { ...found, aside });
+    const found = rebuild(path, (fresh) => salvageInto(fresh, path));
+    log.error('the journal was rebuilt from what is whole of it', { ...found, aside: putInPlace(path) });
   } catch (error) {
     const reason = (error as Error).message;
     throw new JournalUnusableError(`${path} is damaged and cannot be rebuilt (${reason}); it was left as it is`);
   }
 }
 
-function rebuild(path: string): Record<string, number> {
+interface RescueOptions {
+  path: string;
+  log: Log;
+  /** Open on files that its path does not lead to any more. */
+  database: SqliteDatabase;
+  reason: string;
+}
+
+/**
+ * Writes what an open connection still reaches into a new journal at its path; whatever lies there now is put aside.
+ * Nothing of it is in doubt, so nothing is cancelled. Throws `JournalUnusableError` when the disk does not take it.
+ */
+export function rescue({ path, log, database, reason }: RescueOptions): void {
+  log.error('the journal is not where it was written', { reason });
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    const found = rebuild(path, (fresh) => ({ ...copyRows(database, fresh), ...settleSessions(fresh) }));
+    log.error('the journal was written anew', { ...found, aside: putInPlace(path) });
+  } catch (error) {
+    throw new JournalUnusableError(`${path}: ${reason}, and it cannot be written anew (${(error as Error).message})`);
+  }
+}
+
+function putInPlace(path: string): string | undefined {
+  syncFile(`${path}.salvaging`);
+  renameSync(`${path}.salvaging`, `${path}.salvaged`);
+  return finishSwap(path);
+}
+
+function rebuild(path: string, fillIn: (fresh: SqliteDatabase) => Record<string, number>): Record<string, number> {
   const unfinished = `${path}.salvaging`;
   remove(unfinished);
   const fresh = openDatabase(unfinished);
   // All or nothing of the file counts, so its own journal is of no use and only costs the room of another copy.
   fresh.pragma('journal_mode = MEMORY');
   fresh.pragma('synchronous = OFF');
+  try {
+    return fillIn(fresh);
+  } finally {
+    fresh.close();
+  }
+}
+
+function salvageInto(fresh: SqliteDatabase, path: string): Record<string, number> {
   const source = openSource(path);
   try {
     return fill(fresh, source, readMark(markPath(path)));
   } finally {
     source?.close();
-    fresh.close();
   }
 }
 

@@ -35,14 +35,14 @@ export function createSqliteCursors(database: SqliteDatabase, guard = new Damage
   return {
     readSubscription: async (device) => guard.run(() => subscriptions.read(device)),
     writeSubscription: async (device, subscription) =>
-      guard.run(() => subscriptions.write(rowOf(device, subscription))),
+      guard.write(() => subscriptions.write(rowOf(device, subscription))),
     readCursors: async (device) => guard.run(() => cursors.read(device)),
-    writeCursors: async (device, moved) => guard.run(() => cursors.move(device, moved)),
-    removeCursors: async (device, sessionIds) => guard.run(() => cursors.remove(device, sessionIds)),
+    writeCursors: async (device, moved) => guard.write(() => cursors.move(device, moved)),
+    removeCursors: async (device, sessionIds) => guard.write(() => cursors.remove(device, sessionIds)),
     readDevices: async () => guard.run(() => subscriptions.devices()),
-    markSeen: async (device, at) => guard.run(() => subscriptions.markSeen(device, at)),
-    forgetDevice: async (device) => guard.run(() => forgetDevice(device)),
-    forgetSession: async (sessionId) => guard.run(() => cursors.forgetSession(sessionId)),
+    markSeen: async (device, at) => guard.write(() => subscriptions.markSeen(device, at)),
+    forgetDevice: async (device) => guard.write(() => forgetDevice(device)),
+    forgetSession: async (sessionId) => guard.write(() => cursors.forgetSession(sessionId)),
   };
 }
 

@@ -4,8 +4,10 @@ import type { Journal } from '../ports/journal.js';
 import type { PushRecord } from '../ports/outbox.js';
 import type { SessionChange } from '../ports/records.js';
 import { DamageGuard } from './damage-guard.js';
-import { beginEpoch, countCommits, endEpoch, readFileIdentity } from './epoch.js';
+import { beginEpoch, countCommits, readFileIdentity } from './epoch.js';
 import { type Extent, Extents } from './extents.js';
+import type { HeldFile } from './held-file.js';
+import { createJournalFiles } from './journal-files.js';
 import { MarkFile, markPath, readMark } from './mark-file.js';
 import { createMessageReader, createNewestReader } from './message-reader.js';
 import { openMeta, rowCheckOf } from './meta-rows.js';
@@ -13,8 +15,7 @@ import { prepareCommit } from './prepare-commit.js';
 import { loadSessions, prepareReads } from './prepare-reads.js';
 import { prepareOrphanRemoval } from './retention.js';
 import { createSaidReader } from './said-reader.js';
-import { checkpoint, type SqliteDatabase } from './sqlite-database.js';
-import { WalSync } from './wal-sync.js';
+import type { SqliteDatabase } from './sqlite-database.js';
 
 export interface SqliteJournalOptions {
   database: SqliteDatabase;
@@ -23,6 +24,8 @@ export interface SqliteJournalOptions {
   /** Shared with what else uses the database. */
   guard?: DamageGuard;
   extents?: Extents;
+  /** Called before the connection is closed when the files at its path are not its own any more. */
+  onDetached?: (held: HeldFile) => void;
   /** A session has grown to this. */
   onGrown?: (sessionId: SessionId, extent: Extent) => void;
 }
@@ -37,6 +40,7 @@ export interface SqliteJournal extends Journal {
 /** The journal on SQLite. */
 export function createSqliteJournal(options: SqliteJournalOptions): SqliteJournal {
   const { database, bootId, guard = new DamageGuard(() => {}), extents = new Extents(database) } = options;
+  const { onDetached = () => {} } = options;
   const check = rowCheckOf(database);
   const path = markPath(database.name);
   const epoch = beginEpoch(database, { bootId, mark: readMark(path), file: readFileIdentity(database.name) });
@@ -46,28 +50,14 @@ export function createSqliteJournal(options: SqliteJournalOptions): SqliteJourna
   const readMessages = createMessageReader(database, check);
   const readNewest = createNewestReader(database, check);
   const findSaid = createSaidReader({ database, check, guard });
-  const probe = database.prepare('SELECT 1 FROM meta');
-  const log = new WalSync(`${database.name}-wal`, () => checkpoint(database));
-  const abandon = async () => {
-    await log.close();
-    mark.close();
-  };
   return {
     epoch,
-    abandon,
-    sync: () => log.sync(),
-    close: async () => {
-      // What cannot be synced, or shows damage only now, is no clean end; the daemon ends all the same.
-      const synced = guard.isDamaged ? Promise.reject(new Error('damaged')) : log.sync();
-      await synced.then(() => guard.run(() => endEpoch(database))).catch(() => {});
-      database.close();
-      await abandon();
-    },
+    ...createJournalFiles({ database, guard, mark, onDetached }),
     loadSessions: async () => guard.run(() => loadSessions(database, check)),
-    commit: async (change, pushes) => guard.run(() => writes.commit(change, pushes)),
+    commit: async (change, pushes) => guard.write(() => writes.commit(change, pushes)),
     forget: async (sessionId) => {
-      guard.run(() => writes.forget(sessionId));
-      while (guard.run(() => writes.forgetEvents(sessionId))) await turnOfOthers();
+      guard.write(() => writes.forget(sessionId));
+      while (guard.write(() => writes.forgetEvents(sessionId))) await turnOfOthers();
     },
     readEvents: async (range) => guard.run(() => reads.readEvents(range)),
     findEvent: async (sessionId, seq) => guard.run(() => reads.findEvent(sessionId, seq)),
@@ -79,7 +69,6 @@ export function createSqliteJournal(options: SqliteJournalOptions): SqliteJourna
     readMessages: async (range) => guard.run(() => readMessages(range)),
     readNewestMessages: async (sessionId, limit) => guard.run(() => readNewest(sessionId, limit)),
     findSaid,
-    probe: async () => void guard.run(() => probe.get()),
   };
 }
 

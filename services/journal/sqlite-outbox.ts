@@ -29,12 +29,12 @@ export function createSqliteOutbox(database: SqliteDatabase, guard = new DamageG
   const write = prepareWrite(database);
   return {
     readOpen: async () => guard.run(() => records(open.all())),
-    write: async (changes) => guard.run(() => write(changes)),
+    write: async (changes) => guard.write(() => write(changes)),
     readRequest: async (sessionId: SessionId, permissionId) =>
       guard.run(() => records(ofRequest.all(sessionId, permissionId))),
     readPage: async (userId, { limit, offset }) =>
       guard.run(() => ({ pushes: records(page.all(userId, limit, offset)), total: count.get(userId) ?? 0 })),
-    prune: async (before) => guard.run(() => prune.run(before).changes === PRUNE_BATCH),
+    prune: async (before) => guard.write(() => prune.run(before).changes === PRUNE_BATCH),
   };
 }
 

@@ -92,9 +92,10 @@ export class PushService {
 
   get health(): PushHealth {
     const { senders, isSetUp, devices } = this.#options;
-    if (!isSetUp && !devices.hasRegistration('web')) return { verdict: 'off' };
+    // First: without its keys no browser can register, and nothing would ever be said of them.
     const problem = senders.find((sender) => sender.problem)?.problem;
-    return problem ? { verdict: 'degraded', remedy: `${problem.message}. ${problem.remedy}` } : { verdict: 'ok' };
+    if (problem) return { verdict: 'degraded', remedy: `${problem.message}. ${problem.remedy}` };
+    return { verdict: isSetUp || devices.hasRegistration('web') ? 'ok' : 'off' };
   }
 
   /** Owed or being sent. */

@@ -1,12 +1,12 @@
 /** The keys by which push services of browsers know this daemon (RFC 8292). A subscription is bound to its public key. */
 import { createECDH } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import * as z from 'zod';
+import { writeWholeSync } from '../../disk/write-whole.js';
 import type { PushProblem } from './apns-key.js';
 
 const CURVE = 'prime256v1';
 const PRIVATE_KEY_BYTES = 32;
-const OWNER_ONLY = 0o600;
 
 const keysSchema = z.object({ publicKey: z.string(), privateKey: z.string() });
 /** Both in base64url: an uncompressed point and a scalar of P-256. */
@@ -54,17 +54,18 @@ function read(file: string): VapidKeys | undefined {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
+  // A disk that was full, or a machine that went down, has left a name without keys: no browser ever saw any of it.
+  if (/^[\s\0]*$/.test(text)) return undefined;
   return keysSchema.parse(JSON.parse(text));
 }
 
-/** A second daemon of the same moment would be refused by `wx`; there is one per home anyway. */
 function create(file: string): VapidKeys {
   const curve = createECDH(CURVE);
   const publicKey = curve.generateKeys('base64url');
   const scalar = curve.getPrivateKey();
   const padded = Buffer.concat([Buffer.alloc(PRIVATE_KEY_BYTES - scalar.length), scalar]);
   const keys = { publicKey, privateKey: padded.toString('base64url') };
-  writeFileSync(file, JSON.stringify(keys), { mode: OWNER_ONLY, flag: 'wx' });
+  writeWholeSync(file, JSON.stringify(keys));
   return keys;
 }
 

@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
+import { ConfigError, loadConfig } from '../../config/load-config.js';
 import { LOG_LEVELS, settingsSchema } from '../../config/settings.js';
 import { permissionModeSchema } from '../../protocol/scalars.js';
 import { expectRefusal, NO_API, type Setup, served, withDaemon } from '../support/brief-daemon.js';
@@ -14,9 +15,18 @@ const statusOf = async (url: string, token: string): Promise<number> =>
 const ALLOWED: Record<string, { wrong: string[]; allowed: RegExp }> = {
   PORT: { wrong: ['70000', '-1', '1.5', 'http', '3001 '.repeat(2)], allowed: /whole number from 0 to 65535/ },
   HOST: { wrong: ['a b', 'http://localhost', '-x', '*'], allowed: /host name or an IP address/ },
-  TLS_CERT_FILE: { wrong: ['cert.pem', './cert.pem'], allowed: /absolute path/ },
+  TLS_CERT_FILE: { wrong: ['cert.pem', './cert.pem', '/cert.pem\r', ' /cert.pem'], allowed: /absolute path/ },
   TLS_KEY_FILE: { wrong: ['key.pem'], allowed: /absolute path/ },
-  PUBLIC_URL: { wrong: ['companion.example', 'ftp://companion.example', '/'], allowed: /http or https URL/ },
+  PUBLIC_URL: {
+    wrong: ['companion.example', 'ftp://companion.example', '/', 'https://me:word@a.example', 'https://a.example/?x=1'],
+    allowed: /http or https URL/,
+  },
+  ALLOWED_HOSTS: { wrong: ['a b c:d', 'https://a.example', '*'], allowed: /host names or IP addresses/ },
+  CLAUDE_ALLOWED_TOOLS: {
+    wrong: ['--model', 'Bash(ls', 'Read,,-x', 'Bash(a\nb)'],
+    allowed: /permission rules such as/,
+  },
+  CLAUDE_DISALLOWED_TOOLS: { wrong: ['Bash ls', '(ls)'], allowed: /permission rules such as/ },
   ALLOWED_ORIGINS: {
     wrong: ['companion.example', 'https://a.example/path', 'null'],
     allowed: /https:\/\/example\.org/,
@@ -24,9 +34,15 @@ const ALLOWED: Record<string, { wrong: string[]; allowed: RegExp }> = {
   TRUST_PROXY: { wrong: ['yes', '1', 'TRUE'], allowed: /true or false/ },
   ALLOW_BYPASS: { wrong: ['1'], allowed: /true or false/ },
   FILES_ALLOW_SENSITIVE: { wrong: ['yes', 'TRUE'], allowed: /true or false/ },
-  PROJECT_ROOTS: { wrong: [':', ' : '], allowed: /at least one folder/ },
+  PROJECT_ROOTS: {
+    wrong: [':', ' : ', 'projects', '/a:b', '/pro\u0000jects'],
+    allowed: /at least one folder|absolute paths/,
+  },
   WS_QUERY_TOKEN: { wrong: ['no', 'Allow'], allowed: /allow or deny/ },
-  CLAUDE_PATH: { wrong: ['claude', './claude'], allowed: /absolute path/ },
+  CLAUDE_PATH: {
+    wrong: ['claude', './claude', '/usr/bin/claude\r', '/usr/bin/claude ', '/usr\n/claude'],
+    allowed: /absolute path/,
+  },
   CLAUDE_MODEL: { wrong: ['--help', 'a b'], allowed: /model name or alias/ },
   CLAUDE_PERMISSION_MODE: { wrong: ['yolo'], allowed: new RegExp(permissionModeSchema.options.join('.*')) },
   MAX_PROCESSES: { wrong: ['0', 'many', '-1', '2.5'], allowed: /whole number of at least 1/ },
@@ -65,20 +81,39 @@ const ALLOWED: Record<string, { wrong: string[]; allowed: RegExp }> = {
   LOG_LEVEL: { wrong: ['loud', 'INFO'], allowed: new RegExp(LOG_LEVELS.join('.*')) },
 };
 
-/** Anything is a value of these, or they have tests of their own. */
-const WITHOUT_RULE = [
-  'ALLOWED_HOSTS',
-  'CLAUDE_ALLOWED_TOOLS',
-  'CLAUDE_DISALLOWED_TOOLS',
-  'AUTH_TOKEN',
-  'APNS_KEY',
-  'VAPID_PRIVATE_KEY',
-  'NTFY_TOKEN',
-];
+/** Anything is a value of these, or they have tests of their own, since they are secrets. */
+const WITHOUT_RULE = ['AUTH_TOKEN', 'APNS_KEY', 'VAPID_PRIVATE_KEY', 'NTFY_TOKEN'];
 
 const WRONG = Object.entries(ALLOWED).flatMap(([name, { wrong, allowed }]) =>
   wrong.map((value) => ({ name, value, allowed })),
 );
+
+/** Of the wrong values so many are tried with a real start, one in so many. */
+const SAMPLE = 15;
+
+const CONFLICTS: [Record<string, string>, RegExp][] = [
+  [{ CLAUDE_PERMISSION_MODE: 'bypassPermissions' }, /CLAUDE_PERMISSION_MODE .* needs ALLOW_BYPASS=true/],
+  [
+    { PROJECT_ROOTS: '/somewhere/home/run' },
+    /PROJECT_ROOTS has "\/somewhere\/home\/run", which lies in COMPANION_HOME/,
+  ],
+  [{ PROJECT_ROOTS: '/projects:/somewhere/home' }, /PROJECT_ROOTS has "\/somewhere\/home"/],
+  [{ VAPID_PRIVATE_KEY: 'A'.repeat(43) }, /VAPID_PUBLIC_KEY is not set/],
+  [{ NTFY_TOKEN: 'tk_test' }, /NTFY_URL is not set, but NTFY_TOKEN is/],
+  [{ TLS_CERT_FILE: '/cert.pem' }, /TLS_KEY_FILE is not set/],
+  [{ HOST: '0.0.0.0' }, /HOST is "0\.0\.0\.0", which other machines can reach/],
+];
+
+/** What the daemon would say of these settings; fails when it would take them. */
+function refusalOf(environment: Record<string, string>): string {
+  try {
+    loadConfig('/somewhere/home', environment);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message;
+    throw error;
+  }
+  throw new Error(`it would start with ${JSON.stringify(environment)}`);
+}
 
 const quoted = (value: string) => JSON.stringify(value).replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
@@ -88,9 +123,35 @@ describe('a wrong value', () => {
     expect(Object.keys(ALLOWED).sort()).toEqual(names.sort());
   });
 
-  test.each(WRONG)('O1: $name=$value stops the start, and says name, value and what is allowed', async (row) => {
-    const { name, value, allowed } = row;
-    await expectRefusal({ environment: { [name]: value } }, new RegExp(`\\b${name} is ${quoted(value)}`), allowed);
+  test.each(WRONG)('O1: $name=$value is refused with name, value and what is allowed', ({ name, value, allowed }) => {
+    const said = refusalOf({ [name]: value });
+    expect(said).toMatch(new RegExp(`\\b${name} is ${quoted(value)}`));
+    expect(said).toMatch(allowed);
+  });
+
+  test.each(WRONG.filter((_row, index) => index % SAMPLE === 0 && !_row.value.includes('\0')))(
+    'O1: $name=$value stops the start',
+    async ({ name, value, allowed }) => {
+      await expectRefusal({ environment: { [name]: value } }, new RegExp(`\\b${name} is ${quoted(value)}`), allowed);
+    },
+  );
+
+  test.each(CONFLICTS)('O1: %j can never work together', (environment, said) => {
+    expect(refusalOf(environment)).toMatch(said);
+  });
+
+  const token = 'x'.repeat(40);
+  test.each([
+    ['a carriage return', `${token}\r`],
+    ['a line feed', `${token}\n`],
+    ['blanks around it', ` ${token} `],
+    ['a blank within', `${token} ${token}`],
+    ['a tab', `${token}\t${token}`],
+    ['letters that no header carries', `${token}\u00fc`],
+    ['a control character', `${token}\u0007`],
+  ])('O1: AUTH_TOKEN with %s, which no client could send, is refused', (_what, value) => {
+    const said = refusalOf({ AUTH_TOKEN: value });
+    expect(said).toBe('AUTH_TOKEN is (not shown), but must be printable ASCII without spaces');
   });
 
   test('S1: of AUTH_TOKEN is not repeated, wherever it stands', async () => {
@@ -213,8 +274,14 @@ describe('config.json', () => {
     ['an object', { PORT: { number: 1 } }, /config\.json/],
     ['a list of roots', { PROJECT_ROOTS: ['/'] }, /config\.json/],
     ['a list', [], /config\.json/],
-    ['half of an object', '{"PORT":', /config\.json/],
-    ['nothing', '', /config\.json/],
+    ['half of an object', '{"PORT":', /config\.json is not valid JSON: it ends at line 1, column 9, where a value/],
+    ['a comma too many', '{\n  "PORT": 3001,\n}', /a name in double quotes must stand at line 3, column 1/],
+    ['a comma too few', '{\n  "PORT": 3001\n  "HOST": "::1"}', /a comma or } must stand at line 3, column 3/],
+    ['a bare name', '{ PORT: 3001 }', /a name in double quotes must stand at line 1, column 3/],
+    ['single quotes', "{ 'PORT': 3001 }", /line 1, column 3/],
+    ['a comment', '{} // none', /the end of the file must stand at line 1, column 4/],
+    ['a line break in a text', '{"LOG_LEVEL": "in\nfo"}', /a value must stand at line 1, column 15/],
+    ['nothing', '', /config\.json is not valid JSON: it ends at line 1, column 1, where a value must stand/],
   ])('O1: with %s stops the start and says so', async (_what, file, said) => {
     await expectRefusal({ file }, said);
   });

@@ -1,5 +1,15 @@
 /** A journal that is lost, cut, restored or altered between two daemons, or under one: each time it serves again. */
-import { copyFileSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { scenario } from '../support/scripted-api.js';
@@ -78,7 +88,10 @@ function flipIn(name: string, before: string, text: string): void {
   let at = bytes.indexOf(before + text);
   expect(at).toBeGreaterThan(0);
   for (; at >= 0; at = bytes.indexOf(before + text, at)) bytes[at + before.length] = altered(text).charCodeAt(0);
-  writeFileSync(file(name), bytes);
+  // In place: a file that is emptied first would be noticed as one that was cut.
+  const open = openSync(file(name), 'r+');
+  writeSync(open, bytes);
+  closeSync(open);
 }
 
 const altered = (text: string): string => String.fromCharCode(text.charCodeAt(0) ^ 1) + text.slice(1);
