@@ -87,7 +87,7 @@ export async function statusCommand(context: CommandContext): Promise<Report> {
   } = healthSchema.parse(answer);
   const lines = [
     `${status}, version ${version}, up ${Math.round(uptime)} s, ${active} active sessions`,
-    ...Object.entries(checks).map(([name, state]) => `  ${name}: ${plainLine(state, 200)}`),
+    ...Object.entries(checks).map(([name, state = 'not checked']) => `  ${name}: ${plainLine(state, 200)}`),
     ...Object.values(remedies).map((remedy) => `  ${plainText(remedy)}`),
   ];
   return say(answer, lines.join('\n'), status === 'unhealthy' ? 1 : 0);

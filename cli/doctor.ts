@@ -50,7 +50,7 @@ async function findDaemon({ home, socketPath, hints }: CommandContext): Promise<
     version === VERSION
       ? well('daemon', `running, version ${version}`)
       : unwell('daemon', `running, version ${version}`, `Start it again: version ${VERSION} is installed.`);
-  const others = Object.entries(checks).map(([name, verdict]) => {
+  const others = Object.entries(checks).map(([name, verdict = 'not checked']) => {
     const remedy = remedies[name];
     return remedy === undefined ? well(name, verdict) : unwell(name, verdict, remedy);
   });

@@ -119,6 +119,8 @@ export const healthSchema = z.object({
     memory: checkSchema,
     disk: checkSchema,
     push: checkSchema,
+    /** Where the daemon speaks TLS itself. */
+    tls: checkSchema.optional(),
   }),
   /** What to do about each check that is not well, by its name. */
   remedies: z.record(z.string(), z.string()).optional(),

@@ -48,7 +48,7 @@ export const historySchema = z.object({
   hasMore: z.boolean(),
   sessionMetadata: z.object({
     workingDirectory: z.string(),
-    conversationStarted: z.number(),
+    conversationStarted: z.boolean(),
     createdAt: z.number(),
     lastActivity: z.number(),
   }),

@@ -8,13 +8,21 @@ import { apnsEndpoints, createApnsSender } from '../services/push/apns-sender.js
 import { createNtfySender } from '../services/push/ntfy-sender.js';
 import { PushReach } from '../services/push/push-reach.js';
 import { PushService, type PushServiceOptions } from '../services/push/push-service.js';
-import { createWebPushSender, type WebPushSender } from '../services/push/web-push-sender.js';
+import { chooseSubject } from '../services/push/vapid-subject.js';
+import {
+  createWebPushSender,
+  type WebPushSender,
+  type WebPushSenderOptions,
+} from '../services/push/web-push-sender.js';
 import type { Session } from '../services/sessions/session.js';
 import type { SessionRegistry } from '../services/sessions/session-registry.js';
 import { openPermissions, statusOf } from '../services/sessions/session-state.js';
 
 export interface PushOptions
-  extends Omit<PushServiceOptions, 'sessions' | 'senders' | 'isSetUp' | 'vapidKey' | 'reach' | 'body' | 'lastSaidAt'> {
+  extends Omit<
+    PushServiceOptions,
+    'sessions' | 'senders' | 'isSetUp' | 'vapidKey' | 'vapidSubject' | 'reach' | 'body' | 'lastSaidAt'
+  > {
   config: Config;
   /** Where the keys are kept by which push services of browsers know this daemon. */
   vapidFile: string;
@@ -24,7 +32,8 @@ export interface PushOptions
 /** Pushes, by what the settings name. */
 export function createPush({ config, vapidFile, registry, ...others }: PushOptions): PushService {
   const reach = new PushReach({ allowPrivate: config.PUSH_ALLOW_PRIVATE });
-  const web = webSender(config, vapidFile, reach);
+  const vapidSubject = chooseSubject(config.VAPID_SUBJECT, config.PUBLIC_URL);
+  const web = webSender(config, vapidFile, { reach, subject: vapidSubject.subject });
   const configured = [apnsSender(config), ntfySender(config)].filter((sender) => sender !== undefined);
   return new PushService({
     ...others,
@@ -32,6 +41,7 @@ export function createPush({ config, vapidFile, registry, ...others }: PushOptio
     senders: [...configured, web],
     isSetUp: configured.length > 0 || namesVapid(config),
     vapidKey: web.publicKey,
+    vapidSubject,
     reach,
     body: config.APNS_BODY,
     lastSaidAt: (userId) => lastSaidAt(registry(), userId),
@@ -57,18 +67,14 @@ function apnsSender(config: Config): PushSender | undefined {
   });
 }
 
-/** For push services that ask who writes to them (RFC 8292 leaves it to the sender to say so). */
-const NOBODY = 'mailto:owner@claude-companion.invalid';
-
 /** Needs nobody's permission: the keys are made by the first start, and a browser brings the address of its service. */
-function webSender(config: Config, file: string, reach: PushReach): WebPushSender {
+function webSender(
+  config: Config,
+  file: string,
+  parts: Pick<WebPushSenderOptions, 'reach' | 'subject'>,
+): WebPushSender {
   const { VAPID_PUBLIC_KEY: publicKey, VAPID_PRIVATE_KEY: privateKey } = config;
-  return createWebPushSender({ keys: { publicKey, privateKey, file }, subject: vapidSubject(config), reach });
-}
-
-function vapidSubject({ VAPID_SUBJECT, PUBLIC_URL }: Config): string {
-  if (VAPID_SUBJECT !== undefined) return VAPID_SUBJECT;
-  return PUBLIC_URL?.startsWith('https:') ? PUBLIC_URL : NOBODY;
+  return createWebPushSender({ keys: { publicKey, privateKey, file }, ...parts });
 }
 
 const namesVapid = ({ VAPID_SUBJECT, VAPID_PUBLIC_KEY, VAPID_PRIVATE_KEY }: Config): boolean =>

@@ -90,7 +90,7 @@ export async function createServices(options: ServicesOptions, { onRevoked, serv
     audit,
     now,
     claudeCodeVersion: () => status.version(),
-    health: () => readHealth({ version: VERSION, room, status, journal, registry, push }),
+    health: () => readHealth({ version: VERSION, room, status, journal, registry, push, tls: options.tls }),
     metrics,
     memoryOf: residentBytes,
     control: { stop: (options) => stop({ registry, onStop, ...options }) },

@@ -4,6 +4,7 @@ import type { MachineRoom, Shortage } from '../services/machine/machine-room.js'
 import type { Journal } from '../services/ports/journal.js';
 import type { PushService } from '../services/push/push-service.js';
 import type { SessionRegistry } from '../services/sessions/session-registry.js';
+import type { TlsFiles } from './tls-files.js';
 
 export interface HealthOptions {
   version: string;
@@ -12,6 +13,8 @@ export interface HealthOptions {
   journal: Journal;
   registry: SessionRegistry;
   push: PushService;
+  /** Where the daemon speaks TLS itself. */
+  tls: TlsFiles | undefined;
 }
 
 interface Check {
@@ -23,7 +26,15 @@ interface Check {
 const OK: Check = { verdict: 'ok' };
 
 /** How the daemon does, and what to do where it does not do well. */
-export async function readHealth({ version, room, status, journal, registry, push }: HealthOptions): Promise<Health> {
+export async function readHealth({
+  version,
+  room,
+  status,
+  journal,
+  registry,
+  push,
+  tls,
+}: HealthOptions): Promise<Health> {
   const shortages = await room.shortages();
   const checks = {
     database: await checkDatabase(journal),
@@ -31,6 +42,7 @@ export async function readHealth({ version, room, status, journal, registry, pus
     memory: checkRoom(shortages, 'memory'),
     disk: checkRoom(shortages, 'disk'),
     push: push.health as Check,
+    ...(tls && { tls: checkTls(tls) }),
   };
   const all = Object.values(checks);
   const remedies = Object.entries(checks).flatMap(([name, { remedy }]) =>
@@ -64,6 +76,11 @@ async function checkDatabase(journal: Journal): Promise<Check> {
 function checkClaude({ problem }: CliStatus): Check {
   if (!problem) return OK;
   return { verdict: problem.code === 'CLAUDE_UNAVAILABLE' ? 'missing' : 'not logged in', remedy: problem.remedy };
+}
+
+function checkTls(tls: TlsFiles): Check {
+  const problem = tls.problemAt(Date.now());
+  return problem ? { verdict: problem.verdict, remedy: `${problem.message}. ${problem.remedy}` } : OK;
 }
 
 function checkRoom(shortages: Shortage[], of: Shortage['of']): Check {

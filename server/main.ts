@@ -41,6 +41,8 @@ async function main(): Promise<void> {
   process.on('SIGINT', stop);
   if (tls) followRenewals(tls, log);
   watchForBugs(log);
+  const problem = tls?.problemAt(Date.now());
+  if (problem) process.stderr.write(`${problem.message}. ${problem.remedy}\n`);
   await introduce(server);
   audit.record({ action: 'start', outcome: 'ok' });
   process.stdout.write(`${JSON.stringify({ event: 'ready', url: server.url, pid: process.pid })}\n`);

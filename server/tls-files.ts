@@ -16,11 +16,21 @@ interface Paths {
   key: string;
 }
 
+/** What is wrong with a certificate that could be read. */
+export interface TlsProblem {
+  verdict: 'expired' | 'not yet valid';
+  message: string;
+  remedy: string;
+}
+
 interface Loaded {
   /** Tells files from those that have come in their place. */
   stamp: string;
   context: SecureContextOptions;
   fingerprint: string;
+  /** Epoch milliseconds. */
+  validFrom: number;
+  validTo: number;
 }
 
 /** What the settings name. Throws `ConfigError` with the setting that is wrong; never with what is in the key's file. */
@@ -36,6 +46,7 @@ export class TlsFiles {
   readonly #unspoken = new Map<string, Socket>();
   #loaded: Loaded;
   #timer: NodeJS.Timeout | undefined;
+  #told: string | undefined;
 
   constructor(paths: Paths) {
     this.#paths = paths;
@@ -45,6 +56,19 @@ export class TlsFiles {
   /** SHA-256 of the certificate (the first of the file, in DER), in base64url. */
   fingerprint(): string {
     return this.#loaded.fingerprint;
+  }
+
+  /** Why clients refuse the certificate at this moment (epoch milliseconds), and what to do; undefined when it is valid. */
+  problemAt(now: number): TlsProblem | undefined {
+    const { validFrom, validTo } = this.#loaded;
+    const { certificate } = this.#paths;
+    if (now >= validTo) {
+      const message = `the certificate in ${certificate} ended on ${new Date(validTo).toISOString()}`;
+      return { verdict: 'expired', message, remedy: 'Renew it: a new file in its place is taken without a restart.' };
+    }
+    if (now >= validFrom) return undefined;
+    const message = `the certificate in ${certificate} is valid from ${new Date(validFrom).toISOString()} on`;
+    return { verdict: 'not yet valid', message, remedy: "Check this machine's clock." };
   }
 
   createServer(options: ServerOptions, listener: RequestListener): Server {
@@ -67,13 +91,26 @@ export class TlsFiles {
     for (const socket of this.#unspoken.values()) socket.destroy();
   }
 
-  /** Looks from time to time whether there is another certificate, until it is closed. */
+  /** Looks from time to time whether there is another certificate, and whether it is still valid, until it is closed. */
   follow(log: Log): void {
+    this.#tellProblem(log);
     this.#timer = setInterval(() => this.look(log), LOOK_AGAIN_MS).unref();
+  }
+
+  /** Once for each certificate and problem. */
+  #tellProblem(log: Log): void {
+    const problem = this.problemAt(Date.now());
+    if (problem && problem.message !== this.#told) log.warn(problem.message, { remedy: problem.remedy });
+    this.#told = problem?.message;
   }
 
   /** Takes a certificate that has been renewed. One that cannot be used leaves the one before in its place. */
   look(log: Log): void {
+    this.#renew(log);
+    this.#tellProblem(log);
+  }
+
+  #renew(log: Log): void {
     try {
       if (stampOf(this.#paths) === this.#loaded.stamp) return;
       this.#loaded = load(this.#paths);
@@ -119,7 +156,13 @@ function load(paths: Paths): Loaded {
       `TLS_CERT_FILE names ${paths.certificate}, which cannot be used: ${(error as Error).message}`,
     );
   }
-  return { stamp, context, fingerprint: createHash('sha256').update(leaf.raw).digest('base64url') };
+  return {
+    stamp,
+    context,
+    fingerprint: createHash('sha256').update(leaf.raw).digest('base64url'),
+    validFrom: Date.parse(leaf.validFrom),
+    validTo: Date.parse(leaf.validTo),
+  };
 }
 
 function reading<T>(name: string, path: string, read: () => T): T {

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { isIPv6 } from 'node:net';
+import { isIPv4, isIPv6 } from 'node:net';
 import proxyAddr from 'proxy-addr';
 
 /** Whom a request comes from, as limits and the audit know it. */
@@ -9,35 +9,58 @@ const trustNobody = () => false;
 
 /**
  * The address of a client. With `trustProxy`, what a proxy on this machine says in `X-Forwarded-For` is believed: the
- * last address there that is not this machine's own.
+ * last address there that is not this machine's own. Where that is no address the proxy's own counts, so that whatever a
+ * client gets into the header, it does not choose what it is counted by.
  */
 export function createAddressOf(trustProxy: boolean): AddressOf {
-  const trust = trustProxy ? proxyAddr.compile('loopback') : trustNobody;
-  return (request) => addressOf(request, trust);
+  const trust = trustProxy ? isLoopback : trustNobody;
+  return (request) => parseAddress(proxyAddr(request, trust)) ?? normalOwn(request);
 }
 
-function addressOf(request: IncomingMessage, trust: (address: string, index: number) => boolean): string {
-  try {
-    return proxyAddr(request, trust);
-  } catch {
-    // What the proxy has written is no address.
-    return request.socket.remoteAddress ?? 'unknown';
-  }
+/** A connection that has just ended has no address any more. */
+const normalOwn = ({ socket }: IncomingMessage): string => parseAddress(socket.remoteAddress ?? '') ?? 'unknown';
+
+const isLoopback = (text: string): boolean => {
+  const address = parseAddress(text);
+  return address !== undefined && (address.startsWith('127.') || address === '::1');
+};
+
+/** `for=` of the header that has replaced this one (RFC 7239), brackets, a port: proxies write them all. */
+const WRAPPED = /^(?:for=)?"?(?:\[([^\]"]*)\](?::\d{1,5})?|([\d.]+):\d{1,5}|([^"]*))"?$/i;
+
+/**
+ * One spelling of an address, as proxies and sockets write it: without a port, brackets, quotes or a zone, IPv4 as such
+ * where IPv6 carries it. Undefined for what is no address.
+ */
+export function parseAddress(text: string): string | undefined {
+  const [, bracketed, ported, bare = ''] = WRAPPED.exec(text.trim()) ?? [];
+  const [address = ''] = (bracketed ?? ported ?? bare).split('%');
+  if (isIPv4(address)) return address;
+  if (!isIPv6(address)) return undefined;
+  const shortest = new URL(`http://[${address}]`).hostname.slice(1, -1);
+  const [, high, low] = MAPPED.exec(shortest) ?? [];
+  return high === undefined || low === undefined ? shortest : ipv4Of(high, low);
 }
+
+/** As URLs write it. */
+const MAPPED = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/;
+
+const ipv4Of = (high: string, low: string): string =>
+  [high, low]
+    .map((group) => Number.parseInt(group, 16))
+    .flatMap((pair) => [pair >> 8, pair & 0xff])
+    .join('.');
 
 const IPV6_NETWORK_GROUPS = 4;
-const MAPPED = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i;
 
 /** What is counted together: an IPv4 address, or the /64 of an IPv6 address, which is a single household's. */
 export function networkOf(address: string): string {
-  const mapped = MAPPED.exec(address)?.[1];
-  if (mapped !== undefined) return mapped;
-  if (!isIPv6(address)) return address;
-  const [head = '', tail] = address.split('%')[0]?.split('::') ?? [];
+  const normal = parseAddress(address) ?? address;
+  if (!isIPv6(normal)) return normal;
+  const [head = '', tail] = normal.split('::');
   const before = head === '' ? [] : head.split(':');
   const after = tail === undefined || tail === '' ? [] : tail.split(':');
-  const missing = tail === undefined ? 0 : Math.max(0, 8 - before.length - after.length);
+  const missing = tail === undefined ? 0 : 8 - before.length - after.length;
   const groups = [...before, ...Array.from({ length: missing }, () => '0'), ...after];
-  const network = groups.slice(0, IPV6_NETWORK_GROUPS).map((group) => Number.parseInt(group, 16).toString(16));
-  return `${network.join(':')}::/64`;
+  return `${groups.slice(0, IPV6_NETWORK_GROUPS).join(':')}::/64`;
 }

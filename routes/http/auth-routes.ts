@@ -58,7 +58,7 @@ export function createAuthRoutes(services: RouteServices): Router {
   router.post('/logout', async (_request, response) => {
     const { userId, device } = requirePrincipal(response);
     if (!device) throw new CompanionError('CONFLICT', 'This credential is not a device’s: there is nothing to leave.');
-    await identity.revoke({ userId, deviceId: device.deviceId }, 'logged out');
+    await identity.revoke({ userId, deviceId: device.deviceId }, { reason: 'logged out' });
     auditHttp(services, response, { action: 'logout' });
     response.json({ success: true });
   });

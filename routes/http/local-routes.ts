@@ -102,15 +102,19 @@ function addDeviceRoutes(router: Router, services: RouteServices): void {
     const deviceId = parseInput(deviceIdSchema, request.params.id, 'id');
     const found = devices.list().filter((entry) => entry.deviceId === deviceId);
     const { user: email } = parseInput(revokeSchema, request.query, 'query');
-    const userId = email === undefined ? undefined : people.require(email).userId;
-    const [entry, other] = found.filter((one) => userId === undefined || one.userId === userId);
+    const person = email === undefined ? undefined : people.require(email);
+    const [entry, other] = found.filter((one) => person === undefined || one.userId === person.userId);
     if (other) {
       const suggestion = 'Say whose: --user EMAIL';
       throw new CompanionError('CONFLICT', 'Several people have a device of this name.', { field: 'id', suggestion });
     }
-    if (!entry) throw new CompanionError('NOT_FOUND', 'There is no such device.', { field: 'id' });
-    await services.identity.revoke({ userId: entry.userId as UserId, deviceId }, 'revoked');
-    const target = { targetUserId: entry.userId, targetDeviceId: deviceId };
+    // One that came with a token that is not its own is known by its connections alone.
+    const userId = (entry?.userId ?? person?.userId ?? people.owner.userId) as UserId;
+    const device = { userId, deviceId };
+    const wasHere = (await services.delivery.queueOf(device)) !== undefined;
+    if (!(await services.identity.revoke(device, { reason: 'revoked', wasHere })))
+      throw new CompanionError('NOT_FOUND', 'There is no such device.', { field: 'id' });
+    const target = { targetUserId: userId, targetDeviceId: deviceId };
     auditHttp(services, response, { action: 'revoke', ...target });
     response.json({ success: true, deviceId });
   });

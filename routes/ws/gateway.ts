@@ -58,7 +58,10 @@ export function createGateway(services: RouteServices, { local }: { local: boole
         const named = readDevice(request, principal);
         const { device } = named;
         if (revoked.some((isVoid) => isVoid(principal, device.deviceId))) throw unauthorized();
-        if (!local) requireRoom(services, connections, device);
+        if (!local) {
+          requireWelcome(services, principal, device);
+          requireRoom(services, connections, device);
+        }
         server.handleUpgrade(request, stream, head, (webSocket) => {
           const address = local ? 'local' : services.admission.addressOf(request);
           new SocketConnection({ ...shared, ...named, webSocket, socket: stream as Socket, principal, address });
@@ -100,6 +103,12 @@ async function admit(services: RouteServices, request: IncomingMessage): Promise
   }
   await admission.limits.take('reads', principal.userId);
   return principal;
+}
+
+/** A device that was revoked does not come back under its name by a credential that is not its own. */
+function requireWelcome({ identity }: RouteServices, principal: Principal, device: DeviceRef): void {
+  if (principal.device || !identity.devices.isRevoked(device)) return;
+  throw unauthorized('The device was revoked. It comes back when it is paired again under its deviceId.');
 }
 
 /** A device's next connection takes the place of the one before. */

@@ -4,7 +4,7 @@ import { CompanionError } from '../../protocol/error-codes.js';
 import type { DeviceId } from '../../protocol/scalars.js';
 import type { DeviceRef, UserId } from '../ports/records.js';
 import type { AccessClaims, AccessTokens } from './access-tokens.js';
-import { makeRoom } from './device-room.js';
+import { dropOldestOut, makeRoom } from './device-room.js';
 import type { IsVoid, Principal } from './principal.js';
 import { makeRefreshToken, readRefreshToken } from './refresh-tokens.js';
 import type { DeviceEntry, RegistryData, RegistryFile, TokenFamily } from './registry-file.js';
@@ -30,6 +30,12 @@ export interface NewDevice {
   platform: string;
   /** Of a device of this person that has been here before. */
   deviceId?: DeviceId | undefined;
+}
+
+export interface Revocation {
+  /** Shown with the device. */
+  reason: string;
+  wasHere?: boolean;
 }
 
 export interface Grant {
@@ -167,12 +173,13 @@ export class DeviceCredentials {
   }
 
   /**
-   * The device is out at once, and is pushed to no more. Resolves to whether it was on record; rejects with
+   * The device is out at once, and is pushed to no more; neither does its name come back by a credential that is not a
+   * device's. `wasHere`: it is known by its connections alone. Resolves to whether it was known; rejects with
    * `STORAGE_FULL` when it is out and that could not be written yet.
    */
-  async revoke(device: DeviceRef, reason: string): Promise<boolean> {
+  async revoke(device: DeviceRef, { reason, wasHere = false }: Revocation): Promise<boolean> {
     const { registry, now, onRevoked } = this.#options;
-    const isKnown = registry.data.devices.some((one) => isEntryOf(one, device));
+    const isKnown = wasHere || registry.data.devices.some((one) => isEntryOf(one, device));
     try {
       if (isKnown) await registry.insist((data) => putOut(data, device, { at: now(), reason }));
     } finally {
@@ -193,13 +200,13 @@ export class DeviceCredentials {
   }
 }
 
-/** Without a credential of its own there was nothing but a name. */
+/** Recorded also where it had no credential of its own: its name is what a later connection is refused by. */
 function putOut(data: RegistryData, device: DeviceRef, revoked: NonNullable<DeviceEntry['revoked']>): void {
   const entry = data.devices.find((one) => isEntryOf(one, device));
-  if (!entry) return;
-  const { family, push: _, ...kept } = entry;
-  const others = data.devices.filter((one) => one !== entry);
-  data.devices = family ? [...others, { ...kept, revoked }] : others;
+  // What is revoked is never refused for lack of room.
+  if (!entry) dropOldestOut(data, device.userId);
+  const { family: _family, push: _push, ...kept }: DeviceEntry = entry ?? device;
+  data.devices = [...data.devices.filter((one) => one !== entry), { ...kept, revoked }];
 }
 
 export const isEntryOf = (entry: Pick<DeviceEntry, 'userId' | 'deviceId'>, { userId, deviceId }: DeviceRef): boolean =>

@@ -7,14 +7,18 @@ const MAX_DEVICES = 100;
 
 /** Makes room for one more device of a person: those that were put out make it, the oldest first. Throws `CONFLICT`. */
 export function makeRoom(data: RegistryData, userId: UserId): void {
+  if (dropOldestOut(data, userId)) return;
+  const suggestion = 'Revoke devices that are not used any more.';
+  throw new CompanionError('CONFLICT', `A person has at most ${MAX_DEVICES} devices.`, { suggestion });
+}
+
+/** Where a person has as many devices as there may be, removes the one that was put out first. False when there is none. */
+export function dropOldestOut(data: RegistryData, userId: UserId): boolean {
   const theirs = data.devices.filter((entry) => entry.userId === userId);
-  if (theirs.length < MAX_DEVICES) return;
+  if (theirs.length < MAX_DEVICES) return true;
   const [oldest] = theirs.filter(isOut).sort((one, other) => outSince(one) - outSince(other));
-  if (!oldest) {
-    const suggestion = 'Revoke devices that are not used any more.';
-    throw new CompanionError('CONFLICT', `A person has at most ${MAX_DEVICES} devices.`, { suggestion });
-  }
-  data.devices = data.devices.filter((entry) => entry !== oldest);
+  if (oldest) data.devices = data.devices.filter((entry) => entry !== oldest);
+  return oldest !== undefined;
 }
 
 const isOut = ({ revoked, push }: DeviceEntry): boolean => revoked !== undefined && push === undefined;

@@ -28,6 +28,11 @@ export class Devices implements PushDevices {
     this.#now = now;
   }
 
+  /** Whether the device was revoked, and not paired again since. */
+  isRevoked(device: DeviceRef): boolean {
+    return this.#registry.data.devices.some((entry) => isEntryOf(entry, device) && entry.revoked !== undefined);
+  }
+
   /** Whether the device was registered. */
   knows({ userId, deviceId }: DeviceRef): boolean {
     return this.#registry.data.devices.some((device) => device.userId === userId && device.deviceId === deviceId);
@@ -35,7 +40,8 @@ export class Devices implements PushDevices {
 
   /**
    * Records where and how a device wants to be reached. An address that another device of the person had is this one's
-   * from now on, and a token of Apple's also where it was another person's.
+   * from now on, and a token of Apple's also where it was another person's. Rejects with `CONFLICT` for a device that was
+   * revoked.
    */
   async register(device: DeviceRef, registration: ClientData<'registerDevice'>): Promise<void> {
     const { name, preferences, ...rest } = registration;
@@ -43,6 +49,9 @@ export class Devices implements PushDevices {
     const { userId, deviceId } = device;
     await this.#registry.update((data) => {
       const known = data.devices.find((entry) => isEntryOf(entry, device));
+      if (known?.revoked) {
+        throw new CompanionError('CONFLICT', 'The device was revoked. Pair it again first.', { field: 'deviceId' });
+      }
       if (!known) makeRoom(data, userId);
       const others = data.devices.filter((entry) => entry !== known);
       takeOver({ userId, push }, others);
@@ -94,8 +103,8 @@ export class Devices implements PushDevices {
       });
   }
 
-  hasRegistration(platform: PushRegistration['platform']): boolean {
-    return this.#registry.data.devices.some(({ push }) => push?.platform === platform);
+  tokensOf(platform: PushRegistration['platform']): readonly string[] {
+    return this.#registry.data.devices.flatMap(({ push }) => (push?.platform === platform ? [push.token] : []));
   }
 
   async endRegistration({ device, token, registeredAt }: PushRegistration): Promise<boolean> {

@@ -1,6 +1,6 @@
 import type { DeviceRef, UserId } from '../ports/records.js';
 import { AccessTokens } from './access-tokens.js';
-import { DeviceCredentials, type Grant, type NewDevice } from './device-credentials.js';
+import { DeviceCredentials, type Grant, type NewDevice, type Revocation } from './device-credentials.js';
 import { Devices } from './devices.js';
 import { type Invitation, PairingCodes } from './pairing-codes.js';
 import { Passwords } from './passwords.js';
@@ -125,9 +125,9 @@ export class Identity {
     return this.#credentials.refresh(token, requestId);
   }
 
-  /** The device is out at once, whoever let it in. Resolves to whether it was on record. */
-  revoke(device: DeviceRef, reason: string): Promise<boolean> {
-    return this.#credentials.revoke(device, reason);
+  /** The device is out at once, whoever let it in. Resolves to whether it was known. */
+  revoke(device: DeviceRef, how: Revocation): Promise<boolean> {
+    return this.#credentials.revoke(device, how);
   }
 
   /** The person and all devices of theirs are out at once. */

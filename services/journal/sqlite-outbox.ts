@@ -13,7 +13,8 @@ export function createSqliteOutbox(database: SqliteDatabase, guard = new DamageG
   const check = rowCheckOf(database);
   const records = (rows: PushRow[]): PushRecord[] => rows.map((row) => pushOf(check('pushes', row)));
   const open = database.prepare<[], PushRow>(
-    `SELECT * FROM pushes WHERE state IN ('owed', 'sending', 'accepted') ORDER BY rowid`,
+    `SELECT * FROM pushes WHERE state IN ('owed', 'sending', 'accepted')
+       OR permission_id IS NOT NULL AND attempts > 0 AND kind <> 'withdrawal' AND state <> 'seen' ORDER BY rowid`,
   );
   const ofRequest = database.prepare<[string, string], PushRow>(
     `SELECT * FROM pushes WHERE session_id = ? AND permission_id = ? ORDER BY rowid`,

@@ -53,7 +53,7 @@ export interface PushPage {
 
 /** Every method rejects with `CompanionError` `STORAGE_FULL` when the disk takes no more. */
 export interface OutboxStore {
-  /** What is owed, being sent, or accepted and not seen; oldest first. */
+  /** What is owed, being sent, or accepted and not seen, and what was given up about a request and may have arrived; oldest first. */
   readOpen(): Promise<PushRecord[]>;
   /** Adds rows and takes over what has changed of others, all or nothing. A row that was removed stays removed, unless it is new. */
   write(changes: { added?: readonly PushRecord[]; changed?: readonly PushRecord[] }): Promise<void>;

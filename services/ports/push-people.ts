@@ -17,8 +17,8 @@ export interface PushDevice {
 export interface PushDevices {
   /** Those of a person. */
   pushDevices(userId: UserId): PushDevice[];
-  /** Whether anybody has a device there. */
-  hasRegistration(platform: PushPlatform): boolean;
+  /** Of all people's devices there. */
+  tokensOf(platform: PushPlatform): readonly string[];
   /** The registration is void, unless it is another one by now. Resolves to whether it was ended. */
   endRegistration(registration: PushRegistration): Promise<boolean>;
   /** It turned out where the token is valid. */

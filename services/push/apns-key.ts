@@ -16,7 +16,8 @@ export interface ApnsCredentialSettings {
 /** Ready to be used; PEM. */
 export type ApnsCredential =
   | { kind: 'token'; key: string; keyId: string; teamId: string }
-  | { kind: 'certificate'; certificate: string; key: string };
+  /** `endsAt`: epoch milliseconds. */
+  | { kind: 'certificate'; certificate: string; key: string; endsAt: number };
 
 /** What is wrong, and what the owner can do. Never says a secret. */
 export interface PushProblem {
@@ -89,9 +90,25 @@ function certificateOf(settings: ApnsCredentialSettings, now: number): ApnsCrede
   if (!parsed) throw new CredentialError('APNS_CERT_FILE holds no certificate in PEM', remedy);
   if (!parsed.checkPrivateKey(key))
     throw new CredentialError('APNS_CERT_KEY_FILE is not the key of APNS_CERT_FILE', remedy);
-  if (Date.parse(parsed.validTo) <= now)
-    throw new CredentialError(`the certificate in APNS_CERT_FILE ended on ${parsed.validTo}`, 'Renew it at Apple.');
-  return { kind: 'certificate', certificate, key: exportPem(key) };
+  const credential: ApnsCredential = {
+    kind: 'certificate',
+    certificate,
+    key: exportPem(key),
+    endsAt: Date.parse(parsed.validTo),
+  };
+  const ended = endedProblem(credential, now);
+  if (ended) throw new CredentialError(ended.message, ended.remedy);
+  return credential;
+}
+
+/** A certificate that was good when it was read ends while the daemon runs. */
+export function endedProblem(credential: ApnsCredential, now: number): PushProblem | undefined {
+  if (credential.kind !== 'certificate' || now < credential.endsAt) return undefined;
+  const ended = new Date(credential.endsAt).toISOString();
+  return {
+    message: `the certificate in APNS_CERT_FILE ended on ${ended}`,
+    remedy: 'Renew it at Apple, and start again.',
+  };
 }
 
 function required(name: string, value: string | undefined): string {

@@ -6,6 +6,7 @@ import { type ApnsAnswer, ApnsConnection, requireClient } from './apns-connectio
 import {
   type ApnsCredential,
   type ApnsCredentialSettings,
+  endedProblem,
   type PushProblem,
   readApnsCredential,
   readSettingFile,
@@ -89,6 +90,8 @@ class ApnsSender implements PushSender {
 
   get problem(): PushProblem | undefined {
     if ('problem' in this.#prepared) return this.#prepared.problem;
+    const ended = endedProblem(this.#prepared.credential, Date.now());
+    if (ended) return ended;
     const [trouble] = this.#troubles.values();
     return trouble && { message: trouble.message, remedy: trouble.remedy };
   }
@@ -154,6 +157,7 @@ class ApnsSender implements PushSender {
       return { environment, id, answer, verdict: verdictOf(answer) };
     } catch (error) {
       const answer = refusalOfClient(error);
+      if (answer.kind === 'unanswered') this.#trouble(environment, CLIENT_FAILED, true);
       return { environment, id, answer, verdict: verdictOf(answer) };
     }
   }
@@ -163,6 +167,8 @@ class ApnsSender implements PushSender {
     if (known) return known;
     const opening = this.#open(environment);
     this.#connections.set(environment, opening);
+    // The next push tries anew: what is wrong now need not be wrong for ever.
+    opening.catch(() => this.#connections.delete(environment));
     return opening;
   }
 
@@ -247,6 +253,12 @@ function refusal(verdict: Tried['verdict'], reason: string, answer: Answered): S
   }
   return { kind: 'failed', reason };
 }
+
+/** What the error says may repeat the key. */
+const CLIENT_FAILED: PushProblem = {
+  message: "The client for Apple's push service cannot be started",
+  remedy: 'Check the key or certificate of the APNS settings, and install the dependencies again (npm ci).',
+};
 
 const unreachable = (why: string): PushProblem => ({
   message: `Apple's push service cannot be reached (${why})`,

@@ -60,7 +60,13 @@ class NtfySender implements PushSender {
     try {
       return message.kind === 'withdrawal' ? await this.#withdraw(topic, message) : await this.#publish(topic, message);
     } catch (error) {
-      return { kind: 'retry', reason: this.#closing.signal.aborted ? 'closing' : failureOf(error) };
+      if (this.#closing.signal.aborted) return { kind: 'retry', reason: 'closing' };
+      const reason = failureOf(error);
+      this.#trouble = {
+        message: `the ntfy server cannot be reached: ${reason}`,
+        remedy: 'Check NTFY_URL, the network, and that the server runs.',
+      };
+      return { kind: 'retry', reason };
     }
   }
 

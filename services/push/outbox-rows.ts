@@ -5,6 +5,7 @@ import type { OutboxStore, PushRecord } from '../ports/outbox.js';
 import type { PushMessage } from '../ports/push.js';
 import { OwedRows } from './owed-rows.js';
 import { type About, readAbout } from './push-about.js';
+import { mayHaveArrived } from './push-record.js';
 
 /** So that a row that is written anyway takes others along. */
 const SOON_MS = 20;
@@ -23,7 +24,8 @@ export class OutboxRows {
   readonly #options: OutboxRowsOptions;
   /** Owed or being sent. */
   readonly #open = new Map<string, PushRecord>();
-  readonly #accepted = new Map<string, PushRecord>();
+  /** Accepted and not seen, or given up although it may have arrived. */
+  readonly #delivered = new Map<string, PushRecord>();
   readonly #bySession = new Map<SessionId, Set<string>>();
   readonly owed = new OwedRows();
   readonly #abouts = new Map<string, About>();
@@ -53,10 +55,10 @@ export class OutboxRows {
   }
 
   find(pushId: string): PushRecord | undefined {
-    return this.#open.get(pushId) ?? this.#accepted.get(pushId);
+    return this.#open.get(pushId) ?? this.#delivered.get(pushId);
   }
 
-  /** All of a session that are owed, being sent, or accepted and not seen. */
+  /** All of a session that are owed, being sent, accepted and not seen, or may have arrived. */
   *ofSession(sessionId: SessionId): Generator<PushRecord> {
     for (const pushId of this.#bySession.get(sessionId) ?? []) {
       const push = this.find(pushId);
@@ -74,13 +76,14 @@ export class OutboxRows {
   take(push: PushRecord): void {
     const { pushId, sessionId, state } = push;
     const isOpen = state === 'owed' || state === 'sending';
-    this.#accepted.delete(pushId);
+    this.#delivered.delete(pushId);
     // One that is there keeps its place among the others.
     if (isOpen) this.#open.set(pushId, push);
     else this.#close(pushId);
     this.owed.put(push);
-    if (state === 'accepted') this.#accepted.set(pushId, push);
-    if (!isOpen && state !== 'accepted') this.#leave(sessionId, pushId);
+    const isDelivered = state === 'accepted' || mayHaveArrived(push);
+    if (isDelivered) this.#delivered.set(pushId, push);
+    if (!isOpen && !isDelivered) this.#leave(sessionId, pushId);
     else if (sessionId !== undefined)
       this.#bySession.set(sessionId, (this.#bySession.get(sessionId) ?? new Set()).add(pushId));
   }
@@ -125,17 +128,17 @@ export class OutboxRows {
     for (const push of this.ofSession(sessionId)) {
       const { pushId } = push;
       this.owed.drop(push);
-      for (const rows of [this.#open, this.#accepted, this.#abouts, this.#changed, this.#added]) rows.delete(pushId);
+      for (const rows of [this.#open, this.#delivered, this.#abouts, this.#changed, this.#added]) rows.delete(pushId);
       this.messages.delete(pushId);
     }
     this.#bySession.delete(sessionId);
   }
 
-  /** What was accepted before this moment, and never seen, is not waited for any longer. */
+  /** What was delivered before this moment, and never seen, is not waited for any longer. */
   prune(before: number): void {
-    for (const { pushId, sessionId, updatedAt } of Array.from(this.#accepted.values())) {
+    for (const { pushId, sessionId, updatedAt } of Array.from(this.#delivered.values())) {
       if (updatedAt >= before || this.#added.has(pushId) || this.#changed.has(pushId)) continue;
-      this.#accepted.delete(pushId);
+      this.#delivered.delete(pushId);
       this.#leave(sessionId, pushId);
     }
   }

@@ -86,6 +86,16 @@ export function changed(push: PushRecord, { state, at, reason, ...others }: Chan
   return { ...push, ...others, state, reason: short, history, updatedAt: at };
 }
 
+/**
+ * Whether a push about a request that is not sent any more may be on its device: it was tried, and the answer may have
+ * been lost. While the request is open it is to be withdrawn when the request is resolved.
+ */
+export const mayHaveArrived = ({ state, attempts, permissionId, kind }: PushRecord): boolean =>
+  attempts > 0 &&
+  permissionId !== undefined &&
+  kind !== 'withdrawal' &&
+  (state === 'suppressed' || state === 'expired' || state === 'failed');
+
 /** Whether it is about how something ended: several of those are told at once. */
 export const isResult = ({ kind }: Pick<PushRecord, 'kind'>): boolean =>
   kind === 'turn_complete' || kind === 'turn_failed' || kind === 'limit' || kind === 'given_up';

@@ -15,6 +15,7 @@ import { PushPace } from './push-pace.js';
 import type { PushReach } from './push-reach.js';
 import { changed, newPush, pushesFor } from './push-record.js';
 import { withdrawalPushes } from './push-withdrawals.js';
+import { subjectProblem, type VapidSubject } from './vapid-subject.js';
 
 export interface PushServiceOptions {
   store: OutboxStore;
@@ -26,6 +27,7 @@ export interface PushServiceOptions {
   isSetUp: boolean;
   /** What browsers subscribe with. */
   vapidKey: string | undefined;
+  vapidSubject: VapidSubject;
   /** Where browsers may be pushed to. */
   reach: PushReach;
   body: PushDispatcherOptions['body'];
@@ -91,11 +93,12 @@ export class PushService {
   }
 
   get health(): PushHealth {
-    const { senders, isSetUp, devices } = this.#options;
+    const { senders, isSetUp, devices, vapidSubject } = this.#options;
+    const browsers = devices.tokensOf('web');
     // First: without its keys no browser can register, and nothing would ever be said of them.
-    const problem = senders.find((sender) => sender.problem)?.problem;
+    const problem = senders.find((sender) => sender.problem)?.problem ?? subjectProblem(vapidSubject, browsers);
     if (problem) return { verdict: 'degraded', remedy: `${problem.message}. ${problem.remedy}` };
-    return { verdict: isSetUp || devices.hasRegistration('web') ? 'ok' : 'off' };
+    return { verdict: isSetUp || browsers.length > 0 ? 'ok' : 'off' };
   }
 
   /** Owed or being sent. */

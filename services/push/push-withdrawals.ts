@@ -5,7 +5,7 @@ import type { PushSessions } from '../ports/push-people.js';
 import type { EventRecord, SessionRecord } from '../ports/records.js';
 import { isWaiting } from './concerns.js';
 import type { OutboxRows } from './outbox-rows.js';
-import { newPush } from './push-record.js';
+import { mayHaveArrived, newPush } from './push-record.js';
 import { type RequestPush, withdrawalsOf } from './withdrawals.js';
 
 export interface WithdrawalParts {
@@ -46,4 +46,4 @@ function withdrawalsFor(
 
 /** One that failed may have arrived nevertheless, as when its answer was lost. */
 const asSent = (push: PushRecord): RequestPush =>
-  push.state === 'owed' && push.attempts > 0 ? { ...push, state: 'sending' } : push;
+  (push.state === 'owed' && push.attempts > 0) || mayHaveArrived(push) ? { ...push, state: 'sending' } : push;

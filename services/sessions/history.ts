@@ -44,7 +44,7 @@ export async function readHistory({ session, journal, range }: HistoryRequest): 
     hasMore: offset + page.length < total,
     sessionMetadata: {
       workingDirectory: record.directory,
-      conversationStarted: oldest[0]?.at ?? record.createdAt,
+      conversationStarted: oldest[0] !== undefined,
       createdAt: record.createdAt,
       lastActivity: record.lastActivity,
     },

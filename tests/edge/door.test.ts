@@ -20,11 +20,13 @@ import { text } from 'node:stream/consumers';
 import { connect as connectTls, type PeerCertificate, type SecureVersion, type TLSSocket } from 'node:tls';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { CLOSE } from '../../protocol/error-codes.js';
+import { healthSchema } from '../../protocol/rest.js';
 import { expectRefusal, NO_API, type Setup, served } from '../support/brief-daemon.js';
 import { type Certificate, createCertificate } from '../support/certificate.js';
 import { type Daemon, startDaemon, TOKEN } from '../support/daemon.js';
 import { freePort } from '../support/free-port.js';
 import { hurry } from '../support/hurry.js';
+import { askLocally } from '../support/identity-world.js';
 import { type ScriptedApi, scenario, startScriptedApi } from '../support/scripted-api.js';
 import { waitUntil } from '../support/wait-until.js';
 import { connect } from '../support/wire-client.js';
@@ -38,8 +40,8 @@ const SHUTDOWN_MS = 1_500;
 
 let shown: Certificate;
 
-function writeCertificate(): Certificate {
-  const made = createCertificate(['127.0.0.1', 'localhost']);
+function writeCertificate(validity?: Parameters<typeof createCertificate>[1]): Certificate {
+  const made = createCertificate(['127.0.0.1', 'localhost'], validity);
   writeFileSync(FILES.TLS_CERT_FILE, made.certificate);
   writeFileSync(FILES.TLS_KEY_FILE, made.key, { mode: 0o600 });
   return made;
@@ -182,6 +184,32 @@ describe('a daemon with a certificate', () => {
     expect(JSON.stringify(logOf(daemon))).not.toContain('PRIVATE KEY');
     unlinkSync(FILES.TLS_CERT_FILE);
   });
+
+  test.each([
+    ['expired', 'ended on', 'Renew it', -2, -1],
+    ['not yet valid', 'is valid from', 'clock', 1, 2],
+  ])(
+    'O1: says that its certificate is %s: in the log, in its health, and at the start, until it is renewed',
+    async (verdict, why, remedy, from, to) => {
+      const at = (days: number) => Date.now() + days * 86_400_000;
+      const tls = async () => {
+        const { status, checks, remedies } = healthSchema.parse(await askLocally(daemon, 'GET', '/health'));
+        return { isWell: status === 'healthy', tls: checks.tls, remedy: remedies?.tls };
+      };
+      expect(await tls()).toMatchObject({ tls: 'ok', remedy: undefined });
+      writeCertificate({ from: at(from), to: at(to) });
+      await look(why);
+      const told = { isWell: false, tls: verdict, remedy: expect.stringContaining(remedy) };
+      expect(await tls()).toMatchObject(told);
+      expect(said(why)).toHaveLength(1);
+      await daemon.restart('SIGTERM');
+      expect(daemon.stderr()).toContain(why);
+      expect(await tls()).toMatchObject(told);
+      writeCertificate();
+      await look('the certificate was renewed');
+      expect(await tls()).toMatchObject({ tls: 'ok', remedy: undefined });
+    },
+  );
 
   test('ends within 1.5 s although connections have said nothing yet, and closes the others with 1012', async () => {
     const client = await connect(daemon, { ca: shown.certificate });

@@ -141,7 +141,9 @@ test('no answer, no connection and a redirection are tried again; closing answer
   expect(await pending).toEqual({ kind: 'retry', reason: 'closing' });
   server.answer(() => 'drop');
   expect(await open().send(device, message())).toMatchObject({ kind: 'retry' });
-  expect(await open({ url: 'http://127.0.0.1:9' }).send(device, message())).toMatchObject({ kind: 'retry' });
+  const lost = open({ url: 'http://127.0.0.1:9' });
+  expect(await lost.send(device, message())).toMatchObject({ kind: 'retry' });
+  expect(lost.problem?.message).toContain('the ntfy server cannot be reached');
 });
 
 test.each(['', 'a/b', '../x', 'x'.repeat(65), 'a b'])('O1: %j is no topic', async (token) => {

@@ -20,6 +20,7 @@ import { owingJournal, watchedCursors } from '../../services/push/owing-journal.
 import { PushReach } from '../../services/push/push-reach.js';
 import { changed, newPush } from '../../services/push/push-record.js';
 import { PushService } from '../../services/push/push-service.js';
+import { chooseSubject } from '../../services/push/vapid-subject.js';
 import { sessionRecord } from '../support/session-record.js';
 import { waitUntil } from '../support/wait-until.js';
 import { AT, deviceRef, requestOf, turnOf, waitingOf } from './situations.js';
@@ -64,7 +65,7 @@ function makePush(): PushService {
         return true;
       },
       correctEnvironment: async () => {},
-      hasRegistration: () => registration !== undefined,
+      tokensOf: () => (registration ? [registration.token] : []),
     },
     sessions: {
       find: (sessionId) => ({ owner: PHONE.userId, project: sessionId, preferences: {}, openRequests: open }),
@@ -74,6 +75,7 @@ function makePush(): PushService {
     senders: [sender],
     isSetUp: true,
     vapidKey: undefined,
+    vapidSubject: chooseSubject(undefined, undefined),
     reach: new PushReach({ allowPrivate: false }),
     body: 'state',
     lastSaidAt: () => (isWatched ? performance.now() : Number.NEGATIVE_INFINITY),
@@ -241,6 +243,30 @@ test('P1: a request that is resolved while its push is on its way is withdrawn a
   await settled(2);
   expect(await states()).toEqual(['permission accepted', 'withdrawal accepted']);
   expect(sent[1]).toMatchObject({ kind: 'withdrawal', collapseId: sent[0]?.collapseId, badge: 0 });
+});
+
+test.each([
+  ['it was given up', () => pass(600_000), 'expired'],
+  ['another daemon has taken over', () => pass(600_000).then(restart), 'expired'],
+  [
+    'the service refused it later',
+    () => {
+      answer = () => ({ kind: 'failed', reason: 'PayloadTooLarge' });
+      return pass(60_000);
+    },
+    'failed',
+  ],
+])('P1: a push whose answer was lost is withdrawn, also when %s before', async (_when, happens, state) => {
+  answer = () => ({ kind: 'retry', reason: 'connection lost' });
+  await commit('session', asks('one'));
+  await waitUntil('it is tried', async () => (await rows())[0]?.reason === 'connection lost');
+  await happens();
+  await waitUntil(`it is ${state}`, async () => (await states())[0] === `permission ${state}`);
+  answer = () => ({ kind: 'accepted' });
+  await commit('session', resolves('one'));
+  await settled(2);
+  expect(await states()).toEqual([`permission ${state}`, 'withdrawal accepted']);
+  expect(sent.at(-1)).toMatchObject({ kind: 'withdrawal', collapseId: sent[0]?.collapseId });
 });
 
 test('P1: a request that is resolved before its push was sent is not pushed', async () => {

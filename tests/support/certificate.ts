@@ -14,8 +14,17 @@ const TAG = { integer: 0x02, bits: 0x03, octets: 0x04, oid: 0x06, utf8: 0x0c, ti
 const CONTEXT = { version: 0xa0, extensions: 0xa3, dnsName: 0x82, address: 0x87 };
 const OID = { ecdsaWithSha256: '2a8648ce3d040302', commonName: '550403', subjectAltName: '551d11' };
 
-/** Valid for these names and IPv4 addresses, from yesterday until tomorrow. */
-export function createCertificate(names: readonly string[]): Certificate {
+/** Epoch milliseconds. */
+interface Validity {
+  from: number;
+  to: number;
+}
+
+/** Valid for these names and IPv4 addresses, by default from yesterday until tomorrow. */
+export function createCertificate(
+  names: readonly string[],
+  { from, to }: Validity = { from: Date.now() - DAY_MS, to: Date.now() + DAY_MS },
+): Certificate {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const algorithm = der(TAG.sequence, oid(OID.ecdsaWithSha256));
   const name = der(
@@ -30,7 +39,7 @@ export function createCertificate(names: readonly string[]): Certificate {
     der(TAG.integer, Buffer.concat([Buffer.from([1]), randomBytes(8)])),
     algorithm,
     name,
-    der(TAG.sequence, time(Date.now() - DAY_MS), time(Date.now() + DAY_MS)),
+    der(TAG.sequence, time(from), time(to)),
     name,
     publicKey.export({ type: 'spki', format: 'der' }),
     der(CONTEXT.extensions, der(TAG.sequence, extension)),

@@ -140,6 +140,11 @@ describe('settings of a live child', () => {
     await turn(client, directory);
     await turn(client, directory);
     const all = await client.request('getMessageHistory', { sessionId });
+    expect(all.data.sessionMetadata).toMatchObject({
+      conversationStarted: true,
+      createdAt: expect.any(Number),
+      lastActivity: expect.any(Number),
+    });
     expect(all.data).toMatchObject({ success: true, totalCount: 6, hasMore: false, offset: 0 });
     const messages = all.data.messages as { id: string; type: string; seq: number }[];
     expect(messages.map(({ type }) => type)).toEqual(['user', 'assistant', 'user', 'assistant', 'user', 'assistant']);

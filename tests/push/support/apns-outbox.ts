@@ -16,6 +16,7 @@ import type { ApnsSenderOptions } from '../../../services/push/apns-sender.js';
 import { owingJournal } from '../../../services/push/owing-journal.js';
 import { PushReach } from '../../../services/push/push-reach.js';
 import { PushService } from '../../../services/push/push-service.js';
+import { chooseSubject } from '../../../services/push/vapid-subject.js';
 import { sessionRecord } from '../../support/session-record.js';
 import { deviceRef, requestOf, turnOf } from '../situations.js';
 import { type ApnsStage, useApns } from './apns-stage.js';
@@ -78,6 +79,7 @@ export class OutboxWorld {
       senders: [mortalSender(sender, life)],
       isSetUp: true,
       vapidKey: undefined,
+      vapidSubject: chooseSubject(undefined, undefined),
       reach: new PushReach({ allowPrivate: false }),
       body: 'state',
       lastSaidAt: () => Number.NEGATIVE_INFINITY,
@@ -158,7 +160,7 @@ export class OutboxWorld {
           mayApprove: true,
           preferences: {},
         })),
-      hasRegistration: () => false,
+      tokensOf: () => [],
       endRegistration: async ({ device }) => this.registrations.delete(device.deviceId),
       correctEnvironment: async (registration, environment) => {
         const { deviceId } = registration.device;
