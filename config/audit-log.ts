@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { cutText } from '../protocol/cut-text.js';
 import { LogFile } from './log-file.js';
 import type { Logger } from './logger.js';
 
@@ -43,6 +44,6 @@ export function createAuditLog({ folder, now, log }: AuditLogOptions): AuditLog 
 const bounded = (entry: Fields): Fields =>
   Object.fromEntries(
     Object.entries(entry).flatMap(([name, text]) =>
-      typeof text === 'string' ? [[name, text.slice(0, MAX_TEXT)]] : [],
+      typeof text === 'string' ? [[name, cutText(text, MAX_TEXT)]] : [],
     ),
   );

@@ -10,6 +10,7 @@ const MAX_PASSWORD = 1024;
 const emailSchema = z
   .string()
   .trim()
+  .normalize()
   .toLowerCase()
   .max(MAX_EMAIL)
   .regex(/^[^\s@]+@[^\s@]+$/, { error: 'must be an e-mail address' });

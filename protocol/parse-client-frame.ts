@@ -1,8 +1,11 @@
 import * as z from 'zod';
 import { CLIENT_FRAMES, type ClientFrame, type ClientFrameType } from './client-frames.js';
+import { cutText } from './cut-text.js';
 import { CompanionError, invalid } from './error-codes.js';
 import { brokenJsonBound } from './json-bounds.js';
 import { MAX_CLIENT_FRAME_OUTSIDE_STRINGS } from './limits.js';
+import { plainRule } from './plain-rule.js';
+import { findHalfCharacter } from './well-formed.js';
 
 /** A frame that was understood, or the error that answers it; `requestId` is there whenever it could be read. */
 export type ParsedFrame =
@@ -18,6 +21,9 @@ const envelopeSchema = z.object({
   data: z.record(z.string(), z.unknown()).nullish(),
 });
 
+/** For every parse of what a client sends: rules in plain words. */
+export const PLAIN = { error: plainRule };
+
 const BOUNDS = { outsideStrings: MAX_CLIENT_FRAME_OUTSIDE_STRINGS };
 
 /** Parses one text frame of a client. Never throws. What would take long to parse is refused before that. */
@@ -31,13 +37,15 @@ export function parseClientFrame(text: string): ParsedFrame {
     return { ok: false, requestId: null, error: invalid('frame', 'must be JSON') };
   }
   const requestId = readRequestId(raw);
-  const envelope = envelopeSchema.safeParse(raw);
+  const half = halfCharacterError(raw, text, 'frame');
+  if (half) return { ok: false, requestId, error: half };
+  const envelope = envelopeSchema.safeParse(raw, PLAIN);
   if (!envelope.success) return { ok: false, requestId, error: toCompanionError(envelope.error, 'frame') };
   const { type, data } = envelope.data;
   if (!isFrameType(type)) {
     return { ok: false, requestId, error: invalid('type', 'must be a frame type of this protocol') };
   }
-  const parsed = CLIENT_FRAMES[type].safeParse(data ?? {});
+  const parsed = CLIENT_FRAMES[type].safeParse(data ?? {}, PLAIN);
   if (!parsed.success) return { ok: false, requestId, error: toCompanionError(parsed.error, 'data') };
   return { ok: true, frame: { type, requestId, data: parsed.data } as ClientFrame };
 }
@@ -54,10 +62,14 @@ function glimpseRequestId(text: string): string | null {
   return REQUEST_ID.exec(head)?.[1] ?? null;
 }
 
+const HALF = /\p{Cs}/u;
+
 function readRequestId(raw: unknown): string | null {
   if (typeof raw !== 'object' || raw === null || !('requestId' in raw)) return null;
   const { requestId } = raw;
-  return typeof requestId === 'string' && requestId.length <= MAX_REQUEST_ID ? requestId : null;
+  return typeof requestId === 'string' && requestId.length <= MAX_REQUEST_ID && !HALF.test(requestId)
+    ? requestId
+    : null;
 }
 
 /** The first problem of a failed parse as an error that names field and rule. `whole` names the value itself. */
@@ -77,5 +89,14 @@ export function toCompanionError(error: z.ZodError, whole: string): CompanionErr
 
 const MAX_FIELD_NAME = 200;
 
-/** A record's keys are a client's own and may be long; an error stays short. */
-const shorten = (name: string) => (name.length > MAX_FIELD_NAME ? `${name.slice(0, MAX_FIELD_NAME)}…` : name);
+/** A record's keys are a client's own and may be long; an error stays short, and can be decoded. */
+const shorten = (name: string) => (name.length > MAX_FIELD_NAME ? `${cutText(name, MAX_FIELD_NAME)}…` : name);
+
+/** The error for half of a surrogate pair anywhere in a value that was parsed from `json`; undefined where there is none. */
+export function halfCharacterError(value: unknown, json: string, whole: string): CompanionError | undefined {
+  const path = findHalfCharacter(value, json);
+  if (!path) return undefined;
+  const [first, ...rest] = path;
+  const shown = first === 'data' && whole === 'frame' && rest.length > 0 ? rest : path;
+  return invalid(shown.length > 0 ? shorten(shown.join('.')) : whole, 'must not hold half of a surrogate pair');
+}

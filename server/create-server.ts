@@ -6,6 +6,7 @@ import { checkSocketFolder, localSocketPath, sharedSocketFolder } from '../confi
 import type { PairingView } from '../protocol/auth.js';
 import { boundPipeline } from '../routes/http/bound-pipeline.js';
 import { createApp } from '../routes/http/create-app.js';
+import { asksForWebSocket, ignoreUpgrade } from '../routes/http/ignore-upgrade.js';
 import { keepOut } from '../routes/http/keep-out.js';
 import type { RouteServices } from '../routes/route-services.js';
 import { createGateway, type Gateway } from '../routes/ws/gateway.js';
@@ -138,7 +139,10 @@ async function serve({ services, local, tls, listen }: ServeOptions): Promise<Se
   const server = tls ? tls.createServer(PATIENCE, listener) : createHttpServer(PATIENCE, listener);
   if (!local) server.timeout = STILL_MS;
   const gateway = createGateway(services, { local });
-  server.on('upgrade', gateway.upgrade);
+  server.on('upgrade', (request, stream, head) => {
+    if (asksForWebSocket(request)) gateway.upgrade(request, stream, head);
+    else ignoreUpgrade(server, { request, stream, head });
+  });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(local ? error : new ListenError(error.message)));
     server.once('listening', resolve);

@@ -24,7 +24,8 @@ const LOOPBACK = ['localhost', '127.0.0.1', '::1'];
 export function createHostPolicy({ hosts, origins }: HostPolicyOptions): HostPolicy {
   const names = new Set([...LOOPBACK, ...hosts].map(asInUrl));
   const allowedOrigins = new Set(origins);
-  const isOurs = (url: string) => URL.canParse(url) && names.has(new URL(url).hostname);
+  // A name that ends in a dot is the same one, written out in full.
+  const isOurs = (url: string) => URL.canParse(url) && names.has(new URL(url).hostname.replace(/\.$/, ''));
   return {
     allows: ({ headers: { host, origin } }) => {
       if (host === undefined || !isOurs(`http://${host}`)) return false;

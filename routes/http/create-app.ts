@@ -18,6 +18,7 @@ import { findPrincipal } from './principal.js';
 import { createPushRoutes } from './push-routes.js';
 import { readJson } from './read-json.js';
 import { createRememberedRoutes } from './remembered-routes.js';
+import { createRootPage } from './root-page.js';
 import { createSessionRoutes } from './session-routes.js';
 import { createWaitingRoutes } from './waiting-routes.js';
 
@@ -36,6 +37,7 @@ export function createApp({ services, local }: AppOptions): Express {
   app.disable('x-powered-by');
   app.use(identifyRequest(services));
   app.use(helmet());
+  if (!local) app.use(createRootPage(services));
   if (!local) app.use(checkHost(services));
   if (!local) app.use(allowOrigins(services));
   app.use(local ? asOwner(services) : authorise(services));

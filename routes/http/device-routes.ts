@@ -26,7 +26,8 @@ export function createDeviceRoutes(services: RouteServices): Router {
     const deviceId = parseInput(deviceIdSchema, request.params.id, 'id');
     const device = requireDevice(response, deviceId);
     const wasHere = (await delivery.queueOf(device)) !== undefined;
-    if (!(await identity.revoke(device, { reason: 'revoked', wasHere }))) throw new CompanionError('NOT_FOUND', 'There is no such device.', { field: 'id' });
+    if (!(await identity.revoke(device, { reason: 'revoked', wasHere })))
+      throw new CompanionError('NOT_FOUND', 'There is no such device.', { field: 'id' });
     auditHttp(services, response, { action: 'revoke', targetDeviceId: deviceId });
     response.json({ success: true, deviceId });
   });

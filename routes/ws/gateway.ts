@@ -5,6 +5,7 @@ import { nanoid } from 'nanoid';
 import { WebSocketServer } from 'ws';
 import { CLOSE, CompanionError, ERROR_STATUS, invalid } from '../../protocol/error-codes.js';
 import { MAX_CLIENT_FRAME_BYTES } from '../../protocol/limits.js';
+import { PLAIN } from '../../protocol/parse-client-frame.js';
 import { type DeviceId, deviceIdSchema } from '../../protocol/scalars.js';
 import type { IsVoid, Principal } from '../../services/identity/principal.js';
 import type { Log } from '../../services/ports/log.js';
@@ -41,6 +42,10 @@ export function createGateway(services: RouteServices, { local }: { local: boole
     perMessageDeflate: false,
     clientTracking: false,
     handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
+  });
+  // What is wrong with the upgrade itself.
+  server.on('wsClientError', (error, stream, request) => {
+    refuse({ log: services.log, stream, request, thrown: invalid('upgrade', error.message) });
   });
   const connections = new Set<SocketConnection>();
   const lingering = new Set<SocketConnection>();
@@ -135,7 +140,7 @@ function readDeviceId(request: IncomingMessage, { device }: Principal): DeviceId
   const header = request.headers['x-device-id'];
   const given = queryOf(request).get('deviceId') ?? (typeof header === 'string' ? header : undefined);
   if (given === undefined) return device?.deviceId;
-  const parsed = deviceIdSchema.safeParse(given);
+  const parsed = deviceIdSchema.safeParse(given, PLAIN);
   if (!parsed.success) throw invalid('deviceId', parsed.error.issues[0]?.message ?? 'is not valid');
   if (device && device.deviceId !== parsed.data) {
     const rule = 'must be the device of the credential';

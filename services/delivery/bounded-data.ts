@@ -4,6 +4,7 @@ const MIN_KEPT = 256;
  * JSON that is too long for a frame, with its longest strings cut to head and tail and `truncated: true` beside them.
  * The whole stays in the journal. `max` is in bytes.
  */
+import { cutText } from '../../protocol/cut-text.js';
 export function boundData(json: string, max: number): string {
   if (fitsWithin(json, max)) return json;
   const data = JSON.parse(json) as Record<string, unknown>;
@@ -29,7 +30,7 @@ function cutStrings(value: unknown, kept: number): unknown {
 function cutMiddle(text: string, kept: number): string {
   if (text.length <= kept) return text;
   const half = Math.floor(kept / 2);
-  const head = text.slice(0, half).replace(/[\ud800-\udbff]$/, '');
+  const head = cutText(text, half);
   const tail = text.slice(-half).replace(/^[\udc00-\udfff]/, '');
   return `${head}\n… ${text.length - head.length - tail.length} characters left out …\n${tail}`;
 }

@@ -91,4 +91,9 @@ export class PairingCodes {
 
 const group = (): string => Array.from({ length: GROUP_LENGTH }, () => LETTERS[randomInt(LETTERS.length)]).join('');
 
-const normal = (code: string): string => code.toUpperCase().replaceAll(/[\s-]/g, '');
+/** As it is typed: in small letters, full width, with any hyphen or space. */
+const normal = (code: string): string =>
+  code
+    .normalize('NFKC')
+    .toUpperCase()
+    .replaceAll(/[\s\p{Pd}]/gu, '');

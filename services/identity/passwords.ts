@@ -10,6 +10,9 @@ const MAX_WAITING = 64;
 const MAX_OF_ONE = 16;
 const RETRY_MS = 1000;
 
+/** Keyboards write one letter in two ways (RFC 8265, section 4.2). */
+const normal = (password: string): string => password.normalize('NFC');
+
 const load = () => import('@node-rs/argon2');
 
 /** Hashes and compares, one at a time: whoever sends many passwords costs no more than that. */
@@ -22,7 +25,7 @@ export class Passwords {
 
   async hash(password: string): Promise<string> {
     // argon2id is the library's default.
-    return this.#inTurn('', async () => (await load()).hash(password, COST));
+    return this.#inTurn('', async () => (await load()).hash(normal(password), COST));
   }
 
   /** Whether one more of this origin would be looked at. */
@@ -38,7 +41,7 @@ export class Passwords {
     return this.#inTurn(of, async () => {
       const argon2 = await load();
       const nobody = await this.#hashOfNobody();
-      const isRight = await argon2.verify(hash ?? nobody, password).catch(() => false);
+      const isRight = await argon2.verify(hash ?? nobody, normal(password)).catch(() => false);
       return isRight && hash !== undefined;
     });
   }

@@ -75,7 +75,7 @@ export class People {
       createdAt: now(),
     };
     await registry.update(({ users }) => {
-      if (users.some((user) => user.email === email)) {
+      if (users.some((user) => normalEmail(user.email) === normalEmail(email))) {
         throw new CompanionError('CONFLICT', 'Somebody has this address already.', { field: 'email' });
       }
       users.push(entry);
@@ -111,7 +111,10 @@ export class People {
   }
 
   #byEmail(email: string): Readonly<UserEntry> | undefined {
-    const wanted = email.trim().toLowerCase();
-    return this.all.find((user) => user.email.toLowerCase() === wanted);
+    const wanted = normalEmail(email);
+    return this.all.find((user) => normalEmail(user.email) === wanted);
   }
 }
+
+/** Keyboards write one letter in two ways; an owner may have written the registry by hand. */
+const normalEmail = (email: string): string => email.trim().normalize('NFC').toLowerCase();

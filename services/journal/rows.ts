@@ -1,4 +1,5 @@
 /** How records lie in SQL rows. */
+import { cutText } from '../../protocol/cut-text.js';
 import type { EventType } from '../../protocol/events.js';
 import type { Attachment, DeviceId, PermissionId, PromptId, SessionId } from '../../protocol/scalars.js';
 import type {
@@ -106,7 +107,7 @@ export const promptRow = (prompt: PromptRecord): PromptRow => ({
   state: prompt.state,
   mode: prompt.mode,
   announced: Number(prompt.announced),
-  text: prompt.endedAt === undefined ? prompt.text : prompt.text.slice(0, ENDED_TEXT_UNITS),
+  text: prompt.endedAt === undefined ? prompt.text : cutText(prompt.text, ENDED_TEXT_UNITS),
   attachments:
     prompt.attachments.length === 0 || prompt.endedAt !== undefined ? null : JSON.stringify(prompt.attachments),
   answer: JSON.stringify(prompt.answer),

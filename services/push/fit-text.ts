@@ -1,4 +1,5 @@
 /** Texts that fit into what a push service carries. */
+import { cutText } from '../../protocol/cut-text.js';
 
 /** Stands at the end of what was cut. */
 const ELLIPSIS = '…';
@@ -18,7 +19,7 @@ export const jsonBytes = (text: string): number => Buffer.byteLength(JSON.string
  */
 export function fitText(text: string, maxBytes: number): string {
   // Each UTF-16 unit takes a byte at least, so what lies further back cannot fit; segmenting it would take time.
-  const near = text.slice(0, Math.max(0, maxBytes) + 1).replace(/[\uD800-\uDBFF]$/, '');
+  const near = cutText(text, Math.max(0, maxBytes) + 1);
   if (near.length === text.length && jsonBytes(text) <= maxBytes) return text;
   let room = maxBytes - ELLIPSIS_BYTES;
   let end = 0;

@@ -1,4 +1,5 @@
 /** What a push is about, as its row in the outbox keeps it: as much as its message is made of, and not more. */
+import { cutText } from '../../protocol/cut-text.js';
 import type { EventData } from '../../protocol/events.js';
 import type { Concern, WaitingConcern } from './concerns.js';
 import type { OwedResult } from './push-digest.js';
@@ -34,8 +35,8 @@ function shortened(about: About): About {
 
 function shortConcern(concern: Concern): Concern {
   if ('request' in concern) return shortRequest(concern);
-  if (!('turn' in concern)) return { ...concern, message: concern.message.slice(0, MAX_TEXT) };
-  return { ...concern, turn: { ...concern.turn, finalResult: concern.turn.finalResult.slice(0, MAX_TEXT) } };
+  if (!('turn' in concern)) return { ...concern, message: cutText(concern.message, MAX_TEXT) };
+  return { ...concern, turn: { ...concern.turn, finalResult: cutText(concern.turn.finalResult, MAX_TEXT) } };
 }
 
 /** A digest names its projects only. */
@@ -48,7 +49,7 @@ function shortRequest(concern: WaitingConcern): WaitingConcern {
   const texts = Object.entries(input)
     .filter((entry): entry is [string, string] => typeof entry[1] === 'string')
     .slice(0, MAX_FIELDS)
-    .map(([name, text]) => [name, text.slice(0, MAX_TEXT)]);
-  const short = { ...request, toolInput: Object.fromEntries(texts), prompt: request.prompt.slice(0, MAX_TEXT) };
+    .map(([name, text]) => [name, cutText(text, MAX_TEXT)]);
+  const short = { ...request, toolInput: Object.fromEntries(texts), prompt: cutText(request.prompt, MAX_TEXT) };
   return { ...concern, request: short };
 }

@@ -1,5 +1,7 @@
 /** Rows of the outbox: how they begin, and how they change. */
+
 import { nanoid } from 'nanoid';
+import { cutText } from '../../protocol/cut-text.js';
 import type { PushRecord, PushState } from '../ports/outbox.js';
 import type { PushKind } from '../ports/push.js';
 import type { DeviceRef, EventRecord, SessionRecord } from '../ports/records.js';
@@ -80,7 +82,7 @@ export interface Change extends Partial<Pick<PushRecord, 'nextTry' | 'dueAt' | '
 
 /** The row in its next state. */
 export function changed(push: PushRecord, { state, at, reason, ...others }: Change): PushRecord {
-  const short = reason?.slice(0, MAX_REASON);
+  const short = reason === undefined ? undefined : cutText(reason, MAX_REASON);
   const transition = { state, at, ...(short !== undefined && { reason: short }) };
   const history = [...push.history, transition].slice(-MAX_HISTORY);
   return { ...push, ...others, state, reason: short, history, updatedAt: at };

@@ -1,4 +1,5 @@
 import type { ClientData } from '../../protocol/client-frames.js';
+import { cutText } from '../../protocol/cut-text.js';
 import { MAX_HISTORY_PAGE_BYTES } from '../../protocol/limits.js';
 import type { History, HistoryMessage } from '../../protocol/server-frames.js';
 import type { Journal } from '../ports/journal.js';
@@ -81,7 +82,7 @@ function fitPage(messages: HistoryMessage[], backwards: boolean): HistoryMessage
 function cutTexts(message: HistoryMessage, room: number): HistoryMessage {
   const kept = Math.floor(room / 4 / Math.max(1, message.content.length));
   const content = message.content.map((block) => {
-    if ('text' in block && typeof block.text === 'string') return { ...block, text: block.text.slice(0, kept) };
+    if ('text' in block && typeof block.text === 'string') return { ...block, text: cutText(block.text, kept) };
     return 'input' in block ? { ...block, input: {} } : block;
   });
   return { ...message, content, truncated: true };

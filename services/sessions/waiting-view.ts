@@ -1,3 +1,4 @@
+import { cutText } from '../../protocol/cut-text.js';
 import type { WaitingPrompt, WaitingSession } from '../../protocol/waiting.js';
 import type { DeviceRef, PromptRecord } from '../ports/records.js';
 import { permissionRequestOf } from './permission-requests.js';
@@ -32,7 +33,7 @@ interface PromptViewOptions extends Pick<WaitingPrompt, 'state'> {
 
 function promptView(prompt: PromptRecord, { state, isConnected }: PromptViewOptions): WaitingPrompt {
   const { promptId, text, createdAt, device } = prompt;
-  const shown = text.slice(0, MAX_TEXT).replace(/[\ud800-\udbff]$/, '');
+  const shown = cutText(text, MAX_TEXT);
   return {
     promptId,
     state,

@@ -1,0 +1,30 @@
+import type { IncomingMessage, Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
+
+/** Of an offer to change protocols. */
+const OFFER = new Set(['upgrade', 'connection', 'http2-settings']);
+
+/** Whether a request asks for a WebSocket, alone or among other protocols. */
+export const asksForWebSocket = ({ headers }: IncomingMessage): boolean =>
+  /(^|[\s,])websocket($|[\s,/])/i.test(headers.upgrade ?? '');
+
+/**
+ * Serves a request that offers another protocol than WebSockets as if it offered none (RFC 9110, section 7.8): clients
+ * that would rather speak `h2c` ask so with every request. Node has parsed its head alone and taken its hands off the
+ * connection, so the head is put back without the offer, and the connection is taken as a new one.
+ */
+export function ignoreUpgrade(
+  server: Server,
+  { request, stream, head }: { request: IncomingMessage; stream: Duplex; head: Buffer },
+): void {
+  const { method = 'GET', url = '/', httpVersion, rawHeaders } = request;
+  const lines = [`${method} ${url} HTTP/${httpVersion}`];
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] ?? '';
+    if (!OFFER.has(name.toLowerCase())) lines.push(`${name}: ${rawHeaders[at + 1]}`);
+  }
+  lines.push('Connection: close');
+  stream.unshift(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]));
+  server.emit(stream instanceof TLSSocket ? 'secureConnection' : 'connection', stream);
+}

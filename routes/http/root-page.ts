@@ -1,0 +1,58 @@
+import { createHash } from 'node:crypto';
+import { Router } from 'express';
+import type { RouteServices } from '../route-services.js';
+import { countStranger } from './count-stranger.js';
+
+const STYLE = `
+body { font: 1rem/1.5 system-ui, sans-serif; max-width: 36rem; margin: 3rem auto; padding: 0 1rem; color: #222; background: #fff }
+code { background: #eee; padding: 0.1rem 0.3rem; border-radius: 0.2rem }
+@media (prefers-color-scheme: dark) { body { color: #ddd; background: #161616 } code { background: #2c2c2c } }
+`;
+
+/** No script, no form, no other address, and this style alone. */
+const POLICY = [
+  "default-src 'none'",
+  `style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'`,
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ');
+
+/** The same for everybody: it says nothing about this machine, its people or its sessions. */
+const PAGE = `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex">
+<title>Claude Companion</title>
+<style>${STYLE}</style>
+</head>
+<body>
+<h1>Claude Companion</h1>
+<p>This daemon runs Claude sessions on its machine, and lets paired devices follow and steer them. You have reached it.</p>
+<h2>What to do next</h2>
+<ul>
+<li>To pair a phone, run <code>npm run companion -- pair</code> on the machine, and scan the code with the app.</li>
+<li>To use it from a terminal on the machine, run <code>npm run companion -- ask "a question"</code>.</li>
+<li>To see whether all is well, run <code>npm run companion -- doctor</code>.</li>
+<li>To write a client, read <code>PROTOCOL.md</code> in the folder of the daemon: WebSockets are at <code>/ws</code>, REST is below <code>/api</code>.</li>
+</ul>
+</body>
+</html>
+`;
+
+/** A person who opens the address in a browser gets a page, by whatever name; every other client gets what it got before. */
+export function createRootPage(services: RouteServices): Router {
+  const router = Router();
+  router.get('/', async (request, response, next) => {
+    if (!namesHtml(request.headers.accept)) return next();
+    await countStranger(services, request);
+    response.set({ 'Content-Security-Policy': POLICY, 'Cache-Control': 'no-store', 'Referrer-Policy': 'no-referrer' });
+    response.type('html').send(PAGE);
+  });
+  return router;
+}
+
+/** Browsers do. A client that takes anything shows no page. */
+const namesHtml = (accept = ''): boolean => /(^|[\s,])text\/html\s*($|[,;])/i.test(accept);
