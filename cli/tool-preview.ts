@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { cutText } from '../protocol/cut-text.js';
 import { lineDiff } from './line-diff.js';
 import { tellingField } from './tool-line.js';
 
@@ -67,5 +68,5 @@ function plainInput(input: unknown): string {
 
 function bounded(text: string): string {
   if (text.length <= MAX_SHOWN) return text;
-  return `${text.slice(0, MAX_SHOWN)}\n… ${text.length - MAX_SHOWN} more characters are not shown.`;
+  return `${cutText(text, MAX_SHOWN)}\n… ${text.length - MAX_SHOWN} more characters are not shown.`;
 }
