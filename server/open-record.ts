@@ -66,8 +66,8 @@ export async function openRecord({ metrics, now, registry, audit, onRevoked, ...
     now,
     onState: ({ kind, state }) => metrics.push(kind, state),
   });
-  const journal = owingJournal(opened.journal, () => push);
-  const cursors = watchedCursors(opened.cursors, () => push);
+  const journal = owingJournal(opened.journal, { push: () => push, log });
+  const cursors = watchedCursors(opened.cursors, { push: () => push, log });
   return { journal, cursors, identity, push, keyId: keys.keyId };
 }
 

@@ -1,28 +1,63 @@
 import type { CursorStore, Journal } from '../ports/journal.js';
+import type { Log } from '../ports/log.js';
+import type { PushRecord } from '../ports/outbox.js';
+import type { SessionChange } from '../ports/records.js';
 import type { PushService } from './push-service.js';
 
-/** The journal, with what devices are owed written in the transaction of its event. `push` is looked up when it is needed. */
-export const owingJournal = <J extends Journal>(
-  journal: J,
-  push: () => Pick<PushService, 'owe' | 'committed' | 'forgotten'>,
-): J => ({
-  ...journal,
-  commit: async (change) => {
-    const pushes = push().owe(change);
-    await journal.commit(change, pushes);
-    push().committed(pushes);
-  },
-  forget: async (sessionId) => {
-    await journal.forget(sessionId);
-    push().forgotten(sessionId);
-  },
-});
+type Owing = Pick<PushService, 'owe' | 'unowed' | 'committed' | 'forgotten'>;
+
+interface Watched<Push> {
+  /** Looked up when it is needed. */
+  push: () => Push;
+  log: Log;
+}
+
+/**
+ * The journal, with what devices are owed written in the transaction of its event. A bug in what concerns pushes holds
+ * up no session: the event is written, and that its push was not is on record.
+ */
+export const owingJournal = <J extends Journal>(journal: J, watched: Watched<Owing>): J => {
+  const { push } = watched;
+  const attempt = attempts(watched.log);
+  const owe = (change: SessionChange): readonly PushRecord[] =>
+    attempt('work out what is owed', () => push().owe(change)) ??
+    attempt('record that nothing was owed', () => push().unowed(change)) ??
+    [];
+  return {
+    ...journal,
+    commit: async (change) => {
+      const pushes = owe(change);
+      await journal.commit(change, pushes);
+      // Rows that are in the journal are read at the next start.
+      attempt('take up what is owed', () => push().committed(pushes));
+    },
+    forget: async (sessionId) => {
+      await journal.forget(sessionId);
+      attempt('forget what was owed', () => push().forgotten(sessionId));
+    },
+  };
+};
 
 /** Positions, of which pushes are told when they are written. */
-export const watchedCursors = (cursors: CursorStore, push: () => Pick<PushService, 'acknowledged'>): CursorStore => ({
+export const watchedCursors = (
+  cursors: CursorStore,
+  { push, log }: Watched<Pick<PushService, 'acknowledged'>>,
+): CursorStore => ({
   ...cursors,
   writeCursors: async (device, moved) => {
     await cursors.writeCursors(device, moved);
-    push().acknowledged(device, moved);
+    attempts(log)('note what was seen', () => push().acknowledged(device, moved));
   },
 });
+
+/** Undefined where it failed, which is a bug: the log has its place. */
+const attempts =
+  (log: Log) =>
+  <T>(what: string, action: () => T): T | undefined => {
+    try {
+      return action();
+    } catch (error) {
+      log.error(`pushes: could not ${what}`, { error: error instanceof Error ? error.stack : String(error) });
+      return undefined;
+    }
+  };

@@ -61,16 +61,45 @@ function placeOf(about: About): Place {
   return { sessionId, seq, permissionId, kind, collapseId: collapseIdOf(concern) };
 }
 
+interface Circumstances {
+  devices: () => readonly DeviceRef[];
+  epoch: string;
+  now: number;
+}
+
 /** What devices with a registration are owed for the events of a change. */
 export function pushesFor(
   { sessionId }: Pick<SessionRecord, 'sessionId'>,
   events: readonly EventRecord[],
-  { devices, epoch, now }: { devices: () => readonly DeviceRef[]; epoch: string; now: number },
+  { devices, epoch, now }: Circumstances,
 ): PushRecord[] {
   return events.flatMap((event) => {
     const concern = concernOf(sessionId, event);
     if (!concern) return [];
     return devices().map((device) => newPush({ device, about: { what: 'concern', concern }, epoch, now }));
+  });
+}
+
+/** The kind of push that an event of a type usually leads to: what it says is not looked at. */
+const USUAL_KINDS: Partial<Record<EventRecord['type'], PushKind>> = {
+  permissionRequest: 'permission',
+  streamComplete: 'turn_complete',
+  error: 'given_up',
+};
+
+/** Rows that say of events which may concern a person that their pushes could not be made. */
+export function failedPushes(
+  { sessionId }: Pick<SessionRecord, 'sessionId'>,
+  events: readonly EventRecord[],
+  { devices, epoch, now }: Circumstances,
+): PushRecord[] {
+  return events.flatMap(({ type, seq }) => {
+    const kind = USUAL_KINDS[type];
+    if (!kind) return [];
+    return devices().map((device) => {
+      const push = { ...newPush({ device, about: { what: 'test' }, epoch, now }), kind, sessionId, seq };
+      return changed(push, { state: 'failed', at: now, reason: 'it could not be made: see the log' });
+    });
   });
 }
 

@@ -13,7 +13,7 @@ import { PushDispatcher, type PushDispatcherOptions } from './push-dispatcher.js
 import { PushJudge } from './push-judge.js';
 import { PushPace } from './push-pace.js';
 import type { PushReach } from './push-reach.js';
-import { changed, newPush, pushesFor } from './push-record.js';
+import { changed, failedPushes, newPush, pushesFor } from './push-record.js';
 import { withdrawalPushes } from './push-withdrawals.js';
 import { subjectProblem, type VapidSubject } from './vapid-subject.js';
 
@@ -130,6 +130,14 @@ export class PushService {
       ...pushesFor(record, events, { devices: registered, epoch, now: at }),
       ...withdrawalPushes(record, events, { rows: this.#rows, sessions: this.#options.sessions, epoch, now: at }),
     ];
+  }
+
+  /** What devices would be owed for a change where that could not be worked out: rows that say so, and are not sent. */
+  unowed({ record, events }: SessionChange): PushRecord[] {
+    const { devices, epoch, now } = this.#options;
+    const registered = devices.pushDevices(record.owner).filter(({ registration }) => registration);
+    const refs = registered.map(({ device }) => device);
+    return failedPushes(record, events, { devices: () => refs, epoch, now: now() });
   }
 
   /** They are in the journal. */

@@ -16,13 +16,18 @@ export interface SessionStepsOptions {
   onChange: (before: SessionState, after: SessionState) => void;
 }
 
+interface Waiting {
+  resolve: (prompt: PromptRecord) => void;
+  reject: (error: CompanionError) => void;
+}
+
 /**
  * How a decided step becomes real: written to the journal, acted upon, answered, published, in this order. A step that
  * cannot be written has not happened. One at a time: the session's mailbox sees to that.
  */
 export class SessionSteps {
   readonly #options: SessionStepsOptions;
-  readonly #waiting = new Map<PromptId, ((prompt: PromptRecord) => void)[]>();
+  readonly #waiting = new Map<PromptId, Waiting[]>();
   #state: SessionState;
   #publishedHead: number;
   /** The record is gone: whatever comes now comes too late, and must not begin it again. */
@@ -52,11 +57,17 @@ export class SessionSteps {
     this.#state = state;
   }
 
-  /** Resolves when this prompt has ended. Must be asked before that. */
-  outcome(promptId: PromptId): Promise<PromptRecord> {
-    return new Promise((resolve) => {
-      this.#waiting.set(promptId, [...(this.#waiting.get(promptId) ?? []), resolve]);
+  /** Resolves when this prompt has ended, also where that was before. Rejects when it is not on record, or not any more. */
+  async outcome(promptId: PromptId): Promise<PromptRecord> {
+    const ended = new Promise<PromptRecord>((resolve, reject) => {
+      this.#waiting.set(promptId, [...(this.#waiting.get(promptId) ?? []), { resolve, reject }]);
     });
+    ended.catch(() => {});
+    // Looked up when it waits already: no end falls between the two.
+    const known = await this.#options.journal.findPrompt(promptId);
+    if (known) this.#tellWaiting(known);
+    else this.#abandon(promptId);
+    return ended;
   }
 
   /** A person's command: it is answered when the disk itself has it, while the child is at work on it already. */
@@ -89,7 +100,7 @@ export class SessionSteps {
 
   async #record(step: Step): Promise<void> {
     if (this.#forgotten) {
-      throw new CompanionError('SESSION_NOT_FOUND', 'The session was purged.', { field: 'sessionId' });
+      throw purged();
     }
     if (step.change) {
       await this.#options.journal.commit(mergeChanges(this.#postponed, step.change));
@@ -106,23 +117,34 @@ export class SessionSteps {
   #act({ effects, state }: Step): void {
     const before = this.#acted;
     this.#acted = state;
-    for (const effect of effects) {
-      if (effect.kind === 'forget') this.#forgotten = true;
-      this.#options.onEffect(effect);
-    }
+    for (const effect of effects) if (effect.kind !== 'forget') this.#options.onEffect(effect);
+    if (effects.some(isForget)) this.#forgotten = true;
     this.#options.onChange(before, state);
   }
 
-  #publish({ state, change, publications }: Step): void {
+  #publish({ state, change, publications, effects }: Step): void {
     for (const prompt of change?.prompts ?? []) this.#tellWaiting(prompt);
     this.#publishedHead = state.head;
     const { sessionId, owner } = state.record;
     this.#options.publisher.publish({ sessionId, owner }, publications);
+    // Who follows the session is told of its end first.
+    if (!effects.some(isForget)) return;
+    for (const promptId of this.#waiting.keys()) this.#abandon(promptId);
+    for (const effect of effects.filter(isForget)) this.#options.onEffect(effect);
   }
 
   #tellWaiting(prompt: PromptRecord): void {
     if (prompt.endedAt === undefined) return;
-    for (const resolve of this.#waiting.get(prompt.promptId) ?? []) resolve(prompt);
+    for (const { resolve } of this.#waiting.get(prompt.promptId) ?? []) resolve(prompt);
     this.#waiting.delete(prompt.promptId);
   }
+
+  #abandon(promptId: PromptId): void {
+    for (const { reject } of this.#waiting.get(promptId) ?? []) reject(purged());
+    this.#waiting.delete(promptId);
+  }
 }
+
+const isForget = ({ kind }: Effect): boolean => kind === 'forget';
+
+const purged = () => new CompanionError('SESSION_NOT_FOUND', 'The session was purged.', { field: 'sessionId' });

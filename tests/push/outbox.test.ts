@@ -133,7 +133,7 @@ async function commit(sessionId: string, ...events: Pick<EventRecord, 'type' | '
     return { ...event, seq, at: now };
   });
   const change = { record: sessionRecord(sessionId, PHONE.userId), events: records, prompts: [], permissions: [] };
-  await owingJournal(journal, () => push).commit(change);
+  await owingJournal(journal, { push: () => push, log: silent }).commit(change);
 }
 
 const turnEnds = () => ({ type: 'streamComplete' as const, data: JSON.stringify(turnOf()) });
@@ -166,7 +166,7 @@ async function pass(ms: number): Promise<void> {
 test('P1: no row without its event, and no event without its row', async () => {
   const failing = owingJournal<SqliteJournal>(
     { ...journal, commit: async () => Promise.reject(storageFull('The journal', 'full')) },
-    () => push,
+    { push: () => push, log: silent },
   );
   const event = { ...turnEnds(), seq: 1, at: now };
   const change = { record: sessionRecord('session', PHONE.userId), events: [event], prompts: [], permissions: [] };
@@ -176,6 +176,21 @@ test('P1: no row without its event, and no event without its row', async () => {
   await settled(1);
   expect(await states()).toEqual(['turn_complete accepted']);
   expect(sent).toHaveLength(1);
+});
+
+test('P1: an event whose pushes cannot be made is written all the same, and that they were not is on record', async () => {
+  await commit('session', { type: 'error', data: 'null' });
+  expect(await journal.readEvents({ sessionId: 'session' as SessionId, after: 0, limit: 9 })).toHaveLength(1);
+  expect(await states()).toEqual(['given_up failed']);
+  expect((await rows())[0]).toMatchObject({ seq: 1, reason: 'it could not be made: see the log' });
+  onState = () => {
+    throw new Error('a bug');
+  };
+  await commit('session', turnEnds());
+  onState = () => {};
+  await restart();
+  await settled(1);
+  expect((await states()).sort()).toEqual(['given_up failed', 'turn_complete accepted']);
 });
 
 test('P1: ten thousand requests are pushed, each once', async () => {
@@ -285,7 +300,7 @@ test('P1: what a device acknowledges is not pushed, and seen when it was', async
   const laptop = push.arrive(deviceRef('laptop'));
   const { epoch } = journal;
   await commit('one', turnEnds());
-  await watchedCursors(cursors, () => push).writeCursors(
+  await watchedCursors(cursors, { push: () => push, log: silent }).writeCursors(
     deviceRef('laptop'),
     new Map([['one' as SessionId, { seq: 1, epoch }]]),
   );
@@ -294,7 +309,10 @@ test('P1: what a device acknowledges is not pushed, and seen when it was', async
   laptop.say('background');
   await commit('two', turnEnds());
   await settled(2);
-  await watchedCursors(cursors, () => push).writeCursors(PHONE, new Map([['two' as SessionId, { seq: 1, epoch }]]));
+  await watchedCursors(cursors, { push: () => push, log: silent }).writeCursors(
+    PHONE,
+    new Map([['two' as SessionId, { seq: 1, epoch }]]),
+  );
   await waitUntil('it is seen', async () => (await rows())[0]?.state === 'seen');
   expect(sent).toHaveLength(1);
 });
@@ -443,7 +461,10 @@ test('what was accepted and never seen is forgotten with its row, not kept in me
   const states: string[] = [];
   onState = ({ state }) => states.push(state);
   const { epoch } = journal;
-  await watchedCursors(cursors, () => push).writeCursors(PHONE, new Map([['session' as SessionId, { seq: 1, epoch }]]));
+  await watchedCursors(cursors, { push: () => push, log: silent }).writeCursors(
+    PHONE,
+    new Map([['session' as SessionId, { seq: 1, epoch }]]),
+  );
   expect(states).toEqual([]);
 });
 

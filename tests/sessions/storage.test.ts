@@ -124,3 +124,17 @@ describe('a disk that is full', () => {
     expect(stored[0]?.record.child).toMatchObject({ processed: 10 });
   });
 });
+
+describe('the end of a prompt', () => {
+  test('I1: is told also to somebody who asks when it has come already', async () => {
+    const asked = prompt('ended');
+    const outcome = { subtype: 'success', isError: false, finalResult: 'Done.', durationMs: 1, numTurns: 1 };
+    const ended = { ...asked, state: 'completed' as const, endedAt: 2, outcome };
+    await journal.commit({ record: session.state.record, events: [], prompts: [ended], permissions: [] });
+    expect(await session.outcome(asked.promptId)).toMatchObject({ outcome });
+  });
+
+  test('of a prompt that is not on record nobody waits for', async () => {
+    await expect(session.outcome(prompt('purged').promptId)).rejects.toMatchObject({ code: 'SESSION_NOT_FOUND' });
+  });
+});

@@ -101,6 +101,19 @@ async function afterKill(client: WireClient, between: () => void = () => {}): Pr
 }
 
 describe('an idle child', () => {
+  test('H3: who follows a session that has no child is told that it is closed when it is purged', async () => {
+    const client = await world.connect();
+    const { sessionId } = await start(client, '');
+    await hibernated(client, sessionId);
+    const answer = await world.daemon.fetch(`/api/sessions/${sessionId}?purge=true`, { method: 'DELETE' });
+    expect(answer.status).toBe(200);
+    expect((await client.waitFor(isStatus(sessionId, 'closed'))).data).toMatchObject({ reason: 'purged' });
+    await waitUntil(
+      'it is forgotten',
+      async () => (await world.daemon.fetch(`/api/sessions/${sessionId}`)).status === 404,
+    );
+  });
+
   test('H3: ends, which is told once, and the next prompt goes on with the same conversation', async () => {
     const client = await world.connect({ deviceId: 'idle' });
     const { sessionId } = await start(client, `First asked. ${scenario({ text: 'First answered.' })}`);

@@ -126,7 +126,7 @@ export class OutboxWorld {
       return { ...event, seq, at: this.#options.now() };
     });
     const change = { record: sessionRecord(sessionId, USER), events: records, prompts: [], permissions: [] };
-    await owingJournal(journal, () => push).commit(change);
+    await owingJournal(journal, { push: () => push, log: silent }).commit(change);
     return this.#heads.get(sessionId) ?? 0;
   }
 
