@@ -93,8 +93,8 @@ export class ChildKeeper {
       case 'refuseRequest':
         this.child?.refuseRequest(effect.requestId, effect.reason);
         return;
-      case 'takeBack':
-        this.#takeBack(effect, this.child);
+      case 'adjustChild':
+        this.#adjust(effect, this.child);
         return;
       case 'forgetFileRules':
         this.#steps.attempt('take rules out of the settings of the directory', () =>
@@ -214,10 +214,10 @@ export class ChildKeeper {
   }
 
   /** Until the child has agreed, or is gone: it must not go on with what is granted no more. */
-  #takeBack(effect: Extract<Effect, { kind: 'takeBack' }>, child: ClaudeChild | undefined): void {
+  #adjust(effect: Extract<Effect, { kind: 'adjustChild' }>, child: ClaudeChild | undefined): void {
     if (!child || this.child !== child) return;
-    takeBackFrom(child, effect).catch((error: Error) =>
-      this.#steps.tryAgain('take back a permission', { error, action: () => this.#takeBack(effect, child) }),
+    adjust(child, effect).catch((error: Error) =>
+      this.#steps.tryAgain('adjust the child', { error, action: () => this.#adjust(effect, child) }),
     );
   }
 
@@ -310,7 +310,10 @@ const RESUMPTION =
   'The process that ran this conversation ended while it waited for permission, and the request has expired. ' +
   'Go on with what you were doing. Ask again for what needs permission.';
 
-async function takeBackFrom(child: ClaudeChild, { askRules, mode }: Extract<Effect, { kind: 'takeBack' }>) {
-  const told = [...(mode === undefined ? [] : [child.setPermissionMode(mode)]), child.askAgainFor(askRules)];
-  await Promise.all(told);
+async function adjust(child: ClaudeChild, { askRules, mode, model }: Extract<Effect, { kind: 'adjustChild' }>) {
+  await Promise.all([
+    ...(model === undefined ? [] : [child.setModel(model)]),
+    ...(mode === undefined ? [] : [child.setPermissionMode(mode)]),
+    ...(askRules.length === 0 ? [] : [child.askAgainFor(askRules)]),
+  ]);
 }

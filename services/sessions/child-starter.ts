@@ -113,10 +113,13 @@ export class ChildStarter {
     let child: ClaudeChild | undefined;
     try {
       await requireRoom();
-      const started = await launcher.start(await this.#withConversation(startOptions(record(), listener), attempt));
+      const options = await this.#withConversation(startOptions(record(), listener), attempt);
+      const started = await launcher.start(options);
       child = started;
       onChild(child);
-      await steps.takeOrTell((state, now) => onChildStarted(state, started.childId, now));
+      const { permissionMode, model } = options;
+      const startedChild = { childId: started.childId, permissionMode, model };
+      await steps.takeOrTell((state, now) => onChildStarted(state, startedChild, now));
       ready(true);
       return undefined;
     } catch (error) {

@@ -13,14 +13,32 @@ import { beginAnswer, completeTurn, OUTPUT_LOST } from './turns.js';
 /** After so many deaths of late before the end of a turn, no more children are started by themselves. */
 const MAX_FAILURES = 5;
 
+export interface StartedChild {
+  childId: string;
+  /** What it was started with: the record may have changed since. */
+  permissionMode?: string | undefined;
+  model?: string | undefined;
+}
+
 /** A child runs: it gets the next prompt at once, before it says that it is ready. */
-export function onChildStarted(state: SessionState, childId: string, now: number): Step {
+export function onChildStarted(state: SessionState, { childId, ...startedIn }: StartedChild, now: number): Step {
   const draft = new Draft(unplaced(state), now);
   draft.updateRecord({ child: { childId, startedAt: now, processed: 0, resume: 0, costBase: 0 } });
   draft.update({ child: { phase: 'live', ready: false, input: 'open' } });
   tellTakenBack(draft);
+  tellSettings(draft, startedIn);
   settle(draft);
   return draft.finish();
+}
+
+/** Mode and model that were chosen while it was being started. */
+function tellSettings(draft: Draft, startedIn: Omit<StartedChild, 'childId'>): void {
+  const { permissionMode: mode, modelChoice: model } = draft.state.record;
+  const changed = {
+    ...(mode !== undefined && mode !== startedIn.permissionMode && { mode }),
+    ...(model !== undefined && model !== startedIn.model && { model }),
+  };
+  if (Object.keys(changed).length > 0) draft.effect({ kind: 'adjustChild', askRules: [], ...changed });
 }
 
 /** The child of an earlier daemon is ours again; what it was given, it has. */

@@ -44,7 +44,7 @@ export function tellTakenBack(draft: Draft): void {
   const { takenBack, permissionMode } = draft.state.record;
   if (!takenBack || draft.state.child.phase !== 'live') return;
   const { askRules, mode } = takenBack;
-  draft.effect({ kind: 'takeBack', askRules, ...(mode === permissionMode && mode !== undefined && { mode }) });
+  draft.effect({ kind: 'adjustChild', askRules, ...(mode === permissionMode && mode !== undefined && { mode }) });
 }
 
 /** A person has chosen a mode, so none is remembered any more. */

@@ -10,8 +10,8 @@ export type Effect =
   | { kind: 'refuseRequest'; requestId: string; reason: string }
   /** The CLI is to take it up within this time, in milliseconds, and the turn that began then (by `ticks`) is to end. */
   | { kind: 'interrupt'; withinMs: number; turnStartedAt: number }
-  /** The living child is to ask again for what these rules of the CLI cover, and to be in this mode. */
-  | { kind: 'takeBack'; askRules: readonly string[]; mode?: string }
+  /** The living child is to ask again for what these rules of the CLI cover, and to have this mode and model. */
+  | { kind: 'adjustChild'; askRules: readonly string[]; mode?: string; model?: string }
   /** Rules that the CLI wrote into the settings of the directory are taken out of them. */
   | { kind: 'forgetFileRules'; rules: readonly string[] }
   | { kind: 'checkTranscript'; uuids: string[] }

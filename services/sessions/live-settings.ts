@@ -1,6 +1,7 @@
+import { CompanionError } from '../../protocol/error-codes.js';
 import type { ClaudeChild } from '../ports/claude.js';
 import type { SessionRecord } from '../ports/records.js';
-import type { Mailbox } from './mailbox.js';
+import { Mailbox } from './mailbox.js';
 import type { SessionState } from './session-state.js';
 
 export interface LiveSettingsOptions {
@@ -11,39 +12,101 @@ export interface LiveSettingsOptions {
   note: (state: SessionState) => void;
 }
 
-/** Takes a model and a mode to the living child, before they are on record. */
+type Changes = Pick<Partial<SessionRecord>, 'modelChoice' | 'permissionMode'>;
+
+interface Change {
+  before: string | undefined;
+  after: string;
+}
+
+function differing({ modelChoice, permissionMode }: Changes, record: SessionRecord): { model?: Change; mode?: Change } {
+  const isModel = modelChoice !== undefined && modelChoice !== record.modelChoice;
+  const isMode = permissionMode !== undefined && permissionMode !== record.permissionMode;
+  return {
+    ...(isModel && { model: { before: record.modelChoice ?? record.model, after: modelChoice } }),
+    ...(isMode && { mode: { before: record.permissionMode, after: permissionMode } }),
+  };
+}
+
+/** Puts back what the child was told. */
+type Undo = () => Promise<void>;
+
+/**
+ * Changes model and mode of the living child and of the record as one: what cannot be recorded is put back in the child.
+ * One change at a time, so that both see the same order.
+ */
 export class LiveSettings {
   readonly #options: LiveSettingsOptions;
+  readonly #changes = new Mailbox();
 
   constructor(options: LiveSettingsOptions) {
     this.#options = options;
   }
 
-  /** Resolves when the child has agreed, or needs not be told. Rejects with what the CLI says against it. */
-  async tell({ modelChoice, permissionMode }: Partial<SessionRecord>): Promise<void> {
-    const { mailbox, state } = this.#options;
-    const child = this.#options.child();
-    // One that is being ended would not answer; the next is started with what is on record then.
-    if (!child || child.inputTorn || state().child.phase === 'ending') return;
-    if (modelChoice !== undefined && modelChoice !== state().record.modelChoice) await child.setModel(modelChoice);
-    if (permissionMode === undefined || permissionMode === state().record.permissionMode) return;
-    await mailbox.run(async () => this.#request(permissionMode));
-    try {
-      await child.setPermissionMode(permissionMode);
-    } catch (error) {
-      await mailbox.run(async () => this.told());
-      throw error;
+  /**
+   * Tells the child and then takes the record's step in the session's mailbox; `record` resolves to whether the changes
+   * are on record. Rejects with what the CLI says against it, or as the step does; nothing has changed then.
+   */
+  change<Result>(changes: Changes, record: () => Promise<{ result: Result; recorded: boolean }>): Promise<Result> {
+    const { mailbox } = this.#options;
+    const run = () => mailbox.run(record);
+    if (changes.modelChoice === undefined && changes.permissionMode === undefined) {
+      return run().then(({ result }) => result);
     }
+    return this.#changes.run(async () => {
+      const undo: Undo[] = [];
+      try {
+        await this.#tell(changes, undo);
+        const { result, recorded } = await run();
+        if (!recorded) this.#putBack(undo);
+        return result;
+      } catch (error) {
+        this.#putBack(undo);
+        throw error;
+      } finally {
+        await mailbox.run(async () => this.#request(undefined));
+      }
+    });
   }
 
-  /** The change is on record, or was refused: what the CLI says of its mode from here on is news. Called in the mailbox. */
-  told(): void {
-    this.#request(undefined);
+  async #tell(changes: Changes, undo: Undo[]): Promise<void> {
+    const { state } = this.#options;
+    const child = this.#options.child();
+    const { model, mode } = differing(changes, state().record);
+    // One that is being ended would not answer; the next is started with what is on record then.
+    if (!child || state().child.phase === 'ending') return;
+    if (child.inputTorn) {
+      if (mode) throw torn();
+      return;
+    }
+    if (model) await this.#tellModel(child, model, undo);
+    if (mode) await this.#tellMode(child, mode, undo);
   }
 
-  /** Which mode the child is being asked for. */
+  async #tellModel(child: ClaudeChild, { before, after }: Change, undo: Undo[]): Promise<void> {
+    if (before !== undefined) undo.push(() => child.setModel(before));
+    await child.setModel(after);
+  }
+
+  async #tellMode(child: ClaudeChild, { before = 'default', after }: Change, undo: Undo[]): Promise<void> {
+    undo.push(() => child.setPermissionMode(before));
+    await this.#options.mailbox.run(async () => this.#request(after));
+    await child.setPermissionMode(after);
+  }
+
+  /** A child reads what it is told in order, so it ends as it was before, also where it has not answered yet. */
+  #putBack(undo: Undo[]): void {
+    for (const step of undo.splice(0).reverse()) step().catch(() => {});
+  }
+
+  /** Which mode the child is being asked for: its own word of that is no news. */
   #request(mode: string | undefined): void {
     const { requestedMode: _requestedMode, ...state } = this.#options.state();
     this.#options.note(mode === undefined ? state : { ...state, requestedMode: mode });
   }
 }
+
+const torn = () =>
+  new CompanionError('CONFLICT', 'The Claude CLI cannot be told now; it is replaced when its turn has ended.', {
+    suggestion: 'Try again then, or interrupt the turn.',
+  });

@@ -155,13 +155,13 @@ export class Session {
   /** Opens the session for work, with another conversation or settings when asked, and gives it a prompt. */
   async start(request: command.StartRequest, reply?: Reply<PromptRecord | undefined>) {
     const { conversation, changes, prompt } = request;
-    if (!conversation) await this.#settings.tell(changes);
-    return this.#mailbox.run(async () => {
+    // Another conversation has another child, which is started with what is on record.
+    return this.#settings.change(conversation ? {} : changes, async () => {
       const known = prompt && (await this.#findRepeated(prompt));
       if (known) {
         await this.#options.journal.sync();
         reply?.(known);
-        return known;
+        return { result: known, recorded: false };
       }
       const { epoch } = this;
       const accepted = prompt && { ...prompt, answer: { ...prompt.answer, head: this.state.head, epoch } };
@@ -171,8 +171,7 @@ export class Session {
         this.#options.now(),
       );
       await this.#steps.applyCommand(step, () => reply?.(accepted));
-      this.#settings.told();
-      return accepted;
+      return { result: accepted, recorded: true };
     });
   }
 
@@ -233,11 +232,10 @@ export class Session {
   }
 
   /** Changes names and settings; model and mode go to the live child first. */
-  async amend(changes: Partial<SessionRecord>, reply?: Reply<void>) {
-    await this.#settings.tell(changes);
-    return this.#mailbox.run(async () => {
+  amend(changes: Partial<SessionRecord>, reply?: Reply<void>): Promise<void> {
+    return this.#settings.change(changes, async () => {
       await this.#steps.applyCommand(command.amend(this.#present, changes, this.#options.now()), () => reply?.());
-      this.#settings.told();
+      return { result: undefined, recorded: true };
     });
   }
 

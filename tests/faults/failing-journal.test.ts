@@ -145,6 +145,26 @@ describe('the journal cannot be written', () => {
     expect(readFileSync(join(workingDirectory, 'ran'), 'utf8')).toBe('once\n');
   });
 
+  test('a mode that cannot be recorded is put back in the child: it goes on asking', async () => {
+    const client = await world.connect();
+    const workingDirectory = world.daemon.project();
+    const { sessionId } = (await client.request('streamStart', { prompt: '', workingDirectory })).data;
+    await client.waitFor(({ type, data }) => type === 'sessionStatus' && data.status === 'idle');
+    faults.set({ call: 'sqlite', match: 'INSERT INTO sessions', code: 'SQLITE_FULL' });
+    const refused = await client.request('setPermissionMode', { sessionId, mode: 'acceptEdits' });
+    expect(refused).toMatchObject({ type: 'error', data: { code: 'STORAGE_FULL' } });
+    faults.set();
+    const tools = [{ name: 'Write', input: { file_path: join(workingDirectory, 'a'), content: 'x' } }];
+    await client.request('streamSend', { sessionId, prompt: scenario({ tools }, { text: 'Asked.' }) });
+    const asked = await client.waitFor(({ type }) => type === 'permissionRequest' || type === 'streamComplete');
+    expect(asked.type).toBe('permissionRequest');
+    const session = await (await world.daemon.fetch(`/api/sessions/${sessionId}`)).json();
+    expect(session).toMatchObject({ permissionMode: 'default' });
+    const { permissionId } = asked.data;
+    await client.request('permission', { sessionId, permissionId, response: 'n', remember: false });
+    await client.waitFor('streamComplete');
+  });
+
   test('H2: a daemon whose journal can be neither synced nor written ends when it is told to, and the next goes on', async () => {
     const client = await world.connect({ deviceId: 'stopping' });
     const sessionId = await openSession(world, client);

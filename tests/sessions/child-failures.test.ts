@@ -52,7 +52,7 @@ class Life {
   }
 
   start(): this {
-    return this.take((state) => child.onChildStarted(state, `child-${state.head}`, 1));
+    return this.take((state) => child.onChildStarted(state, { childId: `child-${state.head}` }, 1));
   }
 
   /** Its transcript holds nothing. */

@@ -52,7 +52,7 @@ test('a child that dies five times before it begins its prompt is given up, and 
     const step = child.onTranscriptChecked(afterDeath(state), new Set(), 1);
     if (death === 5) expect(step.effects).toEqual([]);
     ends.push(...(step.change?.prompts ?? []).flatMap(({ outcome }) => outcome?.subtype ?? []));
-    if (death < 5) state = child.onChildStarted(step.state, 'c', 1).state;
+    if (death < 5) state = child.onChildStarted(step.state, { childId: 'c' }, 1).state;
   }
   expect(ends).toEqual(['child_exited']);
 });

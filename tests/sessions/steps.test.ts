@@ -189,7 +189,7 @@ class Simulation {
     }
     this.#alive = true;
     this.#children += 1;
-    this.take(child.onChildStarted(this.state, `child${this.#children}`, 1));
+    this.take(child.onChildStarted(this.state, { childId: `child${this.#children}` }, 1));
   }
 
   #lines(...facts: CliFact[]): void {
