@@ -1,3 +1,6 @@
+import { homedir } from 'node:os';
+import { delimiter, isAbsolute, join, resolve } from 'node:path';
+
 const SECRET_PREFIXES = ['APNS_', 'VAPID_', 'NTFY_', 'COMPANION_', 'LIMIT_', 'npm_'];
 /** What pm2 adds to the environment of what it runs (its `pm2_env`): with it a child's own `pm2` would act on ours. */
 const PM2_PREFIXES = ['pm_', 'PM2_', 'axm_'];
@@ -26,5 +29,29 @@ export function childEnvironment(
     (entry): entry is [string, string] =>
       entry[1] !== undefined && !own.has(entry[0]) && !prefixes.some((prefix) => entry[0].startsWith(prefix)),
   );
-  return Object.freeze({ ...Object.fromEntries(kept), DISABLE_AUTOUPDATER: '1' });
+  return Object.freeze({ ...withAbsolutePaths(Object.fromEntries(kept)), DISABLE_AUTOUPDATER: '1' });
+}
+
+/**
+ * The CLI takes these from its own directory, and the daemon from another one; they must not mean two places. A blank
+ * `CLAUDE_CONFIG_DIR` is none. Throws with what is wrong.
+ */
+function withAbsolutePaths({ CLAUDE_CONFIG_DIR: folder = '', ...others }: Record<string, string>) {
+  const { PATH } = others;
+  return {
+    ...others,
+    ...(PATH !== undefined && { PATH: PATH.split(delimiter).map(absolute).join(delimiter) }),
+    ...(folder.trim() !== '' && { CLAUDE_CONFIG_DIR: requireAbsolute(expand(folder, others.HOME ?? homedir())) }),
+  };
+}
+
+/** An empty entry means the current directory, which no executable is looked for in. */
+const absolute = (folder: string): string => (folder === '' ? '' : resolve(folder));
+
+const expand = (path: string, home: string): string =>
+  path === '~' || path.startsWith('~/') ? join(home, path.slice(1)) : path;
+
+function requireAbsolute(path: string): string {
+  if (isAbsolute(path)) return path;
+  throw new Error('CLAUDE_CONFIG_DIR must be an absolute path, or begin with ~/');
 }

@@ -32,7 +32,15 @@ export function loadConfig(home: string = loadHome(), environment: NodeJS.Proces
   if (!parsed.success) throw settingError(parsed.error, given);
   const problem = doorProblem(parsed.data) ?? conflictIn(parsed.data, home);
   if (problem !== undefined) throw new ConfigError(problem);
-  return Object.freeze({ ...parsed.data, home, childEnvironment: childEnvironment(environment, names) });
+  return Object.freeze({ ...parsed.data, home, childEnvironment: environmentOf(environment, names) });
+}
+
+function environmentOf(environment: NodeJS.ProcessEnv, names: readonly string[]): Config['childEnvironment'] {
+  try {
+    return childEnvironment(environment, names);
+  } catch (error) {
+    throw new ConfigError((error as Error).message);
+  }
 }
 
 /** Where the daemon lives, for the commands that only want to speak to it. */

@@ -21,6 +21,8 @@ async function main(): Promise<void> {
   const isDemo = process.argv.includes('--demo');
   if (isDemo) applyDemoSettings();
   const settings = loadConfig();
+  // Every setting is absolute by now, and the folder that it was started in may be removed while it runs.
+  process.chdir('/');
   const tls = openTlsFiles(settings);
   const home = openHome(settings.home);
   const { paths, narrowed } = home;

@@ -82,13 +82,14 @@ export class AskRunner {
     const { status, environment, home, model } = this.#options;
     const args = ['--print', '--output-format=json', `--settings=${JSON.stringify(settingsOf({ home }))}`];
     if (model !== undefined) args.push(`--model=${model}`);
+    const binary = status.requireBinary();
     return new Promise((resolve, reject) => {
-      const child = spawn(status.requireBinary(), args, {
+      const child = spawn(binary, args, {
         cwd: folder,
         env: { ...environment, [SESSION_MARKER]: `ask-${id}`, [CHILD_MARKER]: id },
         stdio: ['pipe', 'pipe', 'ignore'],
       });
-      child.once('error', (error) => reject(spawnError(error)));
+      child.once('error', (error) => reject(spawnError(error, { workingDirectory: folder, binary })));
       // Without a descriptor to spare for them it has no streams.
       if (child.pid === undefined) return;
       const timer = setTimeout(() => {

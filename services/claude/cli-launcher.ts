@@ -117,7 +117,7 @@ async function spawnDetached({ launcher, options, binary, files, childId }: Spaw
     });
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve);
-      child.once('error', (error) => reject(spawnError(error)));
+      child.once('error', (error) => reject(spawnError(error, { workingDirectory: options.workingDirectory, binary })));
     });
     child.unref();
     const pid = child.pid ?? 0;

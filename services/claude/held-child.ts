@@ -9,6 +9,7 @@ import { Kin } from './kin.js';
 import { KinWatch } from './kin-watch.js';
 import { lastWordsOf } from './last-words.js';
 import { OutputTail } from './output-tail.js';
+import { directoryOf, type ProcessDirectory } from './process-directory.js';
 import { watchForEnd } from './process-end.js';
 import { isAlive } from './process-identity.js';
 import {
@@ -117,6 +118,10 @@ export class HeldChild implements ClaudeChild {
       type: 'control_response',
       response: { subtype: 'error', request_id: requestId, error: reason },
     });
+  }
+
+  directory(): Promise<ProcessDirectory | undefined> {
+    return directoryOf(this.pid);
   }
 
   setModel(model: string): Promise<void> {

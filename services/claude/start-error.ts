@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { toCapacityError } from '../../protocol/capacity-error.js';
 import { CompanionError } from '../../protocol/error-codes.js';
 import { toStorageError } from '../../protocol/storage-error.js';
@@ -12,7 +13,23 @@ export const startError = (error: unknown): unknown =>
   toCapacityError(NOT_STARTED, toStorageError('The folder of the CLI', error));
 
 /** The same of the process itself, whose executable may also be none that can be run: `CLAUDE_UNAVAILABLE`. */
-export function spawnError(error: Error): unknown {
+export function spawnError(error: Error, { workingDirectory, binary }: Spawned): unknown {
   const told = startError(error);
-  return told === error ? new CompanionError('CLAUDE_UNAVAILABLE', `${NOT_STARTED}: ${error.message}`) : told;
+  if (told !== error) return told;
+  const { code = '' } = error as NodeJS.ErrnoException;
+  // The system names the executable, whichever of the two is not there.
+  if (MISSING.has(code) && !isDirectory(workingDirectory)) {
+    return new CompanionError('PROJECT_NOT_FOUND', `${NOT_STARTED}: its directory is gone: ${workingDirectory}`);
+  }
+  const why = MISSING.has(code) ? `its executable is gone: ${binary}` : error.message;
+  return new CompanionError('CLAUDE_UNAVAILABLE', `${NOT_STARTED}: ${why}`);
 }
+
+interface Spawned {
+  workingDirectory: string;
+  binary: string;
+}
+
+const MISSING = new Set(['ENOENT', 'ENOTDIR']);
+
+const isDirectory = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;

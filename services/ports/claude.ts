@@ -151,6 +151,8 @@ export interface ClaudeChild {
   answerPermission(requestId: string, answer: Record<string, unknown>): void;
   /** Tells the CLI that nobody here can do what it asks. */
   refuseRequest(requestId: string, reason: string): void;
+  /** Where it works, whatever its directory is called by now: a path that leads there, and its name unless it was removed. */
+  directory(): Promise<{ handle: string; path: string | undefined } | undefined>;
   /** Resolves with the answer of the CLI. */
   setModel(model: string): Promise<void>;
   setPermissionMode(mode: string): Promise<void>;

@@ -113,12 +113,14 @@ export class ChildStarter {
     let child: ClaudeChild | undefined;
     try {
       await requireRoom();
-      const options = await this.#withConversation(startOptions(record(), listener), attempt);
+      const wanted = startOptions(record(), listener);
+      const options = await this.#withConversation(wanted, attempt);
+      const withoutTranscript = wanted.resume !== undefined && options.resume === undefined;
       const started = await launcher.start(options);
       child = started;
       onChild(child);
       const { permissionMode, model } = options;
-      const startedChild = { childId: started.childId, permissionMode, model };
+      const startedChild = { childId: started.childId, permissionMode, model, withoutTranscript };
       await steps.takeOrTell((state, now) => onChildStarted(state, startedChild, now));
       ready(true);
       return undefined;

@@ -18,27 +18,40 @@ export interface StartedChild {
   /** What it was started with: the record may have changed since. */
   permissionMode?: string | undefined;
   model?: string | undefined;
+  /** The conversation that it was to go on with has no transcript. */
+  withoutTranscript?: boolean;
 }
 
 /** A child runs: it gets the next prompt at once, before it says that it is ready. */
-export function onChildStarted(state: SessionState, { childId, ...startedIn }: StartedChild, now: number): Step {
+export function onChildStarted(state: SessionState, started: StartedChild, now: number): Step {
+  const { childId, withoutTranscript = false } = started;
   const draft = new Draft(unplaced(state), now);
   draft.updateRecord({ child: { childId, startedAt: now, processed: 0, resume: 0, costBase: 0 } });
   draft.update({ child: { phase: 'live', ready: false, input: 'open' } });
   tellTakenBack(draft);
-  tellSettings(draft, startedIn);
+  tellSettings(draft, started);
+  if (withoutTranscript) sayForgotten(draft);
   settle(draft);
   return draft.finish();
 }
 
 /** Mode and model that were chosen while it was being started. */
-function tellSettings(draft: Draft, startedIn: Omit<StartedChild, 'childId'>): void {
+function tellSettings(draft: Draft, startedIn: StartedChild): void {
   const { permissionMode: mode, modelChoice: model } = draft.state.record;
   const changed = {
     ...(mode !== undefined && mode !== startedIn.permissionMode && { mode }),
     ...(model !== undefined && model !== startedIn.model && { model }),
   };
   if (Object.keys(changed).length > 0) draft.effect({ kind: 'adjustChild', askRules: [], ...changed });
+}
+
+/** What was said before stays in the session; Claude does not know of it. */
+function sayForgotten(draft: Draft): void {
+  const { sessionId, claudeSessionId } = draft.state.record;
+  const message =
+    `The Claude CLI has no transcript of the conversation ${claudeSessionId ?? ''}, so it cannot go on with it: ` +
+    'a new conversation begins, in which Claude does not know what was said before.';
+  draft.event('error', { sessionId, code: 'NOT_FOUND', message });
 }
 
 /** The child of an earlier daemon is ours again; what it was given, it has. */

@@ -129,14 +129,43 @@ export class SessionRegistry {
   }
 
   /**
-   * By its path, else by its identity under another one. A system uses the identity of a directory that is gone again,
-   * so it counts only where the session's own path still leads to it.
+   * The session whose child works in the directory, whatever that was called before; else by its path, else by its
+   * identity under another one. A system uses the identity of a directory that is gone again, so without a child it
+   * counts only where the session's own path still leads to it.
    */
   async #findAt({ path, key }: Place): Promise<Session | undefined> {
-    const samePath = this.all().find(({ state }) => state.record.directory === path);
-    if (samePath) return samePath;
-    const sameKey = this.all().find(({ state }) => state.record.directoryKey === key);
-    return sameKey && (await this.#options.identify(sameKey.state.record.directory)) === key ? sameKey : undefined;
+    const concerned = this.all().filter(
+      ({ state: { record } }) => record.directory === path || record.directoryKey === key,
+    );
+    const held = await this.#findByChild(concerned, { path, key });
+    if (held) return held;
+    const samePath = concerned.find(({ state }) => state.record.directory === path);
+    if (samePath) {
+      const place = await samePath.childDirectory();
+      // Its child works in a directory that was removed, and another one stands in its place.
+      if (place && place.path === undefined) await samePath.placeHolder.hibernate();
+      return samePath;
+    }
+    for (const session of concerned) {
+      if ((await this.#options.identify(session.state.record.directory)) === key) return session;
+    }
+    return undefined;
+  }
+
+  /** A session follows its child: one whose directory was renamed has its new name from here on, and leaves the old one. */
+  async #findByChild(sessions: readonly Session[], { path, key }: Place): Promise<Session | undefined> {
+    const { identify } = this.#options;
+    let found: Session | undefined;
+    for (const session of sessions) {
+      const place = await session.childDirectory();
+      if (place?.path === undefined) continue;
+      const { directory } = session.state.record;
+      const isHere = (await identify(place.handle)) === key;
+      if (isHere) found = session;
+      const hasMoved = (await identify(directory)) !== (isHere ? key : await identify(place.handle));
+      if (hasMoved) await session.amend({ directory: isHere ? path : place.path });
+    }
+    return found;
   }
 
   #add(stored: StoredSession): Session {

@@ -1,5 +1,5 @@
 import type { PromptId, SessionId } from '../../protocol/scalars.js';
-import type { OpenBlock } from '../ports/claude.js';
+import type { ClaudeChild, OpenBlock } from '../ports/claude.js';
 import type { Journal } from '../ports/journal.js';
 import type { Publisher } from '../ports/publication.js';
 import type {
@@ -113,6 +113,11 @@ export class Session {
 
   get pid(): number | undefined {
     return this.#keeper.child?.pid;
+  }
+
+  /** Where its child works; undefined without one, and where that cannot be told. */
+  async childDirectory(): ReturnType<ClaudeChild['directory']> {
+    return this.#keeper.child?.directory();
   }
 
   /** For those who wait for a place. */

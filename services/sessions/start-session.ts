@@ -89,7 +89,18 @@ export class SessionStarter {
     const { journal, launcher, requireRoom } = this.#options;
     if (requestId !== null && (await journal.findRequest(device, requestId))) return;
     await launcher.checkAvailable();
-    if (!session.hasChild && !session.state.record.closed) await requireRoom();
+    if (session.hasChild || session.state.record.closed) return;
+    await this.#requireDirectory(session);
+    await requireRoom();
+  }
+
+  /** A session that sleeps outlives its directory. */
+  async #requireDirectory({ state: { record } }: Session): Promise<void> {
+    if ((await this.#options.workspace.identify(record.directory)) !== undefined) return;
+    throw new CompanionError('PROJECT_NOT_FOUND', `The directory of the session is gone: ${record.directory}`, {
+      field: 'sessionId',
+      suggestion: 'Put it back, or open a session where it is now.',
+    });
   }
 
   /** A mode in which nobody is asked any more must have been allowed by the owner of the machine. */

@@ -36,6 +36,7 @@ const child: ClaudeChild = {
   sendMessage: ({ uuid }) => void sent.push(uuid),
   answerPermission: () => {},
   refuseRequest: () => {},
+  directory: async () => undefined,
   setModel: async () => {},
   setPermissionMode: async () => {},
   askAgainFor: async () => {},

@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync, rmSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { scenario } from '../support/scripted-api.js';
@@ -39,6 +39,66 @@ describe('H1: the identity of a directory', () => {
     mkdirSync(path);
     const again = await client.request('streamStart', { prompt: '', workingDirectory: path });
     expect(again.data).toMatchObject({ sessionId: before.data.sessionId, reused: true });
+  });
+
+  describe('a directory that was renamed under its child', () => {
+    const begun = async (name: string) => {
+      const client = await world.connect();
+      const path = world.daemon.project(name);
+      const { sessionId } = (await client.request('streamStart', { prompt: '', workingDirectory: path })).data;
+      await client.waitFor(
+        ({ type, data }) => type === 'sessionStatus' && data.sessionId === sessionId && data.status === 'idle',
+      );
+      const renamed = join(world.daemon.root, `${name}-renamed`);
+      renameSync(path, renamed);
+      return { path, renamed, sessionId };
+    };
+
+    test.each(['in the same daemon', 'after a restart'])('H1: has one child under its new name, %s', async (when) => {
+      const { renamed, sessionId } = await begun(`under-${when.length}`);
+      if (when !== 'in the same daemon') await world.daemon.restart('SIGKILL');
+      const client = await world.connect();
+      const link = `${renamed}-link`;
+      symlinkSync(renamed, link);
+      for (const workingDirectory of [renamed, link]) {
+        const { data } = await client.request('streamStart', { prompt: '', workingDirectory });
+        expect(data).toMatchObject({ sessionId, workingDirectory: renamed, reused: true });
+      }
+    });
+
+    test('H1: leaves its old name to a new directory, which gets a session of its own', async () => {
+      const { path, renamed, sessionId } = await begun('old-name');
+      const client = await world.connect();
+      mkdirSync(path);
+      const fresh = await client.request('streamStart', { prompt: '', workingDirectory: path });
+      expect(fresh.data).toMatchObject({ workingDirectory: path, reused: false });
+      const view = await (await world.daemon.fetch(`/api/sessions/${sessionId}`)).json();
+      expect(view).toMatchObject({ workingDirectory: renamed });
+      const joined = await client.request('streamStart', { prompt: '', workingDirectory: renamed });
+      expect(joined.data).toMatchObject({ sessionId, reused: true });
+    });
+
+    test('a session that sleeps says that its directory is gone, and wakes when it is back', async () => {
+      const { path, renamed, sessionId } = await begun('asleep');
+      const view = async () =>
+        (await (await world.daemon.fetch(`/api/sessions/${sessionId}`)).json()) as { pid?: number; status: string };
+      process.kill((await view()).pid ?? 0, 'SIGTERM');
+      await world.daemon.until(() => world.daemon.sessionProcesses(sessionId).length === 0);
+      const client = await world.connect();
+      const refused = await client.request('streamSend', { sessionId, prompt: 'Anybody?' });
+      expect(refused.data).toMatchObject({
+        code: 'PROJECT_NOT_FOUND',
+        message: `The directory of the session is gone: ${path}`,
+      });
+      renameSync(renamed, path);
+      await client.request('subscribe', { events: ['*'], sessionIds: [sessionId] });
+      const prompt = scenario({ text: 'Back.' });
+      const accepted = await client.request('streamSend', { sessionId, prompt });
+      const end = await client.waitFor(
+        ({ type, data }) => type === 'streamComplete' && data.promptId === accepted.data.promptId,
+      );
+      expect(end.data).toMatchObject({ finalResult: 'Back.' });
+    });
   });
 
   test('a session that is opened again while its child is still ending gets another', async () => {
