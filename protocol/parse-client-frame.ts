@@ -78,7 +78,8 @@ export function toCompanionError(error: z.ZodError, whole: string): CompanionErr
   if (!found) return invalid(whole, 'is not valid');
   const unknown = found.code === 'unrecognized_keys' ? found.keys.slice(0, 1) : [];
   const path = [...found.path, ...unknown];
-  const field = path.length > 0 ? shorten(path.join('.')) : whole;
+  // A key may be an empty text.
+  const field = shorten(path.join('.')) || whole;
   const issue = (found.code === 'invalid_key' && found.issues[0]) || found;
   const rule = unknown.length > 0 ? 'is not known' : issue.message;
   const tooLarge = issue.code === 'custom' && issue.params?.tooLarge === true;
