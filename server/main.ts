@@ -43,8 +43,6 @@ async function main(): Promise<void> {
   process.on('SIGINT', stop);
   if (tls) followRenewals(tls, log);
   watchForBugs(log);
-  const problem = tls?.problemAt(Date.now());
-  if (problem) process.stderr.write(`${problem.message}. ${problem.remedy}\n`);
   await introduce(server);
   audit.record({ action: 'start', outcome: 'ok' });
   process.stdout.write(`${JSON.stringify({ event: 'ready', url: server.url, pid: process.pid })}\n`);
@@ -78,6 +76,8 @@ const watchOrphans = ({ config, paths, log }: Pick<ServicesOptions, 'config' | '
 
 /** Whoever renews the certificate may say so with a SIGHUP, which would end the daemon otherwise. */
 function followRenewals(tls: TlsFiles, log: Logger): void {
+  const problem = tls.problemAt(Date.now());
+  if (problem) process.stderr.write(`${problem.message}. ${problem.remedy}\n`);
   tls.follow(log);
   process.on('SIGHUP', () => tls.look(log));
 }

@@ -74,7 +74,8 @@ function* mutations(value: unknown): Generator<unknown> {
 }
 
 /** Zod's own words, code, and what a person need not know. */
-const RAW = /invalid|expected|received|too (small|big)|unrecognized|[<>]=|=>|\bundefined\b|\bNaN\b|pattern|regex|zod|protocol describes/i;
+const RAW =
+  /invalid|expected|received|too (small|big)|unrecognized|[<>]=|=>|\bundefined\b|\bNaN\b|pattern|regex|zod|protocol describes/i;
 const RULE = /^(must|is not known$|exactly one of|at least one of|at most)/;
 
 describe.each(Object.entries(INPUTS))('%s', (_name, schema) => {
