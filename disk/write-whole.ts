@@ -73,7 +73,8 @@ function syncFolderSync(path: string): void {
 }
 
 /** Drafts of `writeWhole`, of this version or of one that left the pid out. */
-const DRAFT = /^(registry\.json|keys\.json|vapid\.json|daemon\.pid|demo-api-port|orphan-watch)(\.\d+)?\.new$/;
+const DRAFT =
+  /^(registry\.json|keys\.json|vapid\.json|claude-version\.json|daemon\.pid|demo-api-port|orphan-watch)(\.\d+)?\.new$/;
 
 /** Removes the drafts in a folder whose writers are dead: the caller is the only one that may write there. */
 export function removeDrafts(folder: string): string[] {

@@ -65,7 +65,7 @@ export async function createServices(options: ServicesOptions, { onRevoked, serv
   const record = await openRecord({ ...options, metrics, now, registry: () => registry, onRevoked });
   const { journal, identity, push } = record;
   const access = createAccess({ ...options, identity, keyId: record.keyId, servedAt });
-  const status = statusOf(config);
+  const status = statusOf(config, paths);
   const launcher = createClaudeLauncher({ status, runFolder: paths.run, ...childSettings(config) });
   const { workspace, files } = openWorkspace(config, paths);
   const awake = new KeepAwake({ setting: config.CAFFEINATE, platform: process.platform, program: CAFFEINATE, log });
@@ -141,8 +141,10 @@ const CAFFEINATE = '/usr/bin/caffeinate';
 
 const now = () => Date.now();
 
-const statusOf = ({ childEnvironment: environment, CLAUDE_PATH: configuredPath }: Config): CliStatus =>
-  new CliStatus({ environment, ...(configuredPath !== undefined && { configuredPath }) });
+const statusOf = (
+  { childEnvironment: environment, CLAUDE_PATH: configuredPath }: Config,
+  { claudeVersion: versionFile }: HomePaths,
+): CliStatus => new CliStatus({ environment, versionFile, ...(configuredPath !== undefined && { configuredPath }) });
 
 const roomOf = ({ home, MIN_FREE_MEMORY_BYTES: minMemory, MIN_FREE_DISK_BYTES: minDisk }: Config): MachineRoom =>
   new MachineRoom({ home, minMemory, minDisk });

@@ -14,6 +14,8 @@ export interface HomePaths {
   vapid: string;
   /** What tokens are signed and made with. */
   keys: string;
+  /** The version that the CLI said last, and of which file. */
+  claudeVersion: string;
   run: string;
   logs: string;
   lock: string;
@@ -75,6 +77,7 @@ const pathsIn = (home: string): HomePaths => ({
   journal: join(home, 'journal.db'),
   vapid: join(home, 'vapid.json'),
   keys: join(home, 'keys.json'),
+  claudeVersion: join(home, 'claude-version.json'),
   lock: join(home, 'daemon.lock'),
   pid: join(home, 'daemon.pid'),
   orphanWatch: join(home, 'orphan-watch'),

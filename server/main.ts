@@ -39,8 +39,7 @@ async function main(): Promise<void> {
   const server = await createEnduringServer({ config, paths, tls, log, audit, onStop: stop, onGivenUp: end });
   // Whoever read our output may be gone before we are; that is no reason to end.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
+  for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, stop);
   if (tls) followRenewals(tls, log);
   watchForBugs(log);
   await introduce(server);
@@ -94,14 +93,20 @@ async function introduce(server: CompanionServer): Promise<void> {
   process.stderr.write('Another code: npm run companion -- pair. A token for scripts: npm run companion -- token\n\n');
 }
 
+/** `EX_SOFTWARE` of sysexits.h: whatever restarts the daemon does so, and the next one takes the children up. */
+const BUG = 70;
+/** A disk that is stuck does not keep a daemon with a bug alive. */
+const LAST_WORDS_MS = 2000;
+
+/** Nobody knows what state a daemon is in after a bug: it lets go of its children, which live on, and ends. */
 function watchForBugs(log: Logger): void {
-  process.on('unhandledRejection', (reason) => {
-    log.error('unhandled rejection', { error: reason instanceof Error ? reason.stack : String(reason) });
-  });
-  process.on('uncaughtException', (error) => {
-    log.error('uncaught exception', { error: error.stack });
-    void log.close().finally(() => process.exit(70));
-  });
+  const endWith = (what: string, reason: unknown) => {
+    log.error(what, { error: reason instanceof Error ? reason.stack : String(reason) });
+    setTimeout(() => process.exit(BUG), LAST_WORDS_MS);
+    void log.close().finally(() => process.exit(BUG));
+  };
+  process.on('unhandledRejection', (reason) => endWith('unhandled rejection', reason));
+  process.on('uncaughtException', (error) => endWith('uncaught exception', error));
 }
 
 const EXPECTED = [

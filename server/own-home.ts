@@ -1,6 +1,6 @@
 import { chmodSync, lstatSync, mkdirSync, readdirSync, type Stats, statSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join, relative, resolve, sep } from 'node:path';
+import { dirname, join, relative, resolve, sep } from 'node:path';
 import type { Log } from '../services/ports/log.js';
 
 /** Something that others could have opened, and cannot any more. */
@@ -65,7 +65,12 @@ function requireOwnLink(home: string): void {
   if (link.isSymbolicLink() && link.uid !== 0) requireOwner(home, link);
 }
 
-const makeFolder = (path: string) => mkdirSync(path, { recursive: true, mode: OWNER_ONLY });
+/** Part by part: the `recursive` of Node (20.20) never comes back from a folder that takes none, such as `/proc`. */
+function makeFolder(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
+  if (dirname(path) !== path) makeFolder(dirname(path));
+  mkdirSync(path, { mode: OWNER_ONLY });
+}
 
 /** Of a link itself. What a child or an ending daemon has removed meanwhile has none. */
 const statusOf = (path: string): Stats | undefined => lstatSync(path, { throwIfNoEntry: false });

@@ -1,7 +1,10 @@
 import { CompanionError } from '../../protocol/error-codes.js';
 import { isExecutable, locateCli, readLoggedIn, readVersion } from './cli-locator.js';
+import { CliVersion } from './cli-version.js';
 
 export interface CliStatusOptions {
+  /** Where the version that was read last is kept. */
+  versionFile: string;
   configuredPath?: string;
   environment: NodeJS.ProcessEnv;
 }
@@ -16,22 +19,20 @@ export class CliStatus {
   readonly #options: CliStatusOptions;
   readonly #closing = new AbortController();
   #found: string | undefined;
-  #version: { of: string; read: Promise<string | undefined> } | undefined;
+  readonly #version: CliVersion;
   #loggedIn: boolean | undefined;
   #probing: Promise<void> | undefined;
 
   constructor(options: CliStatusOptions) {
     this.#options = options;
+    const read = (binary: string) => readVersion({ ...this.#probeOptions(), binary });
+    this.#version = new CliVersion({ file: options.versionFile, read });
   }
 
-  /** Of the CLI, asked once for each executable; undefined without one. */
+  /** Of the CLI, within 250 ms: `unknown` where it has not said it yet, and undefined without a CLI. */
   async version(): Promise<string | undefined> {
     const binary = this.#binary();
-    if (binary === undefined) return undefined;
-    if (this.#version?.of !== binary) {
-      this.#version = { of: binary, read: readVersion({ ...this.#probeOptions(), binary }) };
-    }
-    return this.#version.read;
+    return binary === undefined ? undefined : this.#version.of(binary);
   }
 
   /** The problem and its remedy, as far as known without asking the CLI; undefined when there is none. */
@@ -78,7 +79,8 @@ export class CliStatus {
   async #probe(): Promise<void> {
     const binary = this.#binary();
     if (binary === undefined) return;
-    this.#loggedIn = await readLoggedIn({ ...this.#probeOptions(), binary });
+    const [loggedIn] = await Promise.all([readLoggedIn({ ...this.#probeOptions(), binary }), this.version()]);
+    this.#loggedIn = loggedIn;
   }
 
   /** Looked for again only when the one found last is gone: the search is on the way of every prompt. */

@@ -53,7 +53,11 @@ afterAll(async () => {
 async function start(sessionId: string): Promise<void> {
   const environment = environmentIn(folders, api.url);
   const configuredPath = process.env.TEST_CLAUDE_PATH;
-  const status = new CliStatus({ environment, ...(configuredPath !== undefined && { configuredPath }) });
+  const status = new CliStatus({
+    environment,
+    versionFile: '/dev/null/none',
+    ...(configuredPath !== undefined && { configuredPath }),
+  });
   const defaults = { allowedTools: ['Bash'], disallowedTools: [], allowBypass: false, home };
   const launcher = createClaudeLauncher({ status, environment, defaults, runFolder: run });
   facts = [];

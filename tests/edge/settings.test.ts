@@ -1,10 +1,10 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { ConfigError, loadConfig } from '../../config/load-config.js';
 import { LOG_LEVELS, settingsSchema } from '../../config/settings.js';
 import { permissionModeSchema } from '../../protocol/scalars.js';
-import { expectRefusal, NO_API, type Setup, served, withDaemon } from '../support/brief-daemon.js';
+import { expectRefusal, NO_API, served, withDaemon } from '../support/brief-daemon.js';
 import { type DaemonFolders, environmentIn, TOKEN } from '../support/daemon.js';
 import { freePort } from '../support/free-port.js';
 import { runDaemon } from '../support/run-daemon.js';
@@ -211,21 +211,23 @@ describe('COMPANION_HOME', () => {
     expect(home).not.toBe('');
   });
 
+  /** Root writes into any folder of a disk, but makes none among the processes. */
+  const unwritable = (base: string): string => {
+    if (process.getuid?.() === 0) return '/proc';
+    const locked = join(base, 'locked');
+    mkdirSync(locked, { mode: 0o555 });
+    return locked;
+  };
+
   test('O1: that cannot be written ends the daemon with 1, naming the path', async () => {
-    const root = process.getuid?.() === 0;
-    const setup: Setup = {
-      prepare: ({ base }) => {
-        const locked = join(base, 'locked');
-        mkdirSync(locked);
-        chmodSync(locked, 0o555);
-        chmodSync(base, 0o755);
-        return { COMPANION_HOME: join(locked, 'home') };
-      },
-      ...(root && { uid: 65_534 }),
+    let home = '';
+    const prepare = ({ base }: DaemonFolders) => {
+      home = join(unwritable(base), 'locked-home');
+      return { COMPANION_HOME: home };
     };
-    await withDaemon(setup, async (daemon) => {
+    await withDaemon({ prepare }, async (daemon) => {
       expect(await daemon.exited).toBe(1);
-      expect(daemon.stderr()).toContain('locked/home');
+      expect(daemon.stderr()).toContain(home);
       expect(daemon.stdout).toEqual([]);
     });
   });

@@ -19,12 +19,11 @@ export interface Setup {
   file?: unknown;
   /** Before the start. */
   prepare?: (folders: DaemonFolders) => Record<string, string>;
-  uid?: number;
 }
 
 /** Starts a daemon, waits until it serves or ends, looks at it and ends it. */
 export async function withDaemon(
-  { environment, file, prepare, uid }: Setup,
+  { environment, file, prepare }: Setup,
   look: (daemon: Started) => Promise<void>,
 ): Promise<void> {
   const folders = makeFolders();
@@ -36,7 +35,7 @@ export async function withDaemon(
   }
   const given = { ...environmentIn(folders, NO_API), ...environment, ...prepare?.(folders) };
   const set = Object.entries(given).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  const run = runDaemon({ environment: Object.fromEntries(set), ...(uid !== undefined && { uid }) });
+  const run = runDaemon({ environment: Object.fromEntries(set) });
   await run.ready;
   try {
     await look({ ...run, folders });

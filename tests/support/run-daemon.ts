@@ -19,15 +19,12 @@ export interface RunOptions {
   /** All of its environment. */
   environment: Record<string, string>;
   arguments?: string[];
-  /** Another user than this process is, where that may be chosen. */
-  uid?: number;
 }
 
-export function runDaemon({ environment, arguments: args = [], uid }: RunOptions): DaemonRun {
+export function runDaemon({ environment, arguments: args = [] }: RunOptions): DaemonRun {
   const child: ChildProcess = spawn(process.execPath, [MAIN, ...args], {
     env: environment,
     stdio: ['ignore', 'pipe', 'pipe'],
-    ...(uid !== undefined && { uid }),
   });
   const { stdout: output, stderr: errors } = child;
   if (!output || !errors) throw new Error('the daemon has no output');
