@@ -14,6 +14,9 @@ export interface CommandHints {
 const DEFAULT_HOME = '.claude-companion';
 export const DEMO_HOME = '.claude-companion-demo';
 
+/** The homes of daemons that were started without `COMPANION_HOME`, below a person's home directory. */
+export const companionHomes = (folder: string): string[] => [DEFAULT_HOME, DEMO_HOME].map((name) => join(folder, name));
+
 /** How npm names the script that runs the terminal program. */
 const NPM_SCRIPT = 'npm run companion --';
 const PROGRAM = 'claude-companion';

@@ -121,6 +121,8 @@ export const healthSchema = z.object({
     push: checkSchema,
     /** Where the daemon speaks TLS itself. */
     tls: checkSchema.optional(),
+    /** The folders of `PROJECT_ROOTS`. */
+    roots: checkSchema.optional(),
   }),
   /** What to do about each check that is not well, by its name. */
   remedies: z.record(z.string(), z.string()).optional(),

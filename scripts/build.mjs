@@ -5,8 +5,9 @@
  * always build first and a pulled or edited source is never run stale. Nothing is written to stdout: that is the
  * daemon's. With `--types`, declarations of the client as well, where there is a compiler.
  */
+import './require-node.mjs';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { build } from 'esbuild';
 
 const COMPILER = 'node_modules/typescript/bin/tsc';
@@ -14,11 +15,11 @@ const STDERR = 2;
 
 await build({
   entryPoints: [
-    { in: 'server/main.ts', out: 'server/main' },
+    { in: 'server/main.ts', out: 'server/daemon' },
     { in: 'server/reap-orphans.ts', out: 'server/reap-orphans' },
     { in: 'services/claude/transcript-worker.ts', out: 'server/transcript-worker' },
     { in: 'services/journal/checkpoint-worker.ts', out: 'server/checkpoint-worker' },
-    { in: 'cli/main.ts', out: 'cli/main' },
+    { in: 'cli/main.ts', out: 'cli/companion' },
     { in: 'client/index.ts', out: 'client/index' },
   ].filter((entry) => existsSync(entry.in)),
   outdir: 'dist',
@@ -44,6 +45,15 @@ await build({
   lineLimit: 160,
   logLevel: 'warning',
 });
+// An old Node fails to load the programs themselves before a line of them runs: what is started looks at it first.
+const requireNode = readFileSync('scripts/require-node.mjs', 'utf8');
+for (const [folder, program] of [
+  ['server', 'daemon'],
+  ['cli', 'companion'],
+]) {
+  if (!existsSync(`dist/${folder}/${program}.js`)) continue;
+  writeFileSync(`dist/${folder}/main.js`, `#!/usr/bin/env node\n${requireNode}\nimport('./${program}.js');\n`);
+}
 if (existsSync('dist/cli/main.js')) chmodSync('dist/cli/main.js', 0o755);
 
 if (process.argv.includes('--types') && existsSync(COMPILER)) {

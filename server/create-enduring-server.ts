@@ -31,7 +31,7 @@ export async function createEnduringServer(options: EnduringServerOptions): Prom
     port,
     hasCredential,
     invite,
-    probeClaude: async () => server?.probeClaude(),
+    findProblems: async () => (await server?.findProblems()) ?? [],
     close: async (code, reason) => {
       isClosing = true;
       await renewed.catch(() => {});
@@ -69,7 +69,7 @@ export async function createEnduringServer(options: EnduringServerOptions): Prom
       throw new JournalUnusableError(`the journal was damaged again and again: ${damage.message}`);
     }
     server = await begin(damage, served.port);
-    void server.probeClaude();
+    void server.findProblems();
     options.log.info('serving again', { url: served.url });
   }
 }

@@ -16,6 +16,7 @@ import type { SessionRegistry } from '../services/sessions/session-registry.js';
 import { statusOf } from '../services/sessions/session-state.js';
 import { createExpiry } from './create-expiry.js';
 import { createServices, type ServicesOptions } from './create-services.js';
+import { listenError } from './listen-error.js';
 import type { TlsFiles } from './tls-files.js';
 
 export interface CompanionServer {
@@ -27,8 +28,11 @@ export interface CompanionServer {
   readonly hasCredential: boolean;
   /** What pairs a device of the owner's. */
   invite(): Promise<PairingView>;
-  /** Asks the CLI for its login: after the start, for it takes a while. */
-  probeClaude(): Promise<void>;
+  /**
+   * Asks the CLI for its login, and resolves with what will not work and what to do about it: after the start, for it
+   * takes a while. Never rejects.
+   */
+  findProblems(): Promise<string[]>;
   /** Closes connections with this code, leaves the children running and resolves with how many there are. */
   close(code: number, reason: string): Promise<number>;
 }
@@ -58,7 +62,7 @@ export async function createServer(options: ServicesOptions): Promise<CompanionS
     port: served.port,
     hasCredential: services.identity.hasCredential,
     invite: () => inviteOwner(services),
-    probeClaude: () => status.probe(),
+    findProblems: () => findProblems(status, services),
     close: async (code, reason) => {
       expiry.close();
       quiet();
@@ -95,16 +99,18 @@ function killUnreachable(registry: SessionRegistry): void {
   }
 }
 
+async function findProblems(status: { probe(): Promise<void> }, { health }: RouteServices): Promise<string[]> {
+  try {
+    await status.probe();
+    return Object.values((await health()).remedies ?? {});
+  } catch (error) {
+    return [`The health check failed: ${String(error)}`];
+  }
+}
+
 async function inviteOwner({ identity, pairingOf }: RouteServices): Promise<PairingView> {
   const { userId, role } = identity.people.owner;
   return pairingOf(identity.codes.create({ userId: userId as UserId, scopes: usualScopes(role) }));
-}
-
-/** The address of the settings cannot be served. */
-export class ListenError extends Error {
-  constructor(reason: string) {
-    super(`HOST and PORT name an address that cannot be served: ${reason}`);
-  }
 }
 
 interface ServeOptions {
@@ -112,12 +118,16 @@ interface ServeOptions {
   local: boolean;
   tls?: TlsFiles | undefined;
   listen: (server: Server) => void;
+  /** What is to be said of an error of `listen`. */
+  explain?: (error: Error) => Promise<Error>;
 }
 
 interface Served {
   server: Server;
   gateway: Gateway;
 }
+
+const asIs = (error: Error): Promise<Error> => Promise.resolve(error);
 
 /** A head takes one packet. Whoever needs longer holds a socket, and needs no credential for it. */
 const HEAD_MS = 10_000;
@@ -133,7 +143,7 @@ const PATIENCE: ServerOptions = {
   connectionsCheckingInterval: CHECK_MS,
 };
 
-async function serve({ services, local, tls, listen }: ServeOptions): Promise<Served> {
+async function serve({ services, local, tls, listen, explain = asIs }: ServeOptions): Promise<Served> {
   const app = createApp({ services, local });
   const listener = boundPipeline(local ? app : keepOut(services, app));
   const server = tls ? tls.createServer(PATIENCE, listener) : createHttpServer(PATIENCE, listener);
@@ -144,7 +154,7 @@ async function serve({ services, local, tls, listen }: ServeOptions): Promise<Se
     else ignoreUpgrade(server, { request, stream, head });
   });
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => reject(local ? error : new ListenError(error.message)));
+    server.once('error', (error) => void explain(error).then(reject));
     server.once('listening', resolve);
     listen(server);
   });
@@ -175,7 +185,13 @@ interface Network extends Served {
 
 async function serveNetwork(services: RouteServices, { config, tls }: ServicesOptions): Promise<Network> {
   const { HOST: host, PORT } = config;
-  const served = await serve({ services, local: false, tls, listen: (server) => server.listen(PORT, host) });
+  const served = await serve({
+    services,
+    local: false,
+    tls,
+    listen: (server) => server.listen(PORT, host),
+    explain: (error) => listenError(error, { host, port: PORT }),
+  });
   const { port } = served.server.address() as AddressInfo;
   return { ...served, port, url: urlOf({ host, port, isTls: tls !== undefined }) };
 }

@@ -90,7 +90,7 @@ export async function createServices(options: ServicesOptions, { onRevoked, serv
     audit,
     now,
     claudeCodeVersion: () => status.version(),
-    health: () => readHealth({ version: VERSION, room, status, journal, registry, push, tls: options.tls }),
+    health: () => readHealth({ ...healthParts(config, options.tls), room, status, journal, registry, push }),
     metrics,
     memoryOf: residentBytes,
     control: { stop: (options) => stop({ registry, onStop, ...options }) },
@@ -126,6 +126,8 @@ const childSettings = (config: Config) => ({
   environment: { ...config.childEnvironment, ...exitDelay(config) },
   defaults: cliDefaults(config),
 });
+
+const healthParts = ({ PROJECT_ROOTS: roots }: Config, tls: TlsFiles | undefined) => ({ version: VERSION, roots, tls });
 
 const sessionLimits = (config: Config, { limits }: Admission) => ({
   endedMs: config.RETENTION_DAYS * DAY_MS,

@@ -1,5 +1,6 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { commandHints } from '../config/command-hints.js';
 import { removeDrafts, writeBriefly } from '../disk/write-whole.js';
 import { toStorageError } from '../protocol/storage-error.js';
 import { acquireLock, DatabaseHeldError } from '../services/journal/sqlite-database.js';
@@ -91,7 +92,10 @@ function lockHome(paths: HomePaths): { close(): void } {
     return acquireLock(paths.lock);
   } catch (error) {
     if (!(error instanceof DatabaseHeldError)) throw toStorageError('The home of the daemon', error);
-    throw new HomeInUseError(`${paths.home} is served by another daemon already (pid ${readHolder(paths.pid)})`);
+    throw new HomeInUseError(
+      `Another daemon serves ${paths.home} already (pid ${readHolder(paths.pid)}). To stop it: ` +
+        commandHints(paths.home).companion('stop'),
+    );
   }
 }
 

@@ -1,3 +1,4 @@
+import { accessSync, constants, statSync } from 'node:fs';
 import type { Health } from '../protocol/rest.js';
 import type { CliStatus } from '../services/claude/cli-status.js';
 import type { MachineRoom, Shortage } from '../services/machine/machine-room.js';
@@ -15,6 +16,8 @@ export interface HealthOptions {
   push: PushService;
   /** Where the daemon speaks TLS itself. */
   tls: TlsFiles | undefined;
+  /** `PROJECT_ROOTS`. */
+  roots: readonly string[];
 }
 
 interface Check {
@@ -34,6 +37,7 @@ export async function readHealth({
   registry,
   push,
   tls,
+  roots,
 }: HealthOptions): Promise<Health> {
   const shortages = await room.shortages();
   const checks = {
@@ -43,6 +47,7 @@ export async function readHealth({
     disk: checkRoom(shortages, 'disk'),
     push: push.health as Check,
     ...(tls && { tls: checkTls(tls) }),
+    roots: checkRoots(roots),
   };
   const all = Object.values(checks);
   const remedies = Object.entries(checks).flatMap(([name, { remedy }]) =>
@@ -75,7 +80,29 @@ async function checkDatabase(journal: Journal): Promise<Check> {
 
 function checkClaude({ problem }: CliStatus): Check {
   if (!problem) return OK;
-  return { verdict: problem.code === 'CLAUDE_UNAVAILABLE' ? 'missing' : 'not logged in', remedy: problem.remedy };
+  const verdict = problem.code === 'CLAUDE_UNAVAILABLE' ? 'missing' : 'not logged in';
+  return { verdict, remedy: `${problem.message} ${problem.remedy}` };
+}
+
+/** A root may come with a disk that is mounted later, so it stops no start. */
+function checkRoots(roots: readonly string[]): Check {
+  const unusable = roots.filter((root) => !isUsable(root));
+  if (unusable.length === 0) return OK;
+  const remedy = `Make ${unusable.length === 1 ? 'it' : 'them'}, or correct PROJECT_ROOTS: no session can work there.`;
+  return {
+    verdict: 'missing',
+    remedy: `PROJECT_ROOTS names what is not a folder to work in: ${unusable.join(', ')}. ${remedy}`,
+  };
+}
+
+function isUsable(root: string): boolean {
+  try {
+    accessSync(root, constants.R_OK | constants.X_OK);
+    return statSync(root).isDirectory();
+  } catch {
+    // Not there, or not ours to enter: both mean the same here.
+    return false;
+  }
 }
 
 function checkTls(tls: TlsFiles): Check {

@@ -1,18 +1,21 @@
 /** The daemon's process: settings, lock, signals, and the one line that says that it serves. */
 import { createAuditLog } from '../config/audit-log.js';
+import { type CommandHints, commandHints } from '../config/command-hints.js';
 import { applyDemoSettings } from '../config/demo-settings.js';
 import { ConfigError, loadConfig } from '../config/load-config.js';
 import { ForeignSocketError } from '../config/local-socket-path.js';
 import { createLogger, type Logger } from '../config/logger.js';
 import { BrokenFileError } from '../disk/json-fault.js';
 import { CLOSE } from '../protocol/error-codes.js';
+import { plainText } from '../protocol/plain-text.js';
 import { isStorageError } from '../protocol/storage-error.js';
 import { JournalUnusableError } from '../services/journal/salvage.js';
 import { createEnduringServer } from './create-enduring-server.js';
-import { type CompanionServer, ListenError } from './create-server.js';
+import type { CompanionServer } from './create-server.js';
 import type { ServicesOptions } from './create-services.js';
 import { HomeInUseError, HomeUnusableError, openHome } from './daemon-home.js';
 import { startDemo } from './demo-mode.js';
+import { ListenError } from './listen-error.js';
 import { type OrphanWatch, startOrphanWatch } from './orphan-watch.js';
 import { reportNarrowed } from './own-home.js';
 import { openTlsFiles, type TlsFiles } from './tls-files.js';
@@ -42,19 +45,19 @@ async function main(): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, stop);
   if (tls) followRenewals(tls, log);
   watchForBugs(log);
-  await introduce(server);
+  await introduce(server, commandHints(paths.home));
   audit.record({ action: 'start', outcome: 'ok' });
   process.stdout.write(`${JSON.stringify({ event: 'ready', url: server.url, pid: process.pid })}\n`);
   process.send?.('ready');
   log.info('ready', { url: server.url, pid: process.pid, ...(tls && { certificate: tls.fingerprint() }) });
-  await Promise.all([log.open(), server.probeClaude()]);
+  await Promise.all([log.open(), tellProblems(server, log)]);
 
   async function shutDown(): Promise<void> {
     tls?.close();
     const children = await server.close(CLOSE.restarting, 'restarting');
     log.info('stopped', { children });
     if (children === 0) orphanWatch.dismiss();
-    if (children > 0) process.stderr.write(`${children} Claude sessions go on; the next start takes them up.\n`);
+    if (children > 0) process.stderr.write(`${leftInWords(children)}\n`);
     await demo?.close();
     audit.record({ action: 'stop', outcome: 'ok' });
     await Promise.all([audit.close(), log.close()]);
@@ -62,6 +65,11 @@ async function main(): Promise<void> {
     process.exit(0);
   }
 }
+
+const leftInWords = (children: number): string =>
+  children === 1
+    ? '1 Claude session runs on. The next start continues with it.'
+    : `${children} Claude sessions run on. The next start continues with them.`;
 
 const watchOrphans = ({ config, paths, log }: Pick<ServicesOptions, 'config' | 'paths' | 'log'>): OrphanWatch =>
   startOrphanWatch({
@@ -81,16 +89,26 @@ function followRenewals(tls: TlsFiles, log: Logger): void {
   process.on('SIGHUP', () => tls.look(log));
 }
 
-/** The first start shows a person how to pair a phone. Whoever reads a log is no person. */
-async function introduce(server: CompanionServer): Promise<void> {
+/** What will not work is said once, at the start. `companion doctor` says it at any time. */
+async function tellProblems(server: CompanionServer, log: Logger): Promise<void> {
+  for (const problem of await server.findProblems()) {
+    log.info('something will not work', { problem });
+    process.stderr.write(`claude-companion: ${plainText(problem)}\n`);
+  }
+}
+
+/** The first start shows a person how to pair a phone; a log gets the command alone. */
+async function introduce(server: CompanionServer, hints: CommandHints): Promise<void> {
   if (server.hasCredential) return;
   if (!process.stderr.isTTY) {
-    process.stderr.write('No device is paired yet. To pair one: npm run companion -- pair\n');
+    process.stderr.write(`No device is paired yet. To pair one: ${hints.companion('pair')}\n`);
     return;
   }
   const { qr, url, code } = await server.invite();
   process.stderr.write(`\nTo pair a phone, scan this within 10 minutes:\n\n${qr}\n${url}\n\nCode: ${code}\n`);
-  process.stderr.write('Another code: npm run companion -- pair. A token for scripts: npm run companion -- token\n\n');
+  process.stderr.write(
+    `Another code: ${hints.companion('pair')}\nA token for scripts: ${hints.companion('token')}\n\n`,
+  );
 }
 
 /** `EX_SOFTWARE` of sysexits.h: whatever restarts the daemon does so, and the next one takes the children up. */

@@ -11,6 +11,8 @@ export interface CliStatusOptions {
 
 const REMEDY_MISSING =
   'Install Claude Code so that `claude` is on the PATH of the daemon, or set CLAUDE_PATH to its executable.';
+const REMEDY_PATH =
+  'Set CLAUDE_PATH to the executable of Claude Code, or leave it out to use `claude` on the PATH of the daemon.';
 const REMEDY_LOGIN =
   'Run `claude` in a terminal on this machine and log in with /login, or set ANTHROPIC_API_KEY for the daemon.';
 
@@ -37,9 +39,7 @@ export class CliStatus {
 
   /** The problem and its remedy, as far as known without asking the CLI; undefined when there is none. */
   get problem(): { code: 'CLAUDE_UNAVAILABLE' | 'CLAUDE_NOT_LOGGED_IN'; message: string; remedy: string } | undefined {
-    if (this.#binary() === undefined) {
-      return { code: 'CLAUDE_UNAVAILABLE', message: 'There is no Claude CLI.', remedy: REMEDY_MISSING };
-    }
+    if (this.#binary() === undefined) return { code: 'CLAUDE_UNAVAILABLE', ...this.#missing() };
     if (this.#loggedIn === false) {
       return { code: 'CLAUDE_NOT_LOGGED_IN', message: 'The Claude CLI is not logged in.', remedy: REMEDY_LOGIN };
     }
@@ -92,12 +92,15 @@ export class CliStatus {
     return this.#found;
   }
 
+  #missing(): { message: string; remedy: string } {
+    const { configuredPath } = this.#options;
+    if (configuredPath === undefined) return { message: 'There is no Claude CLI.', remedy: REMEDY_MISSING };
+    const message = `There is no Claude CLI: CLAUDE_PATH is ${configuredPath}, which is not an executable file.`;
+    return { message, remedy: REMEDY_PATH };
+  }
+
   #error(): CompanionError {
-    const { code, message, remedy } = this.problem ?? {
-      code: 'CLAUDE_UNAVAILABLE' as const,
-      message: 'The Claude CLI is not there.',
-      remedy: REMEDY_MISSING,
-    };
+    const { code, message, remedy } = this.problem ?? { code: 'CLAUDE_UNAVAILABLE' as const, ...this.#missing() };
     return new CompanionError(code, `${message} ${remedy}`, { suggestion: remedy });
   }
 }

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { CompanionError, invalid } from '../../protocol/error-codes.js';
+import { plainLine } from '../../protocol/plain-text.js';
 import type { Place, Workspace } from '../ports/workspace.js';
 import { type HoldDirectory, keyOf } from './directory-handle.js';
 import { codeOf } from './file-errors.js';
@@ -31,22 +32,23 @@ interface Resolution extends WorkspaceOptions {
 }
 
 async function resolveDirectory({ roots, home, path, base, field, hold: open }: Resolution): Promise<Place> {
+  const named = { field, path };
   if (path.includes('\0')) throw invalid(field, 'must not contain a NUL character');
   const scope: Scope = {
     within: await Promise.all(roots.map(canonical)),
     never: [await canonical(home)],
     keepsSensitive: false,
-    refused: () => outside(field),
+    refused: () => outside(named, roots),
   };
   const spot = await judge(resolve(base ?? roots[0] ?? '/', path), scope);
-  if (spot.rest.length > 0) throw missing(field, 'must be a directory that exists');
+  if (spot.rest.length > 0) throw missing(named, 'must be a directory that exists');
   try {
     const held = await hold(spot.path, scope, open);
     await held.close();
     return { path: spot.path, key: held.key };
   } catch (error) {
     const code = codeOf(error) ?? '';
-    if (IN_THE_WAY.has(code)) throw missing(field, 'must be a directory');
+    if (IN_THE_WAY.has(code)) throw missing(named, 'must be a directory');
     if (!NONE_TO_SPARE.has(code)) throw error;
     return { path: spot.path, key: keyOf(await stat(spot.path, { bigint: true })) };
   }
@@ -58,12 +60,26 @@ const IN_THE_WAY = new Set(['ENOTDIR', 'ENOENT', 'ELOOP', 'EACCES']);
 /** A descriptor. The path was judged, and whoever starts the child will go by it anyway. */
 const NONE_TO_SPARE = new Set(['EMFILE', 'ENFILE']);
 
-const outside = (field: string) =>
-  new CompanionError('PERMISSION_DENIED', `${field}: must lie within PROJECT_ROOTS`, {
-    field,
-    rule: 'must lie within PROJECT_ROOTS',
-    suggestion: 'Add the folder to PROJECT_ROOTS and start the daemon again.',
-  });
+interface Named {
+  field: string;
+  /** As the client named it. */
+  path: string;
+}
 
-const missing = (field: string, rule: string) =>
-  new CompanionError('PROJECT_NOT_FOUND', `${field}: ${rule}`, { field, rule });
+const MAX_SHOWN = 500;
+const MAX_ROOTS = 10;
+
+/** Says nothing of what the path leads to: whether something outside exists makes no difference. */
+function outside({ field, path }: Named, roots: readonly string[]): CompanionError {
+  const more = roots.length > MAX_ROOTS ? ', …' : '';
+  const named = roots.slice(0, MAX_ROOTS).map((root) => plainLine(root, MAX_SHOWN));
+  const rule = `must lie within PROJECT_ROOTS (${named.join(', ')}${more}) and outside COMPANION_HOME`;
+  return new CompanionError('PERMISSION_DENIED', `${field}: ${plainLine(path, MAX_SHOWN)} ${rule}`, {
+    field,
+    rule,
+    suggestion: 'Name a folder in one of them, or add the folder to PROJECT_ROOTS and start the daemon again.',
+  });
+}
+
+const missing = ({ field, path }: Named, rule: string) =>
+  new CompanionError('PROJECT_NOT_FOUND', `${field}: ${plainLine(path, MAX_SHOWN)} ${rule}`, { field, rule });

@@ -73,7 +73,9 @@ describe('a daemon that is told to stop', () => {
       expect(ms).toBeLessThan(SHUTDOWN_MS);
       expect(await client.closed).toBe(CLOSE.restarting);
       expect(childrenOf(daemon.home)).toEqual(expect.arrayContaining([idle, working]));
-      await waitUntil('the daemon has said it', () => daemon.stderr().includes('2 Claude sessions go on'));
+      await waitUntil('the daemon has said it', () =>
+        daemon.stderr().includes('2 Claude sessions run on. The next start continues with them.'),
+      );
 
       await daemon.start();
       expect(new Set(childrenOf(daemon.home))).toEqual(new Set([idle, working]));
@@ -108,7 +110,9 @@ describe('the home of a daemon', () => {
     second.stderr?.on('data', (chunk: string) => said.push(chunk));
     const [code] = (await once(second, 'close')) as [number];
     expect(code).toBe(1);
-    expect(said.join('')).toContain(`${daemon.home} is served by another daemon already (pid ${daemon.pid})`);
+    expect(said.join('')).toContain(
+      `Another daemon serves ${daemon.home} already (pid ${daemon.pid}). To stop it: COMPANION_HOME=`,
+    );
     expect((await daemon.fetch('/live')).status).toBe(200);
   });
 
@@ -118,7 +122,7 @@ describe('the home of a daemon', () => {
     const said: string[] = [];
     second.stderr?.on('data', (chunk: string) => said.push(chunk));
     expect(await once(second, 'close')).toEqual([1, null]);
-    expect(said.join('')).toContain('is served by another daemon already (pid unknown)');
+    expect(said.join('')).toContain('already (pid unknown)');
   });
 
   test('H2: is taken over after a kill -9, with the socket file that was left in it', async () => {
