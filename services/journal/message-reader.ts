@@ -1,45 +1,112 @@
+import { setImmediate as turnOfOthers } from 'node:timers/promises';
 import type { EventData } from '../../protocol/events.js';
 import type { SessionId } from '../../protocol/scalars.js';
-import type { Journal, MessageRange } from '../ports/journal.js';
+import type { Journal } from '../ports/journal.js';
 import type { MessageRecord } from '../ports/records.js';
+import type { DamageGuard } from './damage-guard.js';
+import type { Extents } from './extents.js';
 import { JournalDamaged } from './journal-damaged.js';
 import type { RowCheck } from './row-sums.js';
 import type { EventRow } from './rows.js';
 import type { SqliteDatabase } from './sqlite-database.js';
+import { Batch, TimeSlice } from './time-slice.js';
 
 interface MessageStart {
+  messageId: string;
+  seq: number;
+}
+
+interface BlockEntry {
   message_id: string;
   seq: number;
+  /** Not NULL for messages of subagents. */
+  parent: string | null;
+}
+
+export interface MessageReaderOptions {
+  database: SqliteDatabase;
+  check: RowCheck;
+  guard: DamageGuard;
+  extents: Extents;
 }
 
 /**
  * Reads whole messages: the events that share a message id, placed where the first of them stands.
  * Messages of subagents are left out: they are part of a tool's work, not of the conversation. No other events have a
  * message id: the type is not asked for, so that a row in which it was altered is found out when it is read.
+ *
+ * All blocks of the session are passed over once, and then the messages of the page are read; others have their turn
+ * every few milliseconds.
  */
-export function createMessageReader(database: SqliteDatabase, check: RowCheck) {
-  const inRange = `FROM events WHERE session_id = @sessionId AND message_id IS NOT NULL AND data ->> 'parentToolUseId' IS NULL
-    GROUP BY message_id HAVING MIN(seq) > @after AND MIN(seq) < @before`;
-  const starts = database.prepare<[object], MessageStart>(
-    `SELECT message_id, MIN(seq) AS seq ${inRange} ORDER BY MIN(seq) LIMIT @limit OFFSET @offset`,
+export function createMessageReader(options: MessageReaderOptions): Journal['readMessages'] {
+  const { database, guard } = options;
+  const readStarts = createStartsReader(options);
+  const messageOf = prepareMessageOf(options);
+  const requireIndexed = prepareIndexCheck(database);
+  const readAll = async (sessionId: SessionId, starts: readonly MessageStart[], bytes = Number.POSITIVE_INFINITY) => {
+    const messages: MessageRecord[] = [];
+    const slice = new TimeSlice();
+    let size = 0;
+    for (const start of starts) {
+      const found = guard.run(() => messageOf(sessionId, start));
+      if (found) messages.push(found.message);
+      size += found?.size ?? 0;
+      if (size > bytes) break;
+      await slice.end();
+    }
+    return messages;
+  };
+  return async ({
+    sessionId,
+    limit,
+    offset,
+    before = Number.MAX_SAFE_INTEGER,
+    after = 0,
+    bytes,
+    backwards = false,
+  }) => {
+    guard.run(() => requireIndexed(sessionId));
+    const all = await readStarts(sessionId);
+    const inRange = all.filter(({ seq }) => seq > after && seq < before);
+    const asked = (backwards ? inRange.toReversed() : inRange).slice(offset, offset + limit);
+    const messages = await readAll(sessionId, asked, bytes);
+    return { messages: backwards ? messages.reverse() : messages, total: inRange.length, hasBegun: all.length > 0 };
+  };
+}
+
+/** Where each message begins, in the order of the session. */
+function createStartsReader({ database, guard }: MessageReaderOptions) {
+  const following = database.prepare<[string, string, number, number], BlockEntry>(
+    `SELECT message_id, seq, data ->> 'parentToolUseId' AS parent FROM events INDEXED BY events_by_message
+     WHERE session_id = ? AND (message_id, seq) > (?, ?) AND message_id IS NOT NULL ORDER BY message_id, seq LIMIT ?`,
   );
-  const count = database.prepare<[object], number>(`SELECT COUNT(*) FROM (SELECT 1 ${inRange})`).pluck();
+  return async (sessionId: SessionId): Promise<MessageStart[]> => {
+    const starts = new Map<string, number>();
+    const batch = new Batch();
+    let place = { message_id: '', seq: -1 };
+    for (let isDone = false; !isDone; await turnOfOthers()) {
+      const from = place;
+      const { size } = batch;
+      const rows = batch.timed(() => guard.run(() => following.all(sessionId, from.message_id, from.seq, size)));
+      for (const { message_id: id, seq, parent } of rows) if (parent === null && !starts.has(id)) starts.set(id, seq);
+      place = rows.at(-1) ?? place;
+      isDone = rows.length < size;
+    }
+    return [...starts].map(([messageId, seq]) => ({ messageId, seq })).sort((a, b) => a.seq - b.seq);
+  };
+}
+
+function prepareMessageOf({ database, check, extents }: MessageReaderOptions) {
   const blocks = database.prepare<[string, string], EventRow>(
     `SELECT * FROM events WHERE session_id = ? AND message_id = ? ORDER BY seq`,
   );
-  const blocksOf = (sessionId: string, { message_id, seq }: MessageStart): EventRow[] => {
-    const rows = blocks.all(sessionId, message_id).map((row) => check('events', row));
-    const isThere = rows[0]?.seq === seq && rows.every((row) => row.message_id === message_id);
+  return (sessionId: SessionId, { messageId, seq }: MessageStart) => {
+    const rows = blocks.all(sessionId, messageId).map((row) => check('events', row));
+    const isThere = rows[0]?.seq === seq && rows.every((row) => row.message_id === messageId);
+    // It may have been removed since it was looked up.
+    if (!isThere && (!extents.has(sessionId) || seq < extents.of(sessionId).first)) return undefined;
     if (!isThere) throw new JournalDamaged('a message is not where the index has it');
-    return rows;
-  };
-  const requireIndexed = prepareIndexCheck(database);
-  return (range: MessageRange): Awaited<ReturnType<Journal['readMessages']>> => {
-    const { sessionId, limit, offset, before = Number.MAX_SAFE_INTEGER, after = 0 } = range;
-    const bounds = { sessionId, before, after, limit, offset };
-    requireIndexed(sessionId);
-    const messages = starts.all(bounds).map((start) => joinBlocks(start.message_id, blocksOf(sessionId, start)));
-    return { messages, total: count.get(bounds) ?? 0 };
+    return { message: joinBlocks(messageId, rows), size: rows.reduce((sum, { data }) => sum + data.length, 0) };
   };
 }
 

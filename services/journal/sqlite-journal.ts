@@ -47,7 +47,7 @@ export function createSqliteJournal(options: SqliteJournalOptions): SqliteJourna
   const mark = new MarkFile(path, { epoch, commits: countCommits(database) });
   const writes = prepareWrites({ ...options, extents }, mark);
   const reads = prepareReads({ database, extents, check });
-  const readMessages = createMessageReader(database, check);
+  const readMessages = createMessageReader({ database, check, guard, extents });
   const readNewest = createNewestReader(database, check);
   const findSaid = createSaidReader({ database, check, guard });
   return {
@@ -66,7 +66,7 @@ export function createSqliteJournal(options: SqliteJournalOptions): SqliteJourna
     findPrompt: async (promptId) => guard.run(() => reads.findPrompt(promptId)),
     findPermission: async (sessionId, id) => guard.run(() => reads.findPermission(sessionId, id)),
     ...guardIds(guard, reads),
-    readMessages: async (range) => guard.run(() => readMessages(range)),
+    readMessages,
     readNewestMessages: async (sessionId, limit) => guard.run(() => readNewest(sessionId, limit)),
     findSaid,
   };

@@ -28,6 +28,10 @@ export interface MessageRange {
   offset: number;
   before?: number;
   after?: number;
+  /** The newest are wanted, and `offset` counts back. */
+  backwards?: boolean;
+  /** No more after the one with which their data exceeds so much. */
+  bytes?: number;
 }
 
 export interface SaidQuery {
@@ -78,8 +82,11 @@ export interface Journal {
   isToolTaken(sessionId: SessionId, toolId: string): Promise<boolean>;
   /** Whether a message has this id that did not begin there. Throws when the record cannot be read. */
   isMessageTaken(sessionId: SessionId, start: MessageStart): boolean;
-  /** Messages by their first event, oldest first, and how many there are in the range without limit and offset. */
-  readMessages(range: MessageRange): Promise<{ messages: MessageRecord[]; total: number }>;
+  /**
+   * Messages by their first event, oldest first, and how many there are in the range without limit and offset.
+   * `hasBegun`: the session has a message at all. Others have their turn in between.
+   */
+  readMessages(range: MessageRange): Promise<{ messages: MessageRecord[]; total: number; hasBegun: boolean }>;
   /** The last messages, oldest first; costs what these cost, however many there are before. */
   readNewestMessages(sessionId: SessionId, limit: number): Promise<MessageRecord[]>;
   /** What of this was said before. Reads in batches, with a turn of the event loop in between. */

@@ -9,6 +9,8 @@ import type { Session } from './session.js';
 const DEFAULT_LIMIT = 50;
 /** Room for what stands around the messages of a page. */
 const ENVELOPE_BYTES = 2048;
+/** What is read for a page: not all of an event is shown. */
+const READ_BYTES = 2 * MAX_HISTORY_PAGE_BYTES;
 
 export interface HistoryRequest {
   session: Session;
@@ -27,12 +29,9 @@ export async function readHistory({ session, journal, range }: HistoryRequest): 
     ...(before !== undefined && { before }),
     ...(after !== undefined && { after }),
   };
-  const { total } = await journal.readMessages({ ...bounds, limit: 0, offset: 0 });
-  const { messages: oldest } = await journal.readMessages({ sessionId: session.id, limit: 1, offset: 0 });
   const backwards = before !== undefined && after === undefined;
-  const from = backwards ? Math.max(0, total - offset - limit) : offset;
-  const count = backwards ? Math.min(limit, Math.max(0, total - offset)) : limit;
-  const { messages } = await journal.readMessages({ ...bounds, limit: count, offset: from });
+  const asked = { ...bounds, limit, offset, backwards, bytes: READ_BYTES };
+  const { messages, total, hasBegun } = await journal.readMessages(asked);
   const page = fitPage(messages.map(shown), backwards);
   const { record } = session.state;
   return {
@@ -45,7 +44,7 @@ export async function readHistory({ session, journal, range }: HistoryRequest): 
     hasMore: offset + page.length < total,
     sessionMetadata: {
       workingDirectory: record.directory,
-      conversationStarted: oldest[0] !== undefined,
+      conversationStarted: hasBegun,
       createdAt: record.createdAt,
       lastActivity: record.lastActivity,
     },
