@@ -27,7 +27,7 @@ const streamEventSchema = z.object({
 });
 
 const blockFields = z.object({
-  type: lenient(z.string().min(1)),
+  type: lenient(keyword),
   text,
   thinking: text,
   id: lenient(foreignId),
@@ -94,7 +94,7 @@ const resultSchema = z
     origin: lenient(z.object({ kind: text })),
     user_message_uuids: lenient(lenientList(z.string())),
   })
-  .refine(({ subtype, is_error: isError, result }) => subtype ?? isError ?? result);
+  .refine(({ subtype, is_error: isError, result }) => [subtype, isError, result].some((field) => field !== undefined));
 
 const taskSchema = z.object({ task_id: foreignId, task_type: lenient(shownName), description: lenient(shownName) });
 
@@ -217,7 +217,7 @@ export function parseCliLine(bytes: Buffer): ParsedLine {
   // A character may come in two deltas.
   if (!line.startsWith(STREAMED)) raw = wellFormedValue(raw, line);
   if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) return { kind: 'garbage' };
-  const type = 'type' in raw && typeof raw.type === 'string' ? raw.type : typeByFields(raw);
+  const type = keyword.safeParse('type' in raw ? raw.type : undefined).data ?? typeByFields(raw);
   const schema = type === undefined ? undefined : schemaOf.get(type);
   if (!schema) return { kind: type === undefined ? 'garbage' : 'unknown' };
   const parsed = schema.safeParse({ ...raw, type });

@@ -31,7 +31,8 @@ interface OpenMessage {
 
 interface AssembledBlock {
   open: OpenBlock;
-  type: string;
+  /** Its kind is known. */
+  typed: boolean;
   /** The API has ended it. Its whole line comes before that (2.1.197 to 2.1.332). */
   stopped: boolean;
   /** The first half of a character (UTF-16) whose second half is still to come: no frame can hold one alone. */
@@ -39,6 +40,8 @@ interface AssembledBlock {
 }
 
 const MAIN = '';
+/** A whole line of a kind that is none of these may be of any block. */
+const KINDS = new Set(['text', 'thinking', 'redacted_thinking', 'tool_use', 'server_tool_use']);
 
 export interface MessageAssemblerOptions {
   childId: string;
@@ -137,15 +140,15 @@ export class MessageAssembler {
   #startBlock(key: string, { index, content_block: content }: CliStreamEvent['event']): CliFact[] {
     const message = this.#open.get(key);
     if (!message || index === undefined || index < message.delivered) return [];
-    const { type = 'text', id = '', name } = content ?? {};
-    const streamType = streamTypeOf(type);
+    const { type, id = '', name } = content ?? {};
+    const streamType = streamTypeOf(type ?? 'text');
     const open: OpenBlock = {
       ...placeOf(message, index),
       streamType,
       text: '',
       ...(name !== undefined && { tool: { id, name } }),
     };
-    message.blocks.set(index, { open, type, stopped: false, half: '' });
+    message.blocks.set(index, { open, typed: type !== undefined && KINDS.has(type), stopped: false, half: '' });
     return [{ kind: 'blockStarted', block: open }];
   }
 
@@ -219,8 +222,9 @@ function deliver({ message, block, line }: { message: OpenMessage; block: CliBlo
  * that it goes on from. Nothing else says it: the line has no index, and the CLI leaves some blocks out.
  */
 function findStreamed(blocks: ReadonlyMap<number, AssembledBlock>, block: CliBlock): AssembledBlock | undefined {
-  const ofKind = [...blocks.values()].filter(({ open }) => open.streamType === streamTypeOf(block.type));
-  const written = ofKind.find(({ stopped }) => !stopped);
+  const streamType = streamTypeOf(block.type);
+  const ofKind = [...blocks.values()].filter(({ open, typed }) => !typed || open.streamType === streamType);
+  const written = ofKind.findLast(({ stopped }) => !stopped);
   if (written) return written;
   const text = block.text ?? block.thinking ?? '';
   const isSame = ({ open }: AssembledBlock) =>

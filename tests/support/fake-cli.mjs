@@ -69,7 +69,13 @@ for await (const text of createInterface({ input: process.stdin })) {
     void agree(line);
   }
   if (line.type === 'control_response' && wanted.has(line.response.request_id)) {
-    say({ ...RESULT, result: line.response.error, usage: {}, total_cost_usd: 0, user_message_uuids: [turn] });
+    say({
+      ...RESULT,
+      result: line.response.error ?? JSON.stringify(line.response.response),
+      usage: {},
+      total_cost_usd: 0,
+      user_message_uuids: [turn],
+    });
   }
   if (line.type !== 'user') continue;
   turn = line.uuid;
