@@ -126,6 +126,7 @@ export const settingsSchema = z.object({
   MAX_PROCESSES: atLeastOne.default(() => Math.max(2, Math.floor(memoryBytes() / CHILD_BYTES))),
   MIN_FREE_MEMORY_BYTES: wholeNumber('must be a whole number of bytes', { min: 0 }).default(300 * MIB),
   MIN_FREE_DISK_BYTES: wholeNumber('must be a whole number of bytes', { min: 0 }).default(1024 * MIB),
+  MAX_WAITING_BYTES: wholeNumber('must be a whole number of bytes, at least 1', { min: 1 }).default(2048 * MIB),
   IDLE_HIBERNATE_MS: milliseconds.default(15 * MINUTE_MS),
   DEVICE_TTL_MS: milliseconds.default(90 * DAY_MS),
   SESSION_TTL_MS: milliseconds.default(30 * DAY_MS),

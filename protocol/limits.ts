@@ -11,6 +11,8 @@ export const MAX_CLIENT_FRAME_BYTES = 12 * MIB;
 export const MAX_CLIENT_FRAME_OUTSIDE_STRINGS = 256 * KIB;
 /** The text of one prompt. */
 export const MAX_PROMPT_BYTES = MIB;
+/** A prompt's text up to this waits in its row and in memory; a longer one, and every attachment, in a file. */
+export const MAX_INLINE_PROMPT_BYTES = 4 * KIB;
 /** All attachments of one prompt together, decoded. */
 export const MAX_ATTACHMENTS_BYTES = 8 * MIB;
 /** A file that is read over REST. */

@@ -55,11 +55,13 @@ const isFrameType = (type: string): type is ClientFrameType => Object.hasOwn(CLI
 const REQUEST_ID = /"requestId"\s*:\s*"([^"\\]{1,128})"/;
 const GLIMPSED = 1024;
 
-/** The request id of a frame that is not parsed, where it stands before everything that is nested. */
-function glimpseRequestId(text: string): string | null {
+/** The request id of a frame that is not parsed, where it stands before or after everything that is nested. */
+export function glimpseRequestId(text: string): string | null {
   const flat = /[[{]/.exec(text.slice(text.indexOf('{') + 1, GLIMPSED));
   const head = text.slice(0, flat ? text.indexOf('{') + 1 + flat.index : GLIMPSED);
-  return REQUEST_ID.exec(head)?.[1] ?? null;
+  const end = text.slice(-GLIMPSED).trimEnd().slice(0, -1);
+  const tail = end.slice(Math.max(end.lastIndexOf('}'), end.lastIndexOf(']')) + 1);
+  return REQUEST_ID.exec(head)?.[1] ?? REQUEST_ID.exec(tail)?.[1] ?? null;
 }
 
 const HALF = /\p{Cs}/u;

@@ -12,6 +12,7 @@ import type { SessionRegistry } from '../services/sessions/session-registry.js';
 import type { SessionStarter } from '../services/sessions/start-session.js';
 import type { Metrics } from '../services/telemetry/metrics.js';
 import type { Admission } from './access/admission.js';
+import type { BodyBudget } from './access/body-budget.js';
 import type { HostPolicy } from './access/host-policy.js';
 
 /** What the routes are given to work with. */
@@ -27,6 +28,8 @@ export interface RouteServices {
   askRunner: AskRunner;
   hostPolicy: HostPolicy;
   admission: Admission;
+  /** What bodies hold in memory. */
+  bodies: BodyBudget;
   log: Log;
   audit: Audit;
   version: string;

@@ -1,5 +1,6 @@
 import type { Config } from '../config/load-config.js';
 import { Admission } from '../routes/access/admission.js';
+import { BodyBudget } from '../routes/access/body-budget.js';
 import { createAddressOf } from '../routes/access/client-address.js';
 import { createHostPolicy } from '../routes/access/host-policy.js';
 import { type LimitSettings, RateLimits } from '../routes/access/rate-limits.js';
@@ -21,13 +22,14 @@ interface AccessOptions {
   servedAt: () => string;
 }
 
-type Access = Pick<RouteServices, 'admission' | 'hostPolicy' | 'pairingOf' | 'queryToken'>;
+type Access = Pick<RouteServices, 'admission' | 'bodies' | 'hostPolicy' | 'pairingOf' | 'queryToken'>;
 
 /** Who may come in, from where, how often, and how somebody new does. */
 export function createAccess({ config, identity, tls, audit, keyId, servedAt }: AccessOptions): Access {
   const limits = new RateLimits(limitSettings(config));
   return {
     admission: new Admission({ identity, limits, audit, addressOf: createAddressOf(config.TRUST_PROXY) }),
+    bodies: new BodyBudget(),
     hostPolicy: createHostPolicy({ hosts: ownHosts(config), origins: config.ALLOWED_ORIGINS }),
     pairingOf: (opened) => pairingOf(opened, config.PUBLIC_URL ?? servedAt(), tls?.fingerprint() ?? keyId),
     queryToken: config.WS_QUERY_TOKEN === 'allow',

@@ -132,6 +132,7 @@ const healthParts = ({ PROJECT_ROOTS: roots }: Config, tls: TlsFiles | undefined
 const sessionLimits = (config: Config, { limits }: Admission) => ({
   endedMs: config.RETENTION_DAYS * DAY_MS,
   maxProcesses: config.MAX_PROCESSES,
+  maxWaitingBytes: config.MAX_WAITING_BYTES,
   idleMs: config.IDLE_HIBERNATE_MS,
   requireNewSession: newSessionLimit(limits),
 });

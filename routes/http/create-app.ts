@@ -5,6 +5,7 @@ import { CompanionError } from '../../protocol/error-codes.js';
 import type { RouteServices } from '../route-services.js';
 import { createAuthRoutes } from './auth-routes.js';
 import { asOwner, authorise } from './authorise.js';
+import { boundBodies } from './bound-bodies.js';
 import { countMalformed, countStranger } from './count-stranger.js';
 import { createDeviceRoutes } from './device-routes.js';
 import { createFileRoutes } from './file-routes.js';
@@ -41,6 +42,7 @@ export function createApp({ services, local }: AppOptions): Express {
   if (!local) app.use(checkHost(services));
   if (!local) app.use(allowOrigins(services));
   app.use(local ? asOwner(services) : authorise(services));
+  app.use(boundBodies(services));
   app.use(createHealthRoutes(services));
   // Before the others, and with its own small body: a token of a push is a credential for one answer.
   app.use(['/api/sessions', '/api/claude-code/sessions'], createPermissionRoutes(services));

@@ -2,8 +2,9 @@ import { type Request, type Response, Router } from 'express';
 import { invalid } from '../../protocol/error-codes.js';
 import { listFilesSchema, writeFileSchema } from '../../protocol/files.js';
 import type { SessionId } from '../../protocol/scalars.js';
-import type { FilePlace } from '../../services/ports/workspace.js';
+import type { FilePlace, OpenFile } from '../../services/ports/workspace.js';
 import type { RouteServices } from '../route-services.js';
+import { holdBytes, sendPieces } from './bound-bodies.js';
 import { parseInput } from './parse-input.js';
 import { requirePrincipal } from './principal.js';
 import { readJson } from './read-json.js';
@@ -14,7 +15,8 @@ const BODY_LIMIT = '12mb';
 type FileRequest = Request<{ id: string; path: string[] }>;
 
 /** `/api/sessions/:id/files`: files of the session's directory. */
-export function createFileRoutes({ registry, files }: RouteServices): Router {
+export function createFileRoutes(services: RouteServices): Router {
+  const { registry, files } = services;
   const router = Router();
   const read = readJson(BODY_LIMIT);
   const directoryOf = (response: Response, id: string): string =>
@@ -34,7 +36,14 @@ export function createFileRoutes({ registry, files }: RouteServices): Router {
   });
 
   router.get('/:id/files/*path', async (request: FileRequest, response) => {
-    response.json(await files.read(placeOf(request, response)));
+    const place = placeOf(request, response);
+    holdBytes(services, response);
+    const file = await files.read(place);
+    try {
+      await sendPieces(response, fileBody(file));
+    } finally {
+      await file.close();
+    }
   });
 
   router.post('/:id/files/*path', read, async (request: FileRequest, response) => {
@@ -52,6 +61,13 @@ export function createFileRoutes({ registry, files }: RouteServices): Router {
     response.json({ success: true, path: place.path });
   });
   return router;
+}
+
+/** A `FileContent`, with the contents at its end. */
+async function* fileBody({ info, encoding, pieces }: OpenFile): AsyncGenerator<string> {
+  yield `${JSON.stringify({ ...info, encoding }).slice(0, -1)},"content":"`;
+  for await (const piece of pieces()) yield JSON.stringify(piece).slice(1, -1);
+  yield '"}';
 }
 
 function bytesOf(body: unknown): Buffer {

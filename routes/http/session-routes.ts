@@ -11,11 +11,12 @@ import {
   type SessionView,
 } from '../../protocol/rest.js';
 import { type SessionId, seqSchema } from '../../protocol/scalars.js';
-import type { SessionRecord } from '../../services/ports/records.js';
+import type { EventRecord, SessionRecord } from '../../services/ports/records.js';
 import type { Session } from '../../services/sessions/session.js';
 import { sessionView } from '../../services/sessions/session-view.js';
 import { requireLiberties } from '../access/admission.js';
 import type { RouteServices } from '../route-services.js';
+import { holdBytes, sendPieces, textPieces } from './bound-bodies.js';
 import { parseInput } from './parse-input.js';
 import { deviceOf, requirePrincipal } from './principal.js';
 
@@ -74,16 +75,29 @@ export function createSessionRoutes(services: RouteServices): Router {
 }
 
 /** The whole of an event that was cut for its frame. */
-function addEventRoute(router: Router, { registry, journal }: RouteServices): void {
+function addEventRoute(router: Router, services: RouteServices): void {
+  const { registry, journal } = services;
   router.get('/:id/events/:seq', async (request, response) => {
     const session = registry.require(requirePrincipal(response).userId, request.params.id as SessionId);
     const seq = parseInput(seqSchema, Number(request.params.seq), 'seq');
-    const event = await journal.findEvent(session.id, seq);
+    const bytes = await journal.sizeOfEvent(session.id, seq);
+    if (bytes !== undefined) holdBytes(services, response, bytes);
+    const event = bytes === undefined ? undefined : await journal.findEvent(session.id, seq);
     if (!event) throw new CompanionError('NOT_FOUND', 'There is no such event.', { field: 'seq' });
-    const { type, at, data } = event;
-    const timestamp = new Date(at).toISOString();
-    response.json({ type, timestamp, sessionId: session.id, seq, epoch: journal.epoch, data: JSON.parse(data) });
+    await sendPieces(response, eventBody(event, { sessionId: session.id, epoch: journal.epoch }));
   });
+}
+
+/** As an event frame, with the data as they are in the journal. */
+async function* eventBody(
+  { type, at, seq, data }: EventRecord,
+  place: { sessionId: SessionId; epoch: string },
+): AsyncGenerator<string> {
+  const { sessionId, epoch } = place;
+  const head = { type, timestamp: new Date(at).toISOString(), sessionId, seq, epoch };
+  yield `${JSON.stringify(head).slice(0, -1)},"data":`;
+  yield* textPieces(data);
+  yield '}';
 }
 
 function changesOf({

@@ -2,7 +2,7 @@ import type { ClientData } from '../../protocol/client-frames.js';
 import { CompanionError } from '../../protocol/error-codes.js';
 import type { AnswerData } from '../../protocol/server-frames.js';
 import type { PromptRecord } from '../../services/ports/records.js';
-import { newPrompt } from '../../services/sessions/new-prompt.js';
+import { offerPrompt } from '../../services/sessions/new-prompt.js';
 import type { Session } from '../../services/sessions/session.js';
 import { answer, answerError, type RequestContext } from './request-context.js';
 import { directoryOf, sessionOf } from './session-frames.js';
@@ -13,8 +13,8 @@ export async function streamSend(context: RequestContext, data: ClientData<'stre
   const { sessionId, prompt: text, attachments, mode } = data;
   const session = sessionOf(connection, sessionId);
   await services.starter.requireClaude({ session, device, requestId });
-  const prompt = newPrompt({ sessionId, device, requestId, text, attachments, mode, now: services.now() });
-  await session.acceptPrompt(prompt, ({ prompt: accepted, duplicate }) => {
+  const offered = offerPrompt({ sessionId, device, requestId, text, attachments, mode, now: services.now() });
+  await session.acceptPrompt(offered, ({ prompt: accepted, duplicate }) => {
     const position = Number(accepted.answer.position ?? 0);
     answer(context, 'promptAccepted', {
       promptId: accepted.promptId,
@@ -80,8 +80,8 @@ export async function claudeCommand(context: RequestContext, data: ClientData<'c
   const session = sessionOf(connection, data.sessionId);
   const { requestId } = context;
   await services.starter.requireClaude({ session, device, requestId });
-  const prompt = newPrompt({ sessionId: session.id, device, requestId, text: data.command, now: services.now() });
-  await session.acceptPrompt(prompt, ({ prompt: accepted }) => waitForEnd(context, session, accepted, say));
+  const offered = offerPrompt({ sessionId: session.id, device, requestId, text: data.command, now: services.now() });
+  await session.acceptPrompt(offered, ({ prompt: accepted }) => waitForEnd(context, session, accepted, say));
 }
 
 function responseOf(session: Session, { outcome }: PromptRecord): AnswerData<'claudeResponse'> {

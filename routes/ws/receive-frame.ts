@@ -1,5 +1,5 @@
 import type { ClientFrame } from '../../protocol/client-frames.js';
-import { parseClientFrame } from '../../protocol/parse-client-frame.js';
+import { glimpseRequestId, type ParsedFrame, parseClientFrame } from '../../protocol/parse-client-frame.js';
 import { admitFrame, countFrame } from './admit-frame.js';
 import { auditFrame } from './audit-frame.js';
 import { handleFrame, ORDERED } from './frame-handlers.js';
@@ -8,11 +8,15 @@ import { answerError, type ConnectionContext, type RequestContext } from './requ
 /** Too many, and of too little news, for a log. */
 const QUIET: ReadonlySet<string> = new Set(['ack', 'ping']);
 
+/** A frame of up to so many UTF-16 units is parsed in less time than it takes to count it. */
+const PARSED_AT_ONCE_UNITS = 16 * 1024;
+
 /**
  * Handles a frame when its turn has come; resolves when the next ordered one may be looked at. It is counted at once:
  * whoever sends too much is found out about also while an ordered frame takes its time.
  */
 export function receiveFrame(connection: ConnectionContext, text: string, turn: Promise<void>): Promise<void> {
+  if (text.length > PARSED_AT_ONCE_UNITS) return receiveLarge(connection, text, turn);
   const parsed = parseClientFrame(text);
   const context = { connection, requestId: parsed.ok ? parsed.frame.requestId : parsed.requestId };
   const counted = parsed.ok && parsed.frame.type === 'ack' ? Promise.resolve() : countFrame(connection);
@@ -21,6 +25,34 @@ export function receiveFrame(connection: ConnectionContext, text: string, turn: 
   const serve = parsed.ok ? () => serveFrame(context, parsed.frame) : () => Promise.reject(parsed.error);
   const served = serveInTurn({ context, turn, counted, serve });
   return parsed.ok && ORDERED.has(parsed.frame.type) ? served : turn;
+}
+
+/**
+ * A large frame is counted before it is parsed: what is refused costs a glimpse. It waits for its turn as text, since
+ * only parsing tells whether it keeps an order.
+ */
+async function receiveLarge(connection: ConnectionContext, text: string, turn: Promise<void>): Promise<void> {
+  const counted = countFrame(connection);
+  counted.catch(() => {});
+  await turn;
+  if (connection.isExpelled) return;
+  try {
+    await counted;
+  } catch (error) {
+    answerError({ connection, requestId: glimpseRequestId(text) }, error);
+    return;
+  }
+  return serveParsed(connection, parseClientFrame(text));
+}
+
+async function serveParsed(connection: ConnectionContext, parsed: ParsedFrame): Promise<void> {
+  if (!parsed.ok) {
+    answerError({ connection, requestId: parsed.requestId }, parsed.error);
+    return;
+  }
+  const context = { connection, requestId: parsed.frame.requestId };
+  const served = serveFrame(context, parsed.frame).catch((error: unknown) => answerError(context, error));
+  if (ORDERED.has(parsed.frame.type)) await served;
 }
 
 interface Turn {

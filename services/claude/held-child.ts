@@ -23,6 +23,7 @@ import {
 } from './process-record.js';
 import { requireRoom } from './room.js';
 import { CHILD_MARKER, hasMarkedOutside, type Sweep, sweep } from './sweep.js';
+import { userLine } from './user-line.js';
 
 export interface HeldChildOptions {
   sessionId: string;
@@ -96,14 +97,8 @@ export class HeldChild implements ClaudeChild {
     if (this.#input) this.#initialize();
   }
 
-  sendMessage({ uuid, content }: UserMessage): void {
-    const blocks = content.map((block) =>
-      block.type === 'text'
-        ? block
-        : { type: 'image', source: { type: 'base64', media_type: block.mediaType, data: block.data } },
-    );
-    const message = { role: 'user', content: blocks };
-    this.#input?.write({ type: 'user', uuid, session_id: '', parent_tool_use_id: null, message });
+  sendMessage(message: UserMessage): void {
+    this.#input?.writeLine(userLine(message));
   }
 
   answerPermission(requestId: string, answer: Record<string, unknown>): void {

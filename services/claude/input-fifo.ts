@@ -45,9 +45,13 @@ export class InputFifo {
   }
 
   write(message: object): void {
+    this.writeLine(Buffer.from(`${JSON.stringify(message)}\n`));
+  }
+
+  /** As it is, with the line feed at its end. */
+  writeLine(line: Buffer): void {
     // The descriptor may be another file's by now.
     if (this.#socket.destroyed) return;
-    const line = Buffer.from(`${JSON.stringify(message)}\n`);
     // Lines that wait for one another leave together, and then none of them is a write of its own.
     const isFirst = this.#socket.writableLength === 0;
     if (isFirst && line.length <= ATOMIC_BYTES) {

@@ -4,6 +4,7 @@ import type { SessionId } from '../../protocol/scalars.js';
 import type { CursorStore } from '../ports/journal.js';
 import type { Log } from '../ports/log.js';
 import type { OutboxStore } from '../ports/outbox.js';
+import { type BlobFiles, openBlobFiles } from './blob-files.js';
 import { cancelQueued } from './cancel-queued.js';
 import { Checkpointer } from './checkpointer.js';
 import { createRetention, type Retention, type RetentionOptions } from './create-retention.js';
@@ -13,6 +14,8 @@ import { type Extent, Extents } from './extents.js';
 import { type HeldFile, JournalDetached } from './held-file.js';
 import { JournalDamaged } from './journal-damaged.js';
 import { markPath, readMark } from './mark-file.js';
+import { moveInline } from './move-inline.js';
+import { namedBlobs } from './named-blobs.js';
 import { openDatabase } from './open-database.js';
 import { finishSwap, JournalUnusableError, rescue, salvage } from './salvage.js';
 import { createSqliteCursors } from './sqlite-cursors.js';
@@ -66,11 +69,14 @@ function openVerified(options: OpenJournalOptions): OpenedJournal {
   const isEmpty = !existsSync(path) || statSync(path).size === 0;
   const database = openDatabase(path);
   try {
+    const blobs = openBlobFiles(path);
+    moveInline(database, blobs);
     verifyStart(database);
     if (isEmpty && readMark(markPath(path))) options.log.error('the journal is gone: another one is begun', { path });
     settleDoubt(database, options);
     const guard = new DamageGuard(onDamage);
-    return keep({ ...options, database, guard, extents: new Extents(database) });
+    blobs.sweep(namedBlobs(database));
+    return keep({ ...options, database, blobs, guard, extents: new Extents(database) });
   } catch (error) {
     database.close();
     throw error;
@@ -79,17 +85,18 @@ function openVerified(options: OpenJournalOptions): OpenedJournal {
 
 interface KeepOptions extends OpenJournalOptions {
   database: SqliteDatabase;
+  blobs: BlobFiles;
   guard: DamageGuard;
   extents: Extents;
 }
 
 /** The journal with what works on it by itself: nothing of that is begun before the journal stands. */
 function keep(options: KeepOptions): OpenedJournal {
-  const { database, bootId, guard, extents, log, retention: kept, checkpointScript: script } = options;
+  const { database, blobs, bootId, guard, extents, log, retention: kept, checkpointScript: script } = options;
   let retention: Retention | undefined;
   const onGrown = (sessionId: SessionId, extent: Extent) => retention?.onGrown(sessionId, extent);
   const onDetached = (held: HeldFile) => saveDetached(options, held);
-  const journal = createSqliteJournal({ database, bootId, guard, extents, onGrown, onDetached });
+  const journal = createSqliteJournal({ database, blobs, bootId, guard, extents, onGrown, onDetached });
   const looks = setInterval(() => void journal.probe().catch(() => {}), LOOK_MS).unref();
   const cursors = createSqliteCursors(database, guard);
   const onError = (error: unknown) => log.warn('a checkpoint failed', { error: String(error) });

@@ -27,6 +27,9 @@ export interface ReadSources {
 export function prepareReads(sources: ReadSources) {
   const { database, check } = sources;
   const event = database.prepare<[string, number], EventRow>(`SELECT * FROM events WHERE session_id = ? AND seq = ?`);
+  const size = database
+    .prepare<[string, number], number>(`SELECT OCTET_LENGTH(data) FROM events WHERE session_id = ? AND seq = ?`)
+    .pluck();
   const request = database.prepare<[string, string, string], PromptRow>(
     `SELECT * FROM prompts WHERE user_id = ? AND device_id = ? AND request_id = ?`,
   );
@@ -40,6 +43,7 @@ export function prepareReads(sources: ReadSources) {
       const row = event.get(sessionId, seq);
       return row && eventOf(check('events', requireAsked(row, row.session_id === sessionId && row.seq === seq)));
     },
+    sizeOfEvent: (sessionId: SessionId, seq: number) => size.get(sessionId, seq),
     findRequest: ({ userId, deviceId }: DeviceRef, requestId: string) => {
       const row = request.get(userId, deviceId, requestId);
       return row && promptOf(check('prompts', requireAsked(row, row.request_id === requestId)));

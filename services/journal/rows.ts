@@ -1,11 +1,12 @@
 /** How records lie in SQL rows. */
 import { cutText } from '../../protocol/cut-text.js';
 import type { EventType } from '../../protocol/events.js';
-import type { Attachment, DeviceId, PermissionId, PromptId, SessionId } from '../../protocol/scalars.js';
+import type { DeviceId, PermissionId, PromptId, SessionId } from '../../protocol/scalars.js';
 import type {
   EventRecord,
   PermissionAsk,
   PermissionRecord,
+  PromptBody,
   PromptRecord,
   PromptState,
   UserId,
@@ -69,6 +70,7 @@ export interface PromptRow {
   mode: string;
   announced: number;
   text: string;
+  /** A `PromptBody`; versions before there were blobs have written the attachments themselves, as a list. */
   attachments: string | null;
   answer: string;
   outcome: string | null;
@@ -86,7 +88,7 @@ export const promptOf = (row: PromptRow): PromptRecord => ({
   mode: row.mode as PromptRecord['mode'],
   announced: row.announced === 1,
   text: row.text,
-  attachments: row.attachments === null ? [] : (JSON.parse(row.attachments) as Attachment[]),
+  ...(row.attachments !== null && { body: JSON.parse(row.attachments) as PromptBody }),
   answer: JSON.parse(row.answer) as Record<string, unknown>,
   createdAt: row.created_at,
   ...(row.outcome !== null && { outcome: JSON.parse(row.outcome) as NonNullable<PromptRecord['outcome']> }),
@@ -96,7 +98,7 @@ export const promptOf = (row: PromptRow): PromptRecord => ({
 /** Of a prompt that has ended so much of the text is kept; the whole is in its `humanMessage`. */
 const ENDED_TEXT_UNITS = 1000;
 
-/** Attachments are needed until the prompt has ended, and not longer. */
+/** Its body is needed until the prompt has ended, and not longer. */
 export const promptRow = (prompt: PromptRecord): PromptRow => ({
   prompt_id: prompt.promptId,
   session_id: prompt.sessionId,
@@ -108,8 +110,7 @@ export const promptRow = (prompt: PromptRecord): PromptRow => ({
   mode: prompt.mode,
   announced: Number(prompt.announced),
   text: prompt.endedAt === undefined ? prompt.text : cutText(prompt.text, ENDED_TEXT_UNITS),
-  attachments:
-    prompt.attachments.length === 0 || prompt.endedAt !== undefined ? null : JSON.stringify(prompt.attachments),
+  attachments: prompt.body === undefined || prompt.endedAt !== undefined ? null : JSON.stringify(prompt.body),
   answer: JSON.stringify(prompt.answer),
   outcome: prompt.outcome === undefined ? null : JSON.stringify(prompt.outcome),
   created_at: prompt.createdAt,

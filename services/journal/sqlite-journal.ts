@@ -1,8 +1,10 @@
 import { setImmediate as turnOfOthers } from 'node:timers/promises';
 import type { SessionId } from '../../protocol/scalars.js';
+import type { BlobStore } from '../ports/blobs.js';
 import type { Journal } from '../ports/journal.js';
 import type { PushRecord } from '../ports/outbox.js';
 import type { SessionChange } from '../ports/records.js';
+import { openBlobFiles } from './blob-files.js';
 import { DamageGuard } from './damage-guard.js';
 import { beginEpoch, countCommits, readFileIdentity } from './epoch.js';
 import { type Extent, Extents } from './extents.js';
@@ -13,6 +15,7 @@ import { createMessageReader, createNewestReader } from './message-reader.js';
 import { openMeta, rowCheckOf } from './meta-rows.js';
 import { prepareCommit } from './prepare-commit.js';
 import { loadSessions, prepareReads } from './prepare-reads.js';
+import { keepContents, readContents } from './prompt-contents.js';
 import { prepareOrphanRemoval } from './retention.js';
 import { createSaidReader } from './said-reader.js';
 import type { SqliteDatabase } from './sqlite-database.js';
@@ -21,6 +24,7 @@ export interface SqliteJournalOptions {
   database: SqliteDatabase;
   /** Names this run of the operating system. */
   bootId: string;
+  blobs?: BlobStore;
   /** Shared with what else uses the database. */
   guard?: DamageGuard;
   extents?: Extents;
@@ -40,27 +44,61 @@ export interface SqliteJournal extends Journal {
 /** The journal on SQLite. */
 export function createSqliteJournal(options: SqliteJournalOptions): SqliteJournal {
   const { database, bootId, guard = new DamageGuard(() => {}), extents = new Extents(database) } = options;
-  const { onDetached = () => {} } = options;
-  const check = rowCheckOf(database);
+  const { blobs = openBlobFiles(database.name), onDetached = () => {} } = options;
   const path = markPath(database.name);
   const epoch = beginEpoch(database, { bootId, mark: readMark(path), file: readFileIdentity(database.name) });
   const mark = new MarkFile(path, { epoch, commits: countCommits(database) });
   const writes = prepareWrites({ ...options, extents }, mark);
-  const reads = prepareReads({ database, extents, check });
-  const readMessages = createMessageReader({ database, check, guard, extents });
-  const readNewest = createNewestReader(database, check);
-  const findSaid = createSaidReader({ database, check, guard });
   return {
     epoch,
+    blobs,
+    keepContents: (contents) => keepContents(blobs, contents),
+    readContents: (kept) => readContents(blobs, kept),
     ...createJournalFiles({ database, guard, mark, onDetached }),
-    loadSessions: async () => guard.run(() => loadSessions(database, check)),
-    commit: async (change, pushes) => guard.write(() => writes.commit(change, pushes)),
+    commit: async (change, pushes) => {
+      guard.write(() => writes.commit(change, pushes));
+      void blobs.remove(doneBodies(change));
+    },
     forget: async (sessionId) => {
       guard.write(() => writes.forget(sessionId));
       while (guard.write(() => writes.forgetEvents(sessionId))) await turnOfOthers();
     },
+    ...openReads({ database, guard, extents }),
+  };
+}
+
+type Reads = Pick<
+  Journal,
+  | 'loadSessions'
+  | 'readEvents'
+  | 'findEvent'
+  | 'sizeOfEvent'
+  | 'firstSeq'
+  | 'findRequest'
+  | 'findPrompt'
+  | 'findPermission'
+  | 'findTool'
+  | 'isToolTaken'
+  | 'isMessageTaken'
+  | 'readMessages'
+  | 'readNewestMessages'
+  | 'findSaid'
+>;
+
+function openReads({
+  database,
+  guard,
+  extents,
+}: Required<Pick<SqliteJournalOptions, 'database' | 'guard' | 'extents'>>): Reads {
+  const check = rowCheckOf(database);
+  const reads = prepareReads({ database, extents, check });
+  const readMessages = createMessageReader({ database, check, guard, extents });
+  const readNewest = createNewestReader(database, check);
+  return {
+    loadSessions: async () => guard.run(() => loadSessions(database, check)),
     readEvents: async (range) => guard.run(() => reads.readEvents(range)),
     findEvent: async (sessionId, seq) => guard.run(() => reads.findEvent(sessionId, seq)),
+    sizeOfEvent: async (sessionId, seq) => guard.run(() => reads.sizeOfEvent(sessionId, seq)),
     firstSeq: async (sessionId) => guard.run(() => extents.of(sessionId).first),
     findRequest: async (device, requestId) => guard.run(() => reads.findRequest(device, requestId)),
     findPrompt: async (promptId) => guard.run(() => reads.findPrompt(promptId)),
@@ -68,7 +106,7 @@ export function createSqliteJournal(options: SqliteJournalOptions): SqliteJourna
     ...guardIds(guard, reads),
     readMessages,
     readNewestMessages: async (sessionId, limit) => guard.run(() => readNewest(sessionId, limit)),
-    findSaid,
+    findSaid: createSaidReader({ database, check, guard }),
   };
 }
 
@@ -80,6 +118,10 @@ const guardIds = (guard: DamageGuard, reads: ReturnType<typeof prepareReads>): I
   isToolTaken: async (sessionId, toolId) => guard.run(() => reads.isToolTaken(sessionId, toolId)),
   isMessageTaken: (sessionId, start) => guard.run(() => reads.isMessageTaken(sessionId, start)),
 });
+
+/** The bodies of prompts that have ended: no row names them any more. */
+const doneBodies = ({ prompts }: SessionChange): string[] =>
+  prompts.flatMap(({ body, endedAt }) => (body && endedAt !== undefined ? body.id : []));
 
 /** What is written is counted, in the same transaction, and then marked. */
 function prepareWrites({ database, extents, onGrown }: SqliteJournalOptions & { extents: Extents }, mark: MarkFile) {

@@ -138,7 +138,10 @@ export interface ChildListener {
 
 export interface UserMessage {
   uuid: string;
-  content: ({ type: 'text'; text: string } | { type: 'image'; mediaType: string; data: string })[];
+  content: (
+    | { type: 'text'; text: string }
+    | { type: 'image'; mediaType: string /** Base64, as ASCII. */; data: Uint8Array }
+  )[];
 }
 
 /** A live CLI child. Methods reject with `CompanionError` when the child does not answer or is gone. */

@@ -1,12 +1,15 @@
 import type { ContentBlock } from '../../protocol/content.js';
 import type { PermissionId, PromptId, SessionId } from '../../protocol/scalars.js';
+import type { BlobStore } from './blobs.js';
 import type { MessageStart } from './claude.js';
 import type { PushRecord } from './outbox.js';
 import type {
   DeviceRef,
   EventRecord,
+  KeptContents,
   MessageRecord,
   PermissionRecord,
+  PromptContents,
   PromptRecord,
   SessionChange,
   StoredSession,
@@ -62,6 +65,12 @@ export interface SaidBlock {
 export interface Journal {
   /** Made with the journal; another one means that older positions are void. */
   readonly epoch: string;
+  /** What is too large for a row. A blob is written before the change that names it, and goes when nothing names it any more. */
+  readonly blobs: BlobStore;
+  /** Puts beside the journal what of a prompt is too large to wait in memory; synced when this resolves. */
+  keepContents(contents: PromptContents): Promise<KeptContents>;
+  /** Rejects with `NOT_FOUND` when what was put beside the journal is gone or is not as it was written. */
+  readContents(kept: KeptContents): Promise<PromptContents>;
   loadSessions(): Promise<StoredSession[]>;
   /** Writes all of the change, with what devices are owed for it, or nothing. What is written survives this process, however it ends. */
   commit(change: SessionChange, pushes?: readonly PushRecord[]): Promise<void>;
@@ -71,6 +80,8 @@ export interface Journal {
   readEvents(range: EventRange): Promise<EventRecord[]>;
   /** Also one from before the smallest seq that is kept, when something else keeps it. */
   findEvent(sessionId: SessionId, seq: number): Promise<EventRecord | undefined>;
+  /** Bytes of data that `findEvent` would read; undefined when there is no such event. */
+  sizeOfEvent(sessionId: SessionId, seq: number): Promise<number | undefined>;
   /** The smallest seq still kept, or head + 1 when none is. */
   firstSeq(sessionId: SessionId): Promise<number>;
   findRequest(device: DeviceRef, requestId: string): Promise<PromptRecord | undefined>;

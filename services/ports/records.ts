@@ -2,14 +2,8 @@
 import type { ContentBlock, Usage } from '../../protocol/content.js';
 import type { EventType } from '../../protocol/events.js';
 import type { SessionPushPreferences } from '../../protocol/push-preferences.js';
-import type {
-  Attachment,
-  ClaudeSessionId,
-  DeviceId,
-  PermissionId,
-  PromptId,
-  SessionId,
-} from '../../protocol/scalars.js';
+import type { ClaudeSessionId, DeviceId, PermissionId, PromptId, SessionId } from '../../protocol/scalars.js';
+import type { BlobRef } from './blobs.js';
 
 /** A person. */
 export type UserId = string & { readonly __brand: 'UserId' };
@@ -140,7 +134,28 @@ export interface PromptOutcome {
   usage?: Usage;
 }
 
-export interface PromptRecord {
+/** What of a prompt is too large to wait in memory: its text, then its images as base64, one behind the other in a blob. */
+export interface PromptBody extends BlobRef {
+  /** Of the text as UTF-8; 0 where the record itself holds the whole text. */
+  textBytes: number;
+  images: { mediaType: string /** Of the base64. */; bytes: number }[];
+}
+
+/** The whole of a prompt, in memory for as long as it takes to give it to the CLI. */
+export interface PromptContents {
+  text: string;
+  images: { mediaType: string /** Base64, as ASCII. */; data: Uint8Array }[];
+}
+
+/** What of a prompt waits in memory. */
+export interface KeptContents {
+  /** The whole, or its beginning where `body` holds it. */
+  text: string;
+  /** Until the prompt has ended. */
+  body?: PromptBody;
+}
+
+export interface PromptRecord extends KeptContents {
   promptId: PromptId;
   sessionId: SessionId;
   device: DeviceRef;
@@ -148,8 +163,10 @@ export interface PromptRecord {
   requestId: string | null;
   /** The message uuid given to the CLI. */
   uuid: string;
+  /** The whole, or its beginning where `body` holds it. */
   text: string;
-  attachments: Attachment[];
+  /** Until it has ended. */
+  body?: PromptBody;
   /** `resume`: the daemon's own, by which a conversation goes on whose child was lost; before all others. */
   mode: 'queue' | 'steer' | 'resume';
   state: PromptState;

@@ -1,4 +1,4 @@
-import type { FileContent, FileInfo, FileList } from '../../protocol/files.js';
+import type { FileEncoding, FileInfo, FileList } from '../../protocol/files.js';
 
 /** A working directory as a session knows it: one for all links, spellings and letter cases of it. */
 export interface Place {
@@ -33,6 +33,16 @@ export interface ListOptions {
   pattern?: string | undefined;
 }
 
+/** A file that is being read. */
+export interface OpenFile {
+  info: FileInfo;
+  /** Of what `pieces` gives: the file's own text where it is UTF-8. */
+  encoding: FileEncoding;
+  /** Pieces of at most 48 KiB of the file, each read when it is asked for. Rejects when the file has changed since it was opened. */
+  pieces(): AsyncGenerator<string>;
+  close(): Promise<void>;
+}
+
 /**
  * The files of a session's directory. All reject with the field `path`: `INVALID_REQUEST` (no path that is taken, no
  * regular file), `PERMISSION_DENIED` (outside, a link where none is followed, kept from clients, not approved, no rights),
@@ -41,8 +51,8 @@ export interface ListOptions {
 export interface Files {
   /** A part of it, `truncated`, when there is much. Rejects a `pattern` that is too large. */
   list(place: FilePlace, options: ListOptions): Promise<FileList>;
-  /** Rejects with `PAYLOAD_TOO_LARGE` above 10 MiB. */
-  read(place: FilePlace): Promise<FileContent>;
+  /** Rejects with `PAYLOAD_TOO_LARGE` above 10 MiB. The caller closes it. */
+  read(place: FilePlace): Promise<OpenFile>;
   /** Makes missing folders as well. Rejects with `CONFLICT` when there is something of that name. */
   create(place: FilePlace, bytes: Buffer): Promise<FileInfo>;
   /** As a whole: whoever reads it meanwhile has the old or the new one. */

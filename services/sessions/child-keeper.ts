@@ -1,7 +1,6 @@
 import { isCapacityError } from '../../protocol/capacity-error.js';
 import { CompanionError } from '../../protocol/error-codes.js';
-import type { DeviceId } from '../../protocol/scalars.js';
-import type { ChildListener, ClaudeChild, ClaudeLauncher, CliFact, CliLine } from '../ports/claude.js';
+import type { ChildListener, ClaudeChild, ClaudeLauncher, CliLine } from '../ports/claude.js';
 import type { Journal } from '../ports/journal.js';
 import type { Log } from '../ports/log.js';
 import type { RequireRoom } from '../ports/machine.js';
@@ -13,13 +12,15 @@ import { type Exited, onChildAdopted, onChildExited, onNoChild, onTornChildRead 
 import { decideLines } from './decide-fact.js';
 import { onInterruptIgnored, onSilence } from './decide-silence.js';
 import type { Effect } from './effects.js';
+import { findKnownTools } from './find-known-tools.js';
 import { onOutputLost } from './lost-output.js';
-import { newPrompt } from './new-prompt.js';
+import { newResumption } from './new-resumption.js';
 import { OutputGuard } from './output-guard.js';
 import { type Decide, PersistentSteps } from './persistent-steps.js';
+import { PromptReader } from './prompt-reader.js';
 import type { Reconciler } from './reconciler.js';
 import { openPermissions, queuedPrompts, type SessionState } from './session-state.js';
-import { type KnownTool, type KnownTools, withKnownTools } from './tool-ids.js';
+import { withKnownTools } from './tool-ids.js';
 import { TurnWatch } from './turn-watch.js';
 
 export interface ChildKeeperOptions {
@@ -32,8 +33,8 @@ export interface ChildKeeperOptions {
   step: (decide: Decide) => Promise<void>;
   /** Resolves when the steps taken survive the machine as well. */
   sync: () => Promise<void>;
-  /** The name of a tool that was used before this daemon came. */
-  journal: Pick<Journal, 'isToolTaken' | 'findTool' | 'isMessageTaken'>;
+  /** Knows the tools and messages from before this daemon came, and what prompts are made of. */
+  journal: Pick<Journal, 'isToolTaken' | 'findTool' | 'isMessageTaken' | 'readContents'>;
   reconciler: Reconciler;
 }
 
@@ -50,6 +51,7 @@ export class ChildKeeper {
   readonly #guard: OutputGuard;
   readonly #watch: TurnWatch;
   readonly #begun: BegunPrompts;
+  readonly #prompts: PromptReader;
   #released = false;
   child: ClaudeChild | undefined;
 
@@ -59,6 +61,7 @@ export class ChildKeeper {
     if (child) options.places.hold(sessionId);
     this.#steps = new PersistentSteps({ ...options, sessionId });
     this.#begun = new BegunPrompts({ ...options, steps: this.#steps, record: () => this.#record });
+    this.#prompts = new PromptReader({ ...options, steps: this.#steps });
     const isWorking = () => options.state().turn !== null && openPermissions(options.state()).length === 0;
     this.#guard = new OutputGuard({ isWorking, onLost: () => this.#steps.takeOrTell(onOutputLost) });
     this.#watch = new TurnWatch({
@@ -86,6 +89,9 @@ export class ChildKeeper {
       case 'sendMessage':
         this.#log('prompt given', { promptId: effect.promptId, requestId: effect.requestId });
         this.child?.sendMessage(effect.message);
+        return;
+      case 'readPrompts':
+        this.#prompts.read(effect.prompts);
         return;
       case 'answerPermission':
         this.child?.answerPermission(effect.requestId, effect.answer);
@@ -261,10 +267,7 @@ export class ChildKeeper {
   }
 
   #exited(ended: Omit<Exited, 'resumption'>, now: number): Exited {
-    const { sessionId, owner } = this.#record;
-    const device = { userId: owner, deviceId: COMPANION };
-    const resumption = newPrompt({ sessionId, device, requestId: null, text: RESUMPTION, mode: 'resume', now });
-    return { ...ended, resumption };
+    return { ...ended, resumption: newResumption(this.#record, now) };
   }
 
   /** What it said is only in its files until the disk has the journal. */
@@ -278,37 +281,15 @@ export class ChildKeeper {
   async #takeLines(lines: CliLine[]): Promise<void> {
     // An answer to a question of ours is no sign of work.
     if (lines.some(({ facts }) => facts.some(({ kind }) => kind !== 'initialized'))) this.#watch.heard();
-    const known = await this.#knownTools(lines.flatMap(({ facts }) => facts));
-    await this.#options.step((state, now) => decideLines(withKnownTools(state, known), lines, now));
-  }
-
-  /** What the record knows of the tools that are used, or whose results come, in these facts. */
-  async #knownTools(facts: readonly CliFact[]): Promise<KnownTools> {
     const { journal, state } = this.#options;
-    const ids = facts.flatMap((fact) => (fact.kind === 'block' && 'id' in fact.content ? [fact.content.id] : []));
-    const taken = new Set<string>();
-    for (const id of new Set(ids)) if (await journal.isToolTaken(this.#record.sessionId, id)) taken.add(id);
-    const isRunning = new Set([...ids, ...[...state().tools.values()].map(({ foreignId }) => foreignId)]);
-    const used = new Map<string, KnownTool>();
-    for (const fact of facts) {
-      if (fact.kind !== 'toolResult' || isRunning.has(fact.toolId)) continue;
-      const tool = await journal.findTool(this.#record.sessionId, fact.toolId);
-      if (tool) used.set(fact.toolId, tool);
-    }
-    return { taken, used };
+    const known = await findKnownTools({ lines, state: state(), journal });
+    await this.#options.step((before, now) => decideLines(withKnownTools(before, known), lines, now));
   }
 
   #log(message: string, fields: Record<string, unknown>): void {
     this.#options.log.info(message, { sessionId: this.#record.sessionId, ...fields });
   }
 }
-
-/** In whose name the daemon itself speaks to Claude. */
-const COMPANION = 'companion' as DeviceId;
-
-const RESUMPTION =
-  'The process that ran this conversation ended while it waited for permission, and the request has expired. ' +
-  'Go on with what you were doing. Ask again for what needs permission.';
 
 async function adjust(child: ClaudeChild, { askRules, mode, model }: Extract<Effect, { kind: 'adjustChild' }>) {
   await Promise.all([

@@ -4,7 +4,7 @@ import type { PermissionRecord, PromptRecord } from '../ports/records.js';
 import { onBlockCut } from './decide-blocks.js';
 import { PURGED } from './decide-command.js';
 import { tellTakenBack } from './decide-remembered.js';
-import { endChild, give, recentFailures, settle, startChild } from './dispatch.js';
+import { endChild, giveAgain, recentFailures, settle, startChild } from './dispatch.js';
 import { Draft, type Step } from './draft.js';
 import { resolvePermission } from './permission-requests.js';
 import { givenPrompts, isBusy, type Place, queuedPrompts, type SessionState, unplaced } from './session-state.js';
@@ -60,7 +60,7 @@ export function onChildAdopted(state: SessionState, { inputTorn }: { inputTorn: 
   draft.update({ child: { phase: 'live', ready: true, input: inputTorn ? 'unsure' : 'open' } });
   if (!inputTorn) {
     tellTakenBack(draft);
-    for (const prompt of givenPrompts(draft.state)) resend(draft, prompt);
+    giveAgain(draft, givenPrompts(draft.state));
   }
   const { child } = state.record;
   if (child?.ending) endChild(draft, { restart: child.ending === 'restart' });
@@ -75,11 +75,6 @@ export function onTornChildRead(state: SessionState, answering: boolean, now: nu
   if (state.child.phase === 'live') draft.update({ child: { ...state.child, input: 'torn' } });
   settle(draft);
   return draft.finish();
-}
-
-/** A living child ignores a uuid that it knows, so a prompt that may not have reached it is simply given again. */
-function resend(draft: Draft, prompt: PromptRecord): void {
-  if (prompt.state === 'dispatching') give(draft, prompt);
 }
 
 export function onStartFailed(state: SessionState, message: string, now: number): Step {

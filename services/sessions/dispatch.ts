@@ -1,8 +1,7 @@
 /** Who is next: prompts go to the child one turn at a time. */
 import type { ContentBlock } from '../../protocol/content.js';
-import { decodedLength } from '../../protocol/scalars.js';
 import type { UserMessage } from '../ports/claude.js';
-import type { PromptRecord } from '../ports/records.js';
+import type { PromptContents, PromptRecord } from '../ports/records.js';
 import type { Draft } from './draft.js';
 import type { Effect } from './effects.js';
 import { givenPrompts, queuedPrompts, type SessionState } from './session-state.js';
@@ -75,32 +74,66 @@ export const interruption = ({ child, turn, ticks }: SessionState): Extract<Effe
   turnStartedAt: turn?.startedAt ?? ticks,
 });
 
-/** Gives a prompt to the child. It is announced once, also when it has to be given to a second child. */
+/**
+ * Gives a prompt to the child. It is announced once, also when it has to be given to a second child. One that waits on
+ * the disk is read first.
+ */
 export function dispatch(draft: Draft, prompt: PromptRecord): void {
+  const contents = contentsOf(draft.state, prompt);
+  if (!contents) {
+    draft.effect({ kind: 'readPrompts', prompts: [prompt] });
+    return;
+  }
   draft.putPrompt({ ...prompt, state: 'dispatching', announced: true });
   if (!draft.state.turn) draft.update({ turn: newTurn(draft.state.ticks) });
-  if (!prompt.announced) announce(draft, prompt);
-  give(draft, prompt);
+  if (!prompt.announced) announce(draft, prompt, contents);
+  give(draft, prompt, contents);
 }
 
-/** Writes a prompt to the child: for the first time, or again to one that ignores what it has. */
-export function give(draft: Draft, prompt: PromptRecord): void {
-  const { promptId, requestId } = prompt;
-  draft.effect({ kind: 'sendMessage', message: messageOf(prompt), promptId, requestId });
+/**
+ * Gives prompts once more to a child that may not have got them; it ignores what it has. They keep their order, so none
+ * goes before all of them were read.
+ */
+export function giveAgain(draft: Draft, prompts: readonly PromptRecord[]): void {
+  const unsure = prompts.filter(({ state }) => state === 'dispatching');
+  const unread = unsure.filter((prompt) => !contentsOf(draft.state, prompt));
+  if (unread.length > 0) {
+    draft.effect({ kind: 'readPrompts', prompts: unsure });
+    return;
+  }
+  for (const prompt of unsure) {
+    const contents = contentsOf(draft.state, prompt);
+    if (contents) give(draft, prompt, contents);
+  }
 }
 
-function announce(draft: Draft, { uuid, promptId, device, text, attachments }: PromptRecord): void {
-  const images = attachments.map(({ mediaType, data }) => ({
+/** The whole of a prompt, where it is in memory. */
+const contentsOf = ({ contents }: SessionState, { promptId, text, body }: PromptRecord): PromptContents | undefined =>
+  contents?.get(promptId) ?? (body ? undefined : { text, images: [] });
+
+function give(draft: Draft, { promptId, requestId, uuid }: PromptRecord, contents: PromptContents): void {
+  draft.effect({ kind: 'sendMessage', message: messageOf(uuid, contents), promptId, requestId });
+}
+
+function announce(draft: Draft, { uuid, promptId, device }: PromptRecord, contents: PromptContents): void {
+  const { text } = contents;
+  const images = contents.images.map(({ mediaType, data }) => ({
     type: 'image' as const,
     mediaType,
-    bytes: decodedLength(data),
+    bytes: decodedBytes(data),
   }));
   const content: ContentBlock[] = text.trim() === '' ? images : [{ type: 'text', text }, ...images];
   draft.event('humanMessage', { messageId: uuid, content, deviceId: device.deviceId, promptId }, uuid);
   draft.updateRecord({ messageCount: draft.state.record.messageCount + 1 });
 }
 
-function messageOf({ uuid, text, attachments }: PromptRecord): UserMessage {
-  const images = attachments.map(({ mediaType, data }) => ({ type: 'image' as const, mediaType, data }));
+const PADDING = '='.charCodeAt(0);
+
+/** Bytes behind base64. */
+const decodedBytes = (base64: Uint8Array): number =>
+  Math.floor((base64.length * 3) / 4) - base64.subarray(-2).filter((byte) => byte === PADDING).length;
+
+function messageOf(uuid: string, { text, images: given }: PromptContents): UserMessage {
+  const images = given.map(({ mediaType, data }) => ({ type: 'image' as const, mediaType, data }));
   return { uuid, content: text.trim() === '' ? images : [{ type: 'text', text }, ...images] };
 }

@@ -157,7 +157,7 @@ export class Draft {
       prompts: [...this.#prompts.values()],
       permissions: [...this.#permissions.values()],
     };
-    const { state } = this;
+    const { contents: _, ...state } = this.state;
     return { state, change: durable ? change : undefined, publications: this.#publications, effects: this.#effects };
   }
 

@@ -2,13 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { nanoid } from 'nanoid';
 import type { Attachment, PromptId, SessionId } from '../../protocol/scalars.js';
 import type { DeviceRef, PromptRecord } from '../ports/records.js';
+import type { OfferedPrompt } from './waiting-contents.js';
 
 export interface NewPrompt {
   sessionId: SessionId;
   device: DeviceRef;
   requestId: string | null;
   text: string;
-  attachments?: Attachment[] | undefined;
   mode?: PromptRecord['mode'] | undefined;
   /** What the first answer says besides the ids of prompt and session. */
   answer?: Record<string, unknown>;
@@ -18,7 +18,7 @@ export interface NewPrompt {
 
 /** A prompt that nobody has accepted yet, with ids of its own. */
 export function newPrompt(options: NewPrompt): PromptRecord {
-  const { sessionId, device, requestId, text, attachments = [], mode = 'queue', answer = {}, now } = options;
+  const { sessionId, device, requestId, text, mode = 'queue', answer = {}, now } = options;
   const promptId = nanoid() as PromptId;
   return {
     promptId,
@@ -27,11 +27,19 @@ export function newPrompt(options: NewPrompt): PromptRecord {
     requestId,
     uuid: randomUUID(),
     text,
-    attachments,
     mode,
     state: 'queued',
     announced: false,
     createdAt: now,
     answer: { ...answer, sessionId, promptId },
   };
+}
+
+/** One that a device has sent, with all of its text and attachments in memory. */
+export function offerPrompt({
+  attachments = [],
+  ...options
+}: NewPrompt & { attachments?: Attachment[] | undefined }): OfferedPrompt {
+  const images = attachments.map(({ mediaType, data }) => ({ mediaType, data: Buffer.from(data, 'latin1') }));
+  return { prompt: newPrompt(options), contents: { text: options.text, images } };
 }

@@ -11,6 +11,7 @@ import type { Place } from '../ports/workspace.js';
 import { ChildPlaces } from './child-places.js';
 import { Mailbox } from './mailbox.js';
 import { Session } from './session.js';
+import { WaitingContents } from './waiting-contents.js';
 
 export interface SessionRegistryOptions {
   journal: Journal;
@@ -20,6 +21,8 @@ export interface SessionRegistryOptions {
   now: () => number;
   /** How many children may live at a time. */
   maxProcesses: number;
+  /** Bytes of long texts and attachments that may wait in all sessions together. */
+  maxWaitingBytes: number;
   requireRoom: RequireRoom;
   /** Rejects when the person has begun too many sessions of late. */
   requireNewSession: (owner: UserId) => Promise<void>;
@@ -37,10 +40,16 @@ export class SessionRegistry {
   readonly #sessions = new Map<SessionId, Session>();
   readonly #opening = new Mailbox();
   readonly #places: ChildPlaces;
+  readonly #waiting: WaitingContents;
   #isEnding = false;
 
   constructor(options: SessionRegistryOptions) {
     this.#options = options;
+    this.#waiting = new WaitingContents({
+      journal: options.journal,
+      maxBytes: options.maxWaitingBytes,
+      prompts: () => this.all().flatMap(({ owner, state }) => state.prompts.map((prompt) => ({ owner, prompt }))),
+    });
     this.#places = new ChildPlaces({
       max: options.maxProcesses,
       holders: () => this.all().flatMap((session) => (session.hasChild ? session.placeHolder : [])),
@@ -170,7 +179,7 @@ export class SessionRegistry {
 
   #add(stored: StoredSession): Session {
     const onForget = (session: Session) => void this.#forget(session);
-    const session = new Session({ ...this.#options, stored, places: this.#places, onForget });
+    const session = new Session({ ...this.#options, stored, places: this.#places, waiting: this.#waiting, onForget });
     this.#sessions.set(session.id, session);
     return session;
   }

@@ -1,6 +1,12 @@
 import type { EventData } from '../../protocol/events.js';
-import type { SessionStatus } from '../../protocol/scalars.js';
-import type { BackgroundTask, PermissionRecord, PromptRecord, SessionRecord } from '../ports/records.js';
+import type { PromptId, SessionStatus } from '../../protocol/scalars.js';
+import type {
+  BackgroundTask,
+  PermissionRecord,
+  PromptContents,
+  PromptRecord,
+  SessionRecord,
+} from '../ports/records.js';
 
 /**
  * Whether the child can be written to. `torn`: an earlier daemon died in the middle of a line, so nothing may follow it.
@@ -57,6 +63,8 @@ export interface SessionState {
   turn: Turn | null;
   /** Not ended, oldest first. */
   prompts: readonly PromptRecord[];
+  /** Of prompts that wait on the disk, those that were read for this very step: no state keeps them. */
+  contents?: ReadonlyMap<PromptId, PromptContents>;
   /** Open, or decided but not known to have been read by the CLI; oldest first. */
   permissions: readonly PermissionRecord[];
   background: readonly BackgroundTask[];

@@ -10,6 +10,7 @@ import type {
   StoredSession,
   UserId,
 } from '../ports/records.js';
+import { Acceptance, type Opening } from './acceptance.js';
 import { ChildKeeper, type ChildKeeperOptions } from './child-keeper.js';
 import type { PlaceHolder } from './child-places.js';
 import * as command from './decide-command.js';
@@ -23,11 +24,13 @@ import { type DecideAfterLook, Reconciler, type ReconcilerOptions } from './reco
 import { isUnused, lastUseOf, type SessionState, statusOf } from './session-state.js';
 import { SessionSteps } from './session-steps.js';
 import { stateOf } from './stored-state.js';
+import type { OfferedPrompt, WaitingContents } from './waiting-contents.js';
 
 export interface SessionOptions extends Pick<ChildKeeperOptions, 'launcher' | 'log' | 'places' | 'requireRoom'> {
   stored: StoredSession;
   journal: Journal;
   publisher: Publisher;
+  waiting: WaitingContents;
   /** Wall clock in epoch milliseconds. */
   now: () => number;
   /** A child that has nothing to do for so many milliseconds is ended. */
@@ -55,6 +58,7 @@ export class Session {
   readonly #hibernation: Hibernation;
   readonly #settings: LiveSettings;
   readonly #steps: SessionSteps;
+  readonly #acceptance: Acceptance;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -79,6 +83,13 @@ export class Session {
       child: () => this.#keeper.child,
       state: () => this.state,
       note: (state) => this.#steps.note(state),
+    });
+    this.#acceptance = new Acceptance({
+      ...options,
+      mailbox: this.#mailbox,
+      settings: this.#settings,
+      steps: this.#steps,
+      present: () => this.#present,
     });
     this.#hibernation = new Hibernation({
       ...options,
@@ -158,43 +169,13 @@ export class Session {
   }
 
   /** Opens the session for work, with another conversation or settings when asked, and gives it a prompt. */
-  async start(request: command.StartRequest, reply?: Reply<PromptRecord | undefined>) {
-    const { conversation, changes, prompt } = request;
-    // Another conversation has another child, which is started with what is on record.
-    return this.#settings.change(conversation ? {} : changes, async () => {
-      const known = prompt && (await this.#findRepeated(prompt));
-      if (known) {
-        await this.#options.journal.sync();
-        reply?.(known);
-        return { result: known, recorded: false };
-      }
-      const { epoch } = this;
-      const accepted = prompt && { ...prompt, answer: { ...prompt.answer, head: this.state.head, epoch } };
-      const step = command.start(
-        this.#present,
-        { ...request, ...(accepted && { prompt: accepted }) },
-        this.#options.now(),
-      );
-      await this.#steps.applyCommand(step, () => reply?.(accepted));
-      return { result: accepted, recorded: true };
-    });
+  start(opening: Opening, reply?: Reply<PromptRecord | undefined>) {
+    return this.#acceptance.start(opening, reply);
   }
 
   /** Accepts a prompt; one whose request id the device used before is the same prompt and is not accepted again. */
-  acceptPrompt(prompt: PromptRecord, reply?: Reply<{ prompt: PromptRecord; duplicate: boolean }>) {
-    return this.#mailbox.run(async () => {
-      const known = await this.#findRepeated(prompt);
-      if (known) {
-        // The first answer may have failed for want of this.
-        await this.#options.journal.sync();
-        reply?.({ prompt: known, duplicate: true });
-        return;
-      }
-      const position = command.positionOf(this.state, prompt.mode);
-      const accepted = { ...prompt, answer: { ...prompt.answer, position } };
-      const step = command.acceptPrompt(this.#present, accepted, this.#options.now());
-      await this.#steps.applyCommand(step, () => reply?.({ prompt: accepted, duplicate: false }));
-    });
+  acceptPrompt(offered: OfferedPrompt, reply?: Reply<{ prompt: PromptRecord; duplicate: boolean }>) {
+    return this.#acceptance.accept(offered, reply);
   }
 
   /** Resolves when this prompt has ended. Must be asked before that. */
@@ -286,10 +267,6 @@ export class Session {
     } finally {
       await child?.end();
     }
-  }
-
-  async #findRepeated({ device, requestId }: PromptRecord): Promise<PromptRecord | undefined> {
-    return requestId === null ? undefined : this.#options.journal.findRequest(device, requestId);
   }
 
   #onChange(before: SessionState, after: SessionState): void {

@@ -8,9 +8,10 @@ import type { RequireRoom } from '../ports/machine.js';
 import type { DeviceRef, PromptRecord, SessionRecord } from '../ports/records.js';
 import type { Workspace } from '../ports/workspace.js';
 import type { Conversation } from './decide-command.js';
-import { newPrompt } from './new-prompt.js';
+import { offerPrompt } from './new-prompt.js';
 import type { Reply, Session } from './session.js';
 import type { SessionRegistry } from './session-registry.js';
+import type { OfferedPrompt } from './waiting-contents.js';
 
 export interface StartSessionRequest {
   device: DeviceRef;
@@ -75,10 +76,10 @@ export class SessionStarter {
     if (conversation?.kind === 'resume')
       await this.#requireConversation(place.path, conversation, `${optionsField}resume`);
     const { session, created } = await registry.at(place, device.userId);
-    const prompt = promptOf({ request, session, created, now: this.#options.now() });
+    const offered = offerOf({ request, session, created, now: this.#options.now() });
     const changes = { ...changesOf(options), directoryKey: place.key };
     const accepted = await session.start(
-      { changes, ...(conversation && { conversation }), ...(prompt && { prompt }) },
+      { changes, ...(conversation && { conversation }), ...(offered && { offered }) },
       (known) => reply?.(started(session, known, created)),
     );
     return started(session, accepted, created);
@@ -159,7 +160,7 @@ interface PromptOptions {
   now: number;
 }
 
-function promptOf({ request, session, created, now }: PromptOptions): PromptRecord | undefined {
+function offerOf({ request, session, created, now }: PromptOptions): OfferedPrompt | undefined {
   const { device, requestId, prompt: text, attachments, options } = request;
   if (text.trim() === '' && !attachments?.length) return undefined;
   const name = options.sessionName ?? session.state.record.name;
@@ -168,7 +169,7 @@ function promptOf({ request, session, created, now }: PromptOptions): PromptReco
     reused: !created,
     ...(name !== undefined && { sessionName: name }),
   };
-  return newPrompt({ sessionId: session.id, device, requestId, text, attachments, answer, now });
+  return offerPrompt({ sessionId: session.id, device, requestId, text, attachments, answer, now });
 }
 
 function started(session: Session, prompt: PromptRecord | undefined, created: boolean): StartedSession {

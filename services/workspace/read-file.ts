@@ -1,9 +1,10 @@
-import { isUtf8 } from 'node:buffer';
 import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, lstat, open } from 'node:fs/promises';
-import type { FileContent } from '../../protocol/files.js';
+import { StringDecoder } from 'node:string_decoder';
+import { TextDecoder } from 'node:util';
+import { crc32 } from 'node:zlib';
 import { MAX_FILE_READ_BYTES } from '../../protocol/limits.js';
-import type { FilePlace } from '../ports/workspace.js';
+import type { FilePlace, OpenFile } from '../ports/workspace.js';
 import { keyOf } from './directory-handle.js';
 import type { FileAccess, Reached } from './file-access.js';
 import { fileError, isLink, missing, outside } from './file-errors.js';
@@ -12,15 +13,18 @@ import { fileInfo } from './file-info.js';
 /** Opening waits for nobody (a FIFO has no writer) and makes no terminal ours. */
 const READING = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
 
+/** Groups of three bytes are four characters of base64, so pieces can be joined. */
+const PIECE_BYTES = 48 * 1024;
+
 /** The whole of a regular file, up to `MAX_FILE_READ_BYTES`. */
-export async function readFile(access: FileAccess, place: FilePlace): Promise<FileContent> {
+export async function readFile(access: FileAccess, place: FilePlace): Promise<OpenFile> {
   const target = await access.find(place);
   if (target.spot.rest.length > 0) throw missing();
   if (target.names.length === 0 || target.spot.path === target.directory) throw notRegular();
-  return access.within(target, (reached) => readEntry(access, reached));
+  return access.within(target, (reached) => openEntry(access, reached));
 }
 
-async function readEntry(access: FileAccess, { folder, name, names }: Reached): Promise<FileContent> {
+async function openEntry(access: FileAccess, { folder, name, names }: Reached): Promise<OpenFile> {
   // Devices may do something as soon as they are opened; of what comes in between, the handle tells.
   requireRegular(await lstat(folder.entry(name), { bigint: true }));
   const handle = await open(folder.entry(name), READING);
@@ -28,13 +32,18 @@ async function readEntry(access: FileAccess, { folder, name, names }: Reached): 
     const stats = await handle.stat({ bigint: true });
     requireRegular(stats);
     if (stats.nlink > 1n && (await access.forbiddenKeys()).has(keyOf(stats))) throw outside();
-    const bytes = await readBounded(handle, stats);
-    const isText = isUtf8(bytes);
-    const encoding = isText ? 'utf-8' : 'base64';
-    const info = fileInfo({ names, size: bytes.length, modifiedMs: Number(stats.mtimeMs), isText });
-    return { ...info, content: bytes.toString(encoding), encoding };
-  } finally {
+    if (stats.size > MAX_FILE_READ_BYTES) throw tooLarge();
+    const seen = await lookThrough(handle, Number(stats.size));
+    const { size, isText } = seen;
+    return {
+      info: fileInfo({ names, size, modifiedMs: Number(stats.mtimeMs), isText }),
+      encoding: isText ? 'utf-8' : 'base64',
+      pieces: () => piecesOf(handle, seen),
+      close: () => handle.close(),
+    };
+  } catch (error) {
     await handle.close();
+    throw error;
   }
 }
 
@@ -45,17 +54,61 @@ function requireRegular(stats: BigIntStats): void {
 
 const notRegular = () => fileError('INVALID_REQUEST', 'must be a regular file');
 
-/** A file may grow while it is read: what counts is what was read. */
-async function readBounded(handle: FileHandle, { size }: BigIntStats): Promise<Buffer> {
-  if (size > MAX_FILE_READ_BYTES) throw tooLarge();
-  const buffer = Buffer.alloc(Number(size) + 1);
-  let length = 0;
-  while (length < buffer.length) {
-    const { bytesRead } = await handle.read(buffer, length, buffer.length - length, length);
-    if (bytesRead === 0) return buffer.subarray(0, length);
-    length += bytesRead;
-  }
-  throw fileError('CONFLICT', 'must not be written while it is read');
+interface Seen {
+  size: number;
+  isText: boolean;
+  /** CRC-32: what is sent later is what was judged. */
+  sum: number;
 }
+
+/** A first reading, since the encoding is told before the contents. It holds one piece at a time. */
+async function lookThrough(handle: FileHandle, expected: number): Promise<Seen> {
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  let [size, sum, isText] = [0, 0, true];
+  for await (const piece of rawPieces(handle, expected + 1)) {
+    size += piece.length;
+    sum = crc32(piece, sum);
+    isText &&= isDecodable(decoder, piece);
+  }
+  if (size > expected) throw changed();
+  return { size, sum, isText: isText && isDecodable(decoder) };
+}
+
+/** A piece may end within a character; without a piece, the text may not. */
+function isDecodable(decoder: TextDecoder, piece?: Buffer): boolean {
+  try {
+    decoder.decode(piece, { stream: piece !== undefined });
+    return true;
+  } catch {
+    // That is how it says so.
+    return false;
+  }
+}
+
+async function* piecesOf(handle: FileHandle, { size, sum: expected, isText }: Seen): AsyncGenerator<string> {
+  const decoder = new StringDecoder(isText ? 'utf8' : 'base64');
+  let [length, sum] = [0, 0];
+  for await (const piece of rawPieces(handle, size)) {
+    length += piece.length;
+    sum = crc32(piece, sum);
+    if (length === size && sum !== expected) throw changed();
+    yield decoder.write(piece);
+  }
+  if (length < size) throw changed();
+  yield decoder.end();
+}
+
+/** Up to so many bytes from the beginning: less where the file ends before. */
+async function* rawPieces(handle: FileHandle, most: number): AsyncGenerator<Buffer> {
+  for (let at = 0; at < most; ) {
+    const size = Math.min(PIECE_BYTES, most - at);
+    const { buffer, bytesRead } = await handle.read(Buffer.allocUnsafe(size), 0, size, at);
+    if (bytesRead === 0) return;
+    at += bytesRead;
+    yield buffer.subarray(0, bytesRead);
+  }
+}
+
+const changed = () => fileError('CONFLICT', 'must not be written while it is read');
 
 const tooLarge = () => fileError('PAYLOAD_TOO_LARGE', `must be at most ${MAX_FILE_READ_BYTES} bytes`);

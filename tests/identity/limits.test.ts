@@ -185,6 +185,20 @@ describe('a person', () => {
     expect(await client.closed).toBe(4429);
   });
 
+  test('a large frame that is one too many is refused before it is parsed', async () => {
+    const { accessToken } = await newPerson();
+    const client = await connect(world.daemon, bearerOf(accessToken));
+    await Promise.all(Array.from({ length: 30 }, () => client.request('ping', {})));
+    // It has no end: whoever parses it finds no request id.
+    client.sendRaw(`{"requestId":"large","type":"streamSend","data":{"prompt":"${'x'.repeat(1_000_000)}`);
+    const refused = await client.waitFor(({ requestId }) => requestId === 'large');
+    expect(refused.data.code).toBe('RATE_LIMITED');
+    // Where the id stands behind the data, as some clients write it.
+    client.sendRaw(`{"data":{"prompt":"${'x'.repeat(1_000_000)}"},"requestId":"last","type":"streamSend"}`);
+    expect((await client.waitFor(({ requestId }) => requestId === 'last')).data.code).toBe('RATE_LIMITED');
+    client.terminate();
+  });
+
   test('has so many connections; a device’s next one takes the place of the one before', async () => {
     const { email, accessToken } = await newPerson();
     const grants = [await pairDevice(world.daemon, { user: email }), await pairDevice(world.daemon, { user: email })];

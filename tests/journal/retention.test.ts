@@ -76,7 +76,6 @@ const prompt = (name: string, ended?: number): PromptRecord => ({
   requestId: name,
   uuid: name,
   text: 'x'.repeat(5000),
-  attachments: [],
   mode: 'queue',
   state: ended === undefined ? 'queued' : 'completed',
   announced: false,

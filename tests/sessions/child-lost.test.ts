@@ -20,7 +20,6 @@ const promptOf = (id: string, more: Partial<PromptRecord> = {}): PromptRecord =>
   requestId: id,
   uuid: id,
   text: 'hello',
-  attachments: [],
   mode: 'queue',
   state: 'queued',
   announced: false,

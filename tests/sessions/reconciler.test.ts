@@ -7,7 +7,7 @@ import type { ClaudeSessionId, DeviceId } from '../../protocol/scalars.js';
 import { openDatabase } from '../../services/journal/open-database.js';
 import { createSqliteJournal } from '../../services/journal/sqlite-journal.js';
 import type { ChildListener, ClaudeChild, ClaudeLauncher, TranscriptEntry } from '../../services/ports/claude.js';
-import { newPrompt } from '../../services/sessions/new-prompt.js';
+import { offerPrompt } from '../../services/sessions/new-prompt.js';
 import { Session } from '../../services/sessions/session.js';
 import { sessionDefaults } from '../support/session-defaults.js';
 import { sessionRecord } from '../support/session-record.js';
@@ -136,9 +136,9 @@ describe('a transcript', () => {
   test('is read before a prompt that came first is given', async () => {
     entries.push(typed('elsewhere'));
     const device = { userId: session.owner, deviceId: 'phone' as DeviceId };
-    const prompt = newPrompt({ sessionId: session.id, device, requestId: null, text: 'mine', now: 1 });
-    await session.acceptPrompt(prompt);
+    const offered = offerPrompt({ sessionId: session.id, device, requestId: null, text: 'mine', now: 1 });
+    await session.acceptPrompt(offered);
     await waitUntil('it is given', () => session.state.turn !== null);
-    expect(await messages()).toEqual(['elsewhere', prompt.uuid]);
+    expect(await messages()).toEqual(['elsewhere', offered.prompt.uuid]);
   });
 });

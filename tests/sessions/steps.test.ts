@@ -43,7 +43,6 @@ const promptOf = (index: number, mode: PromptRecord['mode']): PromptRecord => ({
   requestId: `r${index}`,
   uuid: `u${index}`,
   text: 'hello',
-  attachments: [],
   mode,
   state: 'queued',
   announced: false,

@@ -12,7 +12,7 @@ import type { ChildListener, ClaudeChild, ClaudeLauncher, CliFact } from '../../
 import type { Journal } from '../../services/ports/journal.js';
 import type { Publication } from '../../services/ports/publication.js';
 import type { UserId } from '../../services/ports/records.js';
-import { newPrompt } from '../../services/sessions/new-prompt.js';
+import { offerPrompt } from '../../services/sessions/new-prompt.js';
 import { Session } from '../../services/sessions/session.js';
 import { sessionDefaults } from '../support/session-defaults.js';
 import { waitUntil } from '../support/wait-until.js';
@@ -91,25 +91,27 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const prompt = (requestId: string) => newPrompt({ sessionId, device, requestId, text: 'hello', now: 1 });
+const prompt = (requestId: string) => offerPrompt({ sessionId, device, requestId, text: 'hello', now: 1 });
 
 const line = (offset: number, ...facts: CliFact[]) => [{ offset, end: offset + 10, resume: offset + 10, facts }];
 
 describe('a disk that is full', () => {
   test('D1: a prompt that cannot be recorded is refused, and nothing of it has happened', async () => {
     full = true;
-    await expect(session.start({ changes: {}, prompt: prompt('one') })).rejects.toMatchObject({ code: 'STORAGE_FULL' });
+    await expect(session.start({ changes: {}, offered: prompt('one') })).rejects.toMatchObject({
+      code: 'STORAGE_FULL',
+    });
     expect(session.state.prompts).toEqual([]);
     expect(published).toEqual([]);
     expect(sent).toEqual([]);
     full = false;
-    await session.start({ changes: {}, prompt: prompt('one') });
+    await session.start({ changes: {}, offered: prompt('one') });
     const [stored] = await journal.readEvents({ sessionId, after: 0, limit: 1 });
     expect(published[0]).toMatchObject({ kind: 'event', event: { seq: 1, data: stored?.data } });
   });
 
   test('D1: what the CLI says while nothing can be recorded is not shown, and is taken when it comes again', async () => {
-    await session.start({ changes: {}, prompt: prompt('one') });
+    await session.start({ changes: {}, offered: prompt('one') });
     await waitUntil('the child has the prompt', () => sent.length === 1);
     const block = { messageId: 'm', blockIndex: 0 };
     const details = { aborted: false, streamType: 'assistant_message' as const };
@@ -128,7 +130,7 @@ describe('a disk that is full', () => {
 
 describe('the end of a prompt', () => {
   test('I1: is told also to somebody who asks when it has come already', async () => {
-    const asked = prompt('ended');
+    const { prompt: asked } = prompt('ended');
     const outcome = { subtype: 'success', isError: false, finalResult: 'Done.', durationMs: 1, numTurns: 1 };
     const ended = { ...asked, state: 'completed' as const, endedAt: 2, outcome };
     await journal.commit({ record: session.state.record, events: [], prompts: [ended], permissions: [] });
@@ -136,6 +138,8 @@ describe('the end of a prompt', () => {
   });
 
   test('of a prompt that is not on record nobody waits for', async () => {
-    await expect(session.outcome(prompt('purged').promptId)).rejects.toMatchObject({ code: 'SESSION_NOT_FOUND' });
+    await expect(session.outcome(prompt('purged').prompt.promptId)).rejects.toMatchObject({
+      code: 'SESSION_NOT_FOUND',
+    });
   });
 });

@@ -1,10 +1,20 @@
 import { ChildPlaces } from '../../services/sessions/child-places.js';
 import type { SessionOptions } from '../../services/sessions/session.js';
+import { WaitingContents, type WaitingContentsOptions } from '../../services/sessions/waiting-contents.js';
+
+const unkept = () => {
+  throw new Error('prompts of these tests are short');
+};
+const NOTHING_KEPT: WaitingContentsOptions['journal'] = {
+  keepContents: async () => unkept(),
+  blobs: { write: async () => unkept(), read: async () => unkept(), stream: () => unkept(), remove: async () => {} },
+};
 
 /** What a session needs besides its journal and a launcher, where nobody looks at it: there is room, and time stands still. */
 export const sessionDefaults = (): Omit<SessionOptions, 'stored' | 'journal' | 'launcher'> => ({
   publisher: { publish: () => {}, opened: () => {}, forgotten: () => {} },
   log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
+  waiting: new WaitingContents({ journal: NOTHING_KEPT, maxBytes: Number.POSITIVE_INFINITY, prompts: () => [] }),
   now: () => 1,
   idleMs: 60_000,
   places: new ChildPlaces({ max: 1, holders: () => [] }),

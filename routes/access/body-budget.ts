@@ -1,0 +1,47 @@
+import { CompanionError } from '../../protocol/error-codes.js';
+
+const MIB = 1024 * 1024;
+/** Of one person, and of all together. One body alone may be larger. */
+const PERSON_BYTES = 32 * MIB;
+const ALL_BYTES = 96 * MIB;
+/** When one too many may try again. */
+const RETRY_MS = 1000;
+
+/** Bytes of bodies that are held in memory: requests until they are answered, answers until they have been read. */
+export class BodyBudget {
+  readonly #held = new Map<string, number>();
+  #all = 0;
+
+  /** Returns what gives them back, once. Throws `RATE_LIMITED` when this person's, or everybody's, are too many. */
+  take(who: string, bytes: number): () => void {
+    const held = this.#held.get(who) ?? 0;
+    if (isTooMuch(held, bytes, PERSON_BYTES)) throw tooMuch(`${PERSON_BYTES} bytes of one person`);
+    if (isTooMuch(this.#all, bytes, ALL_BYTES)) throw tooMuch(`${ALL_BYTES} bytes of all people`);
+    this.#add(who, bytes);
+    let isHeld = true;
+    return () => {
+      if (isHeld) this.#add(who, -bytes);
+      isHeld = false;
+    };
+  }
+
+  #add(who: string, bytes: number): void {
+    this.#all += bytes;
+    const held = (this.#held.get(who) ?? 0) + bytes;
+    if (held > 0) this.#held.set(who, held);
+    else this.#held.delete(who);
+  }
+}
+
+const isTooMuch = (held: number, bytes: number, most: number): boolean => held > 0 && held + bytes > most;
+
+const tooMuch = (what: string) => {
+  const rule = `at most ${what} may be under way`;
+  const suggestion = 'Read the answers that are open, then try again.';
+  return new CompanionError('RATE_LIMITED', `body: ${rule}`, {
+    field: 'body',
+    rule,
+    retryAfterMs: RETRY_MS,
+    suggestion,
+  });
+};

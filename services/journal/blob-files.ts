@@ -1,0 +1,166 @@
+import { randomBytes } from 'node:crypto';
+import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
+import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { CompanionError } from '../../protocol/error-codes.js';
+import { toStorageError } from '../../protocol/storage-error.js';
+import type { BlobRef, BlobStore } from '../ports/blobs.js';
+
+/** The blobs of one journal. A file is written under its final name: until a row of the journal names it, it is nobody's. */
+export interface BlobFiles extends BlobStore {
+  /** As `write`, at the start, where nothing else waits. */
+  writeSync(parts: readonly Uint8Array[]): BlobRef;
+  /** Removes every blob that is not among these: what a daemon that died has left. Returns how many. */
+  sweep(named: ReadonlySet<string>): number;
+}
+
+const PIECE_BYTES = 64 * 1024;
+const OWNER_FOLDER = 0o700;
+const OWNER_FILE = 0o600;
+/** Names of ours; anything else in the folder is left alone. */
+const ID = /^[0-9a-f]{32}$/;
+const WHAT = 'What was sent';
+
+/** The blobs beside the journal at this path. The folder is made with the first of them. */
+export function openBlobFiles(journalPath: string): BlobFiles {
+  const folder = `${journalPath}.blobs`;
+  const pathOf = (id: string) => join(folder, basename(id));
+  return {
+    write: async (parts) => {
+      await makeFolder(folder);
+      const id = newId();
+      try {
+        return { id, ...(await writeFile(pathOf(id), parts)) };
+      } catch (error) {
+        await rm(pathOf(id), { force: true }).catch(() => {});
+        throw toStorageError(WHAT, error);
+      }
+    },
+    writeSync: (parts) => {
+      mkdirSync(folder, { recursive: true, mode: OWNER_FOLDER });
+      const id = newId();
+      return { id, ...writeFileSync(pathOf(id), parts) };
+    },
+    read: async (blob) => {
+      const pieces: Buffer[] = [];
+      for await (const piece of streamFile(pathOf(blob.id), blob)) pieces.push(piece);
+      return Buffer.concat(pieces, blob.bytes);
+    },
+    stream: (blob) => streamFile(pathOf(blob.id), blob),
+    remove: async (ids) => {
+      await Promise.all(ids.map((id) => rm(pathOf(id), { force: true }).catch(() => {})));
+    },
+    sweep: (named) => {
+      const strays = namesIn(folder).filter((name) => ID.test(name) && !named.has(name));
+      for (const name of strays) rmSync(pathOf(name), { force: true });
+      return strays.length;
+    },
+  };
+}
+
+const newId = (): string => randomBytes(16).toString('hex');
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** The name of a new folder has to survive the machine as well. */
+async function makeFolder(folder: string): Promise<void> {
+  const made = await mkdir(folder, { recursive: true, mode: OWNER_FOLDER }).catch((error: unknown) => {
+    throw toStorageError(WHAT, error);
+  });
+  if (made !== undefined) await syncFolder(dirname(folder));
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+type Written = Omit<BlobRef, 'id'>;
+
+async function writeFile(path: string, parts: readonly Uint8Array[]): Promise<Written> {
+  const handle = await open(path, 'wx', OWNER_FILE);
+  try {
+    let written: Written = { bytes: 0, sum: 0 };
+    for (const piece of piecesOf(parts)) {
+      await writePiece(handle, piece);
+      written = after(written, piece);
+    }
+    await handle.sync();
+    await syncFolder(dirname(path));
+    return written;
+  } finally {
+    await handle.close();
+  }
+}
+
+async function writePiece(handle: FileHandle, piece: Uint8Array): Promise<void> {
+  for (let at = 0; at < piece.length; ) at += (await handle.write(piece, at)).bytesWritten;
+}
+
+function writeFileSync(path: string, parts: readonly Uint8Array[]): Written {
+  const descriptor = openSync(path, 'wx', OWNER_FILE);
+  try {
+    let written: Written = { bytes: 0, sum: 0 };
+    for (const piece of piecesOf(parts)) {
+      for (let at = 0; at < piece.length; ) at += writeSync(descriptor, piece, at);
+      written = after(written, piece);
+    }
+    fsyncSync(descriptor);
+    return written;
+  } catch (error) {
+    rmSync(path, { force: true });
+    throw toStorageError(WHAT, error);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+const after = ({ bytes, sum }: Written, piece: Uint8Array): Written => ({
+  bytes: bytes + piece.length,
+  sum: crc32(piece, sum),
+});
+
+const WRITE_BYTES = 1024 * 1024;
+
+/** What is written at once: the sum over it must not hold up the event loop. */
+function* piecesOf(parts: readonly Uint8Array[]): Generator<Uint8Array> {
+  for (const part of parts) {
+    for (let at = 0; at < part.length; at += WRITE_BYTES) yield part.subarray(at, at + WRITE_BYTES);
+  }
+}
+
+async function* streamFile(path: string, { bytes, sum }: BlobRef): AsyncGenerator<Buffer> {
+  const handle = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
+    throw error.code === 'ENOENT' ? lost() : error;
+  });
+  try {
+    let read: Written = { bytes: 0, sum: 0 };
+    while (read.bytes < bytes) {
+      const size = Math.min(PIECE_BYTES, bytes - read.bytes);
+      const { buffer, bytesRead } = await handle.read(Buffer.allocUnsafe(size), 0, size, read.bytes);
+      if (bytesRead === 0) throw lost();
+      const piece = buffer.subarray(0, bytesRead);
+      read = after(read, piece);
+      // What follows nothing is withheld until it is known to be as it was written.
+      if (read.bytes === bytes && read.sum !== sum) throw lost();
+      yield piece;
+    }
+  } finally {
+    await handle.close();
+  }
+}
+
+const lost = () =>
+  new CompanionError('NOT_FOUND', 'Its contents are gone from the disk or are not as they were written.');

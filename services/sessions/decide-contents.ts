@@ -1,0 +1,49 @@
+/** A prompt whose text and attachments wait on the disk: what becomes of it when they were read. */
+import type { PromptId } from '../../protocol/scalars.js';
+import type { PromptContents } from '../ports/records.js';
+import { giveAgain, settle } from './dispatch.js';
+import { Draft, type Step } from './draft.js';
+import { givenPrompts, type SessionState } from './session-state.js';
+import { completeTurn, endAnswer } from './turns.js';
+
+/** It is given to the child, if that is still what comes next. */
+export function onContentsRead(
+  state: SessionState,
+  contents: ReadonlyMap<PromptId, PromptContents>,
+  now: number,
+): Step {
+  const draft = new Draft({ ...state, contents }, now);
+  if (state.child.phase === 'live' && state.child.input === 'open') {
+    giveAgain(
+      draft,
+      givenPrompts(state).filter(({ promptId }) => contents.has(promptId)),
+    );
+  }
+  settle(draft);
+  return draft.finish();
+}
+
+const LOST = {
+  subtype: 'contents_lost',
+  isError: true,
+  finalResult: '',
+  durationMs: 0,
+  numTurns: 0,
+};
+
+/** It cannot be given to anybody any more; the next ones can. */
+export function onContentsLost(state: SessionState, lost: readonly PromptId[], now: number): Step {
+  const draft = new Draft(state, now);
+  const gone = state.prompts.filter(({ promptId }) => lost.includes(promptId));
+  for (const prompt of gone) {
+    draft.event('error', {
+      sessionId: state.record.sessionId,
+      code: 'NOT_FOUND',
+      message: 'A prompt that waited cannot be run: what it was made of is gone from the disk. Send it again.',
+    });
+    completeTurn(draft, [prompt], LOST);
+  }
+  if (givenPrompts(state).length > 0 && givenPrompts(draft.state).length === 0) endAnswer(draft);
+  settle(draft);
+  return draft.finish();
+}

@@ -1,0 +1,99 @@
+import { CompanionError } from '../../protocol/error-codes.js';
+import { MAX_INLINE_PROMPT_BYTES } from '../../protocol/limits.js';
+import type { SessionId } from '../../protocol/scalars.js';
+import type { Journal } from '../ports/journal.js';
+import type { PromptContents, PromptRecord, UserId } from '../ports/records.js';
+
+/** A prompt that nobody has accepted yet, with all of its text and attachments. */
+export interface OfferedPrompt {
+  prompt: PromptRecord;
+  contents: PromptContents;
+}
+
+export interface Offer extends OfferedPrompt {
+  /** Accepts it, or finds that it was accepted before. */
+  take: (kept: PromptRecord) => Promise<void>;
+  /** Whether the session has it. */
+  isTaken: () => boolean;
+}
+
+export interface WaitingContentsOptions {
+  journal: Pick<Journal, 'keepContents' | 'blobs'>;
+  /** Bytes that may wait on the disk: in all; a person has half of them, a session a quarter. */
+  maxBytes: number;
+  /** The prompts of all sessions that have not ended. */
+  prompts: () => Iterable<Owned>;
+}
+
+interface Owned {
+  owner: UserId;
+  prompt: PromptRecord;
+}
+
+interface Waiting {
+  owner: UserId;
+  sessionId: SessionId;
+  bytes: number;
+}
+
+const PERSONS_SHARE = 2;
+const SESSIONS_SHARE = 4;
+
+/** Long texts and attachments of prompts that wait: on the disk, not in memory, and not more than there is room for. */
+export class WaitingContents {
+  readonly #options: WaitingContentsOptions;
+  /** On their way to the disk. */
+  readonly #offered = new Set<Waiting>();
+
+  constructor(options: WaitingContentsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Has a prompt accepted whose contents are on the disk by then; a short text waits in its row. What is not accepted leaves nothing behind. Rejects
+   * with `CAPACITY` when too much waits already, with `STORAGE_FULL` when the disk takes no more.
+   */
+  async offer({ prompt, contents, take, isTaken }: Offer): Promise<void> {
+    const { journal } = this.#options;
+    const { userId: owner } = prompt.device;
+    if (contents.images.length === 0 && bytesOf(contents) <= MAX_INLINE_PROMPT_BYTES) return take(prompt);
+    const offered = { owner, sessionId: prompt.sessionId, bytes: bytesOf(contents) };
+    this.#requireRoom(offered, contents.images.length > 0 ? 'attachments' : 'prompt');
+    this.#offered.add(offered);
+    let kept: PromptRecord | undefined;
+    try {
+      kept = { ...prompt, ...(await journal.keepContents(contents)) };
+      await take(kept);
+    } finally {
+      this.#offered.delete(offered);
+      if (kept?.body && !isTaken()) void journal.blobs.remove([kept.body.id]);
+    }
+  }
+
+  #requireRoom({ owner, sessionId, bytes }: Waiting, field: string): void {
+    const { maxBytes } = this.#options;
+    const waiting = this.#waiting();
+    const bounds = [
+      { of: 'a session', most: maxBytes / SESSIONS_SHARE, counts: (one: Waiting) => one.sessionId === sessionId },
+      { of: 'a person', most: maxBytes / PERSONS_SHARE, counts: (one: Waiting) => one.owner === owner },
+      { of: 'all people', most: maxBytes, counts: () => true },
+    ];
+    for (const { of, most, counts } of bounds) {
+      const taken = waiting.filter(counts).reduce((sum, one) => sum + one.bytes, 0);
+      if (taken === 0 || taken + bytes <= most) continue;
+      const rule = `at most ${Math.floor(most)} bytes of ${of} may wait, and ${taken} do`;
+      const suggestion = 'Wait until prompts have run, or cancel some.';
+      throw new CompanionError('CAPACITY', `${field}: ${rule}`, { field, rule, suggestion });
+    }
+  }
+
+  #waiting(): Waiting[] {
+    const kept = [...this.#options.prompts()].flatMap(({ owner, prompt: { sessionId, body } }) =>
+      body ? { owner, sessionId, bytes: body.bytes } : [],
+    );
+    return [...kept, ...this.#offered];
+  }
+}
+
+const bytesOf = ({ text, images }: PromptContents): number =>
+  images.reduce((sum, { data }) => sum + data.length, Buffer.byteLength(text));
