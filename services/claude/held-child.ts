@@ -22,7 +22,7 @@ import {
   removeFolder,
 } from './process-record.js';
 import { requireRoom } from './room.js';
-import { CHILD_MARKER, hasMarkedOutside, type Sweep, sweep } from './sweep.js';
+import { CHILD_MARKER, hasMarkedOutside, type Sweep, signalExactly, sweep } from './sweep.js';
 import { userLine } from './user-line.js';
 
 export interface HeldChildOptions {
@@ -87,7 +87,8 @@ export class HeldChild implements ClaudeChild {
     this.#reader = this.#newReader();
     this.#tail = this.#newTail();
     try {
-      this.#input = options.alive && !this.inputTorn ? new InputFifo(options.files.stdin, () => {}) : undefined;
+      this.#input =
+        options.alive && !this.inputTorn ? new InputFifo(options.files.stdin, () => this.#onInputLost()) : undefined;
     } catch (error) {
       this.#tail.close();
       throw error;
@@ -203,6 +204,14 @@ export class HeldChild implements ClaudeChild {
     this.#control.request({ subtype: 'end_session' }).catch(() => {});
   }
 
+  /**
+   * What was written is lost, and so is all that would follow: its end is the end of the child, and what it was given is
+   * given to the next. One that has just ended says so itself.
+   */
+  #onInputLost(): void {
+    if (!this.#released) signalExactly(this.#options.record, 'SIGKILL');
+  }
+
   #amend(more: Partial<ProcessRecord>): void {
     amendProcessRecord(this.#options.files, this.childId, { ...more, conversation: this.#kin.conversation });
   }
@@ -290,7 +299,8 @@ export class HeldChild implements ClaudeChild {
     const orphaned = isOrphaned(files);
     listener.onExit({ ...exit, outputLost, orphaned, lastWords }, cut);
     this.#markEnded();
-    await this.#swept;
+    // Whoever removes its files hears of a failure.
+    await this.#swept.catch(() => {});
   }
 
   async #takeTheRest(): Promise<void> {

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { isScarcity } from '../../protocol/capacity-error.js';
 import {
   findByEnvironment,
   identify,
@@ -23,12 +24,27 @@ export interface Sweep {
   kin?: { look(): Promise<readonly ProcessIdentity[]> };
 }
 
+/** How soon what the machine had not enough for is tried again. */
+const RETRY_MS = 1000;
+
 /**
  * Ends every process that carries a marker with this value, and the kin. Signalling the child's group would not do: each
  * of the CLI's tools runs in a process group and session of its own. Repeats, since a process may start others while it
- * is ended.
+ * is ended. While the machine has no descriptor or process to look with, it is tried again: nothing may be left behind
+ * for that.
  */
 export async function sweep(what: Sweep): Promise<void> {
+  for (;;) {
+    try {
+      return await sweepOnce(what);
+    } catch (error) {
+      if (!isScarcity(error)) throw error;
+      await delay(RETRY_MS);
+    }
+  }
+}
+
+async function sweepOnce(what: Sweep): Promise<void> {
   for (let round = 0; round < ROUNDS; round += 1) {
     const left = await findLeft(what);
     if (left.length === 0) return;
@@ -39,8 +55,13 @@ export async function sweep(what: Sweep): Promise<void> {
 async function findLeft({ marker, value, kin }: Sweep): Promise<readonly ProcessIdentity[]> {
   const marked = findByEnvironment(marker, value).flatMap((pid) => identify(pid) ?? []);
   // Where the system does not list its processes, the marker is all there is.
-  const seen = (await kin?.look().catch(() => [])) ?? [];
+  const seen = (await kin?.look().catch(nothingUnlessScarce)) ?? [];
   return [...marked, ...seen];
+}
+
+function nothingUnlessScarce(error: unknown): [] {
+  if (isScarcity(error)) throw error;
+  return [];
 }
 
 /** Whether a process with this marker lives in another group than this one. */

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
-import { existsSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, readFileSync, writeSync } from 'node:fs';
 /**
  * Stands in for the CLI only where the real one cannot be made to misbehave: it writes what the prompt says.
- * The prompt is JSON: a list of acts `{raw: base64} | {file: path} | {line: object} | {bigResult: length} | {exit: code} | {stderr: text} | {result: text} | {waitForAnswer: id}`.
+ * The prompt is JSON: a list of acts `{raw: base64} | {file: path} | {line: object} | {bigResult: length} | {exit: code} | {closeInput: true} | {stderr: text} | {result: text} | {waitForAnswer: id}`.
  * What is no JSON it repeats as its result, or it does what `acts.json` in its directory says. While `hold-set_model` is
  * there, it does not answer a request of that name.
  */
@@ -46,6 +46,11 @@ function act(one, uuid) {
   if (one.result !== undefined)
     say({ ...RESULT, result: one.result, usage: {}, total_cost_usd: 0, user_message_uuids: [uuid] });
   if (one.waitForAnswer !== undefined) wanted.add(one.waitForAnswer);
+  if (one.closeInput) {
+    process.stdin.pause();
+    closeSync(0);
+    setInterval(() => {}, 1000);
+  }
   if (one.exit !== undefined) process.exit(one.exit);
 }
 
