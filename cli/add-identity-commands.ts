@@ -27,14 +27,14 @@ const PASSWORD = ['--password-stdin', 'read the password from stdin'] as const;
 
 /** `pair`, `users` and `devices`. */
 export function addIdentityCommands({ program, execute, add }: AddOptions): void {
-  add(program, 'pair', 'show a QR code with which a phone gets a credential of its own')
-    .option('--user <email>', 'whose device it will be (default: the owner)')
+  add(program, 'pair', 'show a QR code that pairs a phone')
+    .option('--user <email>', 'the person who gets the device (default: the owner)')
     .option('--scopes <scopes>', 'what it may do: read, prompt, approve, files, terminal, admin; separated by commas')
     .action((flags: PairFlags & Json) => execute((context) => pairCommand(context, flags), flags));
   const users = program.command('users').description('manage who may have sessions here');
   add(users, 'list', 'list all people').action((flags: Json) => execute(usersCommand, flags));
   add(users, 'add <email>', 'add a person')
-    .option('--name <name>', 'what they are called')
+    .option('--name <name>', 'the name to show')
     .option(...PASSWORD)
     .action((email: string, flags: PasswordFlags & Json) =>
       execute((context) => addUserCommand(context, email, flags), flags),
@@ -44,13 +44,13 @@ export function addIdentityCommands({ program, execute, add }: AddOptions): void
     .action((email: string, flags: PasswordFlags & Json) =>
       execute((context) => passwordCommand(context, email, flags), flags),
     );
-  add(users, 'remove <email>', 'remove a person with all devices and sessions of theirs').action(
+  add(users, 'remove <email>', 'remove a person, with their devices and sessions').action(
     (email: string, flags: Json) => execute((context) => removeUserCommand(context, email), flags),
   );
-  const devices = program.command('devices').description('look at devices, and put them out');
+  const devices = program.command('devices').description('list devices, and revoke them');
   add(devices, 'list', 'list all people’s devices').action((flags: Json) => execute(devicesCommand, flags));
-  add(devices, 'revoke <deviceId>', 'put a device out: its credential is void at once')
-    .option('--user <email>', 'whose device it is, where several people have one of this name')
+  add(devices, 'revoke <deviceId>', 'revoke a device: its credential is void at once')
+    .option('--user <email>', 'its owner, when several people have a device of this name')
     .action((deviceId: string, flags: { user?: string } & Json) =>
       execute((context) => revokeCommand(context, deviceId, flags), flags),
     );

@@ -112,7 +112,7 @@ export async function closeCommand(context: CommandContext, sessionId: string): 
 
 export async function tokenCommand(context: CommandContext): Promise<Report> {
   const { token } = z.object({ token: z.string() }).parse(await post(context, { path: '/local/token' }));
-  if (!context.json) context.io.stderr.write('A new access token; the one before is void. It is not shown again:\n');
+  if (!context.json) context.io.stderr.write('A new access token. It replaces the one before, and is shown once:\n');
   return say({ token }, token);
 }
 
@@ -125,7 +125,9 @@ export async function stopCommand(context: CommandContext, { all }: { all: boole
 function whatOfChildren(children: number, all: boolean): string {
   if (children === 0) return 'No Claude session was running.';
   const sessions = children === 1 ? '1 Claude session' : `${children} Claude sessions`;
-  return all ? `${sessions} ended with it.` : `${sessions} will be taken up by its next start.`;
+  return all
+    ? `${sessions} ended with it.`
+    : `${sessions} ${children === 1 ? 'runs' : 'run'} on, and its next start continues with ${children === 1 ? 'it' : 'them'}.`;
 }
 
 export const get = ({ socketPath }: CommandContext, path: string) => askDaemon({ socketPath, method: 'GET', path });

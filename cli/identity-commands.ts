@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { devicesSchema, pairingSchema, peopleSchema } from '../protocol/auth.js';
 import { CompanionError } from '../protocol/error-codes.js';
-import { plainLine } from '../protocol/plain-text.js';
+import { plainLine, plainText } from '../protocol/plain-text.js';
 import { type CommandContext, get, post, type Report, say } from './commands.js';
 import { askDaemon } from './local-daemon.js';
 import { readLine } from './read-line.js';
@@ -20,8 +20,12 @@ export async function pairCommand(context: CommandContext, { user, scopes }: Pai
     ...(scopes !== undefined && { scopes: scopes.split(/[\s,]+/).filter((scope) => scope !== '') }),
   };
   const { qr, ...pairing } = pairingSchema.parse(await post(context, { path: '/local/pair', body }));
-  const { url, code, expiresAt } = pairing;
-  return say(pairing, `${qr}\n${plainLine(url, 1000)}\n\nCode: ${plainLine(code, 64)}   valid until ${expiresAt}`);
+  const { url, code, expiresAt, note } = pairing;
+  const warning = note === undefined ? '' : `\n\n${plainText(note)}`;
+  return say(
+    pairing,
+    `${qr}\n${plainLine(url, 1000)}\n\nCode: ${plainLine(code, 64)}   valid until ${expiresAt}${warning}`,
+  );
 }
 
 const HEADINGS = ['E-MAIL', 'NAME', 'ROLE', 'PASSWORD', 'DEVICES'];
@@ -64,7 +68,7 @@ export async function removeUserCommand(context: CommandContext, email: string):
   const { socketPath } = context;
   const answer = await askDaemon({ socketPath, method: 'DELETE', path: pathOf('users', email) });
   const { sessions } = z.object({ sessions: z.int() }).parse(answer);
-  return say(answer, `Removed ${plainLine(email, 100)}, all devices of theirs and ${sessions} sessions.`);
+  return say(answer, `Removed ${plainLine(email, 100)}, their devices and ${sessions} sessions.`);
 }
 
 const DEVICE_HEADINGS = ['DEVICE', 'NAME', 'PLATFORM', 'PERSON', 'CREDENTIAL', 'LAST SEEN'];
@@ -92,7 +96,7 @@ export async function revokeCommand(
   const query = user === undefined ? '' : `?${new URLSearchParams({ user }).toString()}`;
   const path = `${pathOf('devices', deviceId)}${query}`;
   const answer = await askDaemon({ socketPath: context.socketPath, method: 'DELETE', path });
-  return say(answer, `${plainLine(deviceId, 64)} is out.`);
+  return say(answer, `Revoked ${plainLine(deviceId, 64)}.`);
 }
 
 const pathOf = (what: 'users' | 'devices', name: string): string => `/local/${what}/${encodeURIComponent(name)}`;

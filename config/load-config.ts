@@ -88,6 +88,7 @@ function shapeProblem({ issues: [issue] }: z.ZodError): string {
 function settingError(error: z.ZodError, given: Record<string, unknown>): ConfigError {
   const issue = error.issues[0];
   const name = String(issue?.path[0] ?? 'a setting');
-  const value = SECRET_SETTINGS.has(name) ? '(not shown)' : JSON.stringify(given[name]);
-  return new ConfigError(`${name} is ${value}, but ${issue?.message ?? 'this is not valid'}`);
+  const rule = issue?.message ?? 'must be another value';
+  if (SECRET_SETTINGS.has(name)) return new ConfigError(`${name} ${rule}`);
+  return new ConfigError(`${name} is ${JSON.stringify(given[name])}, but ${rule}`);
 }

@@ -88,6 +88,8 @@ export const pairingSchema = z.object({
   expiresAt: timestampSchema,
   /** The QR code, in characters of a terminal. */
   qr: z.string(),
+  /** What to set when no other device can reach the address in it. */
+  note: z.string().optional(),
 });
 export type PairingView = z.infer<typeof pairingSchema>;
 

@@ -83,8 +83,6 @@ const watchOrphans = ({ config, paths, log }: Pick<ServicesOptions, 'config' | '
 
 /** Whoever renews the certificate may say so with a SIGHUP, which would end the daemon otherwise. */
 function followRenewals(tls: TlsFiles, log: Logger): void {
-  const problem = tls.problemAt(Date.now());
-  if (problem) process.stderr.write(`${problem.message}. ${problem.remedy}\n`);
   tls.follow(log);
   process.on('SIGHUP', () => tls.look(log));
 }
@@ -104,8 +102,10 @@ async function introduce(server: CompanionServer, hints: CommandHints): Promise<
     process.stderr.write(`No device is paired yet. To pair one: ${hints.companion('pair')}\n`);
     return;
   }
-  const { qr, url, code } = await server.invite();
-  process.stderr.write(`\nTo pair a phone, scan this within 10 minutes:\n\n${qr}\n${url}\n\nCode: ${code}\n`);
+  const { qr, url, code, note } = await server.invite();
+  process.stderr.write(
+    `\nTo pair a phone, scan this within 10 minutes:\n\n${qr}\n${url}\n\nCode: ${code}\n${note === undefined ? '' : `\n${note}\n`}`,
+  );
   process.stderr.write(
     `Another code: ${hints.companion('pair')}\nA token for scripts: ${hints.companion('token')}\n\n`,
   );

@@ -1,4 +1,6 @@
+import { networkInterfaces } from 'node:os';
 import type { PairingView } from '../protocol/auth.js';
+import { reachNote } from './reach-note.js';
 
 interface OpenCode {
   code: string;
@@ -19,5 +21,6 @@ export async function pairingOf(
   const url = `claude-companion://pair?${query.toString()}`;
   const { default: qrcode } = await import('qrcode');
   const qr = await qrcode.toString(url, { type: 'terminal', small: true, errorCorrectionLevel: 'L' });
-  return { url, code, expiresAt: new Date(expiresAt).toISOString(), qr };
+  const note = reachNote(address, networkInterfaces());
+  return { url, code, expiresAt: new Date(expiresAt).toISOString(), qr, ...(note !== undefined && { note }) };
 }

@@ -397,7 +397,7 @@ describe('the other commands', () => {
     [['sessions'], { ...sessions, sessions: [] }, 'No sessions.\n'],
     [['push', 'log'], { deliveries: [], total: 0 }, 'No pushes.\n'],
     [['token'], { token: 'new-token' }, 'new-token\n'],
-    [['stop'], { children: 1 }, 'The daemon stops. 1 Claude session will be taken up by its next start.\n'],
+    [['stop'], { children: 1 }, 'The daemon stops. 1 Claude session runs on, and its next start continues with it.\n'],
     [['stop', '--all'], { children: 2 }, 'The daemon stops. 2 Claude sessions ended with it.\n'],
     [['stop'], { children: 0 }, 'The daemon stops. No Claude session was running.\n'],
   ])('%j says it in words', async (args, body, text) => {

@@ -37,14 +37,15 @@ const redeem = (code: unknown) =>
   );
 
 describe('pair', () => {
-  test('shows a QR code, the link and the code; as JSON the link, the code and its end alone', async () => {
+  test('shows a QR code, the link and the code; as JSON the link, the code, its end and what to set', async () => {
     const shown = await run(['pair']);
     expect(shown.code).toBe(0);
     expect(shown.out).toMatch(/▄/);
+    expect(shown.out).toContain('No other device can reach http://127.0.0.1:');
     expect(shown.out).toMatch(/claude-companion:\/\/pair\?url=\S+&code=([0-9A-Z]{5}-[0-9A-Z]{5})&fp=\S+\n\nCode: \1 /);
     const { code, document } = await json(['pair']);
     expect(code).toBe(0);
-    expect(Object.keys(document).sort()).toEqual(['code', 'expiresAt', 'url']);
+    expect(Object.keys(document).sort()).toEqual(['code', 'expiresAt', 'note', 'url']);
     expect((await redeem(document.code)).body).toMatchObject({ user: { email: 'owner@localhost' } });
   });
 
