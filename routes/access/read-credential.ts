@@ -24,11 +24,14 @@ export interface UpgradeCredentialOptions {
 export function upgradeCredential({ request, queryToken }: UpgradeCredentialOptions): Credential | undefined {
   const bearer = httpCredential(request) ?? bearerOf(protocolToken(request));
   if (bearer) return bearer;
-  const query = queryOf(request);
-  const ticket = query.get('ticket');
-  if (ticket !== null) return { kind: 'ticket', text: ticket };
-  return bearerOf(queryToken ? (query.get('token') ?? undefined) : undefined);
+  const tickets = queryOf(request).getAll('ticket');
+  if (tickets.length > 0) return { kind: 'ticket', text: onlyOf(tickets) };
+  const tokens = queryToken ? queryOf(request).getAll('token') : [];
+  return tokens.length > 0 ? bearerOf(onlyOf(tokens)) : undefined;
 }
+
+/** Of a credential that is given twice it is not clear which one is meant: it is a wrong one. */
+const onlyOf = (given: readonly string[]): string => (given.length === 1 ? (given[0] ?? '') : '');
 
 const bearerOf = (text: string | undefined): Credential | undefined =>
   text === undefined ? undefined : { kind: 'bearer', text };

@@ -138,7 +138,9 @@ function readDevice(request: IncomingMessage, principal: Principal): { device: D
 /** The device whose credential it is; else the name that the client gives its device, if it does. */
 function readDeviceId(request: IncomingMessage, { device }: Principal): DeviceId | undefined {
   const header = request.headers['x-device-id'];
-  const given = queryOf(request).get('deviceId') ?? (typeof header === 'string' ? header : undefined);
+  const queried = queryOf(request).getAll('deviceId');
+  if (queried.length > 1) throw invalid('deviceId', 'must be given once');
+  const given = queried[0] ?? (typeof header === 'string' ? header : undefined);
   if (given === undefined) return device?.deviceId;
   const parsed = deviceIdSchema.safeParse(given, PLAIN);
   if (!parsed.success) throw invalid('deviceId', parsed.error.issues[0]?.message ?? 'is not valid');

@@ -7,9 +7,6 @@ const ELLIPSIS_BYTES = Buffer.byteLength(ELLIPSIS);
 
 const segmenter = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
 
-/** Halves of surrogate pairs are not text: they cannot be written in UTF-8, and some receivers refuse their escapes. */
-export const wellFormed = (text: string): string => text.replaceAll(/\p{Surrogate}/gu, '\uFFFD');
-
 /** Bytes that the text takes inside the quotes of a JSON string. */
 export const jsonBytes = (text: string): number => Buffer.byteLength(JSON.stringify(text)) - 2;
 

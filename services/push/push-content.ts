@@ -1,7 +1,8 @@
 /** What a push says, cut to what its carrier takes, whoever carries it. */
 import { createHash } from 'node:crypto';
+import { wellFormed } from '../../protocol/plain-text.js';
 import type { PushKind, PushMessage } from '../ports/push.js';
-import { fitText, jsonBytes, wellFormed } from './fit-text.js';
+import { fitText, jsonBytes } from './fit-text.js';
 
 /** What only the person shall read. */
 export interface PushContent {

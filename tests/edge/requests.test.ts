@@ -6,7 +6,7 @@ import { describe, expect, test } from '@jest/globals';
 import { ROUTES } from '../../protocol/access.js';
 import { networkOf, parseAddress } from '../../routes/access/client-address.js';
 import { TOKEN } from '../support/daemon.js';
-import { askOver } from '../support/identity-world.js';
+import { askOver, upgradeStatus } from '../support/identity-world.js';
 import { useWorld } from '../support/world.js';
 
 const LIMIT = 10;
@@ -196,6 +196,21 @@ describe('an upgrade', () => {
   test('S1: to something else needs a credential like any request', async () => {
     const offer = ['Connection: Upgrade', 'Upgrade: h2c'];
     expect(await raw('GET /api/sessions HTTP/1.1', 'Host: 127.0.0.1', ...offer, '', '')).toMatch(/^HTTP\/1\.1 401 /);
+  });
+
+  test.each([
+    ['token', TOKEN],
+    ['ticket', 'one'],
+  ])('S1: with the query parameter %s twice shows no credential', async (name, value) => {
+    const from = { 'x-forwarded-for': '198.51.100.7' };
+    expect(await upgradeStatus(world.daemon, `/ws?${name}=${value}&${name}=other`, from)).toBe(401);
+    expect(await upgradeStatus(world.daemon, `/ws?${name}=other&${name}=${value}`, from)).toBe(401);
+  });
+
+  test('O1: that names its device twice is refused', async () => {
+    const path = `/ws?token=${TOKEN}&deviceId=phone&deviceId=tablet`;
+    expect(await upgradeStatus(world.daemon, path)).toBe(400);
+    expect(await upgradeStatus(world.daemon, `/ws?token=${TOKEN}&deviceId=phone`)).toBe(101);
   });
 
   test.each([

@@ -2,9 +2,10 @@
 import { createDecipheriv, randomBytes } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { wellFormed } from '../../protocol/plain-text.js';
 import type { PushKind, PushMessage } from '../../services/ports/push.js';
 import { type ApnsNotification, composeApns, MAX_PAYLOAD_BYTES } from '../../services/push/apns-payload.js';
-import { fitText, jsonBytes, wellFormed } from '../../services/push/fit-text.js';
+import { fitText, jsonBytes } from '../../services/push/fit-text.js';
 import { message, registration } from './support/push-samples.js';
 
 const KEY = randomBytes(32);
