@@ -51,16 +51,10 @@ function read(lines: readonly string[]): CliFact[] {
 const saidIn = (facts: readonly CliFact[]): string[] => facts.flatMap((fact) => wordsOf(fact) ?? []);
 
 function wordsOf(fact: CliFact): string | undefined {
-  switch (fact.kind) {
-    case 'block':
-      return blockWords(fact.content);
-    case 'blockCut':
-      return fact.cut.block.text.trim() === '' ? undefined : `cut ${fact.cut.block.text}`;
-    case 'toolResult':
-      return `result ${fact.text}`;
-    default:
-      return fact.kind === 'result' ? 'end' : undefined;
-  }
+  if (fact.kind === 'block') return blockWords(fact.content);
+  if (fact.kind === 'blockCut') return fact.cut.block.text.trim() === '' ? undefined : `cut ${fact.cut.block.text}`;
+  if (fact.kind === 'toolResult') return `result ${fact.text}`;
+  return fact.kind === 'result' ? 'end' : undefined;
 }
 
 function blockWords(block: ContentBlock): string | undefined {
