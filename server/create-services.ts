@@ -7,11 +7,12 @@ import type { SessionId } from '../protocol/scalars.js';
 import type { Admission } from '../routes/access/admission.js';
 import type { RouteServices } from '../routes/route-services.js';
 import { AskRunner } from '../services/claude/ask-runner.js';
-import { createClaudeLauncher } from '../services/claude/cli-launcher.js';
+import { createClaudeLaunchers } from '../services/claude/cli-launcher.js';
 import { CliStatus } from '../services/claude/cli-status.js';
 import { residentBytes } from '../services/claude/process-identity.js';
 import { configFolder } from '../services/claude/transcript-place.js';
 import { Delivery } from '../services/delivery/delivery.js';
+import type { Identity } from '../services/identity/identity.js';
 import type { IsVoid } from '../services/identity/principal.js';
 import type { JournalDamaged } from '../services/journal/journal-damaged.js';
 import { KeepAwake } from '../services/machine/keep-awake.js';
@@ -20,6 +21,8 @@ import type { Audit } from '../services/ports/audit.js';
 import type { ClaudeLauncher } from '../services/ports/claude.js';
 import type { Journal } from '../services/ports/journal.js';
 import type { Publisher } from '../services/ports/publication.js';
+import type { UserId } from '../services/ports/records.js';
+import type { Workspace } from '../services/ports/workspace.js';
 import type { PushService } from '../services/push/push-service.js';
 import { SessionRegistry } from '../services/sessions/session-registry.js';
 import { createSessionSource } from '../services/sessions/session-source.js';
@@ -28,6 +31,7 @@ import { Metrics } from '../services/telemetry/metrics.js';
 import { createWorkspace } from '../services/workspace/allowed-roots.js';
 import { createFiles } from '../services/workspace/create-files.js';
 import { createDirectoryHolder } from '../services/workspace/directory-handle.js';
+import { childSettings } from './child-settings.js';
 import { createAccess, newSessionLimit } from './create-access.js';
 import { createDeviceExpiry, type DeviceExpiryParts } from './create-expiry.js';
 import type { HomePaths } from './daemon-home.js';
@@ -60,43 +64,38 @@ interface ServedParts {
 /** The parts of the daemon, put together. */
 export async function createServices(options: ServicesOptions, { onRevoked, servedAt }: ServedParts) {
   const { config, paths, log, audit, onStop } = options;
-  const { childEnvironment: environment, ALLOW_BYPASS: allowBypass } = config;
   const metrics: Metrics = countedBy(() => ({ delivery, registry, push }));
   const record = await openRecord({ ...options, metrics, now, registry: () => registry, onRevoked });
   const { journal, identity, push } = record;
   const access = createAccess({ ...options, identity, keyId: record.keyId, servedAt });
   const status = statusOf(config, paths);
-  const launcher = createClaudeLauncher({ status, runFolder: paths.run, ...childSettings(config) });
-  const { workspace, files } = openWorkspace(config, paths);
+  const places = openWorkspace(config, paths);
   const awake = new KeepAwake({ setting: config.CAFFEINATE, platform: process.platform, program: CAFFEINATE, log });
   const publisher = awake.observe(lateBound(() => delivery));
-  const room = roomOf(config);
-  const requireRoom = () => room.require();
-  const parts = { journal, launcher, publisher, log, now, requireRoom, identify: workspace.identify };
-  const registry = new SessionRegistry({ ...parts, ...sessionLimits(config, access.admission) });
+  const sessions = createSessions({ ...options, status, journal, publisher, access, identity, ...places });
+  const { registry, askRunner } = sessions;
   const { delivery, expiry } = createDelivery({ config, registry, metrics, log, ...record });
   const services: RouteServices = {
     registry,
-    starter: new SessionStarter({ registry, workspace, launcher, requireRoom, journal, allowBypass, now }),
+    askRunner,
+    ...places,
+    starter: sessions.starter,
     delivery,
     identity,
     ...access,
     push,
     journal,
-    workspace,
-    files,
-    askRunner: new AskRunner({ status, requireRoom, environment, home: paths.home, ...askModel(config) }),
     log,
     audit,
     now,
     claudeCodeVersion: () => status.version(),
-    health: () => readHealth({ ...healthParts(config, options.tls), room, status, journal, registry, push }),
+    health: () => readHealth({ ...healthParts(config, options.tls), ...sessions, status, journal, push }),
     metrics,
     memoryOf: residentBytes,
     control: { stop: (options) => stop({ registry, onStop, ...options }) },
     ...routeSettings(config, paths),
   };
-  const discard = () => Promise.all([discardStrays(paths.run, registry, launcher), services.askRunner.discardOld()]);
+  const discard = () => Promise.all([discardStrays(paths.run, registry, sessions.launcher), askRunner.discardOld()]);
   const quiet = () => {
     for (const part of [expiry, awake, status]) part.close();
   };
@@ -116,16 +115,41 @@ function createDelivery({ journal, metrics, ...parts }: DeliverySources) {
   return { delivery, expiry };
 }
 
-/** The directories of sessions, and the files in them. */
-function openWorkspace(config: Config, { home }: HomePaths) {
-  const places = { roots: config.PROJECT_ROOTS, home, hold: createDirectoryHolder(process.platform) };
-  return { workspace: createWorkspace(places), files: createFiles({ ...places, ...sensitivity(config) }) };
+interface SessionsOptions extends ServicesOptions {
+  status: CliStatus;
+  journal: Journal;
+  publisher: Publisher;
+  access: ReturnType<typeof createAccess>;
+  identity: Identity;
+  workspace: Workspace;
 }
 
-const childSettings = (config: Config) => ({
-  environment: { ...config.childEnvironment, ...exitDelay(config) },
-  defaults: cliDefaults(config),
-});
+/** All that has CLIs: the sessions of people, and single questions, in one line for their places. */
+function createSessions({ config, paths, log, status, access, identity, workspace, ...given }: SessionsOptions) {
+  const owner = identity.people.owner.userId as UserId;
+  const children = childSettings({ config, paths, log, owner });
+  const launchers = createClaudeLaunchers({ status, runFolder: paths.run, ...children });
+  const room = new MachineRoom({
+    home: config.home,
+    minMemory: config.MIN_FREE_MEMORY_BYTES,
+    minDisk: config.MIN_FREE_DISK_BYTES,
+  });
+  const requireRoom = () => room.require();
+  const parts = { ...given, workspace, launchers, log, now, requireRoom };
+  const limits = sessionLimits(config, access.admission);
+  const registry = new SessionRegistry({ ...parts, ...limits, identify: workspace.identify });
+  const starter = new SessionStarter({ ...parts, registry, bypassProblem: children.bypassProblem });
+  const takePlace = registry.takePlace.bind(registry);
+  const askRunner = new AskRunner({ ...children, status, requireRoom, takePlace });
+  const { withoutEffect } = children;
+  return { registry, starter, askRunner, room, withoutEffect, launcher: launchers.of(owner) };
+}
+
+/** The directories of sessions, and the files in them. */
+function openWorkspace(config: Config, { home, people }: HomePaths) {
+  const places = { roots: config.PROJECT_ROOTS, home, people, hold: createDirectoryHolder(process.platform) };
+  return { workspace: createWorkspace(places), files: createFiles({ ...places, ...sensitivity(config) }) };
+}
 
 const healthParts = ({ PROJECT_ROOTS: roots }: Config, tls: TlsFiles | undefined) => ({ version: VERSION, roots, tls });
 
@@ -149,9 +173,6 @@ const statusOf = (
   { claudeVersion: versionFile }: HomePaths,
 ): CliStatus => new CliStatus({ environment, versionFile, ...(configuredPath !== undefined && { configuredPath }) });
 
-const roomOf = ({ home, MIN_FREE_MEMORY_BYTES: minMemory, MIN_FREE_DISK_BYTES: minDisk }: Config): MachineRoom =>
-  new MachineRoom({ home, minMemory, minDisk });
-
 const countedBy = (parts: () => { delivery: Delivery; registry: SessionRegistry; push: PushService }): Metrics =>
   new Metrics({
     version: VERSION,
@@ -166,8 +187,6 @@ async function discardStrays(run: string, registry: SessionRegistry, launcher: C
   const strays = readdirSync(run).filter((name) => !registry.find(name as SessionId));
   await Promise.all(strays.map((name) => launcher.discard(name as SessionId)));
 }
-
-const askModel = ({ CLAUDE_MODEL: model }: Config) => (model === undefined ? {} : { model });
 
 const routeSettings = (config: Config, paths: HomePaths) => ({
   version: VERSION,
@@ -201,27 +220,3 @@ const lateBound = (publisher: () => Publisher): Publisher => ({
   opened: (session) => publisher().opened(session),
   forgotten: (sessionId) => publisher().forgotten(sessionId),
 });
-
-const cliDefaults = (config: Config) => ({
-  allowedTools: config.CLAUDE_ALLOWED_TOOLS,
-  disallowedTools: config.CLAUDE_DISALLOWED_TOOLS,
-  allowBypass: config.ALLOW_BYPASS,
-  home: config.home,
-  ...(config.CLAUDE_MODEL !== undefined && { model: config.CLAUDE_MODEL }),
-  ...(config.CLAUDE_PERMISSION_MODE !== undefined && { permissionMode: config.CLAUDE_PERMISSION_MODE }),
-});
-
-const EXIT_MARGIN_MS = 60_000;
-/** A longer timer of Node fires at once. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
-
-/**
- * The CLI (2.1.197 and 2.1.329) ends by itself when it has been idle for so long after a turn: where neither a daemon nor
- * its orphan watch has come to it. It does so while a daemon lives as well, and does not mind what its tools have left
- * running, as a server that somebody works with: hence not before the longest of our own times.
- */
-function exitDelay({ IDLE_HIBERNATE_MS, ORPHAN_GRACE_MS, ORPHAN_WAIT_MS }: Config) {
-  const longestMs = Math.max(IDLE_HIBERNATE_MS, ORPHAN_GRACE_MS, ORPHAN_WAIT_MS);
-  const delayMs = Math.min(MAX_TIMER_MS, longestMs + EXIT_MARGIN_MS);
-  return { CLAUDE_CODE_EXIT_AFTER_STOP_DELAY: String(delayMs) };
-}

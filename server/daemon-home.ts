@@ -18,6 +18,8 @@ export interface HomePaths {
   /** The version that the CLI said last, and of which file. */
   claudeVersion: string;
   run: string;
+  /** Beside the home, which no child may read: what the CLI keeps for people other than the owner. */
+  people: string;
   logs: string;
   lock: string;
   pid: string;
@@ -74,6 +76,7 @@ const pathsIn = (home: string): HomePaths => ({
   home,
   logs: join(home, 'logs'),
   run: join(home, 'run'),
+  people: `${home}-people`,
   registry: join(home, 'registry.json'),
   journal: join(home, 'journal.db'),
   vapid: join(home, 'vapid.json'),

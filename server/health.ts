@@ -18,6 +18,8 @@ export interface HealthOptions {
   tls: TlsFiles | undefined;
   /** `PROJECT_ROOTS`. */
   roots: readonly string[];
+  /** Why `bypassPermissions` cannot be had although the owner allows it. */
+  withoutEffect: string | undefined;
 }
 
 interface Check {
@@ -29,20 +31,12 @@ interface Check {
 const OK: Check = { verdict: 'ok' };
 
 /** How the daemon does, and what to do where it does not do well. */
-export async function readHealth({
-  version,
-  room,
-  status,
-  journal,
-  registry,
-  push,
-  tls,
-  roots,
-}: HealthOptions): Promise<Health> {
+export async function readHealth(options: HealthOptions): Promise<Health> {
+  const { version, room, status, journal, registry, push, tls, roots, withoutEffect } = options;
   const shortages = await room.shortages();
   const checks = {
     database: await checkDatabase(journal),
-    claude: checkClaude(status),
+    claude: checkClaude(status, withoutEffect),
     memory: checkRoom(shortages, 'memory'),
     disk: checkRoom(shortages, 'disk'),
     push: push.health as Check,
@@ -78,8 +72,9 @@ async function checkDatabase(journal: Journal): Promise<Check> {
   }
 }
 
-function checkClaude({ problem }: CliStatus): Check {
-  if (!problem) return OK;
+function checkClaude({ problem }: CliStatus, bypass: string | undefined): Check {
+  if (!problem)
+    return bypass === undefined ? OK : { verdict: 'bypass refused', remedy: `ALLOW_BYPASS has no effect: ${bypass}` };
   const verdict = problem.code === 'CLAUDE_UNAVAILABLE' ? 'missing' : 'not logged in';
   return { verdict, remedy: `${problem.message} ${problem.remedy}` };
 }

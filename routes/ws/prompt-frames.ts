@@ -96,7 +96,8 @@ export async function ask(context: RequestContext, data: ClientData<'ask'>): Pro
   const { prompt, workingDirectory, options } = data;
   const timeoutMs = options?.timeout ?? ASK_TIMEOUT_MS;
   if (workingDirectory === undefined) {
-    const response = await context.connection.services.askRunner.ask({ prompt, timeoutMs });
+    const { services, principal } = context.connection;
+    const response = await services.askRunner.ask({ person: principal.userId, prompt, timeoutMs });
     return answer(context, 'askResponse', { success: !response.is_error, response });
   }
   const timer = { fired: false, handle: undefined as NodeJS.Timeout | undefined };

@@ -6,7 +6,8 @@ import * as z from 'zod';
 import { CompanionError } from '../../protocol/error-codes.js';
 import type { AnswerData } from '../../protocol/server-frames.js';
 import type { RequireRoom } from '../ports/machine.js';
-import { settingsOf } from './cli-arguments.js';
+import type { UserId } from '../ports/records.js';
+import { askArguments, type CliDefaults } from './cli-arguments.js';
 import type { CliStatus } from './cli-status.js';
 import { spawnError, startError } from './start-error.js';
 import { CHILD_MARKER, SESSION_MARKER, sweep } from './sweep.js';
@@ -16,14 +17,19 @@ export type AskResult = NonNullable<AnswerData<'askResponse'>['response']>;
 export interface AskRunnerOptions {
   status: CliStatus;
   requireRoom: RequireRoom;
-  environment: NodeJS.ProcessEnv;
-  /** The daemon's home; questions run in an empty folder below it. */
-  home: string;
-  model?: string;
+  /** Waits in the line of all children; resolves with what gives the place back. Rejects with the reason of `signal`. */
+  takePlace: (id: string, signal: AbortSignal) => Promise<() => void>;
+  /** What the CLI of a person finds in its environment. */
+  environmentOf: (person: UserId) => NodeJS.ProcessEnv;
+  /** Questions run in an empty folder below the daemon's home. */
+  defaults: CliDefaults;
 }
 
 export interface Question {
+  /** Who asks. */
+  person: UserId;
   prompt: string;
+  /** From when it was asked, waiting for a place included. */
   timeoutMs: number;
 }
 
@@ -41,34 +47,70 @@ const resultSchema = z.object({
 });
 
 const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
+/** Each holds its prompt in memory while it waits. */
+const MAX_QUESTIONS = 100;
+
+interface RunOptions extends Question {
+  id: string;
+  folder: string;
+  signal: AbortSignal;
+}
 
 /** One question to a CLI of its own, in an empty folder. */
 export class AskRunner {
   readonly #options: AskRunnerOptions;
+  #questions = 0;
 
   constructor(options: AskRunnerOptions) {
     this.#options = options;
   }
 
-  /** Rejects with `TIMEOUT`, `CAPACITY`, `CLAUDE_UNAVAILABLE` or `CLAUDE_NOT_LOGGED_IN`. Nothing of the CLI is left afterwards. */
+  /**
+   * Waits for a place like every child. Rejects with `TIMEOUT`, `CAPACITY`, `CLAUDE_UNAVAILABLE` or
+   * `CLAUDE_NOT_LOGGED_IN`. Nothing of the CLI is left afterwards.
+   */
   async ask(question: Question): Promise<AskResult> {
-    await this.#options.status.check();
-    await this.#options.requireRoom();
-    return this.#askIn(randomUUID(), question).catch((error: unknown) => {
+    if (this.#questions === MAX_QUESTIONS) throw new CompanionError('CAPACITY', 'Too many questions are being asked.');
+    const { timeoutMs } = question;
+    const deadline = new AbortController();
+    const timer = setTimeout(
+      () => deadline.abort(new CompanionError('TIMEOUT', `No answer within ${timeoutMs} ms.`)),
+      timeoutMs,
+    );
+    this.#questions += 1;
+    try {
+      return await this.#askInTurn(question, deadline.signal);
+    } finally {
+      this.#questions -= 1;
+      clearTimeout(timer);
+    }
+  }
+
+  async #askInTurn(question: Question, signal: AbortSignal): Promise<AskResult> {
+    const { status, requireRoom, takePlace } = this.#options;
+    await status.check();
+    const id = randomUUID();
+    const leave = await takePlace(`ask-${id}`, signal);
+    try {
+      await requireRoom();
+      return await this.#askIn({ id, signal, ...question });
+    } catch (error) {
       throw startError(error);
-    });
+    } finally {
+      leave();
+    }
   }
 
   /** Ends what a daemon was asking when it died, and removes its folders: nobody waits for the answers. */
   async discardOld(): Promise<void> {
-    const folder = join(this.#options.home, 'ask');
+    const folder = join(this.#options.defaults.home, 'ask');
     const ids = existsSync(folder) ? readdirSync(folder) : [];
     await Promise.all(ids.map((value) => sweep({ marker: CHILD_MARKER, value })));
     rmSync(folder, { recursive: true, force: true });
   }
 
-  async #askIn(id: string, question: Question): Promise<AskResult> {
-    const folder = join(this.#options.home, 'ask', id);
+  async #askIn({ id, ...question }: Question & { id: string; signal: AbortSignal }): Promise<AskResult> {
+    const folder = join(this.#options.defaults.home, 'ask', id);
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     try {
       return parseResult(await this.#run({ id, folder, ...question }));
@@ -78,24 +120,21 @@ export class AskRunner {
     }
   }
 
-  #run({ id, folder, prompt, timeoutMs }: Question & { id: string; folder: string }): Promise<string> {
-    const { status, environment, home, model } = this.#options;
-    const args = ['--print', '--output-format=json', `--settings=${JSON.stringify(settingsOf({ home }))}`];
-    if (model !== undefined) args.push(`--model=${model}`);
+  #run({ id, folder, prompt, person, signal }: RunOptions): Promise<string> {
+    const { status, environmentOf, defaults } = this.#options;
+    signal.throwIfAborted();
     const binary = status.requireBinary();
     return new Promise((resolve, reject) => {
-      const child = spawn(binary, args, {
+      const child = spawn(binary, askArguments(defaults), {
         cwd: folder,
-        env: { ...environment, [SESSION_MARKER]: `ask-${id}`, [CHILD_MARKER]: id },
+        env: { ...environmentOf(person), [SESSION_MARKER]: `ask-${id}`, [CHILD_MARKER]: id },
         stdio: ['pipe', 'pipe', 'ignore'],
       });
       child.once('error', (error) => reject(spawnError(error, { workingDirectory: folder, binary })));
       // Without a descriptor to spare for them it has no streams.
       if (child.pid === undefined) return;
-      const timer = setTimeout(() => {
-        child.kill('SIGTERM');
-        reject(new CompanionError('TIMEOUT', `No answer within ${timeoutMs} ms.`));
-      }, timeoutMs);
+      // The sweep ends it.
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
       let output = '';
       child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
         if (output.length < MAX_OUTPUT_BYTES) output += chunk;
@@ -103,7 +142,6 @@ export class AskRunner {
       child.stdin.on('error', () => {});
       child.stdin.end(prompt);
       child.once('close', () => {
-        clearTimeout(timer);
         resolve(output);
       });
     });

@@ -6,6 +6,7 @@ export interface CliDefaults {
   permissionMode?: string;
   allowedTools: string[];
   disallowedTools: string[];
+  /** Whether a child may be switched to `bypassPermissions`; the CLI refuses to start where it may not. */
   allowBypass: boolean;
   /** The daemon's home, which no child may read. */
   home: string;
@@ -23,22 +24,49 @@ const STREAM_ARGUMENTS = [
 
 /** The command line of a child. Values go with `=`, so that none of them can be read as an option. */
 export function cliArguments(options: StartOptions, defaults: CliDefaults): string[] {
-  const args = [...STREAM_ARGUMENTS, `--settings=${JSON.stringify(settingsOf(defaults))}`];
-  const model = options.model ?? defaults.model;
-  // Always said: where it is not, the CLI takes what its settings say, which others can write.
-  args.push(`--permission-mode=${options.permissionMode ?? defaults.permissionMode ?? 'default'}`);
-  const allowed = [...defaults.allowedTools, ...options.allowedTools];
-  if (model !== undefined) args.push(`--model=${model}`);
-  if (defaults.allowBypass) args.push('--allow-dangerously-skip-permissions');
-  for (const rule of allowed) args.push(`--allowedTools=${rule}`);
-  for (const rule of defaults.disallowedTools) args.push(`--disallowedTools=${rule}`);
+  const args = [...STREAM_ARGUMENTS, ...commonArguments(options, defaults)];
   for (const folder of options.addDirectories) args.push(`--add-dir=${folder}`);
   if (options.resume) args.push(`--resume=${options.resume.claudeSessionId}`);
   if (options.resume?.fork) args.push('--fork-session');
   return args;
 }
 
+/** The command line of a child for a single question, which comes by its stdin. */
+export const askArguments = (defaults: CliDefaults): string[] => [
+  '--print',
+  '--output-format=json',
+  ...commonArguments({ allowedTools: [] }, defaults),
+];
+
+type Common = Pick<StartOptions, 'allowedTools' | 'model' | 'permissionMode'>;
+
+/** What every child is told, whatever it is for. */
+function commonArguments(options: Common, defaults: CliDefaults): string[] {
+  const args = [`--settings=${JSON.stringify(settingsOf(defaults))}`];
+  const model = options.model ?? defaults.model;
+  args.push(`--permission-mode=${modeOf(options, defaults)}`);
+  const allowed = [...defaults.allowedTools, ...options.allowedTools];
+  if (model !== undefined) args.push(`--model=${model}`);
+  if (defaults.allowBypass) args.push('--allow-dangerously-skip-permissions');
+  for (const rule of allowed) args.push(`--allowedTools=${rule}`);
+  for (const rule of defaults.disallowedTools) args.push(`--disallowedTools=${rule}`);
+  return args;
+}
+
+/** Always said: where it is not, the CLI takes what its settings say, which others can write. */
+function modeOf(options: Common, { permissionMode, allowBypass }: CliDefaults): string {
+  const mode = options.permissionMode ?? permissionMode ?? 'default';
+  return mode === 'bypassPermissions' && !allowBypass ? 'default' : mode;
+}
+
 /** A rule with a double slash means an absolute path (the CLI's permission rules). */
-export const settingsOf = ({ home }: Pick<CliDefaults, 'home'>) => ({
-  permissions: { deny: [`Read(/${home}/**)`, `Edit(/${home}/**)`] },
+const settingsOf = ({ home }: Pick<CliDefaults, 'home'>) => ({
+  permissions: { deny: [`Read(/${asPattern(home)}/**)`, `Edit(/${asPattern(home)}/**)`] },
 });
+
+/**
+ * A path as a pattern of the CLI's rules. What means something in a pattern stands as `?`, which is any one character but
+ * a slash: the CLI takes no escape for a backslash and a wrong one for `?` (2.1.197 to 2.1.332), and to deny a sibling
+ * that differs in such a character alone does no harm.
+ */
+const asPattern = (path: string): string => path.replaceAll(/[\\*?[\]{}()!#]/g, '?');

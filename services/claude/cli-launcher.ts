@@ -2,7 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { closeSync, existsSync, openSync, rmSync } from 'node:fs';
 import { isScarcity, toCapacityError } from '../../protocol/capacity-error.js';
-import type { AdoptOptions, ClaudeChild, ClaudeLauncher, StartOptions } from '../ports/claude.js';
+import type { AdoptOptions, ClaudeChild, ClaudeLauncher, ClaudeLaunchers, StartOptions } from '../ports/claude.js';
+import type { UserId } from '../ports/records.js';
 import { type CliDefaults, cliArguments } from './cli-arguments.js';
 import type { CliStatus } from './cli-status.js';
 import { endChild } from './end-child.js';
@@ -23,9 +24,9 @@ import {
 import { requireRoom } from './room.js';
 import { spawnError, startError } from './start-error.js';
 import { CHILD_MARKER, SESSION_MARKER, signalExactly, sweep, waitForEnd } from './sweep.js';
-import { createTranscripts } from './transcript.js';
+import { createTranscripts, TranscriptLanes } from './transcript.js';
 
-export interface LauncherOptions {
+interface LauncherOptions {
   status: CliStatus;
   environment: NodeJS.ProcessEnv;
   defaults: CliDefaults;
@@ -33,7 +34,25 @@ export interface LauncherOptions {
   runFolder: string;
 }
 
-export function createClaudeLauncher(options: LauncherOptions): ClaudeLauncher {
+export interface LaunchersOptions extends Omit<LauncherOptions, 'environment'> {
+  /** What the CLI of a person finds in its environment. */
+  environmentOf: (person: UserId) => NodeJS.ProcessEnv;
+}
+
+/** Starts the children of each person. */
+export function createClaudeLaunchers({ environmentOf, ...options }: LaunchersOptions): ClaudeLaunchers {
+  const lanes = new TranscriptLanes();
+  const known = new Map<UserId, ClaudeLauncher>();
+  return {
+    of: (person) => {
+      const launcher = known.get(person) ?? createLauncher({ ...options, environment: environmentOf(person) }, lanes);
+      known.set(person, launcher);
+      return launcher;
+    },
+  };
+}
+
+function createLauncher(options: LauncherOptions, lanes: TranscriptLanes): ClaudeLauncher {
   return {
     start: (start) =>
       startChild(options, start).catch((error: unknown) => {
@@ -48,7 +67,7 @@ export function createClaudeLauncher(options: LauncherOptions): ClaudeLauncher {
       removeFolder(files);
     },
     checkAvailable: () => options.status.check(),
-    ...createTranscripts(options.environment),
+    ...createTranscripts(options.environment, lanes),
   };
 }
 

@@ -15,8 +15,7 @@ export type TranscriptRequest =
 type Transcripts = Pick<ClaudeLauncher, 'findInTranscript' | 'hasConversation' | 'findTranscript' | 'readTranscript'>;
 
 /** Reads transcripts below the home that this environment names: that of the children. */
-export function createTranscripts(environment: NodeJS.ProcessEnv): Transcripts {
-  const lanes = new Lanes(MAX_READERS);
+export function createTranscripts(environment: NodeJS.ProcessEnv, lanes: TranscriptLanes): Transcripts {
   return {
     findInTranscript: async (query) =>
       new Set(query.uuids.length === 0 ? [] : await ask<string[]>({ kind: 'find', ...query }, environment)),
@@ -90,14 +89,10 @@ async function* readPages(tail: TranscriptTail, env: NodeJS.ProcessEnv): AsyncGe
   }
 }
 
-/** Lets so many sequences be read at a time; the others wait for their turn. */
-class Lanes {
-  readonly #ends: Promise<void>[];
+/** Lets two sequences be read at a time, of all people; the others wait for their turn. */
+export class TranscriptLanes {
+  readonly #ends = Array.from({ length: MAX_READERS }, () => Promise.resolve());
   #next = 0;
-
-  constructor(count: number) {
-    this.#ends = Array.from({ length: count }, () => Promise.resolve());
-  }
 
   async *through<Item>(open: () => AsyncIterable<Item>): AsyncGenerator<Item> {
     const lane = this.#next;

@@ -3,7 +3,7 @@ import type { ContentBlock, Usage } from '../../protocol/content.js';
 import type { EventData } from '../../protocol/events.js';
 import type { ClaudeSessionId, SessionId } from '../../protocol/scalars.js';
 import type { PositionedData } from '../../protocol/server-frames.js';
-import type { BackgroundTask, PermissionAsk } from './records.js';
+import type { BackgroundTask, PermissionAsk, UserId } from './records.js';
 
 export type StreamType = PositionedData<'streamData'>['streamType'];
 
@@ -221,6 +221,12 @@ export interface ClaudeLauncher {
   findTranscript(query: { claudeSessionId: string; path?: string }): Promise<TranscriptPlace | undefined>;
   /** What the conversation says, page by page. Rejects when a page takes longer than 30 s. */
   readTranscript(tail: TranscriptTail): AsyncIterable<TranscriptEntry[]>;
+}
+
+/** People do not share what the CLI keeps for one of them. */
+export interface ClaudeLaunchers {
+  /** What starts the children of this person. */
+  of(person: UserId): ClaudeLauncher;
 }
 
 export interface TranscriptPlace {

@@ -67,6 +67,28 @@ export class ChildPlaces {
     this.#makeRoom();
   }
 
+  /** Waits for a place; resolves with what gives it back. Rejects with the reason of `signal`, and does not wait then. */
+  async enter({
+    id,
+    since,
+    signal,
+  }: Pick<PlaceRequest, 'id' | 'since'> & { signal: AbortSignal }): Promise<() => void> {
+    signal.throwIfAborted();
+    const leave = () => this.leave(id);
+    return new Promise((resolve, reject) => {
+      const giveUp = () => {
+        leave();
+        reject(signal.reason);
+      };
+      signal.addEventListener('abort', giveUp, { once: true });
+      const onTaken = () => {
+        signal.removeEventListener('abort', giveUp);
+        resolve(leave);
+      };
+      this.take({ id, since, onTaken, onPlace: () => {} });
+    });
+  }
+
   /** For a child that lives already: it may be one too many. */
   hold(id: SessionId): void {
     this.#taken.add(id);

@@ -1,7 +1,7 @@
 import { nanoid } from 'nanoid';
 import { CompanionError } from '../../protocol/error-codes.js';
 import type { SessionId } from '../../protocol/scalars.js';
-import type { ClaudeLauncher } from '../ports/claude.js';
+import type { ClaudeLaunchers } from '../ports/claude.js';
 import type { Journal } from '../ports/journal.js';
 import type { Log } from '../ports/log.js';
 import type { RequireRoom } from '../ports/machine.js';
@@ -15,7 +15,7 @@ import { WaitingContents } from './waiting-contents.js';
 
 export interface SessionRegistryOptions {
   journal: Journal;
-  launcher: ClaudeLauncher;
+  launchers: ClaudeLaunchers;
   publisher: Publisher;
   log: Log;
   now: () => number;
@@ -104,8 +104,7 @@ export class SessionRegistry {
           field: 'workingDirectory',
         });
       }
-      if (this.#isEnding)
-        throw new CompanionError('CAPACITY', 'The daemon is being stopped, and all Claude CLIs with it.');
+      this.#requireStaying();
       if (!known?.hasChild) await this.#options.requireRoom();
       if (known && this.hasEnded(known)) this.#options.publisher.opened({ sessionId: known.id, owner });
       if (known) return { session: known, created: false };
@@ -118,6 +117,15 @@ export class SessionRegistry {
       this.#options.publisher.opened({ sessionId: session.id, owner });
       return { session, created: true };
     });
+  }
+
+  /**
+   * A place for a child that is no session's, in the same line as theirs: resolves with what gives it back. Rejects with
+   * the reason of `signal` when that comes first.
+   */
+  async takePlace(id: string, signal: AbortSignal): Promise<() => void> {
+    this.#requireStaying();
+    return this.#places.enter({ id: id as SessionId, since: this.#options.now(), signal });
   }
 
   /** Lets go of all children; they live on. Returns how many. */
@@ -135,6 +143,11 @@ export class SessionRegistry {
     for (const result of ended) {
       if (result.status === 'rejected') log.warn('a child could not be ended', { error: String(result.reason) });
     }
+  }
+
+  #requireStaying(): void {
+    if (this.#isEnding)
+      throw new CompanionError('CAPACITY', 'The daemon is being stopped, and all Claude CLIs with it.');
   }
 
   /**
@@ -179,18 +192,26 @@ export class SessionRegistry {
 
   #add(stored: StoredSession): Session {
     const onForget = (session: Session) => void this.#forget(session);
-    const session = new Session({ ...this.#options, stored, places: this.#places, waiting: this.#waiting, onForget });
+    const launcher = this.#options.launchers.of(stored.record.owner);
+    const session = new Session({
+      ...this.#options,
+      launcher,
+      stored,
+      places: this.#places,
+      waiting: this.#waiting,
+      onForget,
+    });
     this.#sessions.set(session.id, session);
     return session;
   }
 
-  async #forget({ id }: Session): Promise<void> {
-    const { journal, launcher, publisher, log } = this.#options;
+  async #forget({ id, owner }: Session): Promise<void> {
+    const { journal, launchers, publisher, log } = this.#options;
     this.#sessions.delete(id);
     publisher.forgotten(id);
     try {
       await journal.forget(id);
-      await launcher.discard(id);
+      await launchers.of(owner).discard(id);
     } catch (error) {
       log.error('a session could not be forgotten', { sessionId: id, error: (error as Error).message });
     }

@@ -2,10 +2,10 @@ import type { StreamOptions } from '../../protocol/client-frames.js';
 import { CompanionError, invalid } from '../../protocol/error-codes.js';
 import type { Attachment, PermissionMode } from '../../protocol/scalars.js';
 import type { AnswerData } from '../../protocol/server-frames.js';
-import type { ClaudeLauncher } from '../ports/claude.js';
+import type { ClaudeLaunchers } from '../ports/claude.js';
 import type { Journal } from '../ports/journal.js';
 import type { RequireRoom } from '../ports/machine.js';
-import type { DeviceRef, PromptRecord, SessionRecord } from '../ports/records.js';
+import type { DeviceRef, PromptRecord, SessionRecord, UserId } from '../ports/records.js';
 import type { Workspace } from '../ports/workspace.js';
 import type { Conversation } from './decide-command.js';
 import { offerPrompt } from './new-prompt.js';
@@ -43,10 +43,11 @@ export interface PromptRequest {
 export interface SessionStarterOptions {
   registry: SessionRegistry;
   workspace: Workspace;
-  launcher: ClaudeLauncher;
+  launchers: ClaudeLaunchers;
   requireRoom: RequireRoom;
   journal: Journal;
-  allowBypass: boolean;
+  /** Why `bypassPermissions` cannot be had; undefined where it can. */
+  bypassProblem: string | undefined;
   now: () => number;
 }
 
@@ -60,7 +61,7 @@ export class SessionStarter {
 
   /** `reply` is called when session and prompt are recorded, before any client sees an event of them. */
   async start(request: StartSessionRequest, reply?: Reply<StartedSession>): Promise<StartedSession> {
-    const { workspace, registry, launcher } = this.#options;
+    const { workspace, registry, launchers } = this.#options;
     const { directory, device, options, optionsField = 'options.' } = request;
     this.requireAllowedMode(options.permissionMode, `${optionsField}permissionMode`);
     const repeated = await this.#findRepeated(request);
@@ -72,9 +73,13 @@ export class SessionStarter {
     }
     const conversation = conversationOf(options);
     const place = await workspace.resolveDirectory(directory.path, directory);
-    await launcher.checkAvailable();
+    await launchers.of(device.userId).checkAvailable();
     if (conversation?.kind === 'resume')
-      await this.#requireConversation(place.path, conversation, `${optionsField}resume`);
+      await this.#requireConversation(
+        { path: place.path, owner: device.userId },
+        conversation,
+        `${optionsField}resume`,
+      );
     const { session, created } = await registry.at(place, device.userId);
     const offered = offerOf({ request, session, created, now: this.#options.now() });
     const changes = { ...changesOf(options), directoryKey: place.key };
@@ -87,9 +92,9 @@ export class SessionStarter {
 
   /** Rejects when a prompt could not be run; one that was accepted before needs nothing any more. */
   async requireClaude({ session, device, requestId }: PromptRequest): Promise<void> {
-    const { journal, launcher, requireRoom } = this.#options;
+    const { journal, launchers, requireRoom } = this.#options;
     if (requestId !== null && (await journal.findRequest(device, requestId))) return;
-    await launcher.checkAvailable();
+    await launchers.of(device.userId).checkAvailable();
     if (session.hasChild || session.state.record.closed) return;
     await this.#requireDirectory(session);
     await requireRoom();
@@ -106,11 +111,9 @@ export class SessionStarter {
 
   /** A mode in which nobody is asked any more must have been allowed by the owner of the machine. */
   requireAllowedMode(mode: PermissionMode | undefined, field: string): void {
-    if (mode !== 'bypassPermissions' || this.#options.allowBypass) return;
-    throw new CompanionError('PERMISSION_DENIED', `${field}: bypassPermissions needs ALLOW_BYPASS=true`, {
-      field,
-      rule: 'bypassPermissions needs ALLOW_BYPASS=true',
-    });
+    const { bypassProblem: rule } = this.#options;
+    if (mode !== 'bypassPermissions' || rule === undefined) return;
+    throw new CompanionError('PERMISSION_DENIED', `${field}: ${rule}`, { field, rule });
   }
 
   /** A request that was accepted before, wherever its directory pointed then: it opens and runs nothing. */
@@ -121,11 +124,11 @@ export class SessionStarter {
   }
 
   async #requireConversation(
-    path: string,
+    { path, owner }: { path: string; owner: UserId },
     { claudeSessionId }: Extract<Conversation, { kind: 'resume' }>,
     field: string,
   ): Promise<void> {
-    if (await this.#options.launcher.hasConversation(path, claudeSessionId)) return;
+    if (await this.#options.launchers.of(owner).hasConversation(path, claudeSessionId)) return;
     throw invalid(field, 'must be a conversation of this directory');
   }
 }

@@ -12,6 +12,8 @@ export interface WorkspaceOptions {
   roots: readonly string[];
   /** The daemon's home: never a working directory, also when a root contains it. */
   home: string;
+  /** What the CLI keeps for people other than the owner. The same. */
+  people: string;
   hold: HoldDirectory;
 }
 
@@ -31,12 +33,12 @@ interface Resolution extends WorkspaceOptions {
   field: string;
 }
 
-async function resolveDirectory({ roots, home, path, base, field, hold: open }: Resolution): Promise<Place> {
+async function resolveDirectory({ roots, home, people, path, base, field, hold: open }: Resolution): Promise<Place> {
   const named = { field, path };
   if (path.includes('\0')) throw invalid(field, 'must not contain a NUL character');
   const scope: Scope = {
     within: await Promise.all(roots.map(canonical)),
-    never: [await canonical(home)],
+    never: await Promise.all([home, people].map(canonical)),
     keepsSensitive: false,
     refused: () => outside(named, roots),
   };

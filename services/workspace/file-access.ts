@@ -15,6 +15,8 @@ export interface FileAccessOptions extends People {
   roots: readonly string[];
   /** The daemon's home, which no setting opens. */
   home: string;
+  /** What the CLI keeps for people other than the owner. The same. */
+  people: string;
   /** Whether what holds secrets may be read and written. */
   allowSensitive: boolean;
   hold: HoldDirectory;
@@ -112,7 +114,7 @@ export class FileAccess {
     const { roots, allowSensitive } = this.#options;
     const [within, never] = await Promise.all([
       Promise.all(roots.map(canonical)),
-      Promise.all(this.#forbidden().map(canonical)),
+      Promise.all([this.#options.people, ...this.#forbidden()].map(canonical)),
     ]);
     const scope = { within, never, keepsSensitive: !allowSensitive, refused: outside };
     const spot = await judge(directory, scope);

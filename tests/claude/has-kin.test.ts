@@ -3,11 +3,11 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import type { SessionId } from '../../protocol/scalars.js';
-import { createClaudeLauncher } from '../../services/claude/cli-launcher.js';
+import { createClaudeLaunchers } from '../../services/claude/cli-launcher.js';
 import { CliStatus } from '../../services/claude/cli-status.js';
 import { listProcesses } from '../../services/claude/process-identity.js';
 import type { ClaudeChild, CliFact } from '../../services/ports/claude.js';
-import type { PermissionAsk } from '../../services/ports/records.js';
+import type { PermissionAsk, UserId } from '../../services/ports/records.js';
 import { endChildrenOf, environmentIn, makeFolders } from '../support/daemon.js';
 import { type ScriptedApi, scenario, startScriptedApi } from '../support/scripted-api.js';
 import { isAlive, waitUntil } from '../support/wait-until.js';
@@ -59,7 +59,7 @@ async function start(sessionId: string): Promise<void> {
     ...(configuredPath !== undefined && { configuredPath }),
   });
   const defaults = { allowedTools: ['Bash'], disallowedTools: [], allowBypass: false, home };
-  const launcher = createClaudeLauncher({ status, environment, defaults, runFolder: run });
+  const launchers = createClaudeLaunchers({ status, environmentOf: () => environment, defaults, runFolder: run });
   facts = [];
   const listener = {
     isTaken: () => false,
@@ -71,7 +71,7 @@ async function start(sessionId: string): Promise<void> {
     onExit: () => {},
   };
   const place = { sessionId: sessionId as SessionId, workingDirectory: root };
-  child = await launcher.start({ ...place, listener, allowedTools: [], addDirectories: [] });
+  child = await launchers.of('owner' as UserId).start({ ...place, listener, allowedTools: [], addDirectories: [] });
 }
 
 const allow = ({ requestId, input }: PermissionAsk) =>

@@ -28,7 +28,12 @@ test('S2: a held directory stays what it is and says where it lies, when its pat
 
 test('S2: where no path leads through a handle, directories can be worked in, and files are not served', async () => {
   const hold = createDirectoryHolder('freebsd');
-  const workspace = createWorkspace({ roots: [join(ground.base, 'roots')], home: ground.home, hold });
+  const workspace = createWorkspace({
+    roots: [join(ground.base, 'roots')],
+    home: ground.home,
+    people: `${ground.home}-people`,
+    hold,
+  });
   const field = 'workingDirectory';
   expect((await workspace.resolveDirectory(ground.project, { field })).path).toBe(ground.project);
   await expect(workspace.resolveDirectory('project/out', { field })).rejects.toMatchObject({

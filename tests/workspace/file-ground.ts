@@ -157,6 +157,7 @@ export function filesOf({ base, person, home }: Ground, setup: FilesSetup = {}) 
   return createFiles({
     roots,
     home,
+    people: `${home}-people`,
     personHome: person,
     claudeFolder: join(person, '.claude'),
     keyFiles: [],

@@ -185,7 +185,12 @@ describe('what is exchanged for a link to the outside', () => {
       const hold = stepping(createDirectoryHolder('linux'), () => {
         if (steps++ === step) swapIn('folder', ground.outside);
       });
-      const workspace = createWorkspace({ roots: [join(ground.base, 'roots')], home: ground.home, hold });
+      const workspace = createWorkspace({
+        roots: [join(ground.base, 'roots')],
+        home: ground.home,
+        people: `${ground.home}-people`,
+        hold,
+      });
       const outsideKey = await workspace.identify(ground.outside);
       const found = workspace.resolveDirectory(join(ground.project, 'folder'), { field: 'workingDirectory' });
       const key = await found.then(

@@ -1,0 +1,55 @@
+/** What the children of each person are started with. */
+import { join } from 'node:path';
+import type { Config } from '../config/load-config.js';
+import type { CliDefaults } from '../services/claude/cli-arguments.js';
+import { cliBypassProblem } from '../services/claude/cli-bypass-problem.js';
+import { personalEnvironment } from '../services/claude/personal-environment.js';
+import type { Log } from '../services/ports/log.js';
+import type { UserId } from '../services/ports/records.js';
+import type { HomePaths } from './daemon-home.js';
+
+interface ChildSettingsOptions {
+  config: Config;
+  paths: HomePaths;
+  log: Log;
+  owner: UserId;
+}
+
+/** The owner's children have what a CLI in a terminal has. */
+export function childSettings({ config, paths, log, owner }: ChildSettingsOptions) {
+  const environment = { ...config.childEnvironment, ...exitDelay(config) };
+  const environmentOf = (person: UserId): NodeJS.ProcessEnv =>
+    person === owner ? environment : personalEnvironment(environment, join(paths.people, person));
+  const bypassProblem = problemOf(config);
+  const withoutEffect = config.ALLOW_BYPASS ? bypassProblem : undefined;
+  if (withoutEffect !== undefined) log.warn('ALLOW_BYPASS has no effect', { reason: withoutEffect });
+  return { environmentOf, bypassProblem, withoutEffect, defaults: cliDefaults(config) };
+}
+
+/** Why nobody can have `bypassPermissions` here. */
+const problemOf = ({ ALLOW_BYPASS, childEnvironment }: Config): string | undefined =>
+  ALLOW_BYPASS ? cliBypassProblem(childEnvironment) : 'bypassPermissions needs ALLOW_BYPASS=true';
+
+const cliDefaults = (config: Config): CliDefaults => ({
+  allowedTools: config.CLAUDE_ALLOWED_TOOLS,
+  disallowedTools: config.CLAUDE_DISALLOWED_TOOLS,
+  allowBypass: problemOf(config) === undefined,
+  home: config.home,
+  ...(config.CLAUDE_MODEL !== undefined && { model: config.CLAUDE_MODEL }),
+  ...(config.CLAUDE_PERMISSION_MODE !== undefined && { permissionMode: config.CLAUDE_PERMISSION_MODE }),
+});
+
+const EXIT_MARGIN_MS = 60_000;
+/** A longer timer of Node fires at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/**
+ * The CLI (2.1.197 and 2.1.329) ends by itself when it has been idle for so long after a turn: where neither a daemon nor
+ * its orphan watch has come to it. It does so while a daemon lives as well, and does not mind what its tools have left
+ * running, as a server that somebody works with: hence not before the longest of our own times.
+ */
+function exitDelay({ IDLE_HIBERNATE_MS, ORPHAN_GRACE_MS, ORPHAN_WAIT_MS }: Config) {
+  const longestMs = Math.max(IDLE_HIBERNATE_MS, ORPHAN_GRACE_MS, ORPHAN_WAIT_MS);
+  const delayMs = Math.min(MAX_TIMER_MS, longestMs + EXIT_MARGIN_MS);
+  return { CLAUDE_CODE_EXIT_AFTER_STOP_DELAY: String(delayMs) };
+}
