@@ -1,3 +1,4 @@
+import { networkInterfaces } from 'node:os';
 import type { Config } from '../config/load-config.js';
 import { Admission } from '../routes/access/admission.js';
 import { BodyBudget } from '../routes/access/body-budget.js';
@@ -6,8 +7,10 @@ import { createHostPolicy } from '../routes/access/host-policy.js';
 import { type LimitSettings, RateLimits } from '../routes/access/rate-limits.js';
 import type { RouteServices } from '../routes/route-services.js';
 import type { Identity } from '../services/identity/identity.js';
+import { findTailscaleName } from '../services/machine/tailscale-name.js';
 import type { Audit } from '../services/ports/audit.js';
 import type { UserId } from '../services/ports/records.js';
+import { type PairingAddress, pairingAddress } from './pairing-address.js';
 import { pairingOf } from './pairing-link.js';
 import type { TlsFiles } from './tls-files.js';
 
@@ -31,9 +34,20 @@ export function createAccess({ config, identity, tls, audit, keyId, servedAt }: 
     admission: new Admission({ identity, limits, audit, addressOf: createAddressOf(config.TRUST_PROXY) }),
     bodies: new BodyBudget(),
     hostPolicy: createHostPolicy({ hosts: ownHosts(config), origins: config.ALLOWED_ORIGINS }),
-    pairingOf: (opened) => pairingOf(opened, config.PUBLIC_URL ?? servedAt(), tls?.fingerprint() ?? keyId),
+    pairingOf: async (opened) => pairingOf(opened, await findAddress(config, servedAt()), tls?.fingerprint() ?? keyId),
     queryToken: config.WS_QUERY_TOKEN === 'allow',
   };
+}
+
+/** Looked up for each code: a machine changes its networks while the daemon runs. */
+async function findAddress(config: Config, servedAt: string): Promise<PairingAddress> {
+  return pairingAddress({
+    servedAt,
+    publicUrl: config.PUBLIC_URL,
+    allowedHosts: config.ALLOWED_HOSTS,
+    interfaces: networkInterfaces(),
+    tailscaleName: await findTailscaleName(config.childEnvironment),
+  });
 }
 
 /** Rejects when a person begins too many sessions. */

@@ -1,6 +1,5 @@
-import { networkInterfaces } from 'node:os';
 import type { PairingView } from '../protocol/auth.js';
-import { reachNote } from './reach-note.js';
+import type { PairingAddress } from './pairing-address.js';
 
 interface OpenCode {
   code: string;
@@ -14,13 +13,12 @@ interface OpenCode {
  */
 export async function pairingOf(
   { code, expiresAt }: OpenCode,
-  address: string,
+  { url: address, note }: PairingAddress,
   fingerprint: string,
 ): Promise<PairingView> {
   const query = new URLSearchParams({ url: address, code, fp: fingerprint });
   const url = `claude-companion://pair?${query.toString()}`;
   const { default: qrcode } = await import('qrcode');
   const qr = await qrcode.toString(url, { type: 'terminal', small: true, errorCorrectionLevel: 'L' });
-  const note = reachNote(address, networkInterfaces());
   return { url, code, expiresAt: new Date(expiresAt).toISOString(), qr, ...(note !== undefined && { note }) };
 }

@@ -99,8 +99,8 @@ describe('a Node that is too old', () => {
       encoding: 'utf8',
     });
     expect(stderr).toBe(
-      'Claude Companion needs Node 20.19 or newer, and this is Node 18.20.8.\n' +
-        'Install a newer one, 24 for example, and run `npm ci` with it.\n',
+      'Claude Companion needs Node 20.19 or newer within 20, or 22.2 or newer. This is Node 18.20.8.\n' +
+        'Install a supported version, such as 24, and run `npm ci` with it.\n',
     );
     expect(status).toBe(1);
   });

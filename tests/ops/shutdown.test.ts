@@ -43,16 +43,14 @@ const pidOf = async (sessionId: string): Promise<number> => {
 
 /** One child that waits for a prompt and one in the middle of a turn. Resolves with their pids. */
 async function startChildren(client: WireClient): Promise<{ idle: number; working: number }> {
-  const idle = await client.request('streamStart', {
-    prompt: scenario({ text: 'Done.' }),
-    workingDirectory: daemon.project(),
-  });
-  await client.waitFor('streamComplete');
-  const working = await client.request('streamStart', {
-    prompt: scenario({ text: 'This one takes longer.', gate: 'working' }),
-    workingDirectory: daemon.project(),
-  });
-  await api.reached('working');
+  const start = (turn: Parameters<typeof scenario>[0]) =>
+    client.request('streamStart', { prompt: scenario(turn), workingDirectory: daemon.project() });
+  const [idle, working] = await Promise.all([
+    start({ text: 'Done.' }),
+    start({ text: 'This one takes longer.', gate: 'working' }),
+    client.waitFor('streamComplete'),
+    api.reached('working'),
+  ]);
   return { idle: await pidOf(idle.data.sessionId), working: await pidOf(working.data.sessionId) };
 }
 
