@@ -10,6 +10,7 @@ import { asksForWebSocket, ignoreUpgrade } from '../routes/http/ignore-upgrade.j
 import { keepOut } from '../routes/http/keep-out.js';
 import type { RouteServices } from '../routes/route-services.js';
 import { createGateway, type Gateway } from '../routes/ws/gateway.js';
+import { SESSION_MARKER, sweep } from '../services/claude/sweep.js';
 import { usualScopes } from '../services/identity/principal.js';
 import type { UserId } from '../services/ports/records.js';
 import type { SessionRegistry } from '../services/sessions/session-registry.js';
@@ -71,7 +72,7 @@ export async function createServer(options: ServicesOptions): Promise<CompanionS
       const released = registry.release();
       for (const { gateway } of [local, served]) gateway.close(code, reason);
       const children = await released;
-      if (!existsSync(paths.run)) killUnreachable(registry);
+      if (!existsSync(paths.run)) await endUnreachable(registry);
       const closed = [local, served].map(({ server }) => closeServer(server));
       tls?.endHandshakes();
       await Promise.all(closed);
@@ -86,17 +87,11 @@ export async function createServer(options: ServicesOptions): Promise<CompanionS
 
 /**
  * Their files are gone with the home: no daemon could take them up again, and the next one would start others in the same
- * directories.
+ * directories. Resolves when they, and what their tools have started, have ended.
  */
-function killUnreachable(registry: SessionRegistry): void {
-  for (const { pid } of registry.all()) {
-    try {
-      if (pid !== undefined) process.kill(pid, 'SIGKILL');
-    } catch (error) {
-      // It ended by itself meanwhile.
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-    }
-  }
+async function endUnreachable(registry: SessionRegistry): Promise<void> {
+  const left = registry.all().filter(({ pid }) => pid !== undefined);
+  await Promise.all(left.map(({ id }) => sweep({ marker: SESSION_MARKER, value: id })));
 }
 
 async function findProblems(status: { probe(): Promise<void> }, { health }: RouteServices): Promise<string[]> {
