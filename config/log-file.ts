@@ -1,4 +1,5 @@
 import { type FileHandle, open, rename } from 'node:fs/promises';
+import { OWN_FILE } from '../disk/own-file.js';
 
 export interface LogFileOptions {
   /** Of the file that is written; older ones are `<path>.1`, `<path>.2` and so on, the oldest last. */
@@ -88,7 +89,7 @@ export class LogFile {
 
   async #opened(): Promise<FileHandle> {
     if (!this.#file) {
-      this.#file = await open(this.#options.path, 'a', 0o600);
+      this.#file = await open(this.#options.path, 'a', OWN_FILE);
       this.#size = (await this.#file.stat()).size;
     }
     return this.#file;

@@ -2,8 +2,7 @@
 import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { open, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-
-const OWNER_ONLY = 0o600;
+import { markOwn, markOwnSync, OWN_FILE } from './own-file.js';
 
 /** Two processes that write one file at the same time must not share a draft. */
 const draftOf = (path: string): string => `${path}.${process.pid}.new`;
@@ -15,7 +14,8 @@ const draftOf = (path: string): string => `${path}.${process.pid}.new`;
 export async function writeWhole(path: string, text: string): Promise<void> {
   const draft = draftOf(path);
   try {
-    await writeFile(draft, text, { mode: OWNER_ONLY, flush: true });
+    await writeFile(draft, text, { mode: OWN_FILE, flush: true });
+    await markOwn(draft);
     await rename(draft, path);
   } catch (error) {
     // What cannot be removed either goes with the next start.
@@ -40,7 +40,8 @@ export const writeBriefly = (path: string, text: string): void => writeUnsynced(
 function writeUnsynced(path: string, text: string, flush: boolean): void {
   const draft = draftOf(path);
   try {
-    writeFileSync(draft, text, { mode: OWNER_ONLY, flush });
+    writeFileSync(draft, text, { mode: OWN_FILE, flush });
+    markOwnSync(draft);
     renameSync(draft, path);
   } catch (error) {
     rmSync(draft, { force: true });

@@ -1,6 +1,7 @@
 import { chmodSync, lstatSync, mkdirSync, readdirSync, type Stats, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, relative, resolve, sep } from 'node:path';
+import { isMarked, markExisting, OWN_FILE } from '../disk/own-file.js';
 import type { Log } from '../services/ports/log.js';
 
 /** Something that others could have opened, and cannot any more. */
@@ -92,8 +93,9 @@ function requireOwner(path: string, { uid }: Stats): void {
 function narrow(path: string, stats: Stats): boolean {
   const mode = stats.mode & ALL;
   const wanted = stats.isDirectory() ? OWNER_ONLY : mode & OWNER_ONLY;
+  if (stats.isFile() && !isMarked(stats.mode) && mode === wanted) markExisting(path);
   if (mode === wanted) return false;
-  const failed = changeMode(path, wanted);
+  const failed = changeMode(path, stats.isFile() ? OWN_FILE : wanted);
   if (failed === undefined) return (mode & OTHERS) !== 0;
   throw new Error(`others may open ${path} (${octal(stats)}), and that could not be changed: ${failed}`);
 }

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { closeSync, existsSync, openSync, rmSync } from 'node:fs';
+import { OWN_FILE } from '../../disk/own-file.js';
 import { isScarcity, toCapacityError } from '../../protocol/capacity-error.js';
 import type { AdoptOptions, ClaudeChild, ClaudeLauncher, ClaudeLaunchers, StartOptions } from '../ports/claude.js';
 import type { UserId } from '../ports/records.js';
@@ -121,8 +122,8 @@ interface SpawnOptions {
 async function spawnDetached({ launcher, options, binary, files, childId }: SpawnOptions) {
   const descriptors = [
     openForChild(files.stdin),
-    openSync(files.stdout, 'a', 0o600),
-    openSync(files.stderr, 'a', 0o600),
+    openSync(files.stdout, 'a', OWN_FILE),
+    openSync(files.stderr, 'a', OWN_FILE),
   ];
   try {
     const child = spawn(binary, cliArguments(options, launcher.defaults), {

@@ -3,6 +3,7 @@ import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, rmSync, writeSy
 import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { OWN_FILE } from '../../disk/own-file.js';
 import { CompanionError } from '../../protocol/error-codes.js';
 import { toStorageError } from '../../protocol/storage-error.js';
 import type { BlobRef, BlobStore } from '../ports/blobs.js';
@@ -17,7 +18,6 @@ export interface BlobFiles extends BlobStore {
 
 const PIECE_BYTES = 64 * 1024;
 const OWNER_FOLDER = 0o700;
-const OWNER_FILE = 0o600;
 /** Names of ours; anything else in the folder is left alone. */
 const ID = /^[0-9a-f]{32}$/;
 const WHAT = 'What was sent';
@@ -90,7 +90,7 @@ async function syncFolder(path: string): Promise<void> {
 type Written = Omit<BlobRef, 'id'>;
 
 async function writeFile(path: string, parts: readonly Uint8Array[]): Promise<Written> {
-  const handle = await open(path, 'wx', OWNER_FILE);
+  const handle = await open(path, 'wx', OWN_FILE);
   try {
     let written: Written = { bytes: 0, sum: 0 };
     for (const piece of piecesOf(parts)) {
@@ -110,7 +110,7 @@ async function writePiece(handle: FileHandle, piece: Uint8Array): Promise<void> 
 }
 
 function writeFileSync(path: string, parts: readonly Uint8Array[]): Written {
-  const descriptor = openSync(path, 'wx', OWNER_FILE);
+  const descriptor = openSync(path, 'wx', OWN_FILE);
   try {
     let written: Written = { bytes: 0, sum: 0 };
     for (const piece of piecesOf(parts)) {

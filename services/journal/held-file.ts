@@ -1,4 +1,5 @@
 import { type BigIntStats, closeSync, fstatSync, openSync, statSync } from 'node:fs';
+import { markExisting } from '../../disk/own-file.js';
 import { JournalDamaged } from './journal-damaged.js';
 
 /** The files of the journal are not the open ones any more. What was written is still reached by the open connection. */
@@ -27,6 +28,8 @@ export class HeldFile {
     const stats = fstatSync(this.#file, { bigint: true });
     this.#database = keyOf(stats);
     this.#size = stats.size;
+    // SQLite makes it, with the permissions of the database and no more.
+    markExisting(`${path}-wal`);
     const log = look(`${path}-wal`);
     this.#log = log ? keyOf(log) : '';
   }

@@ -1,5 +1,6 @@
 import { closeSync, constants, fsyncSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
+import { OWN_FILE } from '../../disk/own-file.js';
 
 /** What the journal had written last. */
 export interface Mark {
@@ -72,7 +73,7 @@ export class MarkFile {
 
 function openFor(path: string, length: number): number | undefined {
   try {
-    const file = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
+    const file = openSync(path, constants.O_RDWR | constants.O_CREAT, OWN_FILE);
     ftruncateSync(file, length);
     return file;
   } catch {

@@ -13,6 +13,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { OWN_FILE } from '../../disk/own-file.js';
 import type { Log } from '../ports/log.js';
 import { cancelQueued } from './cancel-queued.js';
 import { countCommits } from './epoch.js';
@@ -155,7 +156,7 @@ export function finishSwap(path: string): string | undefined {
   const aside = `${path}.damaged-${new Date().toISOString().replaceAll(':', '-')}`;
   for (const suffix of SUFFIXES) {
     if (!existsSync(path + suffix)) continue;
-    chmodSync(path + suffix, 0o600);
+    chmodSync(path + suffix, OWN_FILE);
     renameSync(path + suffix, aside + suffix);
   }
   renameSync(finished, path);

@@ -1,5 +1,6 @@
 import { accessSync, chmodSync, constants } from 'node:fs';
 import Sqlite from 'better-sqlite3';
+import { OWN_FILE } from '../../disk/own-file.js';
 import { storageFull } from '../../protocol/storage-error.js';
 import { JournalDamaged } from './journal-damaged.js';
 
@@ -17,7 +18,7 @@ export class DatabaseHeldError extends Error {}
 export function connect(path: string): SqliteDatabase {
   const database = new Sqlite(path);
   try {
-    chmodSync(path, 0o600);
+    chmodSync(path, OWN_FILE);
     database.pragma('journal_mode = WAL');
     database.pragma('synchronous = NORMAL');
     database.pragma('foreign_keys = ON');
@@ -50,7 +51,7 @@ export function connectToDamaged(path: string): SqliteDatabase {
 export function acquireLock(path: string): { close(): void } {
   const database = new Sqlite(path, { timeout: 0 });
   try {
-    chmodSync(path, 0o600);
+    chmodSync(path, OWN_FILE);
     database.exec('BEGIN EXCLUSIVE');
   } catch (error) {
     database.close();

@@ -3,6 +3,7 @@ import { type FileHandle, lstat, open } from 'node:fs/promises';
 import { StringDecoder } from 'node:string_decoder';
 import { TextDecoder } from 'node:util';
 import { crc32 } from 'node:zlib';
+import { isMarked } from '../../disk/own-file.js';
 import { MAX_FILE_READ_BYTES } from '../../protocol/limits.js';
 import type { FilePlace, OpenFile } from '../ports/workspace.js';
 import { keyOf } from './directory-handle.js';
@@ -31,7 +32,7 @@ async function openEntry(access: FileAccess, { folder, name, names }: Reached): 
   try {
     const stats = await handle.stat({ bigint: true });
     requireRegular(stats);
-    if (stats.nlink > 1n && (await access.forbiddenKeys()).has(keyOf(stats))) throw outside();
+    if (await isSecret(access, stats)) throw outside();
     if (stats.size > MAX_FILE_READ_BYTES) throw tooLarge();
     const seen = await lookThrough(handle, Number(stats.size));
     const { size, isText } = seen;
@@ -45,6 +46,12 @@ async function openEntry(access: FileAccess, { folder, name, names }: Reached): 
     await handle.close();
     throw error;
   }
+}
+
+/** A hard link to a file of the home may outlive that file; then its mark is all that tells. */
+async function isSecret(access: FileAccess, stats: BigIntStats): Promise<boolean> {
+  if (isMarked(Number(stats.mode))) return true;
+  return stats.nlink > 1n && (await access.forbiddenKeys()).has(keyOf(stats));
 }
 
 function requireRegular(stats: BigIntStats): void {
