@@ -21,6 +21,7 @@ import {
   readStderrTail,
   removeFolder,
 } from './process-record.js';
+import { type Refused, refusalOf } from './refusal.js';
 import { requireRoom } from './room.js';
 import { CHILD_MARKER, hasMarkedOutside, type Sweep, signalExactly, sweep } from './sweep.js';
 import { userLine } from './user-line.js';
@@ -109,11 +110,8 @@ export class HeldChild implements ClaudeChild {
     });
   }
 
-  refuseRequest(requestId: string, reason: string): void {
-    this.#input?.write({
-      type: 'control_response',
-      response: { subtype: 'error', request_id: requestId, error: reason },
-    });
+  refuseRequest(refused: Refused): void {
+    this.#input?.write(refusalOf(refused));
   }
 
   directory(): Promise<ProcessDirectory | undefined> {

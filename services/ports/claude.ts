@@ -153,7 +153,7 @@ export interface ClaudeChild {
   sendMessage(message: UserMessage): void;
   answerPermission(requestId: string, answer: Record<string, unknown>): void;
   /** Tells the CLI that nobody here can do what it asks. */
-  refuseRequest(requestId: string, reason: string): void;
+  refuseRequest(request: { requestId: string; subtype: string }): void;
   /** Where it works, whatever its directory is called by now: a path that leads there, and its name unless it was removed. */
   directory(): Promise<{ handle: string; path: string | undefined } | undefined>;
   /** Resolves with the answer of the CLI. */

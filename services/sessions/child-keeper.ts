@@ -97,7 +97,7 @@ export class ChildKeeper {
         this.child?.answerPermission(effect.requestId, effect.answer);
         return;
       case 'refuseRequest':
-        this.child?.refuseRequest(effect.requestId, effect.reason);
+        this.child?.refuseRequest(effect);
         return;
       case 'adjustChild':
         this.#adjust(effect, this.child);

@@ -145,7 +145,7 @@ function onPermissionRead(draft: Draft, { requestId }: Fact<'permissionRead'>): 
 
 /** Without an answer the CLI would wait for ever. None is given in a person's name: they are told instead. */
 function onUnknownRequest(draft: Draft, { requestId, subtype, about }: Fact<'unknownRequest'>): void {
-  draft.effect({ kind: 'refuseRequest', requestId, reason: `${subtype} is not supported here` });
+  draft.effect({ kind: 'refuseRequest', requestId, subtype });
   const message = `Claude Code asked for something that this daemon does not support, and was refused: ${subtype}.`;
   sayNotice(draft, {
     kind: 'unsupported_request',

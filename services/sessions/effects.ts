@@ -10,7 +10,7 @@ export type Effect =
   /** What they are made of is needed now. */
   | { kind: 'readPrompts'; prompts: PromptRecord[] }
   | { kind: 'answerPermission'; requestId: string; answer: Record<string, unknown> }
-  | { kind: 'refuseRequest'; requestId: string; reason: string }
+  | { kind: 'refuseRequest'; requestId: string; subtype: string }
   /** The CLI is to take it up within this time, in milliseconds, and the turn that began then (by `ticks`) is to end. */
   | { kind: 'interrupt'; withinMs: number; turnStartedAt: number }
   /** The living child is to ask again for what these rules of the CLI cover, and to have this mode and model. */

@@ -86,20 +86,23 @@ describe('a hostile CLI', () => {
     expect(data.message).not.toMatch(/abcdefghijkl|secretsecret|\p{Cc}(?<!\n)/u);
   });
 
-  test('is refused what nobody here can do, in nobody’s name, and the person is told', async () => {
+  test.each([
+    ['elicitation', /^\{"action":"cancel","content":\{"elicitation is not supported here":null/],
+    ['a_request_of_tomorrow', /^a_request_of_tomorrow is not supported here$/],
+  ])('is refused %s, and the person is told', async (subtype, answer) => {
     const client = await world.connect();
-    const request = { subtype: 'elicitation', mcp_server_name: 'forms', message: 'Your name?', mode: 'form' };
+    const request = { subtype, mcp_server_name: 'forms', message: 'Your name?', mode: 'form' };
     const end = await run(
       client,
       { line: { type: 'control_request', request_id: 'r1', request } },
       { waitForAnswer: 'r1' },
     );
-    expect(end.data.finalResult).toContain('elicitation is not supported here');
+    expect(end.data.finalResult).toMatch(answer);
     const notice = client.events().find(({ type }) => type === 'notice');
     expect(notice?.data).toMatchObject({
       kind: 'unsupported_request',
       level: 'warning',
-      message: expect.stringMatching(/elicitation.*forms: Your name\?/),
+      message: expect.stringMatching(new RegExp(`${subtype}.*forms: Your name\\?`)),
     });
   });
 
