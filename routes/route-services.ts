@@ -42,7 +42,7 @@ export interface RouteServices {
   claudeCodeVersion: () => Promise<string | undefined>;
   health: () => Promise<Health>;
   metrics: Metrics;
-  memoryOf: (pid: number) => number | undefined;
+  memoryOf: (pid: number) => Promise<number | undefined>;
   /** What a person is shown to pair a device with a code. */
   pairingOf: (opened: { code: string; expiresAt: number }) => Promise<PairingView>;
   /** What local commands may do to the daemon itself. */

@@ -24,11 +24,12 @@ import { deviceOf, requirePrincipal } from './principal.js';
 export function createSessionRoutes(services: RouteServices): Router {
   const { registry, starter, push } = services;
   const router = Router();
-  const view = (session: Session): SessionView => sessionView(session, services);
+  const view = (session: Session): Promise<SessionView> => sessionView(session, services);
 
-  router.get('/', (request, response) => {
+  router.get('/', async (request, response) => {
     const query = parseInput(listSessionsSchema, request.query, 'query');
-    const sessions = registry.owned(requirePrincipal(response).userId).map(view).filter(matches(query));
+    const views = await Promise.all(registry.owned(requirePrincipal(response).userId).map(view));
+    const sessions = views.filter(matches(query));
     const { limit, offset } = query;
     response.json({ sessions: sessions.slice(offset, offset + limit), total: sessions.length, limit, offset });
   });
@@ -45,11 +46,12 @@ export function createSessionRoutes(services: RouteServices): Router {
       options: body,
       optionsField: '',
     });
-    response.status(answer.reused ? 200 : 201).json({ ...view(session), reused: answer.reused });
+    response.status(answer.reused ? 200 : 201).json({ ...(await view(session)), reused: answer.reused });
   });
 
-  router.get('/:id', (request, response) => {
-    response.json(view(registry.require(requirePrincipal(response).userId, request.params.id as SessionId)));
+  router.get('/:id', async (request, response) => {
+    const session = registry.require(requirePrincipal(response).userId, request.params.id as SessionId);
+    response.json(await view(session));
   });
 
   router.patch('/:id', async (request, response) => {
@@ -60,14 +62,14 @@ export function createSessionRoutes(services: RouteServices): Router {
     starter.requireAllowedMode(body.permissionMode, 'permissionMode');
     await session.amend(changesOf(body));
     if (body.push) push.judgeAgain(session.owner);
-    response.json(view(session));
+    response.json(await view(session));
   });
 
   router.delete('/:id', async (request, response) => {
     const session = registry.require(requirePrincipal(response).userId, request.params.id as SessionId);
     const { purge } = parseInput(deleteSessionSchema, request.query, 'query');
     await (purge === 'true' ? session.purge() : session.close('deleted'));
-    response.json({ success: true, ...view(session) });
+    response.json({ success: true, ...(await view(session)) });
   });
 
   addEventRoute(router, services);

@@ -12,7 +12,8 @@ import { forgetFileRules } from './file-rules.js';
 import { HeldChild, type HeldChildOptions } from './held-child.js';
 import { makeFifo, openForChild } from './input-fifo.js';
 import { Kin } from './kin.js';
-import { identify, isAlive, type ProcessIdentity } from './process-identity.js';
+import { identify, isAlive, signalEach } from './process-identity.js';
+import type { ProcessIdentity } from './process-reading.js';
 import {
   type ProcessRecord,
   prepareFolder,
@@ -24,7 +25,7 @@ import {
 } from './process-record.js';
 import { requireRoom } from './room.js';
 import { spawnError, startError } from './start-error.js';
-import { CHILD_MARKER, SESSION_MARKER, signalExactly, sweep, waitForEnd } from './sweep.js';
+import { CHILD_MARKER, SESSION_MARKER, sweep, waitForEnd } from './sweep.js';
 import { createTranscripts, TranscriptLanes } from './transcript.js';
 
 interface LauncherOptions {
@@ -104,7 +105,7 @@ async function hold(record: ProcessRecord, take: () => Promise<ClaudeChild>): Pr
   try {
     return await take();
   } catch (error) {
-    signalExactly(record, 'SIGKILL');
+    await signalEach([record], 'SIGKILL');
     await sweep({ marker: CHILD_MARKER, value: record.childId });
     throw error;
   }
@@ -141,16 +142,16 @@ async function spawnDetached({ launcher, options, binary, files, childId }: Spaw
     });
     child.unref();
     const pid = child.pid ?? 0;
-    return { identity: identityOf(child, pid), exited };
+    return { identity: await identityOf(child, pid), exited };
   } finally {
     for (const descriptor of descriptors) closeSync(descriptor);
   }
 }
 
 /** Of a child that was just started. It ends when that cannot be told: nobody could take it up later. */
-function identityOf(child: ChildProcess, pid: number): ProcessIdentity {
+async function identityOf(child: ChildProcess, pid: number): Promise<ProcessIdentity> {
   try {
-    return identify(pid) ?? { pid, startTime: 'ended' };
+    return (await identify(pid)) ?? { pid, startTime: 'ended' };
   } catch (error) {
     child.kill('SIGKILL');
     throw error;
@@ -163,7 +164,7 @@ async function adoptChild(launcher: LauncherOptions, options: AdoptOptions): Pro
   const record = readProcessRecord(files);
   if (record?.childId !== childId) return undefined;
   const held = { sessionId, record, files, listener, processed, resume };
-  if (isAlive(record)) {
+  if (await isAlive(record)) {
     try {
       const child = await takeUp(held);
       // A mark that was left by who did not come to end it: its end from here on is no orphan's.

@@ -1,5 +1,6 @@
-import type { ProcessIdentity } from './process-identity.js';
-import { type Sweep, signalExactly, sweep, waitForEnd } from './sweep.js';
+import { signalEach } from './process-identity.js';
+import type { ProcessIdentity } from './process-reading.js';
+import { type Sweep, sweep, waitForEnd } from './sweep.js';
 
 const GRACEFUL_END_MS = 3000;
 const TERM_END_MS = 5000;
@@ -21,7 +22,7 @@ export async function endChild({ identity, ask, left }: EndOptions): Promise<voi
     ask();
     await waitForEnd([identity], GRACEFUL_END_MS);
   }
-  signalExactly(identity, 'SIGTERM');
-  if (!(await waitForEnd([identity], TERM_END_MS))) signalExactly(identity, 'SIGKILL');
+  await signalEach([identity], 'SIGTERM');
+  if (!(await waitForEnd([identity], TERM_END_MS))) await signalEach([identity], 'SIGKILL');
   await sweep(left);
 }

@@ -11,7 +11,7 @@ import { lastWordsOf } from './last-words.js';
 import { OutputTail } from './output-tail.js';
 import { directoryOf, type ProcessDirectory } from './process-directory.js';
 import { watchForEnd } from './process-end.js';
-import { isAlive } from './process-identity.js';
+import { isAlive, signalEach } from './process-identity.js';
 import {
   amendProcessRecord,
   isOrphaned,
@@ -23,7 +23,7 @@ import {
 } from './process-record.js';
 import { type Refused, refusalOf } from './refusal.js';
 import { requireRoom } from './room.js';
-import { CHILD_MARKER, hasMarkedOutside, type Sweep, signalExactly, sweep } from './sweep.js';
+import { CHILD_MARKER, hasMarkedOutside, type Sweep, sweep } from './sweep.js';
 import { userLine } from './user-line.js';
 
 export interface HeldChildOptions {
@@ -167,7 +167,7 @@ export class HeldChild implements ClaudeChild {
 
   async end({ insist = false } = {}): Promise<void> {
     const { record } = this.#options;
-    const isAsked = !insist && this.#input !== undefined && isAlive(record);
+    const isAsked = !insist && this.#input !== undefined && (await isAlive(record));
     await endChild({
       identity: record,
       ...(isAsked && { ask: () => this.#askToEnd() }),
@@ -207,7 +207,7 @@ export class HeldChild implements ClaudeChild {
    * given to the next. One that has just ended says so itself.
    */
   #onInputLost(): void {
-    if (!this.#released) signalExactly(this.#options.record, 'SIGKILL');
+    if (!this.#released) void signalEach([this.#options.record], 'SIGKILL');
   }
 
   #amend(more: Partial<ProcessRecord>): void {

@@ -2,13 +2,9 @@
  * What a child and its tools have started, also where it does not carry the marker (a tool may clear its environment):
  * what was seen below the child, by the system's table of processes.
  */
-import {
-  findOrphanedWriters,
-  isSameStart,
-  listProcesses,
-  type ProcessIdentity,
-  type ProcessRow,
-} from './process-identity.js';
+import { isSameStart } from './process-identity.js';
+import type { ProcessIdentity, ProcessRow } from './process-reading.js';
+import { findOrphanedWriters, listProcesses } from './process-table.js';
 import { SESSION_MARKER } from './sweep.js';
 
 /** A process as it was seen below the child. */
@@ -45,7 +41,8 @@ export class Kin {
     const rows = (await listProcesses()).filter(({ pid }) => pid !== process.pid);
     const child = this.#child;
     this.#hasShell = rows.some(({ parent, group }) => parent === child.pid && group !== child.pid);
-    const writers = this.conversation === undefined ? [] : findOrphanedWriters(rows, leftBy(this.conversation));
+    const { conversation } = this;
+    const writers = conversation === undefined ? [] : await findOrphanedWriters(rows, leftBy(conversation));
     this.#known = findKin(rows, { child, known: [...this.#known, ...writers] });
     return this.#known;
   }

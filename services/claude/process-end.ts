@@ -1,4 +1,5 @@
-import { type Liveness, openLiveness, type ProcessIdentity } from './process-identity.js';
+import { type Liveness, openLiveness } from './process-identity.js';
+import type { ProcessIdentity } from './process-reading.js';
 
 /** Clients are to know of a death within 100 ms. A look at twenty takes 0.1 ms. */
 const LOOK_MS = 50;

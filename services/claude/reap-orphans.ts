@@ -34,7 +34,7 @@ async function reap(options: ReapOptions, sessionId: string): Promise<boolean> {
   const left: Sweep = record
     ? { marker: CHILD_MARKER, value: record.childId, kin: new Kin(record) }
     : { marker: SESSION_MARKER, value: sessionId };
-  if (!record || !isAlive(record)) {
+  if (!record || !(await isAlive(record))) {
     if (isAbandoned(options)) await sweep(left);
     return false;
   }

@@ -1,13 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isScarcity } from '../../protocol/capacity-error.js';
-import {
-  findByEnvironment,
-  identify,
-  isAlive,
-  isSameStart,
-  listProcesses,
-  type ProcessIdentity,
-} from './process-identity.js';
+import { signalEach, someLive } from './process-identity.js';
+import type { ProcessIdentity } from './process-reading.js';
+import { findByEnvironment } from './process-table.js';
 
 /** The variables that mark a child and all that its tools start: by session, and by this one child of it. */
 export const SESSION_MARKER = 'CLAUDE_COMPANION_SESSION';
@@ -53,7 +48,7 @@ async function sweepOnce(what: Sweep): Promise<void> {
 }
 
 async function findLeft({ marker, value, kin }: Sweep): Promise<readonly ProcessIdentity[]> {
-  const marked = findByEnvironment(marker, value).flatMap((pid) => identify(pid) ?? []);
+  const marked = await findByEnvironment(marker, value);
   // Where the system does not list its processes, the marker is all there is.
   const seen = (await kin?.look().catch(nothingUnlessScarce)) ?? [];
   return [...marked, ...seen];
@@ -66,29 +61,18 @@ function nothingUnlessScarce(error: unknown): [] {
 
 /** Whether a process with this marker lives in another group than this one. */
 export async function hasMarkedOutside(group: number, { marker, value }: Sweep): Promise<boolean> {
-  const marked = new Set(findByEnvironment(marker, value));
-  return (await listProcesses()).some((row) => marked.has(row.pid) && row.group !== group);
+  return (await findByEnvironment(marker, value)).some((row) => row.group !== group);
 }
 
 async function endAll(processes: readonly ProcessIdentity[], signal: NodeJS.Signals): Promise<void> {
-  for (const identity of processes) signalExactly(identity, signal);
+  await signalEach(processes, signal);
   await waitForEnd(processes, TERM_MS);
 }
 
 /** Resolves to true when all have ended within the time, in milliseconds. */
 export async function waitForEnd(processes: readonly ProcessIdentity[], withinMs: number): Promise<boolean> {
   for (const until = performance.now() + withinMs; performance.now() < until; await delay(POLL_MS)) {
-    if (!processes.some(isAlive)) return true;
+    if (!(await someLive(processes))) return true;
   }
-  return !processes.some(isAlive);
-}
-
-/** Signals this process and no other that may have got its pid since: while that cannot be told, none. */
-export function signalExactly(identity: ProcessIdentity, signal: NodeJS.Signals): void {
-  try {
-    if (!isSameStart(identity.startTime, identify(identity.pid)?.startTime ?? '')) return;
-    process.kill(identity.pid, signal);
-  } catch {
-    // It ended between the two calls, or cannot be looked at.
-  }
+  return !(await someLive(processes));
 }

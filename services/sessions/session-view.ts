@@ -5,17 +5,19 @@ import { openPermissions, queuedPrompts, statusOf } from './session-state.js';
 
 export interface ViewOptions {
   /** The resident bytes of a process. */
-  memoryOf: (pid: number) => number | undefined;
+  memoryOf: (pid: number) => Promise<number | undefined>;
   /** Wall clock in epoch milliseconds. */
   now: () => number;
 }
 
 /** A session as REST shows it. What its child costs is that of the CLI alone, without what its tools have started. */
-export function sessionView(session: Session, { memoryOf, now }: ViewOptions): SessionView {
+export async function sessionView(session: Session, { memoryOf, now }: ViewOptions): Promise<SessionView> {
+  const measured = session.pid;
+  const memory = measured === undefined ? undefined : await memoryOf(measured);
   const { state, pid } = session;
+  const memoryBytes = pid === measured ? memory : undefined;
   const { record } = state;
   const status = statusOf(state);
-  const memoryBytes = pid === undefined ? undefined : memoryOf(pid);
   const startedAt = pid === undefined ? undefined : record.child?.startedAt;
   return {
     id: record.sessionId,

@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import type { SessionId } from '../../protocol/scalars.js';
 import { createClaudeLaunchers } from '../../services/claude/cli-launcher.js';
 import { CliStatus } from '../../services/claude/cli-status.js';
-import { listProcesses } from '../../services/claude/process-identity.js';
+import { listProcesses } from '../../services/claude/process-table.js';
 import type { ClaudeChild, CliFact } from '../../services/ports/claude.js';
 import type { PermissionAsk, UserId } from '../../services/ports/records.js';
 import { endChildrenOf, environmentIn, makeFolders } from '../support/daemon.js';
