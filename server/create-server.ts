@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
 import { createServer as createHttpServer, type Server, type ServerOptions } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { dirname } from 'node:path';
@@ -17,7 +17,7 @@ import type { SessionRegistry } from '../services/sessions/session-registry.js';
 import { statusOf } from '../services/sessions/session-state.js';
 import { createExpiry } from './create-expiry.js';
 import { createServices, type ServicesOptions } from './create-services.js';
-import { listenError } from './listen-error.js';
+import { ListenError, listenError } from './listen-error.js';
 import type { TlsFiles } from './tls-files.js';
 
 export interface CompanionServer {
@@ -76,7 +76,7 @@ export async function createServer(options: ServicesOptions): Promise<CompanionS
       const closed = [local, served].map(({ server }) => closeServer(server));
       tls?.endHandshakes();
       await Promise.all(closed);
-      rmSync(socketPath, { force: true });
+      if (!isFolder(socketPath)) rmSync(socketPath, { force: true });
       await pushed;
       await journal.close();
       log.info('closed', { children });
@@ -163,6 +163,7 @@ async function serve({ services, local, tls, listen, explain = asIs }: ServeOpti
 function listenOnSocket(server: Server, path: string): void {
   if (dirname(path) === sharedSocketFolder()) mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   checkSocketFolder(path);
+  if (isFolder(path)) throw new ListenError(`${path} is a folder in the place of the local socket. Move it away.`);
   rmSync(path, { force: true });
   const umask = process.umask(0o177);
   try {
@@ -171,6 +172,8 @@ function listenOnSocket(server: Server, path: string): void {
     process.umask(umask);
   }
 }
+
+const isFolder = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 
 interface Network extends Served {
   url: string;

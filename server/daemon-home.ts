@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { commandHints } from '../config/command-hints.js';
 import { removeDrafts, writeBriefly } from '../disk/write-whole.js';
 import { toStorageError } from '../protocol/storage-error.js';
-import { acquireLock, DatabaseHeldError } from '../services/journal/sqlite-database.js';
+import { acquireLock, DatabaseHeldError, NotALockError } from '../services/journal/sqlite-database.js';
 import { closeContents, closeHome, type Narrowed } from './own-home.js';
 
 /** The places in `COMPANION_HOME`. */
@@ -94,6 +94,8 @@ function lockHome(paths: HomePaths): { close(): void } {
   try {
     return acquireLock(paths.lock);
   } catch (error) {
+    // Not removed here: a daemon may hold it all the same, and there would be two.
+    if (error instanceof NotALockError) throw notALock(paths);
     if (!(error instanceof DatabaseHeldError)) throw toStorageError('The home of the daemon', error);
     throw new HomeInUseError(
       `Another daemon serves ${paths.home} already (pid ${readHolder(paths.pid)}). To stop it: ` +
@@ -101,6 +103,12 @@ function lockHome(paths: HomePaths): { close(): void } {
     );
   }
 }
+
+const notALock = ({ lock, pid }: HomePaths): HomeUnusableError =>
+  new HomeUnusableError(
+    `COMPANION_HOME cannot be used: ${lock} was overwritten with something else. When no daemon runs there (the last ` +
+      `one had pid ${readHolder(pid)}), remove the file and start again.`,
+  );
 
 function writePid(path: string): void {
   try {

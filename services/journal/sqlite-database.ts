@@ -11,6 +11,9 @@ const KEPT_LOG_BYTES = 16 * 1024 * 1024;
 /** Raised when another process holds the file. */
 export class DatabaseHeldError extends Error {}
 
+/** What lies in the place of a lock is something else. */
+export class NotALockError extends Error {}
+
 /**
  * Connects to the journal's file, made when there is none and readable by its owner alone.
  * WAL with `synchronous=NORMAL`: a committed transaction survives this process; see `WalSync` for the loss of power.
@@ -46,7 +49,7 @@ export function connectToDamaged(path: string): SqliteDatabase {
 /**
  * Takes a lock that the kernel gives back when this process ends, however it ends: an exclusive transaction
  * on a database of its own, held open (POSIX record locks, sqlite.org/lockingv3.html).
- * Throws `DatabaseHeldError` when another process has it, `STORAGE_FULL` when the file cannot be made.
+ * Throws `DatabaseHeldError` when another process has it, `NotALockError` when the file is none, `STORAGE_FULL` when the file cannot be made.
  */
 export function acquireLock(path: string): { close(): void } {
   const database = new Sqlite(path, { timeout: 0 });
@@ -56,6 +59,7 @@ export function acquireLock(path: string): { close(): void } {
   } catch (error) {
     database.close();
     if (sqliteCode(error)?.startsWith('SQLITE_BUSY')) throw new DatabaseHeldError(path);
+    if (sqliteCode(error)?.startsWith('SQLITE_NOTADB')) throw new NotALockError(path);
     throw storageError(error);
   }
   return { close: () => database.close() };

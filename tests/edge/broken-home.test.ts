@@ -84,3 +84,21 @@ test('O1: keys.json that is broken stops the start with its name and what to do,
   );
   expect(stderr).not.toContain('a-secret');
 });
+
+describe('what a start needs for itself', () => {
+  test('O1: a daemon.lock that was overwritten is named with what to do, and left as it is', async () => {
+    const setup = { prepare: withFile('daemon.lock', 'no lock at all\n'.repeat(100)) };
+    await expectRefusal(
+      setup,
+      /daemon\.lock was overwritten with something else\. When no daemon runs .*remove the file/,
+    );
+  });
+
+  test('O1: a folder in the place of daemon.sock is named', async () => {
+    const prepare = ({ home }: DaemonFolders) => {
+      mkdirSync(join(home, 'daemon.sock', 'inside'), { recursive: true, mode: 0o700 });
+      return {};
+    };
+    await expectRefusal({ prepare }, /daemon\.sock is a folder in the place of the local socket\. Move it away\.\n$/);
+  });
+});
