@@ -26,6 +26,10 @@ export const MAX_LOOKED_AT_FILES = 50_000;
 export const MAX_FIELD_BYTES = 64 * KIB;
 /** No event frame is larger; longer strings keep their head and tail. */
 export const MAX_EVENT_FRAME_BYTES = 256 * KIB;
+/** The JSON of an event's data; the rest of its frame is what stands around them. */
+export const MAX_EVENT_DATA_BYTES = MAX_EVENT_FRAME_BYTES - KIB;
+/** Up to this, a message of Claude stays whole in the journal: a device may need the end of a text it has begun. */
+export const MAX_KEPT_MESSAGE_BYTES = MIB;
 /** `streamComplete.finalResult` keeps this much of its end. */
 export const MAX_FINAL_RESULT_BYTES = 8 * KIB;
 /** One page of `getMessageHistory`. */

@@ -86,20 +86,46 @@ function addEventRoute(router: Router, services: RouteServices): void {
     if (bytes !== undefined) holdBytes(services, response, bytes);
     const event = bytes === undefined ? undefined : await journal.findEvent(session.id, seq);
     if (!event) throw new CompanionError('NOT_FOUND', 'There is no such event.', { field: 'seq' });
-    await sendPieces(response, eventBody(event, { sessionId: session.id, epoch: journal.epoch }));
+    const data = await wholeData(journal, event);
+    await sendPieces(response, eventBody(event, { sessionId: session.id, epoch: journal.epoch, data }));
   });
 }
 
-/** As an event frame, with the data as they are in the journal. */
+type Pieces = AsyncIterable<string | Uint8Array> | Iterable<string>;
+
+/** As an event frame, with these data. */
 async function* eventBody(
-  { type, at, seq, data }: EventRecord,
-  place: { sessionId: SessionId; epoch: string },
-): AsyncGenerator<string> {
-  const { sessionId, epoch } = place;
+  { type, at, seq }: EventRecord,
+  { data, sessionId, epoch }: { sessionId: SessionId; epoch: string; data: Pieces },
+): AsyncGenerator<string | Uint8Array> {
   const head = { type, timestamp: new Date(at).toISOString(), sessionId, seq, epoch };
   yield `${JSON.stringify(head).slice(0, -1)},"data":`;
-  yield* textPieces(data);
+  yield* data;
   yield '}';
+}
+
+/** Those of the row, which are cut, where the blob is gone. */
+async function wholeData({ blobs }: RouteServices['journal'], { data, blob }: EventRecord): Promise<Pieces> {
+  if (!blob) return textPieces(data);
+  const pieces = blobs.stream(blob);
+  try {
+    const first = await pieces.next();
+    return resumed(first.value ?? Buffer.alloc(0), pieces);
+  } catch (error) {
+    if (isGone(error)) return textPieces(data);
+    throw error;
+  }
+}
+
+const isGone = (error: unknown): boolean => error instanceof CompanionError && error.code === 'NOT_FOUND';
+
+async function* resumed(first: Uint8Array, rest: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield first;
+    yield* rest;
+  } finally {
+    await rest.return(undefined);
+  }
 }
 
 function changesOf({

@@ -1,14 +1,11 @@
 /** How frames are written. Each is built once, whoever gets it. */
 
+import { boundData, fitsWithin } from '../../protocol/bounded-data.js';
 import type { EventData } from '../../protocol/events.js';
-import { MAX_EVENT_FRAME_BYTES } from '../../protocol/limits.js';
+import { MAX_EVENT_DATA_BYTES } from '../../protocol/limits.js';
 import type { SessionId } from '../../protocol/scalars.js';
 import type { AnswerData, AnswerType, PositionedFrame } from '../../protocol/server-frames.js';
 import type { EventRecord } from '../ports/records.js';
-import { boundData, fitsWithin } from './bounded-data.js';
-
-/** Room for what stands around an event's data. */
-const ENVELOPE_BYTES = 1024;
 
 interface EventFrameOptions {
   sessionId: SessionId;
@@ -23,19 +20,17 @@ export function eventFrame({ sessionId, epoch, event, replayed }: EventFrameOpti
   const at = new Date(event.at).toISOString();
   const marks = replayed ? `,"_queued":true,"_queuedAt":"${at}","_originalTimestamp":"${at}"` : '';
   const place = `"sessionId":${JSON.stringify(sessionId)},"seq":${event.seq},"epoch":"${epoch}"`;
-  const data = boundData(event.data, MAX_DATA_BYTES);
+  const data = boundData(event.data, MAX_EVENT_DATA_BYTES);
   return `{"type":"${event.type}","requestId":null,"timestamp":"${at}",${place}${marks},"data":${data}}`;
 }
 
-const MAX_DATA_BYTES = MAX_EVENT_FRAME_BYTES - ENVELOPE_BYTES;
-
 /** Whether the frame of an event with this JSON shows all of it. */
-export const fitsEventFrame = (json: string): boolean => fitsWithin(json, MAX_DATA_BYTES);
+export const fitsEventFrame = (json: string): boolean => fitsWithin(json, MAX_EVENT_DATA_BYTES);
 
 /** Text keeps its positions, and comes in pieces that are small; anything else is cut like an event. */
 export function positionedFrame({ type, data }: PositionedFrame): string {
   const json = JSON.stringify(data);
-  const bounded = type === 'streamData' ? json : boundData(json, MAX_DATA_BYTES);
+  const bounded = type === 'streamData' ? json : boundData(json, MAX_EVENT_DATA_BYTES);
   return `{"type":"${type}","requestId":null,"timestamp":"${new Date().toISOString()}","data":${bounded}}`;
 }
 
@@ -54,7 +49,7 @@ export const copyFrame = ({ type, requestId, data }: AnswerFrame<string, object>
 
 /** A permission request that comes again, without `seq`; no larger than the event was. */
 export function permissionCopyFrame(data: PermissionData): string {
-  return copyFrame({ type: 'permissionRequest', requestId: null, data: boundPermission(data, MAX_DATA_BYTES) });
+  return copyFrame({ type: 'permissionRequest', requestId: null, data: boundPermission(data, MAX_EVENT_DATA_BYTES) });
 }
 
 /** Of each open permission request in a snapshot so many bytes are shown: there may be several. */

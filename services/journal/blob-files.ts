@@ -146,6 +146,7 @@ async function* streamFile(path: string, { bytes, sum }: BlobRef): AsyncGenerato
     throw error.code === 'ENOENT' ? lost() : error;
   });
   try {
+    if ((await handle.stat()).size !== bytes) throw lost();
     let read: Written = { bytes: 0, sum: 0 };
     while (read.bytes < bytes) {
       const size = Math.min(PIECE_BYTES, bytes - read.bytes);

@@ -1,4 +1,5 @@
 import type { SessionId } from '../../protocol/scalars.js';
+import type { BlobStore } from '../ports/blobs.js';
 import type { Log } from '../ports/log.js';
 import type { DamageGuard } from './damage-guard.js';
 import type { Extent, Extents } from './extents.js';
@@ -11,6 +12,7 @@ import { SteadyClock } from './steady-clock.js';
 export interface RetentionOptions {
   database: SqliteDatabase;
   extents: Extents;
+  blobs: Pick<BlobStore, 'remove'>;
   guard: DamageGuard;
   limits: RetentionLimits;
   /** Wall clock in epoch milliseconds. */
@@ -33,7 +35,7 @@ const ALL_SESSIONS = `WITH RECURSIVE ids (id) AS (
 
 /** Keeps the journal within its limits, for as long as it is open. */
 export function createRetention(options: RetentionOptions): Retention {
-  const { database, guard, limits, now, onExpired, log } = options;
+  const { database, blobs, guard, limits, now, onExpired, log } = options;
   const sessionIds = database.prepare<[], SessionId>(ALL_SESSIONS).pluck();
   const meta = openMeta(database);
   const last = meta.get('retention_clock');
@@ -44,7 +46,11 @@ export function createRetention(options: RetentionOptions): Retention {
   });
   const trim = createTrim(options);
   const runner = new RetentionRunner({
-    trim: (sessionId, at) => guard.write(() => trim(sessionId, at)),
+    trim: (sessionId, at) => {
+      const trimmed = guard.write(() => trim(sessionId, at));
+      void blobs.remove(trimmed.blobs);
+      return trimmed;
+    },
     sessionIds: () =>
       guard.write(() => {
         meta.set('retention_clock', String(Math.round(clock.now())));

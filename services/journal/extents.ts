@@ -10,6 +10,8 @@ export interface Extent {
   removed: number;
   /** Bytes of data of all events there ever were. */
   total: number;
+  /** Bytes of the blobs that its events name. */
+  blobs: number;
 }
 
 interface ExtentRow {
@@ -17,9 +19,14 @@ interface ExtentRow {
   head: number;
   removed: number | null;
   total: number | null;
+  blobs: number;
 }
 
-const NOTHING: Extent = { first: 1, head: 0, removed: 0, total: 0 };
+/** Of one session. */
+export const BYTES_OF_BLOBS = `SELECT COALESCE(SUM(blob ->> 'bytes'), 0)
+  FROM events b INDEXED BY events_with_blob WHERE b.session_id = ? AND blob IS NOT NULL`;
+
+const NOTHING: Extent = { first: 1, head: 0, removed: 0, total: 0, blobs: 0 };
 
 /**
  * How much is kept of each session. Each event holds the bytes of those before it, so that the size of any stretch is
@@ -33,7 +40,8 @@ export class Extents {
     const read = database.prepare<[string], ExtentRow>(
       `SELECT COALESCE(first, 1) AS first, head,
          (SELECT bytes_before FROM events e WHERE e.session_id = s.session_id AND seq = COALESCE(first, 1)) AS removed,
-         (SELECT COALESCE(bytes_before, 0) + OCTET_LENGTH(data) FROM events e WHERE e.session_id = s.session_id AND seq = head) AS total
+         (SELECT COALESCE(bytes_before, 0) + OCTET_LENGTH(data) FROM events e WHERE e.session_id = s.session_id AND seq = head) AS total,
+         (${BYTES_OF_BLOBS.replace('?', 's.session_id')}) AS blobs
        FROM sessions s WHERE session_id = ?`,
     );
     this.#read = (sessionId) => read.get(sessionId);
@@ -45,7 +53,7 @@ export class Extents {
     const row = this.#read(sessionId);
     if (!row) return NOTHING;
     const total = row.total ?? 0;
-    const extent = { first: row.first, head: row.head, removed: row.removed ?? 0, total };
+    const extent = { first: row.first, head: row.head, removed: row.removed ?? 0, total, blobs: row.blobs };
     this.#known.set(sessionId, extent);
     return extent;
   }

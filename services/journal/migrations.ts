@@ -125,4 +125,9 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE subscriptions ADD COLUMN nameless INTEGER;
   CREATE INDEX cursors_by_session ON cursors (session_id);
   `,
+  // A `BlobRef`, in the index too: behind long data it would be slow to reach.
+  `
+  ALTER TABLE events ADD COLUMN blob TEXT;
+  CREATE INDEX events_with_blob ON events (session_id, seq, blob) WHERE blob IS NOT NULL;
+  `,
 ];

@@ -101,7 +101,7 @@ function keep(options: KeepOptions): OpenedJournal {
   const cursors = createSqliteCursors(database, guard);
   const onError = (error: unknown) => log.warn('a checkpoint failed', { error: String(error) });
   const checkpointer = script === undefined ? undefined : new Checkpointer({ database, script, onError });
-  retention = kept && createRetention({ ...kept, database, extents, guard, log });
+  retention = kept && createRetention({ ...kept, database, blobs, extents, guard, log });
   const close = async () => {
     clearInterval(looks);
     await Promise.all([retention?.close(), checkpointer?.close()]);

@@ -23,6 +23,7 @@ export function prepareCommit(
     for (const one of events) {
       event.run(summedValues('events', { ...eventRow(sessionId, one), bytes_before: extent.total }));
       extent.total += Buffer.byteLength(one.data);
+      extent.blobs += one.blob?.bytes ?? 0;
       extent.head = one.seq;
     }
     const { head, first } = extent;

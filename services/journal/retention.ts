@@ -1,4 +1,6 @@
 import type { SessionId } from '../../protocol/scalars.js';
+import { prepareBlobRemoval } from './blob-retention.js';
+import { blobIds } from './event-blobs.js';
 import type { Extent, Extents } from './extents.js';
 import { rowCheckOf } from './meta-rows.js';
 import { withSum } from './row-sums.js';
@@ -10,7 +12,7 @@ export interface RetentionLimits {
   days: number;
   /** Events of one session. */
   events: number;
-  /** Bytes of data of one session's events. */
+  /** Bytes of data of one session's events, and once more of the blobs that they name. */
   bytes: number;
 }
 
@@ -46,13 +48,15 @@ function expiryOf({ event, extent, limits, now }: Judged): Expiry | undefined {
 }
 
 /** Whether an event that has just come made the session larger than it may be. */
-export const isOverfull = ({ first, head, removed, total }: Extent, { events, bytes }: RetentionLimits): boolean =>
-  head - first >= events || total - removed > bytes;
+export const isOverfull = (extent: Extent, { events, bytes }: RetentionLimits): boolean =>
+  extent.head - extent.first >= events || extent.total - extent.removed > bytes || extent.blobs > bytes;
 
 export interface Trimmed {
   expired: Map<Expiry, number>;
   /** There is more to remove. */
   more: boolean;
+  /** Blobs that no row names any more. */
+  blobs: string[];
 }
 
 /**
@@ -71,18 +75,18 @@ export function createTrim({ database, extents, limits }: TrimOptions): Trim {
   const oldest = database.prepare<[string, number], OldEvent>(
     `SELECT seq, at, bytes_before FROM events WHERE session_id = ? AND seq >= ? ORDER BY seq LIMIT ${BATCH_EVENTS + 1}`,
   );
-  const commit = database.transaction(prepareRemoval(database));
+  const commit = database.transaction(prepareRemoval(database, limits));
   const removeOrphans = prepareOrphanRemoval(database);
   return (sessionId, now) => {
-    if (!extents.has(sessionId)) return { expired: new Map(), more: removeOrphans(sessionId) };
+    if (!extents.has(sessionId)) return { expired: new Map(), ...removeOrphans(sessionId) };
     const extent = extents.of(sessionId);
     const old = oldest.all(sessionId, extent.first);
     const { end, expired } = judgeBatch(old.slice(0, BATCH_EVENTS), { extent, limits, now });
     const next = old[end];
     const kept = next ? { ...extent, first: next.seq, removed: next.bytes_before ?? 0 } : extent;
-    const others = commit({ sessionId, first: kept.first, before: now - limits.days * DAY_MS });
-    extents.set(sessionId, kept);
-    return { expired, more: end > 0 || others >= BATCH_EVENTS };
+    const removed = commit({ sessionId, first: kept.first, before: now - limits.days * DAY_MS });
+    extents.set(sessionId, { ...kept, blobs: removed.blobBytes });
+    return { expired, more: end > 0 || removed.more, blobs: removed.blobs };
   };
 }
 
@@ -97,13 +101,20 @@ function judgeBatch(old: OldEvent[], basis: Omit<Judged, 'event'>): { end: numbe
   return { end: old.length, expired };
 }
 
-/** Removes a batch of the events of a session that is no more. Returns whether there may be others. */
-export function prepareOrphanRemoval(database: SqliteDatabase): (sessionId: SessionId) => boolean {
-  const remove = database.prepare(
-    `DELETE FROM events WHERE session_id = @sessionId
-       AND NOT EXISTS (SELECT 1 FROM sessions WHERE session_id = @sessionId) LIMIT ${BATCH_EVENTS}`,
-  );
-  return (sessionId) => remove.run({ sessionId }).changes === BATCH_EVENTS;
+/** Removes a batch of the events of a session that is no more. There may be more of them. */
+export function prepareOrphanRemoval(
+  database: SqliteDatabase,
+): (sessionId: SessionId) => Pick<Trimmed, 'more' | 'blobs'> {
+  const remove = database
+    .prepare<[object], string | null>(
+      `DELETE FROM events WHERE session_id = @sessionId
+       AND NOT EXISTS (SELECT 1 FROM sessions WHERE session_id = @sessionId) RETURNING blob LIMIT ${BATCH_EVENTS}`,
+    )
+    .pluck();
+  return (sessionId) => {
+    const removed = remove.all({ sessionId });
+    return { more: removed.length === BATCH_EVENTS, blobs: blobIds(removed) };
+  };
 }
 
 interface Removal {
@@ -112,16 +123,26 @@ interface Removal {
   before: number;
 }
 
-/** Returns how many rows other than events were removed. */
-function prepareRemoval(database: SqliteDatabase): (removal: Removal) => number {
+interface Removed {
+  /** Of what is not an event there may be more to remove. */
+  more: boolean;
+  blobs: string[];
+  /** Bytes of the session's blobs that are kept. */
+  blobBytes: number;
+}
+
+function prepareRemoval(database: SqliteDatabase, limits: RetentionLimits): (removal: Removal) => Removed {
   const session = database.prepare<[string], SessionRow>(`SELECT * FROM sessions WHERE session_id = ?`);
   const floor = database.prepare(`UPDATE sessions SET first = @first, sum = @sum WHERE session_id = @session_id`);
   const check = rowCheckOf(database);
-  const events = database.prepare(
-    `DELETE FROM events WHERE session_id = @sessionId AND seq < @first AND NOT (type = 'permissionRequest' AND EXISTS (
+  const events = database
+    .prepare<[object], string | null>(
+      `DELETE FROM events WHERE session_id = @sessionId AND seq < @first AND NOT (type = 'permissionRequest' AND EXISTS (
        SELECT 1 FROM permissions p WHERE p.session_id = events.session_id
-         AND p.permission_id = events.data ->> 'permissionId' AND p.decision IS NULL))`,
-  );
+         AND p.permission_id = events.data ->> 'permissionId' AND p.decision IS NULL)) RETURNING blob`,
+    )
+    .pluck();
+  const removeBlobs = prepareBlobRemoval(database, limits.bytes);
   const prompts = database.prepare(
     `DELETE FROM prompts WHERE session_id = @sessionId AND ended_at < @before LIMIT ${BATCH_EVENTS}`,
   );
@@ -134,7 +155,9 @@ function prepareRemoval(database: SqliteDatabase): (removal: Removal) => number 
     if (!row || removal.first > (check('sessions', row).first ?? 1)) {
       floor.run(withSum('sessions', { ...row, first: removal.first }));
     }
-    events.run(removal);
-    return prompts.run(removal).changes + permissions.run(removal).changes;
+    const named = blobIds(events.all(removal));
+    const beyond = removeBlobs(removal.sessionId);
+    const others = prompts.run(removal).changes + permissions.run(removal).changes;
+    return { ...beyond, blobs: [...named, ...beyond.blobs], more: beyond.more || others >= BATCH_EVENTS };
   };
 }

@@ -20,6 +20,7 @@ export const SUMMED_COLUMNS = {
     'line_offset',
     'line_part',
     'bytes_before',
+    'blob',
   ],
   prompts: [
     'prompt_id',

@@ -2,6 +2,7 @@
 import { cutText } from '../../protocol/cut-text.js';
 import type { EventType } from '../../protocol/events.js';
 import type { DeviceId, PermissionId, PromptId, SessionId } from '../../protocol/scalars.js';
+import type { BlobRef } from '../ports/blobs.js';
 import type {
   EventRecord,
   PermissionAsk,
@@ -24,6 +25,8 @@ export interface EventRow {
   line_part: number | null;
   /** Bytes of data of the session's events before it; NULL from before they were weighed. */
   bytes_before: number | null;
+  /** A `BlobRef`: that of the whole of data that are cut. */
+  blob: string | null;
 }
 
 export const eventOf = (row: EventRow): EventRecord => ({
@@ -32,11 +35,12 @@ export const eventOf = (row: EventRow): EventRecord => ({
   at: row.at,
   data: row.data,
   ...(row.message_id !== null && { messageId: row.message_id }),
+  ...(row.blob !== null && { blob: JSON.parse(row.blob) as BlobRef }),
 });
 
 export const eventRow = (
   sessionId: SessionId,
-  { seq, type, at, data, messageId, line }: EventRecord,
+  { seq, type, at, data, messageId, line, blob }: EventRecord,
 ): Omit<EventRow, 'bytes_before'> => ({
   session_id: sessionId,
   seq,
@@ -47,6 +51,7 @@ export const eventRow = (
   child_id: line?.childId ?? null,
   line_offset: line?.offset ?? null,
   line_part: line?.part ?? null,
+  blob: blob === undefined ? null : JSON.stringify(blob),
 });
 
 export interface SessionRow {

@@ -68,8 +68,13 @@ function prepareFindMessages({ database, check }: Sources): (query: SaidQuery) =
 }
 
 function blockOf(data: string): SaidBlock {
-  const { blockIndex, content, partial } = JSON.parse(data) as Partial<EventData<'assistantMessage'>>;
-  return { ...(blockIndex !== undefined && { blockIndex }), content: content ?? [], partial: partial ?? false };
+  const { blockIndex, content, partial, truncated } = JSON.parse(data) as Partial<EventData<'assistantMessage'>>;
+  return {
+    ...(blockIndex !== undefined && { blockIndex }),
+    content: content ?? [],
+    partial: partial ?? false,
+    ...(truncated && { isCut: true }),
+  };
 }
 
 interface ToolRow {

@@ -60,7 +60,18 @@ function* readableRows(source: SqliteDatabase, table: TableName, order: string):
   }
 }
 
-const COLUMNS_WITH_JSON = ['record', 'data', 'attachments', 'answer', 'outcome', 'ask', 'about', 'actions', 'history'];
+const COLUMNS_WITH_JSON = [
+  'record',
+  'data',
+  'blob',
+  'attachments',
+  'answer',
+  'outcome',
+  'ask',
+  'about',
+  'actions',
+  'history',
+];
 
 function isWhole(check: RowCheck, table: TableName, row: Row): boolean {
   try {

@@ -7,6 +7,7 @@ import type { SessionChange } from '../ports/records.js';
 import { openBlobFiles } from './blob-files.js';
 import { DamageGuard } from './damage-guard.js';
 import { beginEpoch, countCommits, readFileIdentity } from './epoch.js';
+import { idsOf, keepWholes } from './event-blobs.js';
 import { type Extent, Extents } from './extents.js';
 import type { HeldFile } from './held-file.js';
 import { createJournalFiles } from './journal-files.js';
@@ -56,12 +57,22 @@ export function createSqliteJournal(options: SqliteJournalOptions): SqliteJourna
     readContents: (kept) => readContents(blobs, kept),
     ...createJournalFiles({ database, guard, mark, onDetached }),
     commit: async (change, pushes) => {
-      guard.write(() => writes.commit(change, pushes));
+      const kept = await keepWholes(blobs, change);
+      try {
+        guard.write(() => writes.commit(kept, pushes));
+      } catch (error) {
+        void blobs.remove(idsOf(kept.events));
+        throw error;
+      }
       void blobs.remove(doneBodies(change));
     },
     forget: async (sessionId) => {
       guard.write(() => writes.forget(sessionId));
-      while (guard.write(() => writes.forgetEvents(sessionId))) await turnOfOthers();
+      for (let more = true; more; await turnOfOthers()) {
+        const removed = guard.write(() => writes.forgetEvents(sessionId));
+        void blobs.remove(removed.blobs);
+        more = removed.more;
+      }
     },
     ...openReads({ database, guard, extents }),
   };

@@ -57,6 +57,8 @@ export interface SaidBlock {
   blockIndex?: number;
   content: ContentBlock[];
   partial: boolean;
+  /** Its long texts are cut. */
+  isCut?: boolean;
   /** Its event is behind the place from which tools are looked for. */
   isLate?: boolean;
 }

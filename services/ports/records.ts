@@ -206,7 +206,7 @@ export interface PermissionRecord {
   answer?: Record<string, unknown>;
 }
 
-/** A durable event with its place. `data` is its JSON. `line` says which line of which child it came from. */
+/** A durable event with its place. `data` is its JSON, cut where `blob` has the whole of it. `line` says which line of which child it came from. */
 export interface EventRecord {
   seq: number;
   type: EventType;
@@ -214,12 +214,18 @@ export interface EventRecord {
   data: string;
   messageId?: string;
   line?: { childId: string; offset: number; part: number };
+  blob?: BlobRef;
+}
+
+/** `whole`: the JSON of data that are cut, until a blob has it. */
+export interface NewEvent extends EventRecord {
+  whole?: string;
 }
 
 /** Everything one step of a session changes: written in one transaction or not at all. */
 export interface SessionChange {
   record: SessionRecord;
-  events: EventRecord[];
+  events: NewEvent[];
   prompts: PromptRecord[];
   permissions: PermissionRecord[];
 }

@@ -1,8 +1,17 @@
+import { cutData, fitsWithin } from '../../protocol/bounded-data.js';
 import type { EventData, EventType } from '../../protocol/events.js';
+import { MAX_EVENT_DATA_BYTES, MAX_KEPT_MESSAGE_BYTES } from '../../protocol/limits.js';
 import type { PositionedFrame } from '../../protocol/server-frames.js';
 import { continuesText, joinText } from '../../protocol/stream-data.js';
 import type { Publication } from '../ports/publication.js';
-import type { PermissionRecord, PromptRecord, SessionChange, SessionRecord } from '../ports/records.js';
+import type {
+  EventRecord,
+  NewEvent,
+  PermissionRecord,
+  PromptRecord,
+  SessionChange,
+  SessionRecord,
+} from '../ports/records.js';
 import type { Effect } from './effects.js';
 import { type SessionState, sessionStatusOf, statusKey } from './session-state.js';
 
@@ -39,6 +48,8 @@ export class Draft {
   readonly #effects: Effect[] = [];
   readonly #prompts = new Map<string, PromptRecord>();
   readonly #permissions = new Map<string, PermissionRecord>();
+  /** JSON of events that are cut, by seq: for the journal alone. */
+  readonly #wholes = new Map<number, string>();
   #line: { childId: string; offset: number; part: number } | undefined;
   #dirty = false;
   #happened: number | undefined;
@@ -98,12 +109,21 @@ export class Draft {
     const line = this.#line && { ...this.#line };
     if (this.#line) this.#line.part += 1;
     this.update({ head: seq });
-    const event = { seq, type, at: this.#happened ?? this.now, data: JSON.stringify(data) };
+    const event = { seq, type, at: this.#happened ?? this.now, data: this.#bound(type, data) };
     this.#publications.push({
       kind: 'event',
       event: { ...event, ...(messageId !== undefined && { messageId }), ...(line && { line }) },
     });
     this.#touch();
+  }
+
+  /** The JSON of the next event's data, of a size that can be kept in rows and in memory. */
+  #bound(type: EventType, data: object): string {
+    const json = JSON.stringify(data);
+    const isKept = fitsWithin(json, type === 'assistantMessage' ? MAX_KEPT_MESSAGE_BYTES : MAX_EVENT_DATA_BYTES);
+    if (isKept) return json;
+    this.#wholes.set(this.state.head, json);
+    return cutData(data, MAX_EVENT_DATA_BYTES);
   }
 
   /** A positioned frame. Text that continues the frame before it is joined to that. */
@@ -149,7 +169,7 @@ export class Draft {
   /** Ends the step: a status that differs from the one told last is told. */
   finish(): Step {
     if (this.state !== this.#initial || this.state.record.lastStatus === undefined) this.#sayStatus();
-    const events = this.#publications.flatMap((item) => (item.kind === 'event' ? [item.event] : []));
+    const events = this.#publications.flatMap((item) => (item.kind === 'event' ? [this.#withWhole(item.event)] : []));
     const durable = this.#dirty || events.length > 0 || this.#prompts.size > 0 || this.#permissions.size > 0;
     const change: SessionChange = {
       record: this.state.record,
@@ -159,6 +179,11 @@ export class Draft {
     };
     const { contents: _, ...state } = this.state;
     return { state, change: durable ? change : undefined, publications: this.#publications, effects: this.#effects };
+  }
+
+  #withWhole(event: EventRecord): NewEvent {
+    const whole = this.#wholes.get(event.seq);
+    return whole === undefined ? event : { ...event, whole };
   }
 
   #sayStatus(): void {

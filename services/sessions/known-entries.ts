@@ -1,7 +1,9 @@
 /** Which entries of a transcript were said already: in the journal, or in what is added to it. */
 import { createHash } from 'node:crypto';
+import { headOfCut, isCutOf } from '../../protocol/bounded-data.js';
 import type { ContentBlock } from '../../protocol/content.js';
 import { foreignOf, NAMELESS, ownId } from '../../protocol/foreign-ids.js';
+import { MAX_EVENT_DATA_BYTES } from '../../protocol/limits.js';
 import type { TranscriptEntry } from '../ports/claude.js';
 import type { Said, SaidBlock } from '../ports/journal.js';
 
@@ -91,7 +93,7 @@ export class Known {
     const { block } = match ?? {};
     if (block) this.#taken.add(block);
     const foreignTool = toolIdOf(entry.content);
-    if (block && (!block.partial || isSame(block.content[0], entry.content))) {
+    if (block && (!block.partial || isSame(block, entry.content))) {
       this.#run(foreignTool, toolIdOf(block.content[0]));
       return undefined;
     }
@@ -145,8 +147,8 @@ export class Known {
     const others = this.#blocksOf([...this.#messages.keys()].filter((id) => foreignOf(id) === foreign));
     const all = [...own, ...others];
     return (
-      all.find(({ block }) => !block.partial && isSame(block.content[0], content)) ??
-      all.find(({ block }) => block.partial && isPart(block.content[0], content)) ??
+      all.find(({ block }) => !block.partial && isSame(block, content)) ??
+      all.find(({ block }) => block.partial && isPart(block, content)) ??
       own.find(
         ({ block }) => block.isLate !== false && block.blockIndex === blockIndex && isOfKind(block.content[0], content),
       )
@@ -176,9 +178,10 @@ const toolIdOf = (block: ContentBlock | undefined): string | undefined =>
   block && 'id' in block && block.type === 'tool_use' ? block.id : undefined;
 
 /** A tool use is known by its id: its input may have been changed by who allowed it. */
-function isSame(one: ContentBlock | undefined, other: ContentBlock): boolean {
+function isSame({ content: [one], isCut }: SaidBlock, other: ContentBlock): boolean {
   const toolId = toolIdOf(other);
   if (toolId !== undefined && typeof inputOf(one) !== 'string') return isSameTool(toolIdOf(one), toolId);
+  if (isCut) return isCutOf(one, other, MAX_EVENT_DATA_BYTES);
   return JSON.stringify(one) === JSON.stringify(other);
 }
 
@@ -191,11 +194,11 @@ const isOfKind = (one: ContentBlock | undefined, other: ContentBlock): boolean =
 
 const inputOf = (block: ContentBlock | undefined): unknown => (block && 'input' in block ? block.input : undefined);
 
-function isPart(part: ContentBlock | undefined, whole: ContentBlock): boolean {
+function isPart({ content: [part], isCut }: SaidBlock, whole: ContentBlock): boolean {
   if (!part || part.type !== whole.type) return false;
   const toolId = toolIdOf(whole);
   if (toolId !== undefined) return isSameTool(toolIdOf(part), toolId);
-  return textOf(whole).startsWith(textOf(part));
+  return textOf(whole).startsWith(isCut ? headOfCut(textOf(part)) : textOf(part));
 }
 
 const textOf = (block: ContentBlock): string => ('text' in block ? (block.text ?? '') : '');

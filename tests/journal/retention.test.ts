@@ -228,6 +228,7 @@ describe('D3: a journal that takes nothing', () => {
     const retention = createRetention({
       database,
       extents,
+      blobs: journal.blobs,
       guard: new DamageGuard(() => {}),
       limits: { ...EVERYTHING, events: 5 },
       now: () => NOW,

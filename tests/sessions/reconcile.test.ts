@@ -57,11 +57,17 @@ function saidBy(events: readonly EventRecord[]): Said {
       blockIndex,
       content,
       partial = false,
-    } = JSON.parse(data) as Partial<SaidBlock> & { toolId?: string };
+      truncated = false,
+    } = JSON.parse(data) as Partial<SaidBlock> & { toolId?: string; truncated?: boolean };
     if (type === 'toolUse') said.toolUses.add(toolId);
     if (type === 'toolResult') said.toolResults.add(toolId);
     if (messageId === undefined) continue;
-    const block = { content: content ?? [], partial, ...(blockIndex !== undefined && { blockIndex }) };
+    const block = {
+      content: content ?? [],
+      partial,
+      isCut: truncated,
+      ...(blockIndex !== undefined && { blockIndex }),
+    };
     said.messages.set(messageId, [...(said.messages.get(messageId) ?? []), block]);
   }
   return said;
@@ -96,6 +102,34 @@ const TURN_SHOWN = [
   'toolResult t1',
   'assistantMessage m2/0',
 ];
+
+describe('a text that is too large for its row', () => {
+  const long = (end: string) => text('m1', 0, `${'ä"'.repeat(1_000_000)}${end}`);
+  const before = reconcile([human('p1'), long('!')]);
+  const said = saidBy(before.events);
+
+  test('is known again by what was kept of it', () => {
+    expect(said.messages.get('m1')).toMatchObject([{ isCut: true }]);
+    expect(reconcile([human('p1'), long('!')], { said }).events).toEqual([]);
+  });
+
+  test('is not taken for another that differs in what was kept', () => {
+    const other = { ...long('?'), uuid: 'another', blockIndex: 1 };
+    const { events } = reconcile([human('p1'), long('!'), other], { said });
+    expect(events.map(({ type }) => type)).toEqual(['assistantMessage']);
+  });
+
+  test('is completed when only a part of it was said', () => {
+    const part = { ...said, messages: new Map(said.messages) };
+    part.messages.set(
+      'm1',
+      (said.messages.get('m1') ?? []).map((block) => ({ ...block, partial: true })),
+    );
+    const whole = { ...long('!'), content: { type: 'text' as const, text: `${'ä"'.repeat(1_000_001)}` } };
+    const { events } = reconcile([human('p1'), whole], { said: part });
+    expect(events.map(({ type }) => type)).toEqual(['assistantMessage']);
+  });
+});
 
 describe('what is added', () => {
   test('everything behind a place at which both agreed, in order, as from a terminal, when it happened', () => {

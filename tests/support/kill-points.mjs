@@ -1,7 +1,8 @@
 /**
  * Preloaded into the daemon (`NODE_OPTIONS=--import`): ends it with SIGKILL at an exact point in the life of one
  * prompt. The file that `KILL_POINT_FILE` names says which, as JSON: `{point, mark, bytes?}`. `mark` is in the prompt's
- * text and is its request id. The file is removed with the daemon, so that the next one lives.
+ * text and is its request id; `eventMark` in its place is in an event. The file is removed with the daemon, so that the
+ * next one lives.
  */
 import fs from 'node:fs';
 import { createRequire, syncBuiltinESMExports } from 'node:module';
@@ -41,7 +42,11 @@ function dieAt(point) {
 
 function watchCommits() {
   const { transaction } = Database.prototype;
-  const isOurs = ([change]) => change?.prompts?.some(({ text }) => text.includes(armed().mark));
+  const isOurs = ([change]) => {
+    const { mark, eventMark } = armed();
+    if (eventMark !== undefined) return change?.events?.some(({ data }) => data.includes(eventMark));
+    return change?.prompts?.some(({ text }) => text.includes(mark));
+  };
   Database.prototype.transaction = function (write) {
     const run = transaction.call(this, (...args) => {
       const result = write(...args);

@@ -1,18 +1,39 @@
+/** How data that are too large are shown: their longest strings without their middle. */
+import { cutText } from './cut-text.js';
+
 const MIN_KEPT = 256;
 
 /**
  * JSON that is too long for a frame, with its longest strings cut to head and tail and `truncated: true` beside them.
- * The whole stays in the journal. `max` is in bytes.
+ * `max` is in bytes.
  */
-import { cutText } from '../../protocol/cut-text.js';
-export function boundData(json: string, max: number): string {
-  if (fitsWithin(json, max)) return json;
-  const data = JSON.parse(json) as Record<string, unknown>;
-  for (let kept = Math.floor(max / 4); kept >= MIN_KEPT; kept = Math.floor(kept / 2)) {
+export const boundData = (json: string, max: number): string =>
+  fitsWithin(json, max) ? json : cutData(JSON.parse(json) as object, max);
+
+/** The same for data whose JSON is known not to fit. */
+export function cutData(data: object, max: number): string {
+  for (const kept of keptLengths(max)) {
     const shorter = JSON.stringify({ ...(cutStrings(data, kept) as object), truncated: true });
-    if (Buffer.byteLength(shorter) <= max) return shorter;
+    if (fitsWithin(shorter, max)) return shorter;
   }
   return JSON.stringify(outline(data));
+}
+
+/** Whether `cut` is what `cutData` leaves of this value within data. */
+export function isCutOf(cut: unknown, whole: unknown, max: number): boolean {
+  const json = JSON.stringify(cut);
+  const isSame = (value: unknown) => JSON.stringify(value) === json;
+  return keptLengths(max).some((kept) => isSame(cutStrings(whole, kept))) || isSame(outlineOf(whole));
+}
+
+/** What a text that was cut began with; another text is its own beginning. */
+export const headOfCut = (text: string): string => /^([\s\S]*)\n… \d+ characters left out …\n/.exec(text)?.[1] ?? text;
+
+/** How many UTF-16 units of a string are kept, largest first. */
+function keptLengths(max: number): number[] {
+  const lengths: number[] = [];
+  for (let kept = Math.floor(max / 4); kept >= MIN_KEPT; kept = Math.floor(kept / 2)) lengths.push(kept);
+  return lengths;
 }
 
 /** Whether a text takes at most `max` bytes. */
@@ -36,16 +57,18 @@ function cutMiddle(text: string, kept: number): string {
 }
 
 /** Too many parts rather than too long ones: what identifies the event is kept, nested values are emptied. */
-function outline(data: Record<string, unknown>): object {
+function outline(data: object): object {
   const flat = Object.entries(data).map(([key, value]) => [key, emptied(value)]);
   return { ...Object.fromEntries(flat), truncated: true };
 }
 
 function emptied(value: unknown): unknown {
   if (typeof value === 'string') return cutMiddle(value, MIN_KEPT);
-  if (Array.isArray(value)) return value.slice(0, 1).map((item) => cutStrings(emptiedParts(item), MIN_KEPT));
+  if (Array.isArray(value)) return value.slice(0, 1).map(outlineOf);
   return typeof value === 'object' && value !== null ? {} : value;
 }
+
+const outlineOf = (item: unknown): unknown => cutStrings(emptiedParts(item), MIN_KEPT);
 
 const emptiedParts = (item: unknown): unknown =>
   typeof item === 'object' && item !== null && !Array.isArray(item)
