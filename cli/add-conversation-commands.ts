@@ -43,6 +43,7 @@ const withTurnFlags = (command: Command): Command =>
   command
     .option('--model <model>', 'the model to use')
     .option('--new', 'begin a new conversation')
+    .option('--keep-remembered', 'with --new: go on without asking for what was remembered')
     .option('--yes', 'allow everything that Claude asks to do');
 
 function addWaiting({ program, execute, add }: AddOptions): void {

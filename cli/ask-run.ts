@@ -26,6 +26,8 @@ export interface AskQuestion {
   directory: string;
   model?: string;
   isNew: boolean;
+  /** A new conversation goes on without asking for what was remembered. */
+  keepRemembered?: boolean;
 }
 
 export interface AskRunOptions {
@@ -200,10 +202,13 @@ const afterLeave = (): Promise<undefined> =>
     setTimeout(() => resolve(undefined), LEAVE_MS).unref();
   });
 
-function startOf({ prompt, directory, model, isNew }: AskQuestion): ClientInput<'streamStart'> {
+function startOf({ prompt, directory, model, isNew, keepRemembered = false }: AskQuestion): ClientInput<'streamStart'> {
   return {
     prompt,
     workingDirectory: directory,
-    options: { ...(model !== undefined && { model }), ...(isNew && { preserveContext: false }) },
+    options: {
+      ...(model !== undefined && { model }),
+      ...(isNew && { preserveContext: false, ...(keepRemembered && { keepRemembered }) }),
+    },
   };
 }

@@ -1,7 +1,7 @@
 import { CompanionError } from '../protocol/error-codes.js';
 import { plainText } from '../protocol/plain-text.js';
 import { ask } from './ask.js';
-import { type CommandContext, type Report, say } from './commands.js';
+import { type CommandContext, newConversationOf, type Report, say } from './commands.js';
 import { since } from './elapsed.js';
 import { InterruptedError } from './interrupted-error.js';
 import { NoDaemonError } from './no-daemon-error.js';
@@ -12,6 +12,7 @@ import { directoryOf, readSessions } from './waiting-sessions.js';
 export interface ChatFlags {
   model?: string;
   new?: boolean;
+  keepRemembered?: boolean;
   yes?: boolean;
 }
 
@@ -29,14 +30,14 @@ export async function chatCommand(
   const place = directoryOf(directory);
   io.stderr.write(`Conversation in ${plainText(place)}. Ctrl-C interrupts a turn, Ctrl-D ends.\n`);
   const history: string[] = [];
-  let isNew = flags.new ?? false;
+  let { isNew, keepRemembered } = newConversationOf(flags);
   for (;;) {
     const prompt = await nextPrompt(context, history);
     if (prompt === undefined) break;
     if (prompt.trim() === '') continue;
     history.unshift(prompt);
-    const isTaken = await turn(context, { prompt, directory: place, isNew, flags });
-    if (isTaken) isNew = false;
+    const isTaken = await turn(context, { prompt, directory: place, isNew, keepRemembered, flags });
+    if (isTaken) isNew = keepRemembered = false;
   }
   io.stderr.write('\n');
   return say({}, '');
@@ -62,11 +63,15 @@ interface ChatTurn {
   prompt: string;
   directory: string;
   isNew: boolean;
+  keepRemembered: boolean;
   flags: ChatFlags;
 }
 
 /** Whether the prompt was accepted. A prompt that is refused, or a turn that fails, does not end the conversation. */
-async function turn(context: CommandContext, { prompt, directory, isNew, flags }: ChatTurn): Promise<boolean> {
+async function turn(
+  context: CommandContext,
+  { prompt, directory, isNew, keepRemembered, flags }: ChatTurn,
+): Promise<boolean> {
   const { io, socketPath, hints } = context;
   const hint = (command: string) => hints.companion(command);
   const { model, yes = false } = flags;
@@ -75,6 +80,7 @@ async function turn(context: CommandContext, { prompt, directory, isNew, flags }
       prompt,
       directory,
       isNew,
+      keepRemembered,
       yes,
       quiet: false,
       socketPath,

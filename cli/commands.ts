@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import * as z from 'zod';
 import type { CommandHints } from '../config/command-hints.js';
+import { CompanionError } from '../protocol/error-codes.js';
 import { plainLine, plainText } from '../protocol/plain-text.js';
 import { deliveriesSchema } from '../protocol/push.js';
 import { healthSchema, sessionViewSchema } from '../protocol/rest.js';
@@ -35,7 +36,21 @@ export interface AskFlags {
   dir?: string;
   model?: string;
   new?: boolean;
+  keepRemembered?: boolean;
   yes?: boolean;
+}
+
+/** The flags of a new conversation. Throws `INVALID_REQUEST` for one that says nothing without `--new`. */
+export function newConversationOf({
+  new: isNew = false,
+  keepRemembered = false,
+}: Pick<AskFlags, 'new' | 'keepRemembered'>) {
+  if (keepRemembered && !isNew)
+    throw new CompanionError(
+      'INVALID_REQUEST',
+      'A conversation that goes on keeps what is remembered: --keep-remembered needs --new.',
+    );
+  return { isNew, keepRemembered };
 }
 
 /** The answer itself goes to stdout while it comes. */
@@ -44,7 +59,7 @@ export async function askCommand(context: CommandContext, prompt: string, flags:
   const outcome = await ask({
     prompt: await readPrompt({ typed: prompt, io }),
     directory: resolve(flags.dir ?? '.'),
-    isNew: flags.new ?? false,
+    ...newConversationOf(flags),
     yes: flags.yes ?? false,
     quiet,
     socketPath,

@@ -229,7 +229,12 @@ interface Begun {
 type Badges = (userId: UserId) => number;
 
 /** What buttons may say. */
-const decisionsOf = (concern: Concern): readonly string[] => (isWaiting(concern) ? concern.request.options : []);
+/** A notification does not show what "always" remembers, so it is not offered there. A question may have such an option. */
+function decisionsOf(concern: Concern): readonly string[] {
+  if (!isWaiting(concern)) return [];
+  const { kind, options } = concern.request;
+  return kind === 'question' ? options : options.filter((option) => option !== 'always');
+}
 
 const deviceOf = (devices: PushDevices, { device }: PushRecord): PushDevice | undefined =>
   devices.pushDevices(device.userId).find((one) => one.device.deviceId === device.deviceId);

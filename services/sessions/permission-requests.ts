@@ -28,6 +28,9 @@ function kindOf(ask: PermissionAsk): 'tool' | 'question' | 'plan' {
   return questionsOf(ask).length > 0 ? 'question' : 'tool';
 }
 
+/** What "always" would remember; undefined where it is not offered. */
+const rememberable = (ask: PermissionAsk): Grant | undefined => (kindOf(ask) === 'tool' ? grantOf(ask) : undefined);
+
 /** The event that asks. */
 export function permissionRequestOf({
   permissionId,
@@ -35,7 +38,7 @@ export function permissionRequestOf({
   ask,
 }: PermissionRecord): EventData<'permissionRequest'> {
   const kind = kindOf(ask);
-  const grant = kind === 'tool' ? grantOf(ask) : undefined;
+  const grant = rememberable(ask);
   const options = kind === 'question' ? labelsOf(ask) : ['allow', 'deny', ...(grant ? ['always'] : [])];
   const standard = kind === 'question' ? (options[0] ?? '') : 'deny';
   return {
@@ -100,7 +103,11 @@ interface Allowing {
 
 function allow({ ask, answer, questions, isLabel }: Allowing): Verdict {
   const remember = answer.remember || (!isLabel && ALWAYS.has(answer.response));
-  const grant = remember && kindOf(ask) === 'tool' ? grantOf(ask) : undefined;
+  const grant = remember ? rememberable(ask) : undefined;
+  if (remember && !grant) {
+    const field = answer.remember ? 'remember' : 'response';
+    throw invalid(field, 'must not ask to remember where the request does not offer "always"');
+  }
   const input = answer.updatedInput ?? ask.input;
   const updatedInput = questions.length > 0 ? { ...input, answers: answersOf(questions, answer, isLabel) } : input;
   const updatedPermissions = grant && { updatedPermissions: updatesOf(grant) };

@@ -36,6 +36,17 @@ describe('ask', () => {
     expect(run.stderr()).toBe('> Bash ls -la\n  Bash ok\n> Bash false\n  Bash failed: exit code 1\n');
   });
 
+  test('with --new and --keep-remembered keeps what was remembered, and refuses the second alone', async () => {
+    const { run, turn, start } = await ask(['--new', '--keep-remembered']);
+    expect(start).toMatchObject({ options: { preserveContext: false, keepRemembered: true } });
+    turn.complete({ finalResult: 'Done.' });
+    await turn.end();
+    expect(await run.exitCode).toBe(0);
+    const refused = stage.run(['ask', 'Hello', '--keep-remembered']);
+    expect(await refused.exitCode).toBe(1);
+    expect(refused.stderr()).toContain('--keep-remembered needs --new');
+  });
+
   test('with --json prints one document, and nothing else on stdout', async () => {
     const { run, turn } = await ask(['--json']);
     turn.delta(0, 'I am fine.');

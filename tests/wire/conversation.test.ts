@@ -157,7 +157,7 @@ describe('a conversation', () => {
     await client.waitFor('streamComplete');
   });
 
-  test('a plan waits for approval', async () => {
+  test('a plan waits for approval, and cannot be approved for ever', async () => {
     const client = await world.connect();
     const plan = '# Plan\n\nDo it in two steps.';
     const started = await client.request('streamStart', {
@@ -167,7 +167,16 @@ describe('a conversation', () => {
     });
     const request = await client.waitFor('permissionRequest');
     expect(request.data).toMatchObject({ kind: 'plan', toolName: 'ExitPlanMode', toolInput: { plan } });
-    await client.request('permission', { sessionId: started.data.sessionId, response: 'yes', remember: false });
+    const { sessionId } = started.data;
+    const refused = [
+      await client.request('permission', { sessionId, response: 'always', remember: false }),
+      await client.request('permission', { sessionId, response: 'yes', remember: true }),
+    ];
+    expect(refused.map(({ data }) => data)).toMatchObject([
+      { code: 'INVALID_REQUEST', details: { field: 'response' } },
+      { code: 'INVALID_REQUEST', details: { field: 'remember' } },
+    ]);
+    await client.request('permission', { sessionId, response: 'yes', remember: false });
     const complete = await client.waitFor('streamComplete');
     expect(complete.data).toMatchObject({ isError: false, finalResult: 'On it.' });
   });

@@ -81,7 +81,7 @@ test('P1: what Apple cannot read tells the person what waits, and its button ans
   expect(JSON.stringify(request?.payload)).not.toContain('sealed');
   const { title, actionTokens } = unseal(request?.payload.enc, key);
   expect(title).toBe('sealed');
-  expect(Object.keys(actionTokens).sort()).toEqual(['allow', 'always', 'deny']);
+  expect(Object.keys(actionTokens).sort()).toEqual(['allow', 'deny']);
   const path = `/api/sessions/${data.sessionId}/permissions/${String(request?.payload.permissionId)}`;
   const answered = await fetch(`${daemon.url}${path}`, {
     method: 'POST',
