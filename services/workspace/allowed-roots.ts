@@ -21,6 +21,7 @@ export function createWorkspace(options: WorkspaceOptions): Workspace {
   return {
     resolveDirectory: (path, { base, field }) => resolveDirectory({ ...options, path, base, field }),
     identify: async (path) => {
+      // Whatever the reason: a directory that cannot be looked at is no place for a child either.
       const found = await stat(path, { bigint: true }).catch(() => undefined);
       return found && keyOf(found);
     },

@@ -69,6 +69,7 @@ const other: System = {
   flags: O_RDONLY | O_DIRECTORY | O_NOFOLLOW,
   self: () => undefined,
   location: async ({ key }, path) => {
+    // Whatever the reason: a place that cannot be found is not allowed.
     const real = await realpath(path).catch(() => undefined);
     return real !== undefined && (await keyOfPath(real)) === key ? real : undefined;
   },
@@ -106,6 +107,7 @@ async function hold({ system, at, path }: Holding): Promise<HeldDirectory> {
 async function requireSelf(system: System, opened: Opened): Promise<void> {
   const self = system.self(opened);
   if (self === undefined) return;
+  // Whatever the reason: without this path, files are not served.
   const found = await stat(self, { bigint: true }).catch(() => undefined);
   if (!found || keyOf(found) !== opened.key) throw notReachable();
 }
@@ -129,6 +131,7 @@ function held(system: System, opened: Opened, path: string): HeldDirectory {
 
 export const keyOf = ({ dev, ino }: { dev: bigint; ino: bigint }): string => `${dev}:${ino}`;
 
+/** Undefined, whatever the reason, for a place that cannot be looked at: it is not allowed then. */
 const keyOfPath = async (path: string): Promise<string | undefined> =>
   lstat(path, { bigint: true }).then(keyOf, () => undefined);
 

@@ -72,3 +72,18 @@ export async function withFileErrors<Result>(run: () => Promise<Result>): Promis
 }
 
 export const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code;
+
+const UNSEEN = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'ELOOP', 'ENAMETOOLONG', 'ENXIO']);
+
+/** Whether an entry is missing or closed to the daemon. Any other error says nothing about the entry. */
+export const isUnseen = (error: unknown): boolean => UNSEEN.has(codeOf(error) ?? '');
+
+/** Resolves to undefined for an entry that is missing or closed to the daemon. Rejects with any other error. */
+export async function ifSeen<Result>(asked: Promise<Result>): Promise<Result | undefined> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (isUnseen(error)) return undefined;
+    throw error;
+  }
+}

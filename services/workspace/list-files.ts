@@ -7,7 +7,7 @@ import { MAX_LISTED_FILES, MAX_LOOKED_AT_FILES } from '../../protocol/limits.js'
 import type { FilePlace, ListOptions } from '../ports/workspace.js';
 import type { HeldDirectory } from './directory-handle.js';
 import type { FileAccess } from './file-access.js';
-import { codeOf, fileError, missing } from './file-errors.js';
+import { codeOf, fileError, isUnseen, missing } from './file-errors.js';
 import { brokenNameRule, MAX_DEPTH } from './file-path.js';
 import { type Glob, parseGlob } from './glob.js';
 import { holdChild, isAllowed, judge, type Scope } from './safe-path.js';
@@ -121,14 +121,12 @@ const typeOf = (stats: Stats): FileEntry['type'] | undefined => {
   return stats.isDirectory() ? 'directory' : undefined;
 };
 
-const PASSED_OVER = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'ELOOP', 'ENAMETOOLONG', 'ENXIO']);
-
 /** An entry that went away meanwhile, or that may not be looked at, is not in the list. */
 async function passedOver<Result>(asked: Promise<Result>): Promise<Result | undefined> {
   try {
     return await asked;
   } catch (error) {
-    if (error instanceof CompanionError || PASSED_OVER.has(codeOf(error) ?? '')) return undefined;
+    if (error instanceof CompanionError || isUnseen(error)) return undefined;
     throw error;
   }
 }

@@ -29,7 +29,8 @@ export async function locate(path: string): Promise<Spot> {
   const walk: Walk = { at: sep, rest: [], pending: path.split(sep), links: 0 };
   for (let name = walk.pending.shift(); name !== undefined; name = walk.pending.shift()) await step(walk, name);
   const { at, rest } = walk;
-  // A file system that folds case or normalises names gives each entry its own spelling here.
+  // A file system that folds case or normalises names gives each entry its own spelling here. What went away meanwhile
+  // has none, and is refused when it is opened.
   const existing = await realpath(at).catch(() => at);
   return { path: join(existing, ...rest), existing, rest };
 }

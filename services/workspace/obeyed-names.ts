@@ -6,9 +6,11 @@
  * What is run only when somebody says so is no such file: sources, tests, `package.json`, a Makefile. Running those is a
  * command, and the CLI asks for it.
  */
-import { readdir, realpath } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
+import { ifSeen } from './file-errors.js';
 import { foldedName } from './folded-name.js';
+import { locate } from './locate.js';
 
 const words = (text: string): ReadonlySet<string> => new Set(text.split(/\s+/).filter(Boolean));
 
@@ -63,8 +65,9 @@ export function isObeyed(path: string): boolean {
 }
 
 /**
- * Whether a link of such a name leads to this canonical path or to a folder above it: then it is obeyed under that name.
- * Looked for in all folders above; what cannot be read there is passed over.
+ * Whether a link of such a name leads to this canonical path or to a folder above it, whether or not anything is there
+ * yet: then it is obeyed under that name. Looked for in all folders above; those closed to the daemon are passed over.
+ * Rejects when a folder cannot be read for another reason, since nothing is known about the links in it.
  */
 export async function isObeyedByLink(path: string): Promise<boolean> {
   for (let folder = dirname(path); ; folder = dirname(folder)) {
@@ -76,8 +79,7 @@ export async function isObeyedByLink(path: string): Promise<boolean> {
 }
 
 async function obeyedLinksIn(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  const entries = (await ifSeen(readdir(folder, { withFileTypes: true }))) ?? [];
   const links = entries.filter((entry) => entry.isSymbolicLink() && isObeyed(entry.name));
-  const targets = await Promise.all(links.map(({ name }) => realpath(join(folder, name)).catch(() => undefined)));
-  return targets.filter((target) => target !== undefined);
+  return Promise.all(links.map(async ({ name }) => (await locate(join(folder, name))).path));
 }

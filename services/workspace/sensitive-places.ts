@@ -1,6 +1,7 @@
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { keyOf } from './directory-handle.js';
+import { ifSeen } from './file-errors.js';
 import { foldedName } from './folded-name.js';
 
 /** What a name may begin with that holds secrets, in any letter case and anywhere. */
@@ -39,11 +40,14 @@ export async function keysWithin(places: readonly string[]): Promise<Set<string>
   return keys;
 }
 
-/** Links are not followed, as Node's own recursive `readdir` (20.20) does. */
+/**
+ * Links are not followed, as Node's own recursive `readdir` (20.20) does. Rejects where the daemon only fails to look:
+ * without the keys of what lies there, a hard link to it would be served.
+ */
 async function addKeys(place: string, keys: Set<string>): Promise<void> {
-  const found = await lstat(place, { bigint: true }).catch(() => undefined);
+  const found = await ifSeen(lstat(place, { bigint: true }));
   if (!found) return;
   keys.add(keyOf(found));
   if (!found.isDirectory()) return;
-  for (const name of await readdir(place).catch(() => [])) await addKeys(join(place, name), keys);
+  for (const name of (await ifSeen(readdir(place))) ?? []) await addKeys(join(place, name), keys);
 }

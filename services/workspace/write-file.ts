@@ -95,9 +95,9 @@ async function probe(path: string): Promise<Stats> {
   }
 }
 
-/** Whose a file is can be kept by the system's administrator alone. */
 async function takeOver(handle: FileHandle, { mode, uid, gid }: Stats): Promise<void> {
   const own = await handle.stat();
+  // Fails for all but the system's administrator: then the file is the daemon's, as with any editor that renames.
   if (own.uid !== uid || own.gid !== gid) await handle.chown(uid, gid).catch(() => undefined);
   await handle.chmod(mode & PERMISSIONS);
 }
@@ -120,6 +120,7 @@ async function makeFile({ folder, name, mode }: NewFile, use: (handle: FileHandl
   try {
     return await use(handle);
   } catch (error) {
+    // The first failure is what the client learns. The name shows that the file is left over.
     await unlink(folder.entry(name)).catch(() => undefined);
     throw error;
   } finally {
@@ -162,6 +163,7 @@ async function descend<Result>(
       await child.close();
     }
   } catch (error) {
+    // The first failure is what the client learns. Something may lie in it by now, and then it stays.
     if (isMade) await rmdir(folder.entry(name)).catch(() => undefined);
     throw error;
   }

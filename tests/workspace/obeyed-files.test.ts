@@ -148,6 +148,17 @@ describe('with the scope files and without approve', () => {
     expect((await over('PUT', 'sub/free.md')).status).toBe(201);
   });
 
+  test('S2: what is not there yet is refused where a link of such a name leads to it', async () => {
+    const { directory, over } = await open('link-to-nothing', (at) => {
+      mkdirSync(join(at, 'sub'));
+      symlinkSync('later.md', join(at, 'sub/CLAUDE.md'));
+      symlinkSync('conf', join(at, '.claude'));
+    });
+    for (const path of ['sub/later.md', 'conf/settings.json']) expect(await over('PUT', path)).toMatchObject(REFUSED);
+    expect(existsSync(join(directory, 'sub/later.md'))).toBe(false);
+    expect(existsSync(join(directory, 'conf'))).toBe(false);
+  });
+
   test('S2: a session inside such a folder is no way around', async () => {
     const { over } = await open('inside/.claude');
     expect(await over('PUT', 'settings.json')).toMatchObject(REFUSED);
