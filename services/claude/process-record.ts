@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { writeBriefly } from '../../disk/write-whole.js';
+import { isScarcity, toCapacityError } from '../../protocol/capacity-error.js';
 
 /** The files by which one child is held, in `run/<session>/`. */
 export interface RunFiles {
@@ -60,11 +61,15 @@ export function amendProcessRecord(files: RunFiles, childId: string, more: Parti
   if (record?.childId === childId) writeProcessRecord(files, { ...record, ...more });
 }
 
-/** The record of the child that was started here last; undefined when there is none that can be read. */
+/**
+ * The record of the child that was started here last; undefined when there is none, or it is not as it was written.
+ * Throws `CAPACITY` when the machine lacks something for now: a child that lives would be taken for one that is gone.
+ */
 export function readProcessRecord(files: RunFiles): ProcessRecord | undefined {
   try {
     return processRecordSchema.parse(JSON.parse(readFileSync(files.record, 'utf8')));
-  } catch {
+  } catch (error) {
+    if (isScarcity(error)) throw toCapacityError('The record of the Claude CLI cannot be read', error);
     return undefined;
   }
 }
@@ -79,6 +84,7 @@ export function readStderrTail(files: RunFiles): string {
   try {
     return readFileSync(files.stderr).subarray(-TAIL_BYTES).toString('utf8').trim();
   } catch {
+    // The end of the child is told all the same, with what it said elsewhere.
     return '';
   }
 }

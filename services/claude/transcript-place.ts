@@ -1,9 +1,11 @@
 /** Where the CLI keeps a conversation's transcript, and what was appended to it. */
+
 import { createReadStream } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { isScarcity, toCapacityError } from '../../protocol/capacity-error.js';
 import type { TranscriptPlace } from '../ports/claude.js';
 
 /** Where a CLI with this environment keeps what it keeps for a person. */
@@ -19,7 +21,7 @@ export interface PlaceQuery {
 /**
  * The transcript's file as it is now; undefined when there is none. It is looked for by its name: how the CLI names
  * the folder of a directory is its own matter. Costs one look at the file where it is still where it was, else one for
- * each project that the person has.
+ * each project that the person has. Rejects with `CAPACITY` when the machine lacks something for now.
  */
 export async function findTranscript(
   environment: NodeJS.ProcessEnv,
@@ -29,7 +31,11 @@ export async function findTranscript(
   const known = path?.endsWith(name) ? await lookAt(path) : undefined;
   if (known) return known;
   const projects = join(configFolder(environment), 'projects');
-  const folders = await readdir(projects).catch(() => []);
+  const folders = await readdir(projects).catch((error: unknown) => {
+    if (isScarcity(error)) throw toCapacityError('The transcripts of the CLI cannot be looked for', error);
+    // Nothing is there, or nothing that may be read: the CLI itself could not go on from it.
+    return [];
+  });
   const places = await Promise.all(folders.map((folder) => lookAt(join(projects, folder, name))));
   const found = places.filter((place) => place !== undefined);
   return found.sort((a, b) => b.mtimeMs - a.mtimeMs)[0];
@@ -40,6 +46,7 @@ async function lookAt(path: string): Promise<TranscriptPlace | undefined> {
     const { size, mtimeMs } = await stat(path);
     return { path, size, mtimeMs };
   } catch {
+    // It is not there, or closed to the CLI as well, which runs as this user.
     return undefined;
   }
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 /** What fails: a call of `failing-disk.cjs`, for paths or SQL with this text in them. */
 export interface DiskFault {
-  call: 'writeFile' | 'mkdir' | 'rename' | 'rm' | 'open' | 'append' | 'fdatasync' | 'sqlite';
+  call: 'readFile' | 'readdir' | 'writeFile' | 'mkdir' | 'rename' | 'rm' | 'open' | 'append' | 'fdatasync' | 'sqlite';
   match: string;
   code: string;
 }
@@ -16,7 +16,7 @@ export interface DiskFaults {
   close(): void;
 }
 
-/** Makes writes of a daemon fail, and lets them succeed again, while it runs. */
+/** Makes reads and writes of a daemon fail, and lets them succeed again, while it runs. */
 export function createDiskFaults(): DiskFaults {
   const folder = mkdtempSync(join(tmpdir(), 'companion-faults-'));
   const control = join(folder, 'control');

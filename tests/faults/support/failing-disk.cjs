@@ -1,5 +1,5 @@
 /**
- * Loaded into a daemon with `NODE_OPTIONS=--require`: makes writes fail while the file `FAILING_DISK` says so. It holds
+ * Loaded into a daemon with `NODE_OPTIONS=--require`: makes reads and writes fail while the file `FAILING_DISK` says so. It holds
  * `[{call, match, code}]`: `call` is a name below, `match` a part of the path or of the SQL, `code` the error's.
  */
 const fs = require('node:fs');
@@ -35,7 +35,7 @@ function install(control) {
       return original(path, ...rest);
     };
   };
-  for (const name of ['writeFile', 'mkdir', 'rename', 'rm']) {
+  for (const name of ['readFile', 'readdir', 'writeFile', 'mkdir', 'rename', 'rm']) {
     wrapSync(`${name}Sync`, name);
     wrapPromise(name, name);
   }
