@@ -134,14 +134,16 @@ export class AskRun {
     this.#dialogue.close();
     if (!this.#prompt || client.state.kind !== 'open') return;
     const { sessionId } = this.#prompt;
+    // Out of politeness: the daemon forgets it anyway, in time.
     await client.unsubscribe({ sessionIds: [sessionId] }, { timeoutMs: LEAVE_MS }).catch(() => undefined);
   }
 
   async #takeBack(): Promise<void> {
     const { client } = this.#options;
-    // The prompt may be on its way to the daemon.
+    // The prompt may be on its way to the daemon; when it was refused there is none to take back.
     const prompt = this.#prompt ?? (await Promise.race([this.#sent, afterLeave()]).catch(() => undefined));
     if (!prompt || this.#follower.running || client.state.kind !== 'open') return;
+    // It has begun or ended meanwhile, or the daemon is gone: nobody here waits for it either way.
     await client.cancelPrompt({ promptId: prompt.promptId }, { timeoutMs: LEAVE_MS }).catch(() => undefined);
   }
 

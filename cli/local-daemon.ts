@@ -1,5 +1,6 @@
 import { request as httpRequest } from 'node:http';
 import { CompanionError } from '../protocol/error-codes.js';
+import { parseJson } from '../protocol/parse-json.js';
 import { errorBodySchema } from '../protocol/rest.js';
 import { NoDaemonError } from './no-daemon-error.js';
 
@@ -21,7 +22,7 @@ const TIMEOUT_MS = 30_000;
  */
 export async function askDaemon(request: LocalRequest): Promise<unknown> {
   const text = await exchange(request);
-  const answer = parseJson(text);
+  const answer = parseAnswer(text);
   const failure = errorBodySchema.safeParse(answer);
   if (!failure.success) return answer;
   const { code, message, details } = failure.data.error;
@@ -49,10 +50,8 @@ function exchange({ socketPath, method, path, body }: LocalRequest): Promise<str
 /** There is no socket, or the daemon that made it is gone. */
 const isNobody = ({ code }: NodeJS.ErrnoException) => code === 'ENOENT' || code === 'ECONNREFUSED';
 
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new CompanionError('INTERNAL_ERROR', 'The daemon’s answer is not JSON.');
-  }
+function parseAnswer(text: string): unknown {
+  const value = parseJson(text);
+  if (value === undefined) throw new CompanionError('INTERNAL_ERROR', 'The daemon’s answer is not JSON.');
+  return value;
 }

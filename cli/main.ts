@@ -7,6 +7,7 @@ import { processIo } from './terminal-io.js';
 process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => {
   if (code !== 'EIO') process.exit(0);
 });
+// A terminal that is gone can neither be told of it nor asked.
 for (const stream of [process.stderr, process.stdin]) stream.on('error', () => undefined);
 
 process.exitCode = await runCli({ args: process.argv.slice(2), io: processIo(), linked: isLinked() });

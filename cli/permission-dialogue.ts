@@ -107,6 +107,7 @@ export class PermissionDialogue {
 
   #enqueue<T>(run: () => Promise<T>): Promise<T> {
     const next = this.#last.then(run);
+    // Who asked gets the failure from `next`; the one behind it has its turn all the same.
     this.#last = next.catch(() => undefined);
     return next;
   }

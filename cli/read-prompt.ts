@@ -38,7 +38,7 @@ async function readInput({ stdin, stderr }: TerminalIo, patienceMs: number | und
       clearTimeout(timer);
       stdin.off('data', onData);
       stdin.off('end', onEnd);
-      stdin.off('error', onEnd);
+      stdin.off('error', onError);
       stdin.pause();
       settle();
     };
@@ -49,6 +49,7 @@ async function readInput({ stdin, stderr }: TerminalIo, patienceMs: number | und
       if (size > MAX_PROMPT_BYTES) finish(() => reject(tooLarge()));
     };
     const onEnd = () => finish(() => resolve(Buffer.concat(chunks)));
+    const onError = ({ message }: Error) => finish(() => reject(unreadable(message)));
     const giveUp = () => {
       stderr.write('Nothing came on stdin within 3 s; asking without it. To leave it out: < /dev/null\n');
       onEnd();
@@ -56,18 +57,25 @@ async function readInput({ stdin, stderr }: TerminalIo, patienceMs: number | und
     const timer = patienceMs === undefined ? undefined : setTimeout(giveUp, patienceMs);
     stdin.on('data', onData);
     stdin.on('end', onEnd);
-    stdin.on('error', onEnd);
+    stdin.on('error', onError);
     stdin.resume();
   });
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
+    // A decoder that is `fatal` throws a `TypeError` for that alone.
     throw new CompanionError('INVALID_REQUEST', 'What came on stdin is not UTF-8 text.', {
       field: 'stdin',
       rule: 'must be UTF-8 text',
     });
   }
 }
+
+const unreadable = (why: string) =>
+  new CompanionError('INVALID_REQUEST', `What came on stdin cannot be read: ${why}.`, {
+    field: 'stdin',
+    rule: 'must be readable to its end',
+  });
 
 const tooLarge = () =>
   new CompanionError('PAYLOAD_TOO_LARGE', 'The prompt and stdin together are larger than 1 MiB.', {

@@ -28,6 +28,7 @@ export function directoryOf(typed: string | undefined): string {
   try {
     return realpathSync(path);
   } catch {
+    // Missing, closed to us or a circle of links: for the person it leads to no folder.
     throw new CompanionError('PROJECT_NOT_FOUND', `There is no folder ${plainLine(path, 500)}.`);
   }
 }

@@ -209,6 +209,7 @@ export class ClientCore {
       onText: (text) => {
         if (!this.#closing) this.#inbox.receive(text);
       },
+      // Any answer shows that the connection lives, also an error; without one it is given up.
       onSilent: () => void this.request({ type: 'ping', data: {}, repeat: false }).catch(() => undefined),
     });
   }

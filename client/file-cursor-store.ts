@@ -40,6 +40,7 @@ function coalesce(run: () => Promise<void>): () => Promise<void> {
   let running: Promise<void> = Promise.resolve();
   let next: Promise<void> | undefined;
   return () => {
+    // Who asked for that run has its failure; this one is tried all the same.
     next ??= running
       .catch(() => undefined)
       .then(() => {

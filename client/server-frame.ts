@@ -1,4 +1,5 @@
 import { EVENTS, type EventData, type EventType } from '../protocol/events.js';
+import { parseJson } from '../protocol/parse-json.js';
 import {
   ANSWERS,
   type AnswerData,
@@ -107,14 +108,6 @@ const malformed = (type: string | undefined, problem: string): ServerFrame => ({
 function problemOf({ issues: [issue] }: ParseError): string {
   if (!issue) return 'it is not valid';
   return issue.path.length > 0 ? `${issue.path.join('.')}: ${issue.message}` : issue.message;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function typeOf(raw: unknown): string | undefined {

@@ -1,5 +1,6 @@
 import { grantSchema, refreshSchema } from '../protocol/auth.js';
 import { CompanionError, invalid } from '../protocol/error-codes.js';
+import { parseJson } from '../protocol/parse-json.js';
 import { errorBodySchema } from '../protocol/rest.js';
 import { DEFAULT_TIMEOUT_MS } from './companion-client-options.js';
 import { ConnectionError } from './connection-error.js';
@@ -109,12 +110,4 @@ function refusalOf(status: number, body: unknown): Error {
   const message = data?.error.message ?? `The renewal was answered with ${status}.`;
   if (status === 401) return new ConnectionError('unauthorized', message);
   return data ? new CompanionError(data.error.code, message, data.error.details) : new Error(message);
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

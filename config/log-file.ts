@@ -64,6 +64,7 @@ export class LogFile {
         this.#torn = false;
         this.#tellLost();
       } catch {
+        // Full, or gone: nothing is left to write it to. How many lines were lost is told when it takes some again.
         this.#torn = true;
         this.#lost += lines;
         await this.#letGo();
@@ -98,12 +99,14 @@ export class LogFile {
   async #letGo(): Promise<void> {
     const file = this.#file;
     this.#file = undefined;
+    // What it took is on its way to the disk, and what it did not take was counted.
     await file?.close().catch(() => {});
   }
 
   async #putAside(): Promise<void> {
     const { path, files } = this.#options;
     const nameOf = (age: number) => (age === 0 ? path : `${path}.${age}`);
+    // There may be no file of that age yet. One that cannot be renamed grows on: no line is lost for that.
     for (let age = files - 2; age >= 0; age -= 1) await rename(nameOf(age), nameOf(age + 1)).catch(() => {});
   }
 }

@@ -89,6 +89,7 @@ async function openSink({ level, folder }: LoggerOptions): Promise<Sink> {
       new winston.transports.Console({ level: 'warn', stderrLevels: ['error', 'warn'] }),
     ],
   });
+  // The log cannot say of itself that it fails; what its file does not take is counted there and told later.
   logger.on('error', () => {});
   return {
     log: (entry) => logger.log(entry),

@@ -3,8 +3,10 @@
  * `POST /v1/messages` streamed and whole, and `count_tokens`. What it answers is decided by a script,
  * so the demo and the tests drive the same CLI code paths without an account or a network.
  */
+
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { parseJson } from '../protocol/parse-json.js';
 
 export interface ApiContentBlock {
   type: string;
@@ -72,8 +74,10 @@ export async function startMessagesApi(
   { preferredPort = 0 }: MessagesApiOptions = {},
 ): Promise<MessagesApi> {
   const server = createServer((request, response) => {
+    // The CLI tries again when its connection ends.
     handle({ request, response, script }).catch(() => response.destroy());
   });
+  // Whatever is the matter with that port: if it is not about the port, the next try says it.
   await listen(server, preferredPort).catch(() => listen(server, 0));
   const { port } = server.address() as AddressInfo;
   return {
@@ -131,11 +135,7 @@ function sendJson(response: ServerResponse, status: number, body: unknown): void
 async function readJson(request: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);
-  try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
-  } catch {
-    return undefined;
-  }
+  return parseJson(Buffer.concat(chunks).toString('utf8'));
 }
 
 const stopReason = (blocks: ReplyBlock[]) => (blocks.some((block) => block.kind === 'tool') ? 'tool_use' : 'end_turn');

@@ -54,8 +54,9 @@ function writeUnsynced(path: string, text: string, flush: boolean): void {
  * older file. Where a file system does not know that of folders, the rename is all there is.
  */
 async function syncFolder(path: string): Promise<void> {
+  // As above: not every file system opens and syncs folders.
   const folder = await open(path).catch(() => undefined);
-  // As above: not every file system syncs folders.
+  // As above.
   await folder?.sync().catch(() => {});
   await folder?.close();
 }

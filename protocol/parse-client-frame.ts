@@ -4,6 +4,7 @@ import { cutText } from './cut-text.js';
 import { CompanionError, invalid } from './error-codes.js';
 import { brokenJsonBound } from './json-bounds.js';
 import { MAX_CLIENT_FRAME_OUTSIDE_STRINGS } from './limits.js';
+import { parseJson } from './parse-json.js';
 import { plainRule } from './plain-rule.js';
 import { findHalfCharacter } from './well-formed.js';
 
@@ -30,12 +31,8 @@ const BOUNDS = { outsideStrings: MAX_CLIENT_FRAME_OUTSIDE_STRINGS };
 export function parseClientFrame(text: string): ParsedFrame {
   const broken = brokenJsonBound(text, BOUNDS);
   if (broken !== undefined) return { ok: false, requestId: glimpseRequestId(text), error: invalid('frame', broken) };
-  let raw: unknown;
-  try {
-    raw = JSON.parse(text);
-  } catch {
-    return { ok: false, requestId: null, error: invalid('frame', 'must be JSON') };
-  }
+  const raw = parseJson(text);
+  if (raw === undefined) return { ok: false, requestId: null, error: invalid('frame', 'must be JSON') };
   const requestId = readRequestId(raw);
   const half = halfCharacterError(raw, text, 'frame');
   if (half) return { ok: false, requestId, error: half };

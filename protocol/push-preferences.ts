@@ -21,6 +21,7 @@ const isTimeZone = (name: string): boolean => {
   try {
     return /^[A-Za-z]/.test(name) && new Intl.DateTimeFormat('en', { timeZone: name }) instanceof Intl.DateTimeFormat;
   } catch {
+    // `DateTimeFormat` throws a `RangeError` for a name that it does not know.
     return false;
   }
 };

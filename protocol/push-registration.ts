@@ -1,5 +1,7 @@
 /** Where a device wants to be reached by push. */
+
 import * as z from 'zod';
+import { parseJson } from './parse-json.js';
 import { pushPreferencesSchema } from './push-preferences.js';
 import { fieldSchema, requiredFieldSchema } from './scalars.js';
 
@@ -18,13 +20,7 @@ const decodedBytes = (text: string): number => Math.floor((text.replace(/=+$/, '
 /** 32 bytes are 43 digits and, mostly, a sign that fills up. */
 const isKey = (text: string): boolean => /^[A-Za-z0-9+/]+={0,2}$/.test(text) && decodedBytes(text) === KEY_BYTES;
 
-const isHttps = (text: string): boolean => {
-  try {
-    return new URL(text).protocol === 'https:';
-  } catch {
-    return false;
-  }
-};
+const isHttps = (text: string): boolean => URL.canParse(text) && new URL(text).protocol === 'https:';
 
 /** What `PushSubscription.toJSON()` gives. */
 const subscriptionSchema = z.object({
@@ -35,13 +31,7 @@ const subscriptionSchema = z.object({
   }),
 });
 
-function isSubscription(text: string): boolean {
-  try {
-    return subscriptionSchema.safeParse(JSON.parse(text)).success;
-  } catch {
-    return false;
-  }
-}
+const isSubscription = (text: string): boolean => subscriptionSchema.safeParse(parseJson(text)).success;
 
 const TOKENS: Record<Platform, { isValid: (token: string) => boolean; rule: string }> = {
   ios: {

@@ -34,6 +34,7 @@ export async function createEnduringServer(options: EnduringServerOptions): Prom
     findProblems: async () => (await server?.findProblems()) ?? [],
     close: async (code, reason) => {
       isClosing = true;
+      // Its failure is given to `onGivenUp`.
       await renewed.catch(() => {});
       return (await server?.close(code, reason)) ?? 0;
     },

@@ -85,6 +85,7 @@ function spawnLoop({ file, runFolder, graceMs, waitMs, environment, log }: Orpha
     { cwd: '/', env: environment, stdio: ['pipe', 'ignore', 'ignore'], detached: true },
   );
   loop.on('error', (error) => log.warn('the children are not watched', { error: error.message }));
+  // It has ended, or never begun, which is told above: nothing is written to it.
   loop.stdin.on('error', () => {});
   loop.unref();
   // A pipe is a socket for Node, and a socket alone can be let go of.

@@ -177,6 +177,7 @@ function parseCertificate(pem: Buffer, path: string): X509Certificate {
   try {
     return new X509Certificate(pem);
   } catch {
+    // OpenSSL's errors may quote what they have read, as below.
     throw new ConfigError(`TLS_CERT_FILE names ${path}, which has no certificate in PEM`);
   }
 }
@@ -185,6 +186,7 @@ function parseKey(pem: Buffer, path: string): KeyObject {
   try {
     return createPrivateKey(pem);
   } catch {
+    // OpenSSL says of every kind of file that its decoder is unsupported.
     const why = pem.includes('ENCRYPTED')
       ? 'whose key has a passphrase; it needs one without'
       : 'which has no key in PEM';

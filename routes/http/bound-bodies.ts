@@ -56,12 +56,17 @@ export function* textPieces(text: string): Generator<string> {
   }
 }
 
+/** What a connection says of itself that its reader, or its server, has ended. */
+const LEFT = new Set<unknown>(['ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED', 'ECONNRESET', 'EPIPE']);
+
 /**
  * Sends JSON that is made piece by piece, as fast as it is read. When a piece cannot be made any more the connection
- * ends, so that what was sent is seen to be cut; when nobody reads, its server ends it.
+ * ends, so that what was sent is seen to be cut, and it rejects with why; when nobody reads, its server ends it.
  */
 export async function sendPieces(response: Response, pieces: AsyncIterable<string | Uint8Array>): Promise<void> {
   response.type('json');
   const source = Readable.from(pieces, { objectMode: false, highWaterMark: PIECES_AHEAD_BYTES });
-  await pipeline(source, response).catch(() => {});
+  await pipeline(source, response).catch((error: NodeJS.ErrnoException) => {
+    if (!LEFT.has(error.code)) throw error;
+  });
 }

@@ -82,6 +82,7 @@ function requireDecodable(url: string): void {
     try {
       decodeURIComponent(pair);
     } catch {
+      // It throws a `URIError` for that alone.
       throw invalid(pair.split('=')[0] === 'pattern' ? 'pattern' : 'path', 'must be percent-encoded UTF-8');
     }
   }

@@ -33,6 +33,11 @@ export const failureOf = (response: Response): ErrorCode | undefined => failures
 export function createErrorHandler(log: Log): ErrorRequestHandler {
   return (thrown: unknown, _request, response, _next) => {
     const requestId = requestIdOf(response);
+    if (response.headersSent || response.destroyed) {
+      log.warn('an answer was cut', { requestId, error: stackOf(thrown) });
+      response.destroy();
+      return;
+    }
     const error = toCompanionError(thrown);
     failures.set(response, error.code);
     const { retryAfterMs } = error.details ?? {};

@@ -54,6 +54,7 @@ export function createGateway(services: RouteServices, { local }: { local: boole
   const shared = { services, connections, lingering, writer: new TickWriter(), heartbeats: new Heartbeats() };
   return {
     upgrade: (request, stream, head) => {
+      // A client that left: there is nobody to answer.
       stream.on('error', () => stream.destroy());
       const opened = async () => {
         const revoked: IsVoid[] = [];

@@ -33,6 +33,7 @@ export function receiveFrame(connection: ConnectionContext, text: string, turn: 
  */
 async function receiveLarge(connection: ConnectionContext, text: string, turn: Promise<void>): Promise<void> {
   const counted = countFrame(connection);
+  // Awaited below, and it may be rejected before.
   counted.catch(() => {});
   await turn;
   if (connection.isExpelled) return;

@@ -95,6 +95,7 @@ export class SocketConnection implements ConnectionContext, Pulse {
       });
       this.#onClose(code);
     });
+    // Its end follows, with the code that says what was wrong.
     webSocket.on('error', ignore);
     webSocket.on('pong', (id) => this.#onPong(id));
     webSocket.on('message', (bytes: Buffer, isBinary) => this.#onMessage(bytes, isBinary));

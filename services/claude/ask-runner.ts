@@ -139,6 +139,7 @@ export class AskRunner {
       child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
         if (output.length < MAX_OUTPUT_BYTES) output += chunk;
       });
+      // It ends without reading: its output, or the lack of it, says why.
       child.stdin.on('error', () => {});
       child.stdin.end(prompt);
       child.once('close', () => {
@@ -158,6 +159,7 @@ function parseResult(output: string): AskResult {
       ...(usage && { usage }),
     };
   } catch {
+    // It is no JSON or another object. What the CLI wrote in its place may hold anything, and is not told.
     throw new CompanionError('CLAUDE_UNAVAILABLE', 'The Claude CLI ended without a result.');
   }
 }

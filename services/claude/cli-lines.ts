@@ -3,8 +3,10 @@
  * Claude Code 2.1.197, 2.1.329 and 2.1.332; unknown types, subtypes and fields are passed over, and a field that cannot be
  * read is as good as left out.
  */
+
 import * as z from 'zod';
 import { brokenJsonBound } from '../../protocol/json-bounds.js';
+import { parseJson } from '../../protocol/parse-json.js';
 import { count, foreignId, keyword, lenient, lenientList, shownName, shownText, usage } from './cli-values.js';
 import { wellFormedValue } from './well-formed-json.js';
 
@@ -208,12 +210,7 @@ const STREAMED = '{"type":"stream_event"';
 export function parseCliLine(bytes: Buffer): ParsedLine {
   const line = bytes.toString('utf8');
   if (brokenJsonBound(line, BOUNDS) !== undefined) return { kind: 'garbage' };
-  let raw: unknown;
-  try {
-    raw = JSON.parse(line);
-  } catch {
-    return { kind: 'garbage' };
-  }
+  let raw = parseJson(line);
   // A character may come in two deltas.
   if (!line.startsWith(STREAMED)) raw = wellFormedValue(raw, line);
   if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) return { kind: 'garbage' };

@@ -29,6 +29,7 @@ export function isExecutable(path: string): boolean {
     accessSync(path, constants.X_OK);
     return statSync(path).isFile();
   } catch {
+    // Whatever the reason: what cannot be looked at cannot be run.
     return false;
   }
 }
@@ -42,6 +43,7 @@ function bundledPaths(): string[] {
       const sdk = dirname(require.resolve('@anthropic-ai/claude-agent-sdk'));
       return createRequire(join(sdk, 'sdk.mjs')).resolve(`@anthropic-ai/claude-agent-sdk-${name}/claude`);
     } catch {
+      // It is not installed, or not for this platform. That no CLI was found is told at the start and by the health.
       return [];
     }
   });
@@ -62,6 +64,7 @@ export async function readVersion({ binary, environment, signal }: ProbeOptions)
     const { stdout } = await run(binary, ['--version'], { env: environment, timeout: PROBE_TIMEOUT_MS, signal });
     return /^\d+\.\d+\.\d+\S*/.exec(stdout.trim())?.[0];
   } catch {
+    // It does not run, does not answer in time or is aborted: the session that needs it is told what is wrong.
     return undefined;
   }
 }

@@ -194,11 +194,14 @@ export class HeldChild implements ClaudeChild {
 
   /** What hangs on the answer does so however late it comes: whether it is up, and which requests it still waits with. */
   #initialize(): void {
+    // A child that does not agree is not taken for one that is up, and one that dies before says so by its end.
     this.#control.request({ subtype: 'initialize' }, { withinMs: Number.POSITIVE_INFINITY }).catch(() => {});
   }
 
   #askToEnd(): void {
+    // Whatever it answers to either: one that does not end by itself is ended.
     this.interrupt(REACT_MS).catch(() => {});
+    // As above.
     this.#control.request({ subtype: 'end_session' }).catch(() => {});
   }
 

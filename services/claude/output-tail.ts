@@ -110,8 +110,10 @@ export class OutputTail {
 
 function watchFile(path: string, wake: () => void): FSWatcher | undefined {
   try {
+    // A watch that breaks leaves the timer, which looks as well.
     return watch(path, { persistent: false }, wake).on('error', wake);
   } catch {
+    // The system has no watches left, or none for this file system: the timer looks alone.
     return undefined;
   }
 }

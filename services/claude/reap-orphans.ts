@@ -54,6 +54,7 @@ function isAbandoned({ watchFile, token }: ReapOptions): boolean {
   try {
     return readFileSync(watchFile, 'utf8').trim() === token;
   } catch {
+    // What cannot be told must not cost a child its life: the next look tells.
     return false;
   }
 }
@@ -87,8 +88,10 @@ async function endOrphan({ files, record, left, isWaiting }: Orphan): Promise<vo
 /** Nothing can be said to a child that has half a line in its input. */
 function openInput({ stdin }: RunFiles): InputFifo | undefined {
   try {
+    // One that does not take the words any more is ended by signals.
     return isTorn(stdin) ? undefined : new InputFifo(stdin, () => {});
   } catch {
+    // Nobody reads it any more, or it is gone: the child is ended by signals.
     return undefined;
   }
 }

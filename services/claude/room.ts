@@ -10,6 +10,7 @@ export async function requireRoom(folder: string): Promise<void> {
   try {
     await writeFile(path, BLOCK, { mode: 0o600 });
   } finally {
+    // The next look writes over it.
     await rm(path, { force: true }).catch(() => {});
   }
 }

@@ -33,7 +33,10 @@ export class Passwords {
     return this.#waiting.length < MAX_WAITING && (this.#counts.get(of) ?? 0) < MAX_OF_ONE;
   }
 
-  /** Takes as long for a person who is not there, or has no password. Rejects with `RATE_LIMITED` when too many wait. */
+  /**
+   * Takes as long for a person who is not there, or has no password. Rejects with `RATE_LIMITED` when too many wait, and
+   * with the library's error where it cannot tell: that is no wrong password, which would count against the person.
+   */
   async verify(password: string, hash: string | undefined, of: string): Promise<boolean> {
     if (!this.hasRoom(of)) {
       throw new CompanionError('RATE_LIMITED', 'Too many passwords are being looked at.', { retryAfterMs: RETRY_MS });
@@ -41,7 +44,7 @@ export class Passwords {
     return this.#inTurn(of, async () => {
       const argon2 = await load();
       const nobody = await this.#hashOfNobody();
-      const isRight = await argon2.verify(hash ?? nobody, normal(password)).catch(() => false);
+      const isRight = await argon2.verify(hash ?? nobody, normal(password));
       return isRight && hash !== undefined;
     });
   }

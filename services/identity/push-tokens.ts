@@ -1,5 +1,7 @@
 /** Push tokens as they are kept, so that one address of a device has one spelling, and whose an address is. */
+
 import * as z from 'zod';
+import { parseJson } from '../../protocol/parse-json.js';
 
 /** As the registry has it. */
 interface PushEntry {
@@ -70,13 +72,8 @@ function addressOf({ platform, token }: PushEntry): string {
   return `${platform} ${address}`;
 }
 
-function parseSubscription(token: string): z.infer<typeof subscriptionSchema> | undefined {
-  try {
-    return subscriptionSchema.safeParse(JSON.parse(token)).data;
-  } catch {
-    return undefined;
-  }
-}
+const parseSubscription = (token: string): z.infer<typeof subscriptionSchema> | undefined =>
+  subscriptionSchema.safeParse(parseJson(token)).data;
 
 const asBase64url = (text: string): string => Buffer.from(text, 'base64url').toString('base64url');
 

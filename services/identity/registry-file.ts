@@ -97,10 +97,12 @@ export async function openRegistryFile(path: string, ownerId: () => Promise<stri
   let last: Promise<void> = Promise.resolve();
   const inTurn = (task: () => Promise<void>) => {
     const done = last.then(task);
+    // Who asked for it gets the failure; the next has its turn all the same.
     last = done.catch(() => {});
     return done;
   };
   const writeSooner = () => {
+    // Who asked for the change was told of the first failure.
     const timer = setTimeout(() => void inTurn(() => file.adapter.write(file.data)).catch(writeSooner), RETRY_MS);
     timer.unref();
   };

@@ -33,6 +33,7 @@ export function openBlobFiles(journalPath: string): BlobFiles {
       try {
         return { id, ...(await writeFile(pathOf(id), parts)) };
       } catch (error) {
+        // The first failure is what is told; the next start sweeps what is left over.
         await rm(pathOf(id), { force: true }).catch(() => {});
         throw toStorageError(WHAT, error);
       }
@@ -49,6 +50,7 @@ export function openBlobFiles(journalPath: string): BlobFiles {
     },
     stream: (blob) => streamFile(pathOf(blob.id), blob),
     remove: async (ids) => {
+      // No row names it any more: the next start sweeps what is left over.
       await Promise.all(ids.map((id) => rm(pathOf(id), { force: true }).catch(() => {})));
     },
     sweep: (named) => {

@@ -11,6 +11,7 @@ export function readBootId(): string {
     if (process.platform === 'linux') return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
     return execFileSync('sysctl', ['-n', 'kern.boottime'], { encoding: 'utf8' }).trim();
   } catch {
+    // Then every start counts as that of another boot, and what was not synced is looked at.
     return '';
   }
 }

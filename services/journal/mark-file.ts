@@ -26,6 +26,7 @@ export function readMark(path: string): Mark | undefined {
   try {
     text = readFileSync(path, 'latin1');
   } catch {
+    // Whatever the reason: without a mark it is not known that nothing was lost, which is the careful side.
     return undefined;
   }
   const [, epoch = '', number] = PATTERN.exec(text) ?? [];
@@ -77,6 +78,7 @@ function openFor(path: string, length: number): number | undefined {
     ftruncateSync(file, length);
     return file;
   } catch {
+    // As in `write`.
     return undefined;
   }
 }

@@ -97,6 +97,7 @@ function keep(options: KeepOptions): OpenedJournal {
   const onGrown = (sessionId: SessionId, extent: Extent) => retention?.onGrown(sessionId, extent);
   const onDetached = (held: HeldFile) => saveDetached(options, held);
   const journal = createSqliteJournal({ database, blobs, bootId, guard, extents, onGrown, onDetached });
+  // What it finds is in the guard: damage is mended, and a refusal shows in the health.
   const looks = setInterval(() => void journal.probe().catch(() => {}), LOOK_MS).unref();
   const cursors = createSqliteCursors(database, guard);
   const onError = (error: unknown) => log.warn('a checkpoint failed', { error: String(error) });

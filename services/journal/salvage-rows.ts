@@ -37,11 +37,11 @@ export function copyRows(source: SqliteDatabase, fresh: SqliteDatabase): Record<
   return counts;
 }
 
-/** Where not even this can be read, sums are required. */
 function checkOf(source: SqliteDatabase): RowCheck {
   try {
     return rowCheckOf(source);
   } catch {
+    // Where not even this can be read, sums are required.
     return createRowCheck({ unsummed: false });
   }
 }
@@ -79,6 +79,7 @@ function isWhole(check: RowCheck, table: TableName, row: Row): boolean {
     for (const column of COLUMNS_WITH_JSON) if (typeof row[column] === 'string') JSON.parse(row[column]);
     return true;
   } catch {
+    // Of whatever is wrong with it: a row that is not as it was written is left behind, and counted.
     return false;
   }
 }

@@ -1,4 +1,5 @@
 /** Makes a new journal of what is whole in a damaged one. The damaged one is put aside. */
+
 import {
   chmodSync,
   closeSync,
@@ -14,6 +15,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { OWN_FILE } from '../../disk/own-file.js';
+import { isScarcity } from '../../protocol/capacity-error.js';
 import type { Log } from '../ports/log.js';
 import { cancelQueued } from './cancel-queued.js';
 import { countCommits } from './epoch.js';
@@ -113,11 +115,15 @@ function fill(fresh: SqliteDatabase, source: SqliteDatabase | undefined, mark: M
   return { ...copied, ...settleSessions(fresh), cancelled };
 }
 
+const CLOSED_TO_US = new Set<unknown>(['EACCES', 'EPERM', 'EROFS']);
+
+/** Undefined when nothing of it can be read. Throws when that is for another reason than what stands in the file. */
 function openSource(path: string): SqliteDatabase | undefined {
   try {
     mendHeader(path);
     return connectToDamaged(path);
-  } catch {
+  } catch (error) {
+    if (isScarcity(error) || CLOSED_TO_US.has((error as NodeJS.ErrnoException).code)) throw error;
     return undefined;
   }
 }

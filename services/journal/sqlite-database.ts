@@ -112,6 +112,7 @@ function isWritable(path: string): boolean {
     accessSync(path, constants.W_OK);
     return true;
   } catch {
+    // Whatever the reason: then it is not the header that forbids it.
     return false;
   }
 }

@@ -34,6 +34,7 @@ export class WalSync {
   /** Resolves when all that was committed before this call is on the disk. Rejects with `STORAGE_FULL`. */
   sync(): Promise<void> {
     if (!this.#running) return this.#begin();
+    // Who waits for that one gets its failure; the next syncs anew.
     this.#next ??= this.#running
       .catch(() => {})
       .then(() => {
@@ -44,6 +45,7 @@ export class WalSync {
   }
 
   async close(): Promise<void> {
+    // Who waits for it gets the failure.
     await (this.#next ?? this.#running)?.catch(() => {});
     await this.#reopen();
   }
@@ -52,7 +54,9 @@ export class WalSync {
   async #reopen(): Promise<void> {
     const opened = this.#file;
     this.#file = undefined;
+    // It was not opened, which the sync that wanted it has told.
     const file = await opened?.catch(() => undefined);
+    // Nothing was written by it, so nothing is lost with it.
     if (file !== undefined) await closeFile(file).catch(() => {});
   }
 

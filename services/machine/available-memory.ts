@@ -96,4 +96,5 @@ function bytesOf(text: string): number {
   return Number.isNaN(bytes) ? Number.POSITIVE_INFINITY : bytes;
 }
 
+/** Empty where a system or container does not have it: each figure that is missing counts as no limit. */
 const readText = (path: string): Promise<string> => readFile(path, 'utf8').catch(() => '');

@@ -88,6 +88,7 @@ export class KeepAwake {
       const forget = () => {
         if (this.#process === child) this.#process = undefined;
       };
+      // What is wrong is told by the second of its listeners.
       child.once('exit', forget).on('error', forget).on('error', onError);
       child.unref();
       return child;

@@ -64,6 +64,7 @@ async function freeDisk(folder: string): Promise<number> {
     const { bavail, bsize } = await statfs(folder);
     return bavail * bsize;
   } catch {
+    // No reason to refuse a child: what the disk does not take is told by the write.
     return Number.POSITIVE_INFINITY;
   }
 }

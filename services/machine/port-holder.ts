@@ -45,6 +45,7 @@ function read(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch {
+    // What others own cannot be read, and what ends meanwhile is gone.
     return '';
   }
 }
@@ -53,6 +54,7 @@ function readNames(path: string): string[] {
   try {
     return readdirSync(path);
   } catch {
+    // What others own cannot be read, and what ends meanwhile is gone.
     return [];
   }
 }
@@ -61,6 +63,7 @@ function linkOf(path: string): string {
   try {
     return readlinkSync(path);
   } catch {
+    // What others own cannot be read, and what ends meanwhile is gone.
     return '';
   }
 }
@@ -75,9 +78,10 @@ function describe(pid: number): PortHolder {
 
 const LSOF_MS = 3_000;
 
-/** macOS brings `lsof`. */
+/** macOS brings `lsof`, which ends with 1 when it finds none. Without it the holder is not named. */
 async function holderByLsof(port: number): Promise<number | undefined> {
   const args = ['-nP', `-iTCP:${port}`, '-sTCP:LISTEN', '-t'];
+  // As above.
   const found = await promisify(execFile)('lsof', args, { timeout: LSOF_MS }).catch(() => ({ stdout: '' }));
   const pid = Number(found.stdout.split('\n')[0]);
   return Number.isSafeInteger(pid) && pid > 0 ? pid : undefined;

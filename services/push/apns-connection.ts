@@ -269,6 +269,7 @@ function parseBody(text: string): { reason?: string; timestamp?: number } {
       ...(timestamp !== undefined && Number.isSafeInteger(at) && { timestamp: at }),
     };
   } catch {
+    // Neither JSON nor an object: the status of the answer is all there is.
     return {};
   }
 }

@@ -144,6 +144,7 @@ function parseCertificate(pem: string): X509Certificate | undefined {
   try {
     return new X509Certificate(pem);
   } catch {
+    // As above.
     return undefined;
   }
 }

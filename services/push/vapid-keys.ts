@@ -80,6 +80,7 @@ function publicKeyOf(privateKey: string): Buffer | undefined {
     curve.setPrivateKey(privateKey, 'base64url');
     return curve.getPublicKey();
   } catch {
+    // It is no key of this curve. What OpenSSL says may repeat it.
     return undefined;
   }
 }

@@ -44,6 +44,7 @@ function isOfApple(token: string): boolean {
     const { endpoint } = JSON.parse(token) as { endpoint: string };
     return new URL(endpoint).hostname.endsWith('.push.apple.com');
   } catch {
+    // It is no subscription with an address, which is for the sender to say.
     return false;
   }
 }

@@ -3,9 +3,11 @@
  * `web-push`, which encrypts and signs, and is loaded with the first push; the request is made here, so that it ends in
  * time and its connection is used again.
  */
+
 import { Agent, request as httpsRequest } from 'node:https';
 import type { RequestDetails } from 'web-push';
 import * as z from 'zod';
+import { parseJson } from '../../protocol/parse-json.js';
 import type { PushMessage, PushRegistration, PushSender, SendOutcome } from '../ports/push.js';
 import type { PushProblem } from './apns-key.js';
 import { deepLink, fitContent, isWaiting, shortCollapseId } from './push-content.js';
@@ -85,7 +87,7 @@ class Sender implements WebPushSender {
     if (!subscription) return { kind: 'unregistered', reason: 'the token is not a subscription' };
     const { payload, note } = compose(message);
     const details = await this.#seal({ subscription, keys: this.#opened.keys }, payload, message);
-    if (!details) return { kind: 'unregistered', reason: 'the keys of the subscription are not valid' };
+    if ('kind' in details) return details;
     try {
       return this.#conclude(await this.#post(details), note);
     } catch (error) {
@@ -99,12 +101,12 @@ class Sender implements WebPushSender {
     this.#agent.destroy();
   }
 
-  /** Undefined when nothing can be encrypted for the subscription. */
+  /** What to send, or why nothing can be sent to this subscription. */
   async #seal(
     { subscription, keys }: { subscription: Subscription; keys: VapidKeys },
     payload: string,
     message: PushMessage,
-  ): Promise<RequestDetails | undefined> {
+  ): Promise<RequestDetails | SendOutcome> {
     const { default: webPush } = await import('web-push');
     try {
       return webPush.generateRequestDetails(subscription, payload, {
@@ -114,8 +116,15 @@ class Sender implements WebPushSender {
         topic: shortCollapseId(message.collapseId),
         contentEncoding: 'aes128gcm',
       });
-    } catch {
-      return undefined;
+    } catch (error) {
+      if (isAboutKeys(error)) return { kind: 'unregistered', reason: 'the keys of the subscription are not valid' };
+      // It is about the daemon's own part, and no reason to forget a browser.
+      const reason = 'the push cannot be signed';
+      this.#trouble = {
+        message: `${reason}: ${(error as Error).message}`,
+        remedy: 'Check VAPID_SUBJECT and the keys.',
+      };
+      return { kind: 'failed', reason };
     }
   }
 
@@ -168,12 +177,13 @@ class Sender implements WebPushSender {
   }
 }
 
-function parseSubscription(token: string): Subscription | undefined {
-  try {
-    return subscriptionSchema.safeParse(JSON.parse(token)).data;
-  } catch {
-    return undefined;
-  }
+const parseSubscription = (token: string): Subscription | undefined =>
+  subscriptionSchema.safeParse(parseJson(token)).data;
+
+/** Whether web-push (3.6.7) speaks of the browser's keys: their length, or that they are no point of the curve. */
+function isAboutKeys(error: unknown): boolean {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return code === 'ERR_CRYPTO_ECDH_INVALID_PUBLIC_KEY' || /p256dh|auth/.test(message);
 }
 
 /** The service worker shows it. Only the browser can read it, so that every token may travel. */

@@ -142,6 +142,7 @@ export class ChildPlaces {
         const wanted = this.#taken.size - this.#leaving.size + this.#waiting.length;
         if (wanted <= this.#options.max) break;
         this.#leaving.add(id);
+        // A step that cannot be written is tried and told by the session; here the next is asked.
         if (!(await hibernate().catch(() => false))) this.#leaving.delete(id);
       }
     }

@@ -126,7 +126,9 @@ export class ChildStarter {
       return undefined;
     } catch (error) {
       ready(false);
-      await endUnknown(child).catch(() => {});
+      await endUnknown(child).catch((failure: unknown) =>
+        steps.tellFailed('end a child that is not on record', failure),
+      );
       onChild(undefined);
       this.#leave();
       return error as Error;
@@ -156,6 +158,7 @@ export class ChildStarter {
     const { claudeSessionId } = resume;
     const path = record().transcript?.path;
     const isThere = await launcher.findTranscript({ claudeSessionId, ...(path !== undefined && { path }) });
+    // Where it cannot be told it is tried: the CLI says so itself.
     const isKept =
       (isThere && !afterFailure) ||
       (await launcher.hasConversation(options.workingDirectory, claudeSessionId).catch(() => true));

@@ -81,6 +81,7 @@ export class Hibernation {
 
   async #look(): Promise<void> {
     const since = this.#idleSince;
+    // What failed is tried again with the next look.
     const ends = await this.hibernate().catch(() => false);
     if (ends || since === undefined || this.#idleSince !== since) return;
     this.#lookIn(Math.min(this.#options.idleMs, LOOK_AGAIN_MS));

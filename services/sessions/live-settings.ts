@@ -10,6 +10,8 @@ export interface LiveSettingsOptions {
   state: () => SessionState;
   /** Changes what of the state is in no journal; called in the mailbox alone, like everything that changes the state. */
   note: (state: SessionState) => void;
+  /** The child did not agree to be as it is on record. */
+  onNotPutBack: (error: Error) => void;
 }
 
 type Changes = Pick<Partial<SessionRecord>, 'modelChoice' | 'permissionMode'>;
@@ -96,7 +98,8 @@ export class LiveSettings {
 
   /** A child reads what it is told in order, so it ends as it was before, also where it has not answered yet. */
   #putBack(undo: Undo[]): void {
-    for (const step of undo.splice(0).reverse()) step().catch(() => {});
+    const onFailed = (error: Error) => this.#options.onNotPutBack(error);
+    for (const step of undo.splice(0).reverse()) step().catch(onFailed);
   }
 
   /** Which mode the child is being asked for: its own word of that is no news. */

@@ -4,6 +4,7 @@ export class Mailbox {
 
   run<Result>(task: () => Promise<Result>): Promise<Result> {
     const result = this.#last.then(task);
+    // Who gave the task gets its failure.
     this.#last = result.catch(() => {});
     return result;
   }

@@ -50,17 +50,21 @@ export class PersistentSteps {
 
   /** Does something that may fail, which is logged. */
   attempt(what: string, action: () => unknown): void {
-    const { log, sessionId } = this.#options;
     new Promise((resolve) => {
       resolve(action());
-    }).catch((error: Error) => log.warn(`could not ${what}`, { sessionId, error: error.message }));
+    }).catch((error: unknown) => this.tellFailed(what, error));
+  }
+
+  /** Logs what has failed and is not tried again. */
+  tellFailed(what: string, error: unknown): void {
+    const { log, sessionId } = this.#options;
+    log.warn(`could not ${what}`, { sessionId, error: (error as Error).message });
   }
 
   /** Does once more what has failed, after a while. */
   tryAgain(what: string, failed: { error: unknown; action: () => unknown; afterMs?: number }): void {
-    const { log, sessionId } = this.#options;
     const { error, action, afterMs = RETRY_MS } = failed;
-    log.warn(`could not ${what}`, { sessionId, error: (error as Error).message });
+    this.tellFailed(what, error);
     this.later(what, { afterMs, action });
   }
 

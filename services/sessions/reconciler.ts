@@ -152,7 +152,9 @@ export class Reconciler {
     log.warn('could not reconcile with the transcript', { sessionId, error: error.message });
     if (transcript?.owed) return;
     const nothing = async () => {};
-    await stepAfterLook(nothing, (state, _, now) => onOwed(state, journal.epoch, now)).catch(() => {});
+    await stepAfterLook(nothing, (state, _, now) => onOwed(state, journal.epoch, now)).catch((failure: Error) => {
+      log.warn('could not record that the transcript is owed', { sessionId, error: failure.message });
+    });
   }
 }
 

@@ -62,6 +62,7 @@ export class SessionSteps {
     const ended = new Promise<PromptRecord>((resolve, reject) => {
       this.#waiting.set(promptId, [...(this.#waiting.get(promptId) ?? []), { resolve, reject }]);
     });
+    // It is returned below, and may be rejected before.
     ended.catch(() => {});
     // Looked up when it waits already: no end falls between the two.
     const known = await this.#options.journal.findPrompt(promptId);

@@ -83,6 +83,8 @@ export class Session {
       child: () => this.#keeper.child,
       state: () => this.state,
       note: (state) => this.#steps.note(state),
+      onNotPutBack: ({ message }) =>
+        options.log.warn('the child may differ from the record', { sessionId: this.id, error: message }),
     });
     this.#acceptance = new Acceptance({
       ...options,

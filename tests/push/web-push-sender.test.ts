@@ -181,6 +181,17 @@ describe('an address that is not public', () => {
   });
 });
 
+test('O1: what the daemon cannot sign is its own trouble, and no browser is forgotten for it', async () => {
+  const sender = open({ subject: 'nobody' });
+  const token = server.subscription;
+  expect(await sender.send(registration({ platform: 'web', token }), message())).toMatchObject({ kind: 'failed' });
+  expect(sender.problem).toMatchObject({ message: expect.stringContaining('cannot be signed') });
+  const subscription = JSON.parse(token) as { keys: { p256dh: string } };
+  subscription.keys.p256dh = Buffer.alloc(65, 4).toString('base64url');
+  const offCurve = registration({ platform: 'web', token: JSON.stringify(subscription) });
+  expect(await open().send(offCurve, message())).toMatchObject({ kind: 'unregistered' });
+});
+
 test('closing answers what hangs', async () => {
   server.answer(() => 'hang');
   const sender = open();
