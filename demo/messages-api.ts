@@ -6,7 +6,6 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { parseJson } from '../protocol/parse-json.js';
 
 export interface ApiContentBlock {
   type: string;
@@ -135,7 +134,12 @@ function sendJson(response: ServerResponse, status: number, body: unknown): void
 async function readJson(request: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);
-  return parseJson(Buffer.concat(chunks).toString('utf8'));
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+  } catch {
+    // Not of the CLI: whatever it is gets the answer to an empty request.
+    return undefined;
+  }
 }
 
 const stopReason = (blocks: ReplyBlock[]) => (blocks.some((block) => block.kind === 'tool') ? 'tool_use' : 'end_turn');
