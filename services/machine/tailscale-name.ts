@@ -24,6 +24,7 @@ export async function findTailscaleName(environment: Readonly<Record<string, str
     const name = statusSchema.parse(JSON.parse(stdout)).Self.DNSName.replace(/\.$/, '');
     return DNS_NAME.test(name) ? name : undefined;
   } catch {
+    // As above: the name is a help.
     return undefined;
   }
 }
