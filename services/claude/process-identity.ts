@@ -19,6 +19,7 @@ export async function isAlive(identity: ProcessIdentity): Promise<boolean> {
   try {
     return isSame(identity, await identify(identity.pid));
   } catch {
+    // `ps` could not be run, for want of something.
     return isThere(identity.pid);
   }
 }
@@ -58,6 +59,7 @@ function livesInProc(identity: ProcessIdentity): boolean {
   try {
     return isSame(identity, readRow(identity.pid));
   } catch {
+    // It could not be opened, for want of something.
     return isThere(identity.pid);
   }
 }
@@ -131,6 +133,7 @@ function hasMemory(file: number): boolean {
   try {
     return readSync(file, firstByte, 0, 1, 0) === 1 && firstByte[0] !== ZERO;
   } catch {
+    // `ESRCH`: it has ended since the file was opened, and an open file wants nothing else.
     return false;
   }
 }
@@ -143,6 +146,7 @@ export async function residentBytes(pid: number): Promise<number | undefined> {
       : await ps('-o', 'rss=', '-p', String(pid));
     return kibibytes ? Number(kibibytes) * 1024 : undefined;
   } catch {
+    // A figure for people alone: it is left out.
     return undefined;
   }
 }

@@ -30,6 +30,7 @@ function readBootId(): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
   } catch {
+    // Some containers hide it. Then processes are told apart by the time they started at alone.
     return '';
   }
 }

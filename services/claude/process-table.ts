@@ -3,6 +3,7 @@
  */
 import { readlinkSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
+import { isScarcity } from '../../protocol/capacity-error.js';
 import { isLinux, isOver, type ProcessRow, ps, readProc, readRow, slicesOf } from './process-reading.js';
 
 /**
@@ -11,6 +12,7 @@ import { isLinux, isOver, type ProcessRow, ps, readProc, readRow, slicesOf } fro
  */
 export function listProcesses(): Promise<ProcessRow[]> {
   if (!listing) return list();
+  // Who asked for that listing gets its failure; the next looks anew.
   next ??= listing.then(list, list);
   return next;
 }
@@ -137,7 +139,9 @@ function writesTo(pid: number, stream: number, part: string): boolean {
     if (!readlinkSync(`/proc/${pid}/fd/${stream}`).includes(part)) return false;
     const flags = /^flags:\s+(\d+)/m.exec(readProc(pid, `fdinfo/${stream}`) ?? '')?.[1] ?? '0';
     return (Number.parseInt(flags, OCTAL) & ACCESS_MODE) !== 0;
-  } catch {
+  } catch (error) {
+    // It has ended, is another user's, or has no such stream.
+    if (isScarcity(error)) throw error;
     return false;
   }
 }
