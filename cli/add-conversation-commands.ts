@@ -25,13 +25,12 @@ export function addConversationCommands(options: AddOptions): void {
     .action((prompt: string, flags: AskFlags & Json) =>
       execute((context) => askCommand(context, prompt, flags), flags),
     );
-  withTurnFlags(
-    program.command('chat [directory]').description('hold a conversation, one prompt after the other'),
-  ).action((directory: string | undefined, flags: ChatFlags) =>
-    execute((context) => chatCommand(context, directory, flags), {}),
+  withTurnFlags(program.command('chat [directory]').description('hold a conversation, prompt by prompt')).action(
+    (directory: string | undefined, flags: ChatFlags) =>
+      execute((context) => chatCommand(context, directory, flags), {}),
   );
   withTurnFlags(
-    program.command('resume').description('pick a session from a list, and go on with its conversation'),
+    program.command('resume').description('pick a session from a list and continue its conversation'),
   ).action((flags: ChatFlags) => execute((context) => resumeCommand(context, flags), {}));
   add(program, 'watch [directory]', 'show what happens in the session of a folder').action(
     (directory: string | undefined, flags: Json) => execute((context) => watchCommand(context, directory), flags),
@@ -47,18 +46,18 @@ const withTurnFlags = (command: Command): Command =>
     .option('--yes', 'allow everything that Claude asks to do');
 
 function addWaiting({ program, execute, add }: AddOptions): void {
-  add(program, 'waiting', 'list what waits for an answer, and which prompts run or wait').action((flags: Json) =>
+  add(program, 'waiting', 'list requests that wait for an answer, and prompts that run or wait').action((flags: Json) =>
     execute(waitingCommand, flags),
   );
   add(program, 'answer [id] [answer...]', 'answer a request: allow, deny, always, an option or a text')
-    .option('--message <message>', 'with deny: what Claude is told')
+    .option('--message <message>', 'with deny: the reason for Claude')
     .action((id: string | undefined, rest: string[], flags: { message?: string } & Json) => {
       const words = id === undefined ? [] : [id, ...rest];
       const { message } = flags;
       return execute((context) => answerCommand(context, { words, ...(message !== undefined && { message }) }), flags);
     });
   add(program, 'cancel [promptId]', 'cancel a prompt that waits, or interrupt the one that runs')
-    .option('--dir <directory>', 'without an id: the folder whose prompt is meant (default: this one)')
+    .option('--dir <directory>', 'without an id: the folder of the prompt (default: this one)')
     .option('--all', 'all prompts of the folder')
     .action((promptId: string | undefined, flags: CancelFlags & Json) =>
       execute((context) => cancelCommand(context, promptId, flags), flags),

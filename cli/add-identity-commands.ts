@@ -31,7 +31,7 @@ export function addIdentityCommands({ program, execute, add }: AddOptions): void
     .option('--user <email>', 'the person who gets the device (default: the owner)')
     .option('--scopes <scopes>', 'what it may do: read, prompt, approve, files, terminal, admin; separated by commas')
     .action((flags: PairFlags & Json) => execute((context) => pairCommand(context, flags), flags));
-  const users = program.command('users').description('manage who may have sessions here');
+  const users = program.command('users').description('manage the people who may use this daemon');
   add(users, 'list', 'list all people').action((flags: Json) => execute(usersCommand, flags));
   add(users, 'add <email>', 'add a person')
     .option('--name <name>', 'the name to show')
@@ -49,8 +49,8 @@ export function addIdentityCommands({ program, execute, add }: AddOptions): void
   );
   const devices = program.command('devices').description('list devices, and revoke them');
   add(devices, 'list', 'list all people’s devices').action((flags: Json) => execute(devicesCommand, flags));
-  add(devices, 'revoke <deviceId>', 'revoke a device: its credential is void at once')
-    .option('--user <email>', 'its owner, when several people have a device of this name')
+  add(devices, 'revoke <deviceId>', 'revoke a device; its credential stops working at once')
+    .option('--user <email>', 'its owner, when several people have a device with this id')
     .action((deviceId: string, flags: { user?: string } & Json) =>
       execute((context) => revokeCommand(context, deviceId, flags), flags),
     );

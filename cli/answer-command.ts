@@ -81,7 +81,7 @@ async function answerByPerson(context: CommandContext, request: WholeRequest): P
   const { permissionId, prompt, workingDirectory } = request;
   if (!io.stdin.isTTY) {
     const suggestion = `Give the answer: ${hints.companion(`answer ${permissionId} allow`)} (or deny)`;
-    throw new CompanionError('INVALID_REQUEST', `No terminal is there to ask: ${prompt}`, { suggestion });
+    throw new CompanionError('INVALID_REQUEST', `No terminal is available to ask: ${prompt}`, { suggestion });
   }
   const view = new AskView(io, { quiet: true });
   view.line(workingDirectory);
@@ -121,6 +121,9 @@ function notOpen(id: string): CompanionError {
 }
 
 function wrongWord({ kind }: OpenRequest): CompanionError {
-  const rule = kind === 'question' ? 'has several questions, which need a terminal' : 'must be allow, deny or always';
+  const rule =
+    kind === 'question'
+      ? 'must be given in a terminal, since the request has several questions'
+      : 'must be allow, deny or always';
   return new CompanionError('INVALID_REQUEST', `The answer ${rule}.`, { field: 'answer', rule });
 }

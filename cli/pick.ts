@@ -23,7 +23,7 @@ const MAX_LINE = 500;
  */
 export async function pick<T>({ io, items, lineOf, what, otherwise }: PickOptions<T>): Promise<T> {
   if (!io.stdin.isTTY) {
-    const rule = 'needs a terminal to pick in';
+    const rule = 'must run in a terminal';
     throw new CompanionError('INVALID_REQUEST', `${what}: ${rule}.`, { rule, suggestion: otherwise });
   }
   const lines = items.map((item, index) => `  ${String(index + 1).padStart(2)}  ${plainLine(lineOf(item), MAX_LINE)}`);

@@ -64,7 +64,7 @@ async function readInput({ stdin, stderr }: TerminalIo, patienceMs: number | und
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
     // A decoder that is `fatal` throws a `TypeError` for that alone.
-    throw new CompanionError('INVALID_REQUEST', 'What came on stdin is not UTF-8 text.', {
+    throw new CompanionError('INVALID_REQUEST', 'The text on stdin is not UTF-8.', {
       field: 'stdin',
       rule: 'must be UTF-8 text',
     });

@@ -90,22 +90,22 @@ function createProgram(execute: Execute, { stdout, stderr }: TerminalIo): Comman
   const add = (usage: string, description: string) => addCommand(program, usage, description);
   addIdentityCommands({ program, execute, add: addCommand });
   add('sessions', 'list the sessions').action((flags) => execute(sessionsCommand, flags));
-  add('status', 'say how the daemon is').action((flags) => execute(statusCommand, flags));
-  add('doctor', 'look for what is not well, and say what to do about it').action((flags) =>
-    execute(doctorCommand, flags),
-  );
-  add('close <sessionId>', 'end the child of a session and keep its record').action((sessionId: string, flags) =>
+  add('status', 'show the state of the daemon').action((flags) => execute(statusCommand, flags));
+  add('doctor', 'find problems and show their remedies').action((flags) => execute(doctorCommand, flags));
+  add('close <sessionId>', 'end the CLI of a session and keep its record').action((sessionId: string, flags) =>
     execute((context) => closeCommand(context, sessionId), flags),
   );
   program
     .command('push')
-    .description('look at pushes')
+    .description('show pushes')
     .command('log')
-    .description('list the pushes of the last days, the newest first, and what became of each')
+    .description('list recent pushes, newest first, with the outcome of each')
     .option(...JSON_FLAG)
     .action((flags) => execute(pushLogCommand, flags));
-  add('token', 'make a new access token; the one before is void').action((flags) => execute(tokenCommand, flags));
-  add('stop', 'stop the daemon; running Claude sessions go on')
+  add('token', 'make a new access token; the previous one stops working').action((flags) =>
+    execute(tokenCommand, flags),
+  );
+  add('stop', 'stop the daemon; running Claude sessions keep running')
     .option('--all', 'end the Claude sessions as well')
     .action((flags: { json?: boolean; all?: boolean }) =>
       execute((context) => stopCommand(context, { all: flags.all ?? false }), flags),

@@ -75,7 +75,7 @@ function follow({ context, client, session, view, onClosed, onLeave }: FollowOpt
     if (frame.data.sessionId === sessionId) events.frame(frame);
   });
   client.on('reset', ({ snapshot }) => {
-    view.line('Some of what happened is no longer kept.');
+    view.line('Some earlier events are no longer stored.');
     for (const request of snapshot.permissions) dialogue.askForAnother(request);
   });
   client.on('state', (state) => watch.take(state));

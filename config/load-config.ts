@@ -81,7 +81,7 @@ function parseConfig(text: string, path: string): unknown {
 function shapeProblem({ issues: [issue] }: z.ZodError): string {
   const name = issue?.path[0];
   if (name === undefined) return 'must be a JSON object of setting names and plain values, such as {"PORT": 3001}';
-  return `must have a text, a number, true or false at ${String(name)}`;
+  return `must have a string, number, true or false at ${String(name)}`;
 }
 
 /** Secrets are never repeated; other values are, for they show what was mistyped. */

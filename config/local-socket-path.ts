@@ -32,6 +32,6 @@ export function checkSocketFolder(socketPath: string): void {
   const isOurs = found.isDirectory() && found.uid === process.getuid?.() && (found.mode & 0o077) === 0;
   if (isOurs) return;
   throw new ForeignSocketError(
-    `${folder} is not a folder of yours alone. Remove it, or choose a COMPANION_HOME with a shorter path.`,
+    `${folder} must belong to you and be closed to other users. Remove it, or choose a COMPANION_HOME with a shorter path.`,
   );
 }

@@ -17,7 +17,7 @@ function memoryBytes(): number {
 const expand = (path: string) => (path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : path);
 /** A file of settings that was written on another system ends its lines with a carriage return. */
 const isPlain = (text: string) => text === text.trim() && !/\p{Cc}/u.test(text);
-const PATH_RULE = 'must be an absolute path, without control characters and without blanks at its ends';
+const PATH_RULE = 'must be an absolute path without control characters or spaces at its ends';
 const absolutePath = z
   .string()
   .transform(expand)

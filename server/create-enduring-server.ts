@@ -67,7 +67,7 @@ export async function createEnduringServer(options: EnduringServerOptions): Prom
     const now = Date.now();
     renewals.push(now);
     if (renewals.filter((at) => at > now - RENEWALS_WITHIN_MS).length > MAX_RENEWALS) {
-      throw new JournalUnusableError(`the journal was damaged again and again: ${damage.message}`);
+      throw new JournalUnusableError(`the journal was damaged repeatedly: ${damage.message}`);
     }
     server = await begin(damage, served.port);
     void server.findProblems();

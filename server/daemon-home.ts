@@ -98,7 +98,7 @@ function lockHome(paths: HomePaths): { close(): void } {
     if (error instanceof NotALockError) throw notALock(paths);
     if (!(error instanceof DatabaseHeldError)) throw toStorageError('The home of the daemon', error);
     throw new HomeInUseError(
-      `Another daemon serves ${paths.home} already (pid ${readHolder(paths.pid)}). To stop it: ` +
+      `Another daemon already serves ${paths.home} (pid ${readHolder(paths.pid)}). To stop it: ` +
         commandHints(paths.home).companion('stop'),
     );
   }

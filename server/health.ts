@@ -83,10 +83,10 @@ function checkClaude({ problem }: CliStatus, bypass: string | undefined): Check 
 function checkRoots(roots: readonly string[]): Check {
   const unusable = roots.filter((root) => !isUsable(root));
   if (unusable.length === 0) return OK;
-  const remedy = `Make ${unusable.length === 1 ? 'it' : 'them'}, or correct PROJECT_ROOTS: no session can work there.`;
+  const remedy = `Create ${unusable.length === 1 ? 'it' : 'them'}, or correct PROJECT_ROOTS.`;
   return {
     verdict: 'missing',
-    remedy: `PROJECT_ROOTS names what is not a folder to work in: ${unusable.join(', ')}. ${remedy}`,
+    remedy: `PROJECT_ROOTS names a folder that does not exist or cannot be opened: ${unusable.join(', ')}. ${remedy}`,
   };
 }
 

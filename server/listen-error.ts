@@ -16,7 +16,7 @@ interface Address {
 /** Says why an address cannot be served, and who holds its port where that can be known. */
 export async function listenError(error: NodeJS.ErrnoException, { host, port }: Address): Promise<ListenError> {
   if (error.code !== 'EADDRINUSE') {
-    return new ListenError(`HOST and PORT name an address that cannot be served: ${error.message}`);
+    return new ListenError(`The daemon cannot listen at HOST and PORT: ${error.message}`);
   }
   const holder = await findPortHolder(port, process.platform);
   return new ListenError(

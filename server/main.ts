@@ -68,8 +68,8 @@ async function main(): Promise<void> {
 
 const leftInWords = (children: number): string =>
   children === 1
-    ? '1 Claude session runs on. The next start continues with it.'
-    : `${children} Claude sessions run on. The next start continues with them.`;
+    ? '1 Claude session keeps running. The next start continues with it.'
+    : `${children} Claude sessions keep running. The next start continues with them.`;
 
 const watchOrphans = ({ config, paths, log }: Pick<ServicesOptions, 'config' | 'paths' | 'log'>): OrphanWatch =>
   startOrphanWatch({

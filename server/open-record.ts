@@ -43,7 +43,9 @@ export async function openRecord({ metrics, now, registry, audit, onRevoked, ...
       targetUserId: device.userId,
       targetDeviceId: device.deviceId,
     });
-    void push.warn(device, name).catch((error: unknown) => log.warn('nobody was warned', { error: String(error) }));
+    void push
+      .warn(device, name)
+      .catch((error: unknown) => log.warn('the warning was not sent', { error: String(error) }));
   };
   const authToken = config.AUTH_TOKEN;
   const identity = new Identity({

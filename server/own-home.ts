@@ -57,7 +57,9 @@ function own(home: string, path: string, stats: Stats | undefined): Narrowed[] {
 
 function requireFolderOfItsOwn(home: string): void {
   if (!`${homedir()}${sep}`.startsWith(join(resolve(home), sep)) || resolve(home) === homedir()) return;
-  throw new Error(`${home} has your home directory in it and cannot be closed to others. Name a folder of its own`);
+  throw new Error(
+    `${home} contains your home directory, so it cannot be closed to other users. Choose a separate folder`,
+  );
 }
 
 /** Whoever owns a link may let it lead elsewhere; but root may do that with anything. */
@@ -81,8 +83,8 @@ function requireOwner(path: string, { uid }: Stats): void {
   const own = process.getuid?.() ?? uid;
   if (uid === own) return;
   throw new Error(
-    `${path} belongs to another user (uid ${uid}), who could read and change it. If it is to be trusted, give it to ` +
-      `the user of the daemon: chown -h ${own} '${path}'. Otherwise move it away`,
+    `${path} belongs to another user (uid ${uid}), who could read and change it. If you trust it, ` +
+      `make the daemon's user its owner: chown -h ${own} '${path}'. Otherwise move it elsewhere`,
   );
 }
 
@@ -97,7 +99,7 @@ function narrow(path: string, stats: Stats): boolean {
   if (mode === wanted) return false;
   const failed = changeMode(path, stats.isFile() ? OWN_FILE : wanted);
   if (failed === undefined) return (mode & OTHERS) !== 0;
-  throw new Error(`others may open ${path} (${octal(stats)}), and that could not be changed: ${failed}`);
+  throw new Error(`other users can open ${path} (${octal(stats)}), and its mode cannot be changed: ${failed}`);
 }
 
 /** Returns why it could not be done. */
@@ -106,11 +108,11 @@ function changeMode(path: string, wanted: number): string | undefined {
     chmodSync(path, wanted);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    return code === 'ENOENT' ? undefined : `${message}. Do it yourself: chmod go-rwx '${path}'`;
+    return code === 'ENOENT' ? undefined : `${message}. Run: chmod go-rwx '${path}'`;
   }
   const now = statSync(path, { throwIfNoEntry: false });
   if (!now || (now.mode & OTHERS) === 0) return undefined;
-  return 'the file system does not keep permissions. Put COMPANION_HOME on one that does';
+  return 'the file system does not store permissions. Choose a COMPANION_HOME on one that does';
 }
 
 const octal = ({ mode }: Stats): string => (mode & PERMISSIONS).toString(8).padStart(4, '0');
@@ -121,8 +123,8 @@ const MAX_NAMED = 20;
 /** Tells the owner what others could have read. */
 export function reportNarrowed(narrowed: readonly Narrowed[], log: Log): void {
   for (const { path, mode } of narrowed.slice(0, MAX_NAMED)) {
-    log.warn('others could open this in COMPANION_HOME until now', { path, mode });
+    log.warn('other users could open this path in COMPANION_HOME until now', { path, mode });
   }
   const more = narrowed.length - MAX_NAMED;
-  if (more > 0) log.warn('others could open more in COMPANION_HOME until now', { more });
+  if (more > 0) log.warn('other users could open more paths in COMPANION_HOME until now', { more });
 }

@@ -64,7 +64,7 @@ export class TlsFiles {
     const { certificate } = this.#paths;
     if (now >= validTo) {
       const message = `the certificate in ${certificate} ended on ${new Date(validTo).toISOString()}`;
-      return { verdict: 'expired', message, remedy: 'Renew it: a new file in its place is taken without a restart.' };
+      return { verdict: 'expired', message, remedy: 'Renew it. The daemon loads the new file without a restart.' };
     }
     if (now >= validFrom) return undefined;
     const message = `the certificate in ${certificate} is valid from ${new Date(validFrom).toISOString()} on`;
@@ -144,9 +144,7 @@ function load(paths: Paths): Loaded {
   const key = reading('TLS_KEY_FILE', paths.key, () => readFileSync(paths.key));
   const leaf = parseCertificate(cert, paths.certificate);
   if (!leaf.checkPrivateKey(parseKey(key, paths.key))) {
-    throw new ConfigError(
-      `TLS_KEY_FILE names ${paths.key}, whose key does not belong to the certificate of TLS_CERT_FILE`,
-    );
+    throw new ConfigError(`TLS_KEY_FILE names ${paths.key}, whose key does not match the certificate of TLS_CERT_FILE`);
   }
   const context: SecureContextOptions = { cert, key, minVersion: 'TLSv1.2' };
   try {
@@ -178,7 +176,7 @@ function parseCertificate(pem: Buffer, path: string): X509Certificate {
     return new X509Certificate(pem);
   } catch {
     // OpenSSL's errors may quote what they have read, as below.
-    throw new ConfigError(`TLS_CERT_FILE names ${path}, which has no certificate in PEM`);
+    throw new ConfigError(`TLS_CERT_FILE names ${path}, which does not contain a certificate in PEM`);
   }
 }
 

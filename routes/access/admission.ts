@@ -82,8 +82,8 @@ export const unauthorized = (message = 'A valid credential is needed.'): Compani
 /** Throws `PERMISSION_DENIED` where the credential is not good for it. */
 export function requireScope({ scopes }: Principal, need: Need): void {
   if (need === 'credential' || scopes.has(need)) return;
-  const rule = `needs a credential with the scope ${need}`;
-  throw new CompanionError('PERMISSION_DENIED', `This ${rule}.`, { rule });
+  const rule = `must have a credential with the scope ${need}`;
+  throw new CompanionError('PERMISSION_DENIED', `The request ${rule}.`, { rule });
 }
 
 interface Liberties {
@@ -102,7 +102,7 @@ export function requireLiberties(principal: Principal, { permissionMode, allowed
 export function requireCommand({ scopes }: Principal, text: string, field: string): void {
   const need = needOfCommand(text);
   if (!need || scopes.has(need.scope)) return;
-  const rule = `needs a credential with the scope ${need.scope} for the command /${need.name}`;
+  const rule = `must have a credential with the scope ${need.scope} for the command /${need.name}`;
   throw new CompanionError('PERMISSION_DENIED', `${field}: ${rule}`, {
     field,
     rule,

@@ -36,7 +36,7 @@ export class BodyBudget {
 const isTooMuch = (held: number, bytes: number, most: number): boolean => held > 0 && held + bytes > most;
 
 const tooMuch = (what: string) => {
-  const rule = `at most ${what} may be under way`;
+  const rule = `must wait while ${what} are in transit`;
   const suggestion = 'Read the answers that are open, then try again.';
   return new CompanionError('RATE_LIMITED', `body: ${rule}`, {
     field: 'body',

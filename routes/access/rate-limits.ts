@@ -155,7 +155,7 @@ export class RateLimits {
   #tooManyFailed(key: string, resetMs: number, consumed: number): RateLimitError {
     this.#isOut(key, resetMs);
     const limit = this.settings.failed;
-    return new RateLimitError('Too many wrong credentials came from there.', {
+    return new RateLimitError('Too many wrong credentials came from this address.', {
       limit,
       remaining: 0,
       resetMs,

@@ -57,7 +57,11 @@ export function createAuthRoutes(services: RouteServices): Router {
 
   router.post('/logout', async (_request, response) => {
     const { userId, device } = requirePrincipal(response);
-    if (!device) throw new CompanionError('CONFLICT', 'This credential is not a device’s: there is nothing to leave.');
+    if (!device)
+      throw new CompanionError(
+        'CONFLICT',
+        'This credential does not belong to a device, so there is nothing to log out.',
+      );
     await identity.revoke({ userId, deviceId: device.deviceId }, { reason: 'logged out' });
     auditHttp(services, response, { action: 'logout' });
     response.json({ success: true });
@@ -101,7 +105,7 @@ async function login({ identity, admission }: RouteServices, request: Request): 
   const from = networkOf(admission.addressOf(request));
   // First: what is not looked at leaves no count behind.
   if (!identity.people.hasRoom(from)) {
-    throw new CompanionError('RATE_LIMITED', 'Too many passwords are being looked at.', { retryAfterMs: BUSY_MS });
+    throw new CompanionError('RATE_LIMITED', 'Too many passwords are being checked.', { retryAfterMs: BUSY_MS });
   }
   const attempt = await admission.limits.begin('login', `${from} ${email}`);
   const person = await identity.people.login(email, password, from).catch(async (error: unknown) => {

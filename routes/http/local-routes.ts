@@ -105,8 +105,8 @@ function addDeviceRoutes(router: Router, services: RouteServices): void {
     const person = email === undefined ? undefined : people.require(email);
     const [entry, other] = found.filter((one) => person === undefined || one.userId === person.userId);
     if (other) {
-      const suggestion = 'Say whose: --user EMAIL';
-      throw new CompanionError('CONFLICT', 'Several people have a device of this name.', { field: 'id', suggestion });
+      const suggestion = 'Name its owner with --user EMAIL.';
+      throw new CompanionError('CONFLICT', 'Several people have a device with this id.', { field: 'id', suggestion });
     }
     // One that came with a token that is not its own is known by its connections alone.
     const userId = (entry?.userId ?? person?.userId ?? people.owner.userId) as UserId;

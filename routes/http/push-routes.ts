@@ -62,7 +62,7 @@ export function createPushRoutes({ identity, push }: RouteServices): Router {
     const { vapidKey } = push;
     if (vapidKey === undefined) {
       throw new CompanionError('NOT_FOUND', 'The server has no key for pushes to browsers.', {
-        suggestion: 'See what /health says of push.',
+        suggestion: 'Check push in /health.',
       });
     }
     response.json({ publicKey: vapidKey });

@@ -70,7 +70,7 @@ export class AskRunner {
    * `CLAUDE_NOT_LOGGED_IN`. Nothing of the CLI is left afterwards.
    */
   async ask(question: Question): Promise<AskResult> {
-    if (this.#questions === MAX_QUESTIONS) throw new CompanionError('CAPACITY', 'Too many questions are being asked.');
+    if (this.#questions === MAX_QUESTIONS) throw new CompanionError('CAPACITY', 'Too many questions are running.');
     const { timeoutMs } = question;
     const deadline = new AbortController();
     const timer = setTimeout(

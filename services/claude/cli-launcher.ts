@@ -171,7 +171,7 @@ async function adoptChild(launcher: LauncherOptions, options: AdoptOptions): Pro
       rmSync(files.orphaned, { force: true });
       return child;
     } catch (error) {
-      if (isScarcity(error)) throw toCapacityError('The Claude CLI could not be taken up', error);
+      if (isScarcity(error)) throw toCapacityError('The daemon could not reconnect to the Claude CLI', error);
       // Nobody can speak to it or hear it, as without its FIFO.
       await endChild({ identity: record, left: { marker: CHILD_MARKER, value: childId, kin: new Kin(record) } });
     }

@@ -39,7 +39,7 @@ export class Passwords {
    */
   async verify(password: string, hash: string | undefined, of: string): Promise<boolean> {
     if (!this.hasRoom(of)) {
-      throw new CompanionError('RATE_LIMITED', 'Too many passwords are being looked at.', { retryAfterMs: RETRY_MS });
+      throw new CompanionError('RATE_LIMITED', 'Too many passwords are being checked.', { retryAfterMs: RETRY_MS });
     }
     return this.#inTurn(of, async () => {
       const argon2 = await load();

@@ -76,7 +76,7 @@ export class People {
     };
     await registry.update(({ users }) => {
       if (users.some((user) => normalEmail(user.email) === normalEmail(email))) {
-        throw new CompanionError('CONFLICT', 'Somebody has this address already.', { field: 'email' });
+        throw new CompanionError('CONFLICT', 'Another person already has this address.', { field: 'email' });
       }
       users.push(entry);
     });

@@ -164,12 +164,12 @@ function parseRegistry(text: string, path: string): RegistryData {
   return parsed.data;
 }
 
-const REMEDY = 'Mend or restore it, or remove it: then every device must be paired again';
+const REMEDY = 'Repair, restore or remove it. After a removal, every device must be paired again';
 
 /** What cannot be said by the shape of a part alone. */
 function problemOf({ users, devices }: RegistryData): string | undefined {
   const owners = users.filter(({ role }) => role === 'owner').length;
-  if (owners !== 1) return `users must have exactly one with the role owner, and has ${owners}`;
+  if (owners !== 1) return `users must have exactly one owner, but has ${owners}`;
   const twice =
     repeated(users.map(({ userId }) => userId)) ??
     repeated(users.map(({ email }) => email.trim().toLowerCase())) ??
@@ -178,7 +178,7 @@ function problemOf({ users, devices }: RegistryData): string | undefined {
   if (twice !== undefined) return `${JSON.stringify(twice)} is there twice`;
   const known = new Set(users.map(({ userId }) => userId));
   const stray = devices.find(({ userId }) => !known.has(userId));
-  return stray && `the device ${JSON.stringify(stray.deviceId)} belongs to nobody in users`;
+  return stray && `the device ${JSON.stringify(stray.deviceId)} belongs to no person in users`;
 }
 
 function repeated(names: readonly string[]): string | undefined {

@@ -57,7 +57,7 @@ function read(path: string): z.infer<typeof fileSchema> | undefined {
   } catch {
     // What was wrong with it may repeat what stands in it.
     throw new BrokenFileError(
-      `${path} cannot be understood. Restore it, or remove it: then all devices must be paired anew.`,
+      `${path} does not contain valid keys. Restore or remove it. After a removal, all devices must be paired again.`,
     );
   }
 }

@@ -165,5 +165,4 @@ async function* streamFile(path: string, { bytes, sum }: BlobRef): AsyncGenerato
   }
 }
 
-const lost = () =>
-  new CompanionError('NOT_FOUND', 'Its contents are gone from the disk or are not as they were written.');
+const lost = () => new CompanionError('NOT_FOUND', 'Its contents are missing from the disk or damaged.');

@@ -119,14 +119,14 @@ function saveDetached({ path, log, database, guard }: KeepOptions, held: HeldFil
   const isHomeless = !existsSync(home);
   if (isHomeless && held.isNamed) {
     throw new JournalUnusableError(
-      `${home} was moved away while the daemon served it. Put it back, or set COMPANION_HOME to its new place.`,
+      `${home} was moved while the daemon used it. Move it back, or set COMPANION_HOME to its new path.`,
     );
   }
   rescue({ path, log, database, reason: guard.damage?.message ?? 'it is not there' });
   // The lock, and the files of the children, went with the home.
   if (isHomeless) {
     throw new JournalUnusableError(
-      `${home} was removed while the daemon served it. The sessions were written there anew: start the daemon again.`,
+      `${home} was removed while the daemon used it. The daemon has written the sessions there again. Start it again.`,
     );
   }
 }

@@ -52,7 +52,7 @@ export function salvage({ path, log, damage }: SalvageOptions): void {
     log.error('the journal was rebuilt from what is whole of it', { ...found, aside: putInPlace(path) });
   } catch (error) {
     const reason = (error as Error).message;
-    throw new JournalUnusableError(`${path} is damaged and cannot be rebuilt (${reason}); it was left as it is`);
+    throw new JournalUnusableError(`${path} is damaged and cannot be rebuilt (${reason}). The file is unchanged`);
   }
 }
 
@@ -75,7 +75,7 @@ export function rescue({ path, log, database, reason }: RescueOptions): void {
     const found = rebuild(path, (fresh) => ({ ...copyRows(database, fresh), ...settleSessions(fresh) }));
     log.error('the journal was written anew', { ...found, aside: putInPlace(path) });
   } catch (error) {
-    throw new JournalUnusableError(`${path}: ${reason}, and it cannot be written anew (${(error as Error).message})`);
+    throw new JournalUnusableError(`${path}: ${reason}, and it cannot be rewritten (${(error as Error).message})`);
   }
 }
 

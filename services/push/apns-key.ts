@@ -64,15 +64,15 @@ class CredentialError extends Error {
 const wantsToken = ({ keyFile, key }: ApnsCredentialSettings): boolean => keyFile !== undefined || key !== undefined;
 
 const KEY_REMEDY =
-  'Download the key (AuthKey_….p8) from Certificates, Identifiers & Profiles at developer.apple.com, and start again.';
+  'Download the key (AuthKey_….p8) from Certificates, Identifiers & Profiles at developer.apple.com, and restart the daemon.';
 
 function tokenOf({ keyFile, key, keyId, teamId }: ApnsCredentialSettings): ApnsCredential {
   const setting = keyFile === undefined ? 'APNS_KEY' : 'APNS_KEY_FILE';
   const text = keyFile === undefined ? (key ?? '') : readSetting('APNS_KEY_FILE', keyFile);
   const parsed = parseKey(text);
-  if (!parsed) throw new CredentialError(`${setting} holds no private key`, KEY_REMEDY);
+  if (!parsed) throw new CredentialError(`${setting} does not contain a private key`, KEY_REMEDY);
   if (parsed.asymmetricKeyType !== 'ec' || parsed.asymmetricKeyDetails?.namedCurve !== 'prime256v1')
-    throw new CredentialError(`${setting} holds no P-256 key, which Apple's are`, KEY_REMEDY);
+    throw new CredentialError(`${setting} does not contain a P-256 key, the type that Apple issues`, KEY_REMEDY);
   return {
     kind: 'token',
     key: exportPem(parsed),
@@ -82,12 +82,12 @@ function tokenOf({ keyFile, key, keyId, teamId }: ApnsCredentialSettings): ApnsC
 }
 
 function certificateOf(settings: ApnsCredentialSettings, now: number): ApnsCredential {
-  const remedy = 'Export the push certificate and its key as PEM from the keychain, and start again.';
+  const remedy = 'Export the push certificate and its key as PEM from the keychain, and restart the daemon.';
   const certificate = readSetting('APNS_CERT_FILE', required('APNS_CERT_FILE', settings.certificateFile));
   const key = parseKey(readSetting('APNS_CERT_KEY_FILE', required('APNS_CERT_KEY_FILE', settings.certificateKeyFile)));
-  if (!key) throw new CredentialError('APNS_CERT_KEY_FILE holds no private key', remedy);
+  if (!key) throw new CredentialError('APNS_CERT_KEY_FILE does not contain a private key', remedy);
   const parsed = parseCertificate(certificate);
-  if (!parsed) throw new CredentialError('APNS_CERT_FILE holds no certificate in PEM', remedy);
+  if (!parsed) throw new CredentialError('APNS_CERT_FILE does not contain a certificate in PEM', remedy);
   if (!parsed.checkPrivateKey(key))
     throw new CredentialError('APNS_CERT_KEY_FILE is not the key of APNS_CERT_FILE', remedy);
   const credential: ApnsCredential = {
@@ -107,13 +107,13 @@ export function endedProblem(credential: ApnsCredential, now: number): PushProbl
   const ended = new Date(credential.endsAt).toISOString();
   return {
     message: `the certificate in APNS_CERT_FILE ended on ${ended}`,
-    remedy: 'Renew it at Apple, and start again.',
+    remedy: 'Renew it at Apple, and restart the daemon.',
   };
 }
 
 function required(name: string, value: string | undefined): string {
   if (value !== undefined) return value;
-  throw new CredentialError(`${name} is not set`, `Set ${name}, and start again.`);
+  throw new CredentialError(`${name} is not set`, `Set ${name}, and restart the daemon.`);
 }
 
 /** Tells the system's code and not the path's content. */
@@ -124,7 +124,7 @@ function readSetting(name: string, path: string): string {
     const code = (error as NodeJS.ErrnoException).code ?? 'unknown';
     throw new CredentialError(
       `the file of ${name} cannot be read (${code})`,
-      `Make ${path} readable for the daemon, or set ${name} to where it is, and start again.`,
+      `Make ${path} readable for the daemon, or set ${name} to where it is, and restart the daemon.`,
     );
   }
 }

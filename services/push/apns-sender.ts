@@ -173,7 +173,7 @@ class ApnsSender implements PushSender {
   }
 
   async #open(environment: ApnsEnvironment): Promise<ApnsConnection> {
-    if ('problem' in this.#prepared) throw new Error('a sender without a credential connects to nobody');
+    if ('problem' in this.#prepared) throw new Error('a sender without a credential cannot connect');
     const { credential, ca } = this.#prepared;
     const { address, port } = this.#options.endpoints[environment];
     const timeoutMs = this.#options.timeoutMs ?? REQUEST_TIMEOUT_MS;
@@ -274,7 +274,10 @@ function problemOf(refused: {
   const message = `Apple refuses the pushes: ${reason}`;
   if (verdict === 'expired-token') return { message, remedy: "Check this machine's clock: a new token was too old." };
   if (verdict === 'credential')
-    return { message, remedy: 'Check APNS_KEY_ID, APNS_TEAM_ID and the key (or the certificate), and start again.' };
+    return {
+      message,
+      remedy: 'Check APNS_KEY_ID, APNS_TEAM_ID and the key (or the certificate), and restart the daemon.',
+    };
   if (verdict === 'topic' && !hasOwnTopic)
     return { message, remedy: "Set APNS_TOPIC to the app's bundle id, which the key or certificate must be for." };
   if (verdict === 'environment' && reason !== 'BadDeviceToken')

@@ -13,7 +13,7 @@ export type About =
       project: string;
       decision: EventData<'permissionResolved'>['decision'];
     }
-  /** A device was put out because somebody else has a copy of its credential. */
+  /** A device was signed out because somebody else has a copy of its credential. */
   | { what: 'security'; deviceName: string }
   | { what: 'test' };
 

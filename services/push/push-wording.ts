@@ -123,7 +123,7 @@ export const withdrawalWording = (project: string, decision: Decision): Wording 
 
 export const securityWording = (deviceName: string): Wording => ({
   title: 'Claude Companion',
-  subtitle: 'A device was put out',
+  subtitle: 'A device was signed out',
   body: cutText(`Somebody used an old credential of ${plainLine(deviceName)}. It has to be paired anew.`, MAX_BODY),
 });
 

@@ -27,7 +27,7 @@ export function openVapidKeys(settings: VapidKeySettings): { keys: VapidKeys } |
   if (publicKey !== undefined || privateKey !== undefined) {
     const missing = publicKey === undefined ? 'VAPID_PUBLIC_KEY' : 'VAPID_PRIVATE_KEY';
     return {
-      problem: { message: `${missing} is not set`, remedy: 'Set both VAPID keys, or neither; then start again.' },
+      problem: { message: `${missing} is not set`, remedy: 'Set both VAPID keys or neither, and restart the daemon.' },
     };
   }
   return keptIn(settings.file);
@@ -44,7 +44,7 @@ function keptIn(file: string): { keys: VapidKeys } | { problem: PushProblem } {
 }
 
 const REMEDY =
-  'Make the file readable and writable, or remove it: browsers must then subscribe again. Start again afterwards.';
+  'Make the file readable and writable, or remove it: browsers must then subscribe again. Restart the daemon afterwards.';
 
 function read(file: string): VapidKeys | undefined {
   let text: string;

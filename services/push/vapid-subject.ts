@@ -24,7 +24,7 @@ export function subjectProblem({ isPlaceholder }: VapidSubject, tokens: readonly
   if (!isPlaceholder || !tokens.some(isOfApple)) return undefined;
   return {
     message: "Apple's push service refuses pushes to Safari without a contact address",
-    remedy: 'Set VAPID_SUBJECT to a mailto: or https: address of yours, and start again.',
+    remedy: 'Set VAPID_SUBJECT to a mailto: or https: address of yours, and restart the daemon.',
   };
 }
 

@@ -56,7 +56,7 @@ const closedError = () =>
 
 export function cancelPrompt(state: SessionState, promptId: PromptId, now: number): Step {
   const prompt = state.prompts.find((one) => one.promptId === promptId);
-  if (!prompt) throw new CompanionError('CONFLICT', 'The prompt has ended already.', { field: 'promptId' });
+  if (!prompt) throw new CompanionError('CONFLICT', 'The prompt has already ended.', { field: 'promptId' });
   const draft = new Draft(state, now);
   if (prompt.state === 'queued') {
     drop(draft, prompt);
@@ -195,7 +195,7 @@ function changeConversation(draft: Draft, conversation: Conversation): void {
   if (isBusy(draft.state)) {
     throw new CompanionError('CONFLICT', 'The conversation can change only while the session is idle.', {
       field: 'options',
-      rule: 'resume, fork and preserveContext: false need an idle session',
+      rule: 'must not have resume, fork or preserveContext: false unless the session is idle',
     });
   }
   if (conversation.kind === 'new') {

@@ -110,6 +110,6 @@ export class LiveSettings {
 }
 
 const torn = () =>
-  new CompanionError('CONFLICT', 'The Claude CLI cannot be told now; it is replaced when its turn has ended.', {
+  new CompanionError('CONFLICT', 'The Claude CLI cannot change this now. The daemon replaces it when its turn ends.', {
     suggestion: 'Try again then, or interrupt the turn.',
   });

@@ -160,7 +160,7 @@ export async function refuseLateAnswer(
   if (permissionId === undefined || isOpen) return;
   const known = await journal.findPermission(state.record.sessionId, permissionId);
   if (known) {
-    throw new CompanionError('ALREADY_RESOLVED', `The request was resolved before: ${known.decision ?? 'expired'}.`);
+    throw new CompanionError('ALREADY_RESOLVED', `The request is already resolved: ${known.decision ?? 'expired'}.`);
   }
 }
 

@@ -99,9 +99,9 @@ export function remember(
   };
   const all = [...remembered, added];
   if (sizeOf(all) > MAX_REMEMBERED_BYTES) {
-    throw new CompanionError('CAPACITY', 'The session remembers too much already; take some of it back first.', {
+    throw new CompanionError('CAPACITY', 'The session cannot remember more rules. Remove one first.', {
       field: 'remember',
-      rule: `at most ${MAX_REMEMBERED_BYTES} bytes are remembered`,
+      rule: `must fit into ${MAX_REMEMBERED_BYTES} bytes with what is remembered`,
     });
   }
   return { ...modeChange, remembered: all };

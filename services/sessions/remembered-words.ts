@@ -15,7 +15,7 @@ const SCOPE_WORDS = 'Holds in this session, across restarts, until it is taken b
 const MODE_WORDS: Readonly<Record<string, string>> = {
   acceptEdits:
     'Mode acceptEdits: Claude edits files in its directories and runs file commands there (mkdir, touch, rm, mv, cp, sed) without asking.',
-  auto: 'Mode auto: a model decides in place of a person what Claude may do.',
+  auto: 'Mode auto: a model, not a person, decides what Claude may do.',
   dontAsk: 'Mode dontAsk: what is not allowed already is denied without asking.',
   plan: 'Mode plan: Claude reads and plans, and changes nothing.',
   default: 'Mode default: Claude asks.',

@@ -146,8 +146,7 @@ export class SessionRegistry {
   }
 
   #requireStaying(): void {
-    if (this.#isEnding)
-      throw new CompanionError('CAPACITY', 'The daemon is being stopped, and all Claude CLIs with it.');
+    if (this.#isEnding) throw new CompanionError('CAPACITY', 'The daemon is stopping with all its Claude CLIs.');
   }
 
   /**

@@ -105,11 +105,11 @@ export class SessionStarter {
     if ((await this.#options.workspace.identify(record.directory)) !== undefined) return;
     throw new CompanionError('PROJECT_NOT_FOUND', `The directory of the session is gone: ${record.directory}`, {
       field: 'sessionId',
-      suggestion: 'Put it back, or open a session where it is now.',
+      suggestion: 'Move it back, or start a session in its new path.',
     });
   }
 
-  /** A mode in which nobody is asked any more must have been allowed by the owner of the machine. */
+  /** A mode that asks no questions must have been allowed by the owner of the machine. */
   requireAllowedMode(mode: PermissionMode | undefined, field: string): void {
     const { bypassProblem: rule } = this.#options;
     if (mode !== 'bypassPermissions' || rule === undefined) return;

@@ -81,8 +81,8 @@ export class WaitingContents {
     for (const { of, most, counts } of bounds) {
       const taken = waiting.filter(counts).reduce((sum, one) => sum + one.bytes, 0);
       if (taken === 0 || taken + bytes <= most) continue;
-      const rule = `at most ${Math.floor(most)} bytes of ${of} may wait, and ${taken} do`;
-      const suggestion = 'Wait until prompts have run, or cancel some.';
+      const rule = `must fit into the ${Math.floor(most)} bytes that may wait for ${of}, of which ${taken} are in use`;
+      const suggestion = 'Wait until prompts have run, or cancel some of them.';
       throw new CompanionError('CAPACITY', `${field}: ${rule}`, { field, rule, suggestion });
     }
   }

@@ -80,7 +80,7 @@ function outside({ field, path }: Named, roots: readonly string[]): CompanionErr
   return new CompanionError('PERMISSION_DENIED', `${field}: ${plainLine(path, MAX_SHOWN)} ${rule}`, {
     field,
     rule,
-    suggestion: 'Name a folder in one of them, or add the folder to PROJECT_ROOTS and start the daemon again.',
+    suggestion: 'Choose a folder in one of them, or add the folder to PROJECT_ROOTS and restart the daemon.',
   });
 }
 

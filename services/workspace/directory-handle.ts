@@ -136,7 +136,7 @@ const keyOfPath = async (path: string): Promise<string | undefined> =>
   lstat(path, { bigint: true }).then(keyOf, () => undefined);
 
 const notReachable = () =>
-  new CompanionError('PERMISSION_DENIED', 'path: is on a system or volume on which files cannot be served safely', {
+  new CompanionError('PERMISSION_DENIED', 'path: must be on a system and volume on which files can be served safely', {
     field: 'path',
     rule: 'must be on a system and volume on which files can be served safely',
   });

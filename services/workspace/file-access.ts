@@ -58,7 +58,7 @@ export class FileAccess {
   async findFolder({ directory, path, approved = false }: FilePlace): Promise<Target & { name: string }> {
     const names = this.#parse(path);
     const name = names.at(-1);
-    if (name === undefined) throw invalid('path', 'must name something in the directory of the session');
+    if (name === undefined) throw invalid('path', 'must name a file or folder in the directory of the session');
     const plain = await this.#scopeOf(directory);
     const scope = approved ? plain : { ...plain, requireWritable };
     const spot = await judge(join(directory, ...names.slice(0, -1)), scope);
@@ -132,7 +132,7 @@ async function requireNotObeyed(path: string): Promise<void> {
 }
 
 const directoryGone = () =>
-  new CompanionError('PROJECT_NOT_FOUND', 'The directory of the session is not there any more.', {
+  new CompanionError('PROJECT_NOT_FOUND', 'The directory of the session no longer exists.', {
     field: 'path',
     rule: 'must be in a session whose directory exists',
   });

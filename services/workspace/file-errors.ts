@@ -9,10 +9,7 @@ export const missing = (): CompanionError => fileError('NOT_FOUND', 'must exist'
 
 /** No difference between what is outside and what would be. */
 export const outside = (): CompanionError =>
-  fileError(
-    'PERMISSION_DENIED',
-    'must lead to a place within the directory of the session that is not kept from clients',
-  );
+  fileError('PERMISSION_DENIED', 'must be inside the directory of the session and not blocked for clients');
 
 export const sensitive = (): CompanionError =>
   fileError(
@@ -24,7 +21,7 @@ export const sensitive = (): CompanionError =>
 export const obeyed = (): CompanionError =>
   fileError(
     'PERMISSION_DENIED',
-    'needs a credential with the scope approve: the CLI, git, a shell or another program obeys this file by itself',
+    'must have a credential with the scope approve, since the CLI, git, a shell or another program obeys this file',
   );
 
 export const isLink = (): CompanionError => fileError('PERMISSION_DENIED', 'must not be a link');
@@ -35,7 +32,7 @@ type Meaning = [code: ErrorCode, rule: string, suggestion?: string];
 const NO_FOLDER: Meaning = ['CONFLICT', 'must lead through folders alone'];
 const TAKEN: Meaning = ['CONFLICT', 'must not exist, or be of another kind'];
 const NOT_ALLOWED: Meaning = ['PERMISSION_DENIED', 'must be something that the daemon has the rights for'];
-const BAD_NAME: Meaning = ['INVALID_REQUEST', 'must have names that the file system takes'];
+const BAD_NAME: Meaning = ['INVALID_REQUEST', 'must have names that the file system accepts'];
 const NO_ROOM: Meaning = ['STORAGE_FULL', 'is on a disk that takes nothing now', ROOM];
 
 /** What the system's errors say of a path. */

@@ -34,7 +34,7 @@ function expand(pattern: string): string[] {
     const choices = isChoice ? piece.slice(1, -1).split(',') : [piece];
     done = done.flatMap((head) => choices.map((choice) => head + choice));
     if (done.reduce((sum, { length }) => sum + length + 1, 0) > MAX_CHARACTERS + 1) {
-      throw invalid('pattern', `must come to at most ${MAX_CHARACTERS} characters with all its alternatives`);
+      throw invalid('pattern', `must have at most ${MAX_CHARACTERS} characters with all its alternatives`);
     }
   }
   return done;

@@ -324,7 +324,7 @@ describe('Ctrl-C', () => {
     await until('the words are shown', () => run.stdout() !== '');
     run.interrupt();
     const request = await turn.connection.take('cancelPrompt');
-    turn.connection.answer(request, 'error', { code: 'CONFLICT', message: 'The prompt has ended already.' });
+    turn.connection.answer(request, 'error', { code: 'CONFLICT', message: 'The prompt has already ended.' });
     turn.delta(10, ' And you?');
     await until('the last words are shown', () => run.stdout().includes('And you?'));
     turn.complete();
@@ -499,7 +499,7 @@ describe('the other commands', () => {
     try {
       const run = stage.run(['users', 'add', 'ann@example.org', '--password-stdin']);
       expect(await run.exitCode).toBe(1);
-      expect(run.stderr()).toContain('not a folder of yours alone');
+      expect(run.stderr()).toContain('must belong to you and be closed to other users');
     } finally {
       chmodSync(folder, 0o700);
     }

@@ -51,7 +51,11 @@ describe('registry.json', () => {
       registry([user({}), user({ userId: 'u2', role: 'member', email: 'ME@example.org' })]),
       /"me@example\.org" is there twice/,
     ],
-    ['with a stray device', registry([user({})], [{ deviceId: 'd', userId: 'u9' }]), /"d" belongs to nobody in users/],
+    [
+      'with a stray device',
+      registry([user({})], [{ deviceId: 'd', userId: 'u9' }]),
+      /"d" belongs to no person in users/,
+    ],
     [
       'with a device twice',
       registry(

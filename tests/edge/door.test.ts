@@ -285,7 +285,7 @@ const WRONG: Wrong[] = [
   {
     what: 'a certificate file without one',
     files: () => ({ TLS_CERT_FILE: inFolder('wrong.pem', 'no certificate') }),
-    said: [/TLS_CERT_FILE names .*wrong\.pem, which has no certificate in PEM/],
+    said: [/TLS_CERT_FILE names .*wrong\.pem, which does not contain a certificate in PEM/],
   },
   {
     what: 'a broken certificate behind a good one',
@@ -297,7 +297,7 @@ const WRONG: Wrong[] = [
   {
     what: 'the two files in the place of each other',
     files: () => ({ TLS_CERT_FILE: FILES.TLS_KEY_FILE, TLS_KEY_FILE: FILES.TLS_CERT_FILE }),
-    said: [/TLS_CERT_FILE names .*key\.pem, which has no certificate in PEM/],
+    said: [/TLS_CERT_FILE names .*key\.pem, which does not contain a certificate in PEM/],
   },
   {
     what: 'a key file without a key',
@@ -312,7 +312,7 @@ const WRONG: Wrong[] = [
   {
     what: 'the key of another certificate',
     files: () => ({ TLS_KEY_FILE: inFolder('wrong.pem', createCertificate(['a.example']).key) }),
-    said: [/TLS_KEY_FILE names .*wrong\.pem, whose key does not belong to the certificate of TLS_CERT_FILE/],
+    said: [/TLS_KEY_FILE names .*wrong\.pem, whose key does not match the certificate of TLS_CERT_FILE/],
   },
 ];
 

@@ -47,7 +47,7 @@ const logOf = (home: string): { message: string; path?: string; mode?: string }[
 /** What was said to have been open: `mode path`. */
 const narrowedIn = (home: string): string[] =>
   logOf(home)
-    .filter(({ message }) => message.startsWith('others could open this'))
+    .filter(({ message }) => message.startsWith('other users could open this'))
     .map(({ mode, path }) => `${mode} ${path}`);
 
 describe('a home that others can open', () => {
@@ -123,7 +123,7 @@ describe('a daemon that was started with a umask of 0', () => {
     expect(openToOthers(daemon.home)).toEqual([]);
     await daemon.restart('SIGTERM');
     expect(openToOthers(daemon.home)).toEqual([]);
-    expect(daemon.stderr()).not.toContain('others could open');
+    expect(daemon.stderr()).not.toContain('users could open');
   });
 });
 
@@ -154,7 +154,9 @@ describe('COMPANION_HOME', () => {
     };
     await withDaemon({ prepare }, async ({ exited, stderr, folders }) => {
       expect(await exited).toBe(1);
-      expect(stderr()).toMatch(/COMPANION_HOME cannot be used: .* has your home directory in it.*Name a folder/);
+      expect(stderr()).toMatch(
+        /COMPANION_HOME cannot be used: .* contains your home directory.*Choose a separate folder/,
+      );
       expect(modeOf(folders.base)).toBe(0o755);
       expect(readdirSync(folders.base)).toHaveLength(before);
     });
@@ -184,7 +186,7 @@ if (canMount()) {
       },
     });
     await expect(begun).rejects.toThrow(
-      /others may open .*config\.json \(0644\).*EROFS.*chmod go-rwx '.*config\.json'/,
+      /other users can open .*config\.json \(0644\).*EROFS.*chmod go-rwx '.*config\.json'/,
     );
   });
 } else {

@@ -64,7 +64,7 @@ describe('a second start on a home in use', () => {
         const { pid } = JSON.parse(served.stdout.at(-1) ?? '') as { pid: number };
         const second = start(folders, more);
         expect(await second.exited).toBe(1);
-        expect(second.stderr()).toContain(`serves ${folders.home} already (pid ${pid})`);
+        expect(second.stderr()).toContain(`Another daemon already serves ${folders.home} (pid ${pid})`);
         expect(second.stdout).toEqual([]);
         expect(stateOf(folders.home)).toEqual(before);
         if (args.length > 0) await expectTurn(url);

@@ -35,7 +35,9 @@ describe('what will not work is said once at the start, beside the one line of s
     await said(run, 'PROJECT_ROOTS names');
     const problem = 'CLAUDE_PATH is /nowhere/claude, which is not an executable file. Set CLAUDE_PATH to';
     expect(times(run.stderr(), problem)).toBe(1);
-    expect(run.stderr()).toContain('PROJECT_ROOTS names what is not a folder to work in: /nowhere/work. Make it, or');
+    expect(run.stderr()).toContain(
+      'PROJECT_ROOTS names a folder that does not exist or cannot be opened: /nowhere/work. Create it, or',
+    );
     expect(run.stdout).toHaveLength(1);
   });
 

@@ -80,7 +80,7 @@ describe('with the scope prompt alone', () => {
       type: 'error',
       data: {
         code: 'PERMISSION_DENIED',
-        details: { field, rule: 'needs a credential with the scope admin for the command /config' },
+        details: { field, rule: 'must have a credential with the scope admin for the command /config' },
       },
     });
     expect(existsSync(settingsFile())).toBe(false);

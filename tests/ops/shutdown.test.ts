@@ -72,7 +72,7 @@ describe('a daemon that is told to stop', () => {
       expect(await client.closed).toBe(CLOSE.restarting);
       expect(childrenOf(daemon.home)).toEqual(expect.arrayContaining([idle, working]));
       await waitUntil('the daemon has said it', () =>
-        daemon.stderr().includes('2 Claude sessions run on. The next start continues with them.'),
+        daemon.stderr().includes('2 Claude sessions keep running. The next start continues with them.'),
       );
 
       await daemon.start();
@@ -109,7 +109,7 @@ describe('the home of a daemon', () => {
     const [code] = (await once(second, 'close')) as [number];
     expect(code).toBe(1);
     expect(said.join('')).toContain(
-      `Another daemon serves ${daemon.home} already (pid ${daemon.pid}). To stop it: COMPANION_HOME=`,
+      `Another daemon already serves ${daemon.home} (pid ${daemon.pid}). To stop it: COMPANION_HOME=`,
     );
     expect((await daemon.fetch('/live')).status).toBe(200);
   });
@@ -120,7 +120,7 @@ describe('the home of a daemon', () => {
     const said: string[] = [];
     second.stderr?.on('data', (chunk: string) => said.push(chunk));
     expect(await once(second, 'close')).toEqual([1, null]);
-    expect(said.join('')).toContain('already (pid unknown)');
+    expect(said.join('')).toContain(`already serves ${daemon.home} (pid unknown)`);
   });
 
   test('H2: is taken over after a kill -9, with the socket file that was left in it', async () => {

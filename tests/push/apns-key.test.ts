@@ -45,9 +45,9 @@ describe('a token key', () => {
     mkdirSync(folder);
     await expectProblem({ ...ids, keyFile: join(apns.folder, 'none.p8') }, /APNS_KEY_FILE cannot be read \(ENOENT\)/);
     await expectProblem({ ...ids, keyFile: folder }, /APNS_KEY_FILE cannot be read \(EISDIR\)/);
-    await expectProblem({ ...ids, keyFile: apns.file('empty.p8', '') }, /APNS_KEY_FILE holds no private key/);
-    await expectProblem({ ...ids, key: 'a secret that is no key' }, /APNS_KEY holds no private key/);
-    await expectProblem({ ...ids, key: apns.key.slice(0, 100) }, /APNS_KEY holds no private key/);
+    await expectProblem({ ...ids, keyFile: apns.file('empty.p8', '') }, /APNS_KEY_FILE does not contain a private key/);
+    await expectProblem({ ...ids, key: 'a secret that is no key' }, /APNS_KEY does not contain a private key/);
+    await expectProblem({ ...ids, key: apns.key.slice(0, 100) }, /APNS_KEY does not contain a private key/);
     await expectProblem({ ...ids, key: tokenKey('P-384').pem }, /no P-256 key/);
   });
 
@@ -91,8 +91,8 @@ describe('a certificate', () => {
     const certificateKeyFile = apns.file('key.pem', key);
     const foreign = apns.file('foreign.pem', tokenKey().pem);
     await expectProblem({ certificateFile }, /APNS_CERT_KEY_FILE is not set/);
-    await expectProblem({ certificateFile: certificateKeyFile, certificateKeyFile }, /holds no certificate/);
-    await expectProblem({ certificateFile, certificateKeyFile: certificateFile }, /holds no private key/);
+    await expectProblem({ certificateFile: certificateKeyFile, certificateKeyFile }, /does not contain a certificate/);
+    await expectProblem({ certificateFile, certificateKeyFile: certificateFile }, /does not contain a private key/);
     await expectProblem({ certificateFile, certificateKeyFile: foreign }, /is not the key of APNS_CERT_FILE/);
   });
 });
