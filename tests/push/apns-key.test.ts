@@ -48,7 +48,7 @@ describe('a token key', () => {
     await expectProblem({ ...ids, keyFile: apns.file('empty.p8', '') }, /APNS_KEY_FILE does not contain a private key/);
     await expectProblem({ ...ids, key: 'a secret that is no key' }, /APNS_KEY does not contain a private key/);
     await expectProblem({ ...ids, key: apns.key.slice(0, 100) }, /APNS_KEY does not contain a private key/);
-    await expectProblem({ ...ids, key: tokenKey('P-384').pem }, /no P-256 key/);
+    await expectProblem({ ...ids, key: tokenKey('P-384').pem }, /does not contain a P-256 key/);
   });
 
   test('O1: without its ids names the setting that is missing', async () => {
