@@ -1,4 +1,4 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { commandHints } from '../config/command-hints.js';
 import { removeDrafts, writeBriefly } from '../disk/write-whole.js';
@@ -110,11 +110,28 @@ const notALock = ({ lock, pid }: HomePaths): HomeUnusableError =>
       `one had pid ${readHolder(pid)}), remove the file and start again.`,
   );
 
+/** A daemon that died on a full disk has left its file: that is written in place, which needs no more room. */
 function writePid(path: string): void {
+  const pid = String(process.pid);
   try {
-    writeBriefly(path, String(process.pid));
+    writeBriefly(path, pid);
   } catch (error) {
-    throw toStorageError('The home of the daemon', error);
+    if (!overwrite(path, pid)) throw toStorageError('The home of the daemon', error);
+  }
+}
+
+function overwrite(path: string, text: string): boolean {
+  try {
+    const file = openSync(path, 'r+');
+    try {
+      ftruncateSync(file, writeSync(file, text, 0));
+    } finally {
+      closeSync(file);
+    }
+    return true;
+  } catch {
+    // The error of the first attempt says what is wrong.
+    return false;
   }
 }
 
