@@ -83,7 +83,9 @@ export class Delivery implements Publisher {
     for (const connection of this.#of(owner)) connection.opened(sessionId);
   }
 
-  forgotten(sessionId: SessionId): void {
+  async forgotten(sessionId: SessionId): Promise<void> {
+    const connections = [...this.#connections.values()];
+    await Promise.all(connections.flatMap(({ connection }) => connection.streams.get(sessionId)?.untilSent() ?? []));
     for (const { connection } of this.#connections.values()) connection.forget(sessionId);
   }
 

@@ -73,6 +73,7 @@ export class SessionStream implements PublicationListener {
   #announcedCaughtUp = false;
   #pumping = false;
   readonly #awaitsPosition: boolean;
+  #onSent: (() => void) | undefined;
 
   constructor(options: SessionStreamOptions) {
     const { parts, owner, sessionId, from, head, published, reset, open, awaitsPosition } = options;
@@ -130,6 +131,15 @@ export class SessionStream implements PublicationListener {
   close(): void {
     this.#mode = 'closed';
     this.#text.drop();
+    this.#onSent?.();
+  }
+
+  /** Resolves when everything that was published has gone out, or the stream is closed. For the end of a session. */
+  async untilSent(): Promise<void> {
+    if (this.#mode === 'live' || this.#mode === 'closed') return;
+    await new Promise<void>((resolve) => {
+      this.#onSent = resolve;
+    });
   }
 
   /** Something was published. Never blocks. */
@@ -290,7 +300,9 @@ export class SessionStream implements PublicationListener {
       const data = { sessionId, seq: this.#sent };
       sink.send(new Frame(() => answerFrame({ type: 'caughtUp', requestId: null, data })));
     }
-    if (this.#mode === 'catchingUp') this.#mode = 'live';
+    if (this.#mode !== 'catchingUp') return;
+    this.#mode = 'live';
+    this.#onSent?.();
   }
 
   /** False: there was no room for all that has to come before the event. */

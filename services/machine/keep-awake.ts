@@ -44,7 +44,7 @@ export class KeepAwake {
       opened: (session) => publisher.opened(session),
       forgotten: (sessionId) => {
         this.see(sessionId, 'closed');
-        publisher.forgotten(sessionId);
+        return publisher.forgotten(sessionId);
       },
     };
   }

@@ -15,6 +15,9 @@ export interface Publisher {
   publish(session: PublishedSession, items: readonly Publication[]): void;
   /** A session is there that was not before: those who want all sessions of its owner get it. */
   opened(session: PublishedSession): void;
-  /** The session and its record are gone. */
-  forgotten(sessionId: SessionId): void;
+  /**
+   * The session has said its last and is about to be forgotten. Resolves when its followers have had everything or have
+   * left: until then its record is read.
+   */
+  forgotten(sessionId: SessionId): Promise<void>;
 }

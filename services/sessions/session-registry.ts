@@ -38,6 +38,7 @@ export interface SessionRegistryOptions {
 export class SessionRegistry {
   readonly #options: SessionRegistryOptions;
   readonly #sessions = new Map<SessionId, Session>();
+  readonly #leaving = new Map<SessionId, Session>();
   readonly #opening = new Mailbox();
   readonly #places: ChildPlaces;
   readonly #waiting: WaitingContents;
@@ -82,6 +83,11 @@ export class SessionRegistry {
 
   all(): Session[] {
     return [...this.#sessions.values()];
+  }
+
+  /** For those who follow it already: also one that is purged, until they have its last events. */
+  followed(sessionId: SessionId): Session | undefined {
+    return this.#sessions.get(sessionId) ?? this.#leaving.get(sessionId);
   }
 
   find(sessionId: SessionId): Session | undefined {
@@ -204,11 +210,14 @@ export class SessionRegistry {
     return session;
   }
 
-  async #forget({ id, owner }: Session): Promise<void> {
+  async #forget(session: Session): Promise<void> {
+    const { id, owner } = session;
     const { journal, launchers, publisher, log } = this.#options;
     this.#sessions.delete(id);
-    publisher.forgotten(id);
+    this.#leaving.set(id, session);
     try {
+      await publisher.forgotten(id);
+      this.#leaving.delete(id);
       await journal.forget(id);
       await launchers.of(owner).discard(id);
     } catch (error) {

@@ -16,13 +16,13 @@ export function createSessionSource(registry: SessionRegistry, journal: Journal)
       return session?.owner === owner ? session.publishedHead : undefined;
     },
     owned: (owner) => registry.owned(owner).flatMap((session) => (registry.hasEnded(session) ? [] : [session.id])),
-    openBlocks: (sessionId) => registry.find(sessionId)?.openBlocks() ?? [],
+    openBlocks: (sessionId) => registry.followed(sessionId)?.openBlocks() ?? [],
     openPermissions: (sessionId) => {
-      const session = registry.find(sessionId);
+      const session = registry.followed(sessionId);
       return session ? openPermissions(session.state).map(permissionRequestOf) : [];
     },
     snapshot: async (sessionId) => {
-      const session = registry.find(sessionId);
+      const session = registry.followed(sessionId);
       if (!session) throw new Error(`no session ${sessionId}`);
       const messages = newestPage(await journal.readNewestMessages(sessionId, SNAPSHOT_MESSAGES));
       return { status: sessionStatusOf(session.state), messages, permissions: source.openPermissions(sessionId) };

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import WebSocket from 'ws';
 import { TOKEN } from '../support/daemon.js';
+import { waitUntil } from '../support/wait-until.js';
 import type { Frame } from '../support/wire-client.js';
 import { useWorld } from '../support/world.js';
 import { countOf } from './counts.js';
@@ -94,5 +95,32 @@ describe('D5: stalled readers', () => {
     await world.daemon.until(() => stalled.every(({ seqs }) => seqs.at(-1) === head));
     for (const { seqs, closed } of stalled) expect({ seqs, closed }).toEqual({ seqs: all, closed: undefined });
     for (const reader of readers) reader.end();
+  });
+
+  test('H3: a reader that lags when its session is purged still gets every event up to `closed`, in order', async () => {
+    const author = await world.connect();
+    const { sessionId } = (
+      await author.request('streamStart', { prompt: '', workingDirectory: world.daemon.project() })
+    ).data;
+    const ready = await author.waitFor((frame) => isIdle(frame) && frame.sessionId === sessionId);
+    const reader = new Reader(CONNECTIONS);
+    await reader.subscribe(sessionId);
+    reader.pause();
+    const acts = [...Array.from({ length: EVENTS }, () => ({ bigResult: EVENT_BYTES })), { result: 'done' }];
+    await author.request('streamSend', { sessionId, prompt: JSON.stringify(acts) });
+    await author.waitFor((frame) => isIdle(frame) && (frame.seq ?? 0) > EVENTS && frame.sessionId === sessionId);
+    await world.daemon.fetch(`/api/sessions/${sessionId}?purge=true`, { method: 'DELETE' });
+    await waitUntil(
+      'it is forgotten',
+      async () => (await world.daemon.fetch(`/api/sessions/${sessionId}`)).status === 404,
+    );
+    const head = author.events(sessionId).at(-1)?.seq ?? 0;
+    expect(author.events(sessionId).at(-1)?.data).toMatchObject({ status: 'closed', reason: 'purged' });
+    expect(reader.seqs.at(-1) ?? 0).toBeLessThan(head);
+    reader.resume();
+    await world.daemon.until(() => reader.seqs.at(-1) === head);
+    const from = ready.seq ?? 0;
+    expect(reader.seqs).toEqual(Array.from({ length: head - from }, (_, index) => from + 1 + index));
+    reader.end();
   });
 });

@@ -122,7 +122,9 @@ test('is told by what sessions publish, which goes on to who listens', async () 
   const publisher = open().observe({
     publish: (session, items) => published.push([session.sessionId, items]),
     opened: ({ sessionId }) => published.push(sessionId),
-    forgotten: (sessionId) => published.push(sessionId),
+    forgotten: async (sessionId) => {
+      published.push(sessionId);
+    },
   });
   const say = (sessionId: SessionId, status: SessionStatus) => {
     const data = JSON.stringify({ sessionId, status });
@@ -137,7 +139,7 @@ test('is told by what sessions publish, which goes on to who listens', async () 
   await ended(first);
   say(two, 'working');
   const second = await started(2);
-  publisher.forgotten(two);
+  await publisher.forgotten(two);
   await ended(second);
   expect(published).toHaveLength(5);
 });

@@ -80,7 +80,7 @@ beforeEach(async () => {
     stored: { record: { ...record, ...counts }, head: 0, prompts: [], permissions: [] },
     journal: failing,
     launcher,
-    publisher: { publish: (_, items) => void published.push(...items), opened: () => {}, forgotten: () => {} },
+    publisher: { publish: (_, items) => void published.push(...items), opened: () => {}, forgotten: async () => {} },
   });
   await session.create();
 });

@@ -12,7 +12,7 @@ const NOTHING_KEPT: WaitingContentsOptions['journal'] = {
 
 /** What a session needs besides its journal and a launcher, where nobody looks at it: there is room, and time stands still. */
 export const sessionDefaults = (): Omit<SessionOptions, 'stored' | 'journal' | 'launcher'> => ({
-  publisher: { publish: () => {}, opened: () => {}, forgotten: () => {} },
+  publisher: { publish: () => {}, opened: () => {}, forgotten: async () => {} },
   log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
   waiting: new WaitingContents({ journal: NOTHING_KEPT, maxBytes: Number.POSITIVE_INFINITY, prompts: () => [] }),
   now: () => 1,
