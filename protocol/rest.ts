@@ -54,6 +54,19 @@ export const rememberedListSchema = z.object({
 export type RememberedList = z.infer<typeof rememberedListSchema>;
 export type RememberedView = z.infer<typeof rememberedSchema>;
 
+/** What the CLI says is in effect in a session. */
+const permissionsSchema = z.object({
+  mode: z.string().optional(),
+  /** As the CLI writes them. `source`: where it has them from, as `projectSettings`. Absent where it does not tell. */
+  rules: z.array(z.object({ rule: z.string(), behavior: z.string(), source: z.string() })).optional(),
+  /** Paths of directories in which Claude works as in its own. */
+  directories: z.array(z.string()).optional(),
+  /** There are more than these. */
+  truncated: z.boolean().optional(),
+});
+
+export type PermissionsView = z.infer<typeof permissionsSchema>;
+
 export const sessionViewSchema = z.object({
   id: z.string(),
   sessionId: z.string(),
@@ -68,6 +81,8 @@ export const sessionViewSchema = z.object({
   model: z.string().optional(),
   permissionMode: z.string().optional(),
   remembered: z.int().optional(),
+  /** Of one session alone, while its child is up. */
+  permissions: permissionsSchema.optional(),
   pid: z.int().optional(),
   memoryBytes: z.int().optional(),
   uptimeSeconds: z.int().min(0).optional(),

@@ -3,9 +3,11 @@ import type { Scope } from './access.js';
 
 /**
  * Commands of the CLI that change nothing but the conversation, which `prompt` can do anyway, and those that only show
- * something. Each was run with 2.1.197, 2.1.329 and 2.1.332: no file of settings, no rule and no mode was another
- * afterwards. Everything that is not here needs `approve`: what a newer CLI brings, and the commands, skills and plugins
- * of a person or a project, which may name tools that they use unasked and run programs before Claude reads them.
+ * something. A test runs each with the CLI that the lock file names and compares settings, rules and mode; they were run
+ * by hand with 2.1.332. `help`, `status`, `cost` and `stats` are not commands of every version: the CLI says so and does
+ * nothing. Everything that is not here needs `approve`: what a newer CLI brings, and the commands, skills and plugins of
+ * a person or a project, which may name tools that they use unasked and run programs before Claude reads them. The same
+ * holds for these names where such a definition stands in their place: `services/claude/shadowed-command.ts`.
  */
 export const HARMLESS_COMMANDS: ReadonlySet<string> = new Set([
   'clear',

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Need } from '../../protocol/access.js';
 import { CompanionError } from '../../protocol/error-codes.js';
 import type { PermissionMode } from '../../protocol/scalars.js';
-import { needOfCommand } from '../../protocol/slash-commands.js';
+import { type CommandNeed, needOfCommand } from '../../protocol/slash-commands.js';
 import type { Identity } from '../../services/identity/identity.js';
 import type { Principal } from '../../services/identity/principal.js';
 import type { Audit } from '../../services/ports/audit.js';
@@ -98,12 +98,20 @@ export function requireLiberties(principal: Principal, { permissionMode, allowed
   if (isFree || allowedTools.length > 0) requireScope(principal, 'approve');
 }
 
-/** A prompt that is a command of the CLI may need more than `prompt`. Throws `PERMISSION_DENIED` with the field. */
-export function requireCommand({ scopes }: Principal, text: string, field: string): void {
+/**
+ * A prompt that is a command of the CLI may need more than `prompt`. Throws `PERMISSION_DENIED` with the field. Returns
+ * the name of one that `prompt` is enough for as long as it is the CLI's own.
+ */
+export function requireCommand({ scopes }: Principal, text: string, field: string): string | undefined {
   const need = needOfCommand(text);
-  if (!need || scopes.has(need.scope)) return;
-  const rule = `must have a credential with the scope ${need.scope} for the command /${need.name}`;
-  throw new CompanionError('PERMISSION_DENIED', `${field}: ${rule}`, {
+  if (!need) return undefined;
+  if (!scopes.has(need.scope)) throw refuseCommand(need, field);
+  return need.scope === 'prompt' ? need.name : undefined;
+}
+
+export function refuseCommand({ name, scope }: CommandNeed, field: string): CompanionError {
+  const rule = `must have a credential with the scope ${scope} for the command /${name}`;
+  return new CompanionError('PERMISSION_DENIED', `${field}: ${rule}`, {
     field,
     rule,
     suggestion:

@@ -51,7 +51,7 @@ export function createSessionRoutes(services: RouteServices): Router {
 
   router.get('/:id', async (request, response) => {
     const session = registry.require(requirePrincipal(response).userId, request.params.id as SessionId);
-    response.json(await view(session));
+    response.json(await withPermissions(session, view(session)));
   });
 
   router.patch('/:id', async (request, response) => {
@@ -74,6 +74,11 @@ export function createSessionRoutes(services: RouteServices): Router {
 
   addEventRoute(router, services);
   return router;
+}
+
+async function withPermissions(session: Session, view: Promise<SessionView>): Promise<SessionView> {
+  const [known, permissions] = await Promise.all([view, session.permissions()]);
+  return { ...known, ...(permissions && { permissions }) };
 }
 
 /** The whole of an event that was cut for its frame. */

@@ -1,8 +1,9 @@
 import { FRAME_NEEDS } from '../../protocol/access.js';
 import type { ClientFrame } from '../../protocol/client-frames.js';
 import { CLOSE } from '../../protocol/error-codes.js';
-import { requireCommand, requireLiberties, requireScope } from '../access/admission.js';
+import { requireLiberties, requireScope } from '../access/admission.js';
 import { RateLimitError } from '../access/rate-limits.js';
+import { admitCommand } from './admit-command.js';
 import type { ConnectionContext } from './request-context.js';
 
 /**
@@ -28,8 +29,7 @@ export async function admitFrame(connection: ConnectionContext, frame: ClientFra
   requireScope(principal, FRAME_NEEDS[frame.type]);
   if (frame.type === 'streamStart') requireLiberties(principal, frame.data.options ?? {});
   if (frame.type === 'setPermissionMode') requireLiberties(principal, { permissionMode: frame.data.mode });
-  if (frame.type === 'claudeCommand') requireCommand(principal, frame.data.command, 'command');
-  else if ('prompt' in frame.data) requireCommand(principal, frame.data.prompt, 'prompt');
+  await admitCommand(connection, frame);
   if (isPrompt(frame) && principal.credential !== 'local') {
     await services.admission.limits.take('prompts', principal.userId);
   }

@@ -24,9 +24,11 @@ import {
   writeProcessRecord,
 } from './process-record.js';
 import { requireRoom } from './room.js';
+import { isShadowed } from './shadowed-command.js';
 import { spawnError, startError } from './start-error.js';
 import { CHILD_MARKER, SESSION_MARKER, sweep, waitForEnd } from './sweep.js';
 import { createTranscripts, TranscriptLanes } from './transcript.js';
+import { configFolder } from './transcript-place.js';
 
 interface LauncherOptions {
   status: CliStatus;
@@ -62,6 +64,8 @@ function createLauncher(options: LauncherOptions, lanes: TranscriptLanes): Claud
       }),
     adopt: (adopt) => adoptChild(options, adopt),
     forgetFileRules,
+    isShadowed: (command, { workingDirectory: directory, addDirectories }) =>
+      isShadowed(command, { directory, addDirectories, configFolder: configFolder(options.environment) }),
     discard: async (sessionId) => {
       const files = runFiles(options.runFolder, sessionId);
       if (!existsSync(files.folder)) return;

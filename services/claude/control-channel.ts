@@ -5,7 +5,7 @@ import type { CliControlResponse } from './cli-lines.js';
 
 interface Pending {
   subtype: string;
-  resolve: () => void;
+  resolve: (answer: CliControlResponse['response']) => void;
   reject: (error: Error) => void;
   timer: NodeJS.Timeout | undefined;
 }
@@ -21,14 +21,19 @@ export class ControlChannel {
     this.#write = write;
   }
 
+  /** Resolves when the CLI has agreed. Rejects as `ask` does. */
+  async request(...question: Parameters<ControlChannel['ask']>): Promise<void> {
+    await this.ask(...question);
+  }
+
   /**
-   * Resolves when the CLI has agreed. Rejects with `INVALID_REQUEST` (its refusal), `TIMEOUT` or `CLAUDE_UNAVAILABLE`.
+   * Resolves with what the CLI answers. Rejects with `INVALID_REQUEST` (its refusal), `TIMEOUT` or `CLAUDE_UNAVAILABLE`.
    * `withinMs` may be infinite.
    */
-  request(
+  ask(
     request: { subtype: string } & Record<string, unknown>,
     { withinMs = ANSWER_TIMEOUT_MS }: { withinMs?: number } = {},
-  ): Promise<void> {
+  ): Promise<CliControlResponse['response']> {
     const requestId = randomUUID();
     return new Promise((resolve, reject) => {
       const expire = () => {
@@ -51,7 +56,7 @@ export class ControlChannel {
       pending.reject(new CompanionError('INVALID_REQUEST', response.error ?? 'The Claude CLI refused the request.'));
       return [];
     }
-    pending.resolve();
+    pending.resolve(response.response);
     return pending.subtype === 'initialize' ? [initializedFact(response)] : [];
   }
 

@@ -1,7 +1,16 @@
 import type { CompanionError } from '../../protocol/error-codes.js';
 import { isStorageError, toStorageError } from '../../protocol/storage-error.js';
-import type { ChildExit, ChildListener, ClaudeChild, CliLine, OpenBlock, UserMessage } from '../ports/claude.js';
+import type {
+  ChildExit,
+  ChildListener,
+  ClaudeChild,
+  CliLine,
+  EffectiveRules,
+  OpenBlock,
+  UserMessage,
+} from '../ports/claude.js';
 import { ControlChannel } from './control-channel.js';
+import { readRules } from './effective-rules.js';
 import { endChild } from './end-child.js';
 import { FactReader } from './fact-reader.js';
 import { InputFifo, isTorn } from './input-fifo.js';
@@ -129,6 +138,10 @@ export class HeldChild implements ClaudeChild {
   /** Rules of the flags come before all that was allowed; what `--settings` denies stays (2.1.197 and 2.1.332). */
   askAgainFor(rules: readonly string[]): Promise<void> {
     return this.#control.request({ subtype: 'apply_flag_settings', settings: { permissions: { ask: rules } } });
+  }
+
+  rules(withinMs: number): Promise<EffectiveRules | undefined> {
+    return readRules(this.#control, withinMs);
   }
 
   interrupt(withinMs: number): Promise<void> {

@@ -161,6 +161,8 @@ export interface ClaudeChild {
   setPermissionMode(mode: string): Promise<void>;
   /** From here on a person is asked for what these rules cover, whatever has been allowed. They replace those before. */
   askAgainFor(rules: readonly string[]): Promise<void>;
+  /** The permission rules in effect; undefined where the CLI does not tell them within this time, in milliseconds. */
+  rules(withinMs: number): Promise<EffectiveRules | undefined>;
   /** Rejects with `TIMEOUT` when the CLI has not taken it up within this time, in milliseconds. */
   interrupt(withinMs: number): Promise<void>;
   /** Whether it answers at all, be it in the middle of a turn. */
@@ -178,6 +180,16 @@ export interface ClaudeChild {
   removeFiles(): Promise<void>;
   /** Lets go of the child and leaves it running. */
   release(): void;
+}
+
+/** Cleaned, and not more than fits on a screen or two. */
+export interface EffectiveRules {
+  /** As the CLI writes them, with what they do (`allow`, `ask`, `deny`) and where the CLI has them from. */
+  rules: { rule: string; behavior: string; source: string }[];
+  /** In which Claude works besides its own. */
+  directories: string[];
+  /** There are more. */
+  truncated?: boolean;
 }
 
 export interface StartOptions {
@@ -211,6 +223,8 @@ export interface ClaudeLauncher {
   forgetFileRules(workingDirectory: string, rules: readonly string[]): Promise<void>;
   /** Ends what an earlier daemon may have started for this session and did not come to record, and removes its files. */
   discard(sessionId: SessionId): Promise<void>;
+  /** Whether a file of the person or the project stands in the place of this command of the CLI, or may. */
+  isShadowed(command: string, place: Pick<StartOptions, 'workingDirectory' | 'addDirectories'>): Promise<boolean>;
   /** Rejects as `start` would, as far as this is known without starting. */
   checkAvailable(): Promise<void>;
   /** Which of these messages the conversation's transcript holds. */

@@ -82,6 +82,8 @@ export interface SessionRecord {
   lastActivity: number;
   child?: ChildRecord;
   transcript?: TranscriptMark;
+  /** Digests of the files that programs obey by themselves, by that of their path, when the person last opened it. */
+  obeyed?: Readonly<Record<string, string>>;
   /** What its person wants to be told of it by push. */
   push?: SessionPushPreferences;
   /** Another conversation was taken up, and what was said in it before is not this session's. */

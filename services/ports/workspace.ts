@@ -8,6 +8,14 @@ export interface Place {
   key: string;
 }
 
+/** Files of a directory that programs obey by themselves. */
+export interface ObeyedState {
+  /** Digests of what is in them, by path below the directory. */
+  files: ReadonlyMap<string, string>;
+  /** False where a bound of depth, number or time left some out. */
+  isWhole: boolean;
+}
+
 export interface Workspace {
   /**
    * The directory that a client's path means; a relative one is taken from `base`, or from the first allowed root.
@@ -15,6 +23,8 @@ export interface Workspace {
    * naming `field`.
    */
   resolveDirectory(path: string, options: { base?: string; field: string }): Promise<Place>;
+  /** Takes up to some seconds; never rejects. */
+  readObeyedState(directory: string): Promise<ObeyedState>;
   /** The identity of the directory that a path leads to now; undefined when there is none. */
   identify(path: string): Promise<string | undefined>;
 }

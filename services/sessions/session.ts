@@ -1,3 +1,4 @@
+import type { PermissionsView } from '../../protocol/rest.js';
 import type { PromptId, SessionId } from '../../protocol/scalars.js';
 import type { ClaudeChild, OpenBlock } from '../ports/claude.js';
 import type { Journal } from '../ports/journal.js';
@@ -10,9 +11,11 @@ import type {
   StoredSession,
   UserId,
 } from '../ports/records.js';
+import type { ObeyedState } from '../ports/workspace.js';
 import { Acceptance, type Opening } from './acceptance.js';
 import { ChildKeeper, type ChildKeeperOptions } from './child-keeper.js';
 import type { PlaceHolder } from './child-places.js';
+import { tellChangedFiles } from './decide-changed-files.js';
 import * as command from './decide-command.js';
 import { takeBackRemembered } from './decide-remembered.js';
 import type { Step } from './draft.js';
@@ -39,6 +42,9 @@ export interface SessionOptions extends Pick<ChildKeeperOptions, 'launcher' | 'l
   onForget: (session: Session) => void;
 }
 
+/** So long, in milliseconds, a child that is at work may take to tell its rules. */
+const RULES_MS = 1000;
+
 /** Why a session was closed that nobody used. */
 const UNUSED = 'unused';
 
@@ -59,6 +65,7 @@ export class Session {
   readonly #settings: LiveSettings;
   readonly #steps: SessionSteps;
   readonly #acceptance: Acceptance;
+  #isLooking = false;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -131,6 +138,16 @@ export class Session {
   /** Where its child works; undefined without one, and where that cannot be told. */
   async childDirectory(): ReturnType<ClaudeChild['directory']> {
     return this.#keeper.child?.directory();
+  }
+
+  /** The permission mode and rules in effect, as its child tells them; undefined while none is up. */
+  async permissions(): Promise<PermissionsView | undefined> {
+    const { child } = this.#keeper;
+    const { phase } = this.state.child;
+    if (!child || phase !== 'live' || !this.state.child.ready) return undefined;
+    const rules = await child.rules(RULES_MS);
+    const { permissionMode: mode } = this.state.record;
+    return { ...(mode !== undefined && { mode }), ...rules };
   }
 
   /** For those who wait for a place. */
@@ -239,6 +256,19 @@ export class Session {
       if (!isUnused(this.state, before)) return false;
       await this.#steps.applyCommand(command.close(this.#present, UNUSED, this.#options.now()));
       return true;
+    });
+  }
+
+  /** Says which files that programs obey have changed since its person opened it last. One look at a time. */
+  async lookForChanges(look: () => Promise<ObeyedState>): Promise<void> {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    const found = await look().finally(() => {
+      this.#isLooking = false;
+    });
+    await this.#mailbox.run(async () => {
+      const step = tellChangedFiles(this.#present, found, this.#options.now());
+      if (step) await this.#steps.applyNow(step);
     });
   }
 

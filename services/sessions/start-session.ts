@@ -9,6 +9,7 @@ import type { DeviceRef, PromptRecord, SessionRecord, UserId } from '../ports/re
 import type { Workspace } from '../ports/workspace.js';
 import type { Conversation } from './decide-command.js';
 import { offerPrompt } from './new-prompt.js';
+import { rememberedOptions } from './remembered-grants.js';
 import type { Reply, Session } from './session.js';
 import type { SessionRegistry } from './session-registry.js';
 import type { OfferedPrompt } from './waiting-contents.js';
@@ -38,6 +39,14 @@ export interface PromptRequest {
   session: Session;
   device: DeviceRef;
   requestId: string | null;
+}
+
+/** Where a command is to be run. */
+export interface CommandPlace {
+  person: UserId;
+  session: Session | undefined;
+  /** Without a session. */
+  directory: StartSessionRequest['directory'];
 }
 
 export interface SessionStarterOptions {
@@ -87,6 +96,8 @@ export class SessionStarter {
       { changes, ...(conversation && { conversation }), ...(offered && { offered }) },
       (known) => reply?.(started(session, known, created)),
     );
+    // After the answer, which does not wait for it. The next opening looks again where this could not be recorded.
+    session.lookForChanges(() => workspace.readObeyedState(place.path)).catch(() => {});
     return started(session, accepted, created);
   }
 
@@ -98,6 +109,18 @@ export class SessionStarter {
     if (session.hasChild || session.state.record.closed) return;
     await this.#requireDirectory(session);
     await requireRoom();
+  }
+
+  /**
+   * Whether this command would be something else than the CLI's own in a session, or in a directory as a client names it.
+   * Rejects as `resolveDirectory` does.
+   */
+  async isShadowed(command: string, { person, session, directory }: CommandPlace): Promise<boolean> {
+    const { launchers, workspace } = this.#options;
+    const known = session?.state.record;
+    const workingDirectory = known?.directory ?? (await workspace.resolveDirectory(directory.path, directory)).path;
+    const { addDirectories } = rememberedOptions(known?.remembered ?? []);
+    return launchers.of(person).isShadowed(command, { workingDirectory, addDirectories });
   }
 
   /** A session that sleeps outlives its directory. */

@@ -5,6 +5,7 @@ import { plainLine } from '../../protocol/plain-text.js';
 import type { Place, Workspace } from '../ports/workspace.js';
 import { type HoldDirectory, keyOf } from './directory-handle.js';
 import { codeOf } from './file-errors.js';
+import { readObeyedState } from './obeyed-state.js';
 import { canonical, hold, judge, type Scope } from './safe-path.js';
 
 export interface WorkspaceOptions {
@@ -20,6 +21,7 @@ export interface WorkspaceOptions {
 export function createWorkspace(options: WorkspaceOptions): Workspace {
   return {
     resolveDirectory: (path, { base, field }) => resolveDirectory({ ...options, path, base, field }),
+    readObeyedState,
     identify: async (path) => {
       // Whatever the reason: a directory that cannot be looked at is no place for a child either.
       const found = await stat(path, { bigint: true }).catch(() => undefined);

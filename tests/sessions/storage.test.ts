@@ -40,6 +40,7 @@ const child: ClaudeChild = {
   setModel: async () => {},
   setPermissionMode: async () => {},
   askAgainFor: async () => {},
+  rules: async () => undefined,
   interrupt: async () => {},
   reacts: async () => true,
   openBlocks: () => [],

@@ -1,0 +1,44 @@
+/** Workspace trust: what a person is told when files that programs obey are not as they were when they last came. */
+import { createHash } from 'node:crypto';
+import { plainLine } from '../../protocol/plain-text.js';
+import type { ObeyedState } from '../ports/workspace.js';
+import { Draft, type Step } from './draft.js';
+import { sayNotice } from './notices.js';
+import type { SessionState } from './session-state.js';
+
+const MAX_NAMED = 10;
+const MAX_NAME = 200;
+
+/** At the first opening the files are only put on record. */
+export function tellChangedFiles(state: SessionState, found: ObeyedState, now: number): Step | undefined {
+  const { obeyed: before } = state.record;
+  const files = [...found.files].map(([path, digest]) => ({ path, key: keyOf(path), digest }));
+  const seen = Object.fromEntries(files.map(({ key, digest }) => [key, digest]));
+  // What a scan that was cut has not come to is as it was.
+  const obeyed = found.isWhole ? seen : { ...before, ...seen };
+  if (before && JSON.stringify(sorted(before)) === JSON.stringify(sorted(obeyed))) return undefined;
+  const draft = new Draft(state, now);
+  draft.updateRecord({ obeyed });
+  const changed = before ? files.filter(({ key, digest }) => before[key] !== digest).map(({ path }) => path) : [];
+  const gone = before ? Object.keys(before).filter((key) => !(key in obeyed)).length : 0;
+  if (changed.length + gone > 0) {
+    sayNotice(draft, { kind: 'obeyed_files_changed', level: 'warning', message: wordsFor(changed, gone) });
+  }
+  return draft.finish();
+}
+
+function wordsFor(changed: readonly string[], gone: number): string {
+  const named = changed.slice(0, MAX_NAMED).map((path) => plainLine(path, MAX_NAME));
+  const more = changed.length - named.length;
+  const parts = [...named, ...(more > 0 ? [`${more} more`] : []), ...(gone > 0 ? [`${gone} removed`] : [])];
+  return `Files that Claude Code, git or a shell obey by themselves have changed since you last opened this directory: ${parts.join(', ')}. Look at them before you go on if you did not change them.`;
+}
+
+const sorted = (digests: Readonly<Record<string, string>>) =>
+  Object.entries(digests).sort(([a], [b]) => (a < b ? -1 : 1));
+
+const KEY_BYTES = 6;
+
+/** The record is written often, and paths are long. */
+const keyOf = (path: string): string =>
+  createHash('sha256').update(path).digest().subarray(0, KEY_BYTES).toString('base64url');
