@@ -15,6 +15,8 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import type { FileContent } from '../../protocol/files.js';
+import type { FilePlace, Files } from '../../services/ports/workspace.js';
 import { createFiles } from '../../services/workspace/create-files.js';
 import { createDirectoryHolder, type HoldDirectory } from '../../services/workspace/directory-handle.js';
 
@@ -52,6 +54,18 @@ const write = (path: string, text: string) => {
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, text);
 };
+
+/** A file as a client gets it: opened, read to its end, closed. */
+export async function readWhole(files: Files, place: FilePlace): Promise<FileContent> {
+  const { info, encoding, pieces, close } = await files.read(place);
+  try {
+    let content = '';
+    for await (const piece of pieces()) content += piece;
+    return { ...info, encoding, content };
+  } finally {
+    await close();
+  }
+}
 
 /** Everything that the hostile paths speak of. */
 export function furnish(ground: Ground): void {

@@ -11,7 +11,16 @@ import {
   type HeldDirectory,
   type HoldDirectory,
 } from '../../services/workspace/directory-handle.js';
-import { CANARY, filesOf, type Ground, makeGround, removeGround, snapshotOutside, WRITTEN } from './file-ground.js';
+import {
+  CANARY,
+  filesOf,
+  type Ground,
+  makeGround,
+  readWhole,
+  removeGround,
+  snapshotOutside,
+  WRITTEN,
+} from './file-ground.js';
 
 let ground: Ground;
 let before: unknown;
@@ -43,8 +52,8 @@ function layOut(): void {
 type Way = (files: Files, place: FilePlace) => Promise<unknown>;
 const bytes = Buffer.from(WRITTEN);
 const WAYS: Record<string, Way> = {
-  read: (files, place) => files.read(place),
-  'read through a folder': (files, place) => files.read({ ...place, path: `${place.path}/secret.txt` }),
+  read: (files, place) => readWhole(files, place),
+  'read through a folder': (files, place) => readWhole(files, { ...place, path: `${place.path}/secret.txt` }),
   list: (files, place) => files.list(place, { recursive: true }),
   'list all': (files, { directory }) => files.list({ directory, path: '' }, { recursive: true }),
   replace: (files, place) => files.replace(place, bytes),

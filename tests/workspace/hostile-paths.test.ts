@@ -21,6 +21,7 @@ import {
   furnish,
   type Ground,
   makeGround,
+  readWhole,
   removeGround,
   snapshot,
   snapshotOutside,
@@ -67,7 +68,7 @@ describe('by the function', () => {
 
   const allWays = async (place: FilePlace, by = files): Promise<Record<string, Answer>> => ({
     list: await asked(() => by.list(place, { recursive: true })),
-    read: await asked(() => by.read(place)),
+    read: await asked(() => readWhole(by, place)),
     create: await asked(() => by.create(place, Buffer.from(WRITTEN))),
     replace: await asked(() => by.replace(place, Buffer.from(WRITTEN))),
     remove: await asked(() => by.remove(place)),
@@ -110,7 +111,7 @@ describe('by the function', () => {
       'roots/project/to-env',
       'roots/project/hard-link',
     ]) {
-      expect(await open.read({ directory: ground.base, path })).toMatchObject({ content: CANARY });
+      expect(await readWhole(open, { directory: ground.base, path })).toMatchObject({ content: CANARY });
     }
     const failures: string[] = [];
     for (const path of IN_HOMES) {
@@ -124,7 +125,7 @@ describe('by the function', () => {
       const answers = await allWays({ directory, path: 'secret.txt' });
       for (const { code } of Object.values(answers)) expect(['PERMISSION_DENIED', 'PROJECT_NOT_FOUND']).toContain(code);
     }
-    expect(await asked(() => files.read({ directory: join(ground.project, 'gone'), path: 'x' }))).toMatchObject({
+    expect(await asked(() => readWhole(files, { directory: join(ground.project, 'gone'), path: 'x' }))).toMatchObject({
       code: 'PROJECT_NOT_FOUND',
     });
   });
@@ -140,8 +141,8 @@ describe('by the function', () => {
     ];
     for (const [there, missing] of pairs as [string, string][]) {
       const directory = ground.project;
-      expect(await asked(() => files.read({ directory, path: there }))).toEqual(
-        await asked(() => files.read({ directory, path: missing })),
+      expect(await asked(() => readWhole(files, { directory, path: there }))).toEqual(
+        await asked(() => readWhole(files, { directory, path: missing })),
       );
     }
   });
@@ -159,7 +160,7 @@ async function roundTrip(files: Files, place: FilePlace): Promise<void> {
   const content = `contents of ${path}`;
   expect((await files.create(place, Buffer.from(content))).path).toBe(path);
   expect(existsSync(join(directory, path))).toBe(true);
-  expect(await files.read(place)).toMatchObject({ path, content, encoding: 'utf-8' });
+  expect(await readWhole(files, place)).toMatchObject({ path, content, encoding: 'utf-8' });
   const parent = { directory, path: dirname(path) };
   const { files: listed } = await files.list(parent, { recursive: false });
   expect(listed).toContainEqual(expect.objectContaining({ path, type: 'file', size: Buffer.byteLength(content) }));
