@@ -6,6 +6,7 @@ import type { FilePlace } from '../ports/workspace.js';
 import type { HeldDirectory, HoldDirectory } from './directory-handle.js';
 import { obeyed, outside, sensitive } from './file-errors.js';
 import { parseFilePath } from './file-path.js';
+import { Leftovers } from './leftovers.js';
 import type { Spot } from './locate.js';
 import { isObeyed, isObeyedByLink, isObeyedFolder } from './obeyed-names.js';
 import { canonical, hold, judge, type Scope } from './safe-path.js';
@@ -41,6 +42,7 @@ export interface Reached extends Target {
 
 /** From the paths of clients to held directories. */
 export class FileAccess {
+  readonly leftovers = new Leftovers();
   readonly #options: FileAccessOptions;
 
   constructor(options: FileAccessOptions) {

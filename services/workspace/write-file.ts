@@ -1,5 +1,4 @@
 import { isUtf8 } from 'node:buffer';
-import { randomBytes } from 'node:crypto';
 import { constants, type Stats } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, rename, rmdir, unlink } from 'node:fs/promises';
 import type { FileInfo } from '../../protocol/files.js';
@@ -8,6 +7,7 @@ import type { HeldDirectory } from './directory-handle.js';
 import type { FileAccess, Target } from './file-access.js';
 import { codeOf, fileError, isLink } from './file-errors.js';
 import { fileInfo } from './file-info.js';
+import { temporaryName } from './leftovers.js';
 import { holdChild, requireInside, type Scope } from './safe-path.js';
 
 /**
@@ -41,8 +41,9 @@ export async function replaceFile(
   const target = await access.findFolder(place);
   return withFolders(access, target, async (folder) => {
     const { name, scope, names } = target;
+    await access.leftovers.sweep(folder);
     const before = (await entryOf(folder, name)) && (await probe(folder.entry(name)));
-    const beside = { folder, name: `.companion-${randomBytes(8).toString('hex')}.tmp`, mode: NEW_FILE };
+    const beside = { folder, name: temporaryName(), mode: NEW_FILE };
     const stats = await makeFile(beside, async (handle) => {
       if (before) await takeOver(handle, before);
       const after = await fill(handle, bytes);

@@ -13,6 +13,7 @@ import {
   symlinkSync,
   truncateSync,
   unlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -260,6 +261,21 @@ describe('a file that is written', () => {
     expect(statSync(at('sub/run.sh')).mode & 0o777).toBe(0o750);
     expect(readdirSync(at('sub'))).toEqual(['run.sh']);
     expectError(await write('PUT', 'sub', 'x'), CONFLICT);
+  });
+
+  test('takes with it what a daemon left in its folder that died while it wrote there, and nothing else', async () => {
+    const left = (digit: string) => `.companion-${digit.repeat(16)}.tmp`;
+    const anHourAgo = new Date(Date.now() - 3_600_000);
+    for (const name of [left('a'), left('b'), '.companion-note.tmp']) {
+      put(`made/${name}`, 'half of it');
+      utimesSync(at(`made/${name}`), anHourAgo, anHourAgo);
+    }
+    linkSync(at(`made/${left('b')}`), at('made/kept'));
+    put(`made/${left('c')}`, 'written at this moment');
+    expect((await ask('PUT', '/made/x.txt', { content: 'whole' })).status).toBe(201);
+    expect(readdirSync(at('made')).sort()).toEqual(
+      [left('b'), left('c'), '.companion-note.tmp', 'kept', 'x.txt'].sort(),
+    );
   });
 
   test('takes bytes as base64', async () => {
