@@ -333,7 +333,7 @@ describe('stdin', () => {
 
   test.each<[string, Buffer | string, string]>([
     ['more than 1 MiB', 'x'.repeat(1024 * 1024), 'larger than 1 MiB'],
-    ['bytes that are no text', Buffer.from([0xff, 0xfe, 0x00, 0x80]), 'not UTF-8 text'],
+    ['bytes that are no text', Buffer.from([0xff, 0xfe, 0x00, 0x80]), 'not UTF-8'],
   ])('with %s is refused with a reason', async (_what, input, words) => {
     const dir = world.daemon.project();
     const run = terminal(['ask', 'Review', '--dir', dir], { input });
