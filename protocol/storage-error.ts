@@ -4,10 +4,17 @@ import { CompanionError } from './error-codes.js';
 const DISK_CODES: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT', 'EIO', 'EROFS', 'EFBIG']);
 
 const SUGGESTION = 'Free some space on the disk of the companion home folder, then try again.';
+const READ_ONLY_SUGGESTION =
+  'Make the file system of the companion home folder writable (it may have been mounted read-only after an error of the disk), then try again.';
+
+/** As Node and SQLite name a file system that takes no writes at all. */
+const READ_ONLY = /EROFS|SQLITE_READONLY|read-?only/i;
 
 /** `STORAGE_FULL` that says what could not be written, and why. */
 export const storageFull = (what: string, reason: string): CompanionError =>
-  new CompanionError('STORAGE_FULL', `${what} cannot be written: ${reason}`, { suggestion: SUGGESTION });
+  new CompanionError('STORAGE_FULL', `${what} cannot be written: ${reason}`, {
+    suggestion: READ_ONLY.test(reason) ? READ_ONLY_SUGGESTION : SUGGESTION,
+  });
 
 /** Turns the failure of a disk into `STORAGE_FULL`; any other error is passed on. `what` was to be written. */
 export function toStorageError(what: string, error: unknown): unknown {

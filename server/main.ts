@@ -6,7 +6,7 @@ import { ConfigError, loadConfig } from '../config/load-config.js';
 import { ForeignSocketError } from '../config/local-socket-path.js';
 import { createLogger, type Logger } from '../config/logger.js';
 import { BrokenFileError } from '../disk/json-fault.js';
-import { CLOSE } from '../protocol/error-codes.js';
+import { CLOSE, CompanionError } from '../protocol/error-codes.js';
 import { plainText } from '../protocol/plain-text.js';
 import { isStorageError } from '../protocol/storage-error.js';
 import { JournalUnusableError } from '../services/journal/salvage.js';
@@ -137,9 +137,14 @@ const EXPECTED = [
   ListenError,
 ];
 
+const wordsOf = (error: Error): string => {
+  const suggestion = error instanceof CompanionError ? error.details?.suggestion : undefined;
+  return suggestion === undefined ? error.message : `${error.message.replace(/\.$/, '')}. ${suggestion}`;
+};
+
 function end(error: unknown): void {
   const isExpected = isStorageError(error) || EXPECTED.some((kind) => error instanceof kind);
-  const text = isExpected ? (error as Error).message : error instanceof Error ? error.stack : String(error);
+  const text = isExpected ? wordsOf(error as Error) : error instanceof Error ? error.stack : String(error);
   process.stderr.write(`claude-companion: ${text}\n`);
   process.exit(1);
 }

@@ -168,7 +168,7 @@ describe('a daemon with a certificate', () => {
     writeFileSync(FILES.TLS_CERT_FILE, renewed.certificate);
     await look('cannot be used');
     expect(said('cannot be used').at(-1)).toMatchObject({
-      error: expect.stringMatching(/TLS_KEY_FILE .*does not belong/),
+      error: expect.stringMatching(/TLS_KEY_FILE .*does not match/),
     });
     writeFileSync(FILES.TLS_CERT_FILE, 'garbage');
     await look('cannot be used');
@@ -203,7 +203,7 @@ describe('a daemon with a certificate', () => {
       expect(await tls()).toMatchObject(told);
       expect(said(why)).toHaveLength(1);
       await daemon.restart('SIGTERM');
-      expect(daemon.stderr()).toContain(why);
+      await waitUntil('the start says so', () => daemon.stderr().includes(why));
       expect(await tls()).toMatchObject(told);
       writeCertificate();
       await look('the certificate was renewed');

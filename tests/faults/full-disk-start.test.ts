@@ -1,6 +1,9 @@
 /** A daemon that is started, ended and killed on a disk that is really full. */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { scenario } from '../support/scripted-api.js';
+import { waitUntil } from '../support/wait-until.js';
 import { endOf } from './support/failing-world.js';
 import { canMount } from './support/small-disk.js';
 import { useSmallDiskWorld } from './support/small-disk-world.js';
@@ -59,5 +62,23 @@ function starting(): void {
     expect(end.data).toMatchObject({ isError: true });
     await stage.expectGoodTurn('After the restart.');
     expect(world.api.runs(prompt)).toBe(1);
+  });
+
+  test('D1: that is read-only says so in one line with the remedy, and starts when it is writable again', async () => {
+    await world.daemon.fetch(`/api/sessions/${stage.sessionId}`, { method: 'DELETE' });
+    await waitUntil('its CLI has gone', () => readdirSync(join(stage.home, 'run')).length === 0);
+    await world.daemon.kill('SIGTERM');
+    stage.setReadOnly(true);
+    const refused = await world.daemon.start().then(
+      () => 'it served',
+      (error: Error) => error.message,
+    );
+    expect(refused).toMatch(/claude-companion: .*\n/);
+    expect(refused).toContain('writable');
+    expect(refused).not.toContain('    at ');
+    stage.setReadOnly(false);
+    await world.daemon.start();
+    await stage.reconnect();
+    await expectReading();
   });
 }

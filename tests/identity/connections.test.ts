@@ -274,9 +274,9 @@ describe('limits of a connection', () => {
 });
 
 describe('an upgrade that fails as nobody expected', () => {
-  const broken = `const { get } = URLSearchParams.prototype; URLSearchParams.prototype.get = function (name) {
-    if (get.call(this, name) === 'broken') throw new Error('broken on purpose');
-    return get.call(this, name);
+  const broken = `const { getAll } = URLSearchParams.prototype; URLSearchParams.prototype.getAll = function (name) {
+    if (getAll.call(this, name).includes('broken')) throw new Error('broken on purpose');
+    return getAll.call(this, name);
   };`;
   const world = useWorld({
     environment: { NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(broken)}` },

@@ -18,6 +18,8 @@ export interface SmallDiskWorld {
   /** Takes all that is left of the disk; given back after each test. */
   fill(): void;
   free(): void;
+  /** Lets nothing be written any more, or again; while no daemon runs. */
+  setReadOnly(readOnly: boolean): void;
   /** The daemon was started anew. */
   reconnect(): Promise<void>;
   /** A prompt gets its answer, and ran once. */
@@ -49,6 +51,7 @@ export function useSmallDiskWorld(): SmallDiskWorld {
       if (isFull) disk.free();
       isFull = false;
     },
+    setReadOnly: (readOnly) => disk.setReadOnly(readOnly),
     reconnect: async () => {
       stage.client = await world.connect({ deviceId: stage.client.deviceId });
     },

@@ -1,5 +1,5 @@
 /** A disk of a few MiB for `COMPANION_HOME`: a tmpfs in a mount namespace of its own, which needs no rights. */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,6 +14,8 @@ export interface SmallDisk {
   fill(): void;
   /** Gives it back. */
   free(): void;
+  /** Lets nothing be written any more, or again. Nothing may be open for writing. */
+  setReadOnly(readOnly: boolean): void;
   close(): void;
 }
 
@@ -34,11 +36,16 @@ export async function createSmallDisk({ home }: DaemonFolders, bytes: number): P
   await once(holder.stdout, 'data');
   const seen = `/proc/${holder.pid}/root${home}`;
   const ballast = join(seen, 'ballast');
+  const inside = ['nsenter', `--target=${holder.pid}`, '--user', '--mount', '--preserve-credentials'];
   return {
-    command: ['nsenter', `--target=${holder.pid}`, '--user', '--mount', '--preserve-credentials'],
+    command: inside,
     home: seen,
     fill: () => fillUp(ballast),
     free: () => rmSync(ballast),
+    setReadOnly: (readOnly) => {
+      const [nsenter = '', ...ways] = inside;
+      execFileSync(nsenter, [...ways, 'mount', '-o', `remount,${readOnly ? 'ro' : 'rw'}`, home]);
+    },
     close: () => void holder.kill('SIGKILL'),
   };
 }
