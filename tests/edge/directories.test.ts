@@ -87,7 +87,7 @@ const BAD_PATHS: [string, () => string, string][] = [
   ['begins with a tilde', () => '~', 'PROJECT_NOT_FOUND'],
   ['is blank', () => ' ', 'PROJECT_NOT_FOUND'],
   ['is longer than a path may be', () => 'x/'.repeat(5000), 'PROJECT_NOT_FOUND'],
-  ['is half of a surrogate pair', () => '\ud800', 'PROJECT_NOT_FOUND'],
+  ['is half of a surrogate pair', () => '\ud800', 'INVALID_REQUEST'],
   ['is a file', () => 'file', 'PROJECT_NOT_FOUND'],
   ['is below a file', () => 'file/deep', 'PROJECT_NOT_FOUND'],
   ['is a link to a file', () => 'link-to-file', 'PROJECT_NOT_FOUND'],
