@@ -121,7 +121,6 @@ describe('an envelope', () => {
     ['128 letters', 'r'.repeat(128)],
     ['one letter', 'r'],
     ['quotes and new lines', '"\n\\'],
-    ['half of a surrogate pair', '\ud800'],
     ['what every object has', '__proto__'],
   ])('a request id of %s comes back as it is', async (_what, requestId) => {
     expect(await answersTo(JSON.stringify({ type: 'ping', requestId }))).toMatchObject([{ type: 'pong', requestId }]);

@@ -276,7 +276,7 @@ describe('a journal that is not the one that was written last', () => {
       expect(await reader.closed).toBe(1012);
       if (index < 3) await untilServing();
     }
-    await waitUntil('it ends', () => world.daemon.stderr().includes('again and again'));
+    await waitUntil('it ends', () => world.daemon.stderr().includes('damaged repeatedly'));
     expect(await world.daemon.kill('SIGTERM')).toBe(1);
     await world.daemon.start();
     const client = await world.connect();
