@@ -158,7 +158,10 @@ describe('a child that is stopped in mid-turn, and that nobody interrupts', () =
     const cursors = { [sessionId]: { epoch: String(after.frames[0]?.data.epoch), seq: 0 } };
     await after.request('subscribe', { events: ['*'], cursors });
     await after.waitFor(({ type, data: { sessionId: id } }) => type === 'caughtUp' && id === sessionId);
-    expect(errorsOf(after, sessionId)).toEqual([expect.stringMatching(/^Claude has not reacted for 1[01] min: /)]);
+    const [silence, ...others] = errorsOf(after, sessionId);
+    expect(silence).toMatch(/^Claude has not reacted for 1[01] min: /);
+    // A turn that was cut off so early may have left no transcript.
+    for (const other of others) expect(other).toContain('has no transcript');
     expect(isAlive(pid)).toBe(false);
     await goesOn(world, after, sessionId);
   });

@@ -127,7 +127,7 @@ test('a damaged journal that cannot be rebuilt is left as it is, and the error s
   const before = readFileSync(path);
   mkdirSync(join(`${path}.salvaging`, 'in-the-way'), { recursive: true });
   expect(() => open(DAMAGE)).toThrow(JournalUnusableError);
-  expect(() => open(DAMAGE)).toThrow(/damaged and cannot be rebuilt \(.+\); it was left as it is/);
+  expect(() => open(DAMAGE)).toThrow(/damaged and cannot be rebuilt \(.+\). The file is unchanged/);
   expect(readFileSync(path)).toEqual(before);
 });
 

@@ -141,7 +141,7 @@ describe('what may wait on the disk', () => {
       client.request('streamStart', { prompt: 'Wait.', workingDirectory: world.daemon.project(), attachments });
     const accepted = await send();
     expect(accepted.type).toBe('promptAccepted');
-    const ofSession = { field: 'attachments', rule: expect.stringContaining('of a session may wait') };
+    const ofSession = { field: 'attachments', rule: expect.stringContaining('may wait for a session') };
     expect((await send()).data).toMatchObject({ code: 'CAPACITY', details: ofSession });
     const text = await client.request('streamSend', { sessionId, prompt: 'x'.repeat(900_000) });
     expect(text.data).toMatchObject({ code: 'CAPACITY', details: { field: 'prompt' } });
@@ -150,7 +150,7 @@ describe('what may wait on the disk', () => {
     expect(short.type).toBe('promptAccepted');
     const second = await open();
     expect(second.type).toBe('streamStarted');
-    const ofPerson = { field: 'attachments', rule: expect.stringContaining('of a person may wait') };
+    const ofPerson = { field: 'attachments', rule: expect.stringContaining('may wait for a person') };
     expect((await open()).data).toMatchObject({ code: 'CAPACITY', details: ofPerson });
     expect(blobsIn(world.daemon.home)).toHaveLength(2);
     await client.request('cancelPrompt', { promptId: second.data.promptId });
