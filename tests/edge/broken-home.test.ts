@@ -42,9 +42,9 @@ const registry = (users: object[], devices: object[] = []) => JSON.stringify({ u
 
 describe('registry.json', () => {
   test.each<[string, string, RegExp]>([
-    ['without users', registry([]), /exactly one with the role owner, and has 0/],
-    ['with members alone', registry([user({ role: 'member' })]), /exactly one with the role owner, and has 0/],
-    ['with two owners', registry([user({}), user({ userId: 'u2', email: 'b@c' })]), /role owner, and has 2/],
+    ['without users', registry([]), /exactly one owner, but has 0/],
+    ['with members alone', registry([user({ role: 'member' })]), /exactly one owner, but has 0/],
+    ['with two owners', registry([user({}), user({ userId: 'u2', email: 'b@c' })]), /exactly one owner, but has 2/],
     ['with a person twice', registry([user({}), user({ role: 'member', email: 'b@c' })]), /"u1" is there twice/],
     [
       'with an address twice',
@@ -84,7 +84,7 @@ describe('registry.json', () => {
 test('O1: keys.json that is broken stops the start with its name and what to do, and repeats none of it', async () => {
   const stderr = await expectRefusal(
     { prepare: withFile('keys.json', '{"macKey": "a-secret"') },
-    /keys\.json cannot be understood.*paired anew/,
+    /keys\.json does not contain valid keys.*paired again/,
   );
   expect(stderr).not.toContain('a-secret');
 });

@@ -123,11 +123,11 @@ describe('connections', () => {
     const { seq: from } = (await stalled.waitFor('caughtUp')).data;
     stalled.send('ack', { sessionId, seq: from });
     await stalled.request('ping', {});
+    const connections = () => gauge('companion_connections');
+    const before = await connections();
     stalled.pause();
     const head = await flood(author, sessionId, 60);
-    const closes = () => gauge('companion_connections');
-    const before = await closes();
-    while ((await closes()) === before);
+    await waitUntil('it is closed', async () => (await connections()) < before);
     stalled.resume();
     expect(await stalled.closed).toBe(4413);
     const back = await world.connect({ deviceId: 'stalled-reader' });
