@@ -11,8 +11,8 @@ import { waitUntil } from '../support/wait-until.js';
 
 const PRELOAD = join(import.meta.dirname, '../support/kill-writes.mjs');
 
-/** What the daemon itself writes while it runs, whoever else is started. */
-const ALIVE = /^(logs|journal\.)/;
+/** What the serving daemon, and the CLI that it asks for version and login, write after it is ready. */
+const ALIVE = /^(logs|journal\.|claude)/;
 
 /** All that lies in a home, with its mode, number and contents. */
 function stateOf(home: string): Record<string, string> {
