@@ -130,7 +130,7 @@ describe('the home of a daemon that serves', () => {
     const children = world.daemon.sessionProcesses(sessionId);
     expect(children).not.toEqual([]);
     renameSync(world.daemon.home, `${world.daemon.home}-moved`);
-    await expectEnd(/companion was moved away while the daemon served it/);
+    await expectEnd(/companion was moved while the daemon used it/);
     expect(world.daemon.sessionProcesses(sessionId)).toEqual([]);
     rmSync(world.daemon.home, { recursive: true, force: true });
     renameSync(`${world.daemon.home}-moved`, world.daemon.home);
@@ -141,7 +141,7 @@ describe('the home of a daemon that serves', () => {
   test('H1: is removed: the daemon says so and ends, with its children, and the next start has the sessions', async () => {
     const { sessionId } = await haveTalk();
     rmSync(world.daemon.home, { recursive: true });
-    await expectEnd(/companion was removed while the daemon served it/);
+    await expectEnd(/companion was removed while the daemon used it/);
     expect(world.daemon.sessionProcesses(sessionId)).toEqual([]);
     await world.daemon.start();
     await expectWork(await world.connect(), sessionId, 'From memory.');

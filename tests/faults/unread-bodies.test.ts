@@ -74,7 +74,7 @@ describe('a daemon with readers who do not read', () => {
     for (const name of ['large.bin', 'large.txt']) await (await world.daemon.fetch(`${files}/${name}`)).arrayBuffer();
   });
 
-  const live = async () => (await fetch(`${world.daemon.url}/live`)).status;
+  const live = async () => (await fetch(`${world.daemon.url}/live`, { headers: { connection: 'close' } })).status;
 
   test(`holds a piece for each of ${READERS} who asked for 10 MiB, and answers others`, async () => {
     const before = residentOf(world.daemon.pid);
