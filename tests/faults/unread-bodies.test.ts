@@ -1,6 +1,7 @@
 /** Answers that nobody reads, and bodies that do not come to an end: they cost little, and nobody else notices. */
 import { once } from 'node:events';
 import { readdirSync, readlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { get, type IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, test } from '@jest/globals';
@@ -74,7 +75,12 @@ describe('a daemon with readers who do not read', () => {
     for (const name of ['large.bin', 'large.txt']) await (await world.daemon.fetch(`${files}/${name}`)).arrayBuffer();
   });
 
-  const live = async () => (await fetch(`${world.daemon.url}/live`, { headers: { connection: 'close' } })).status;
+  /** Over a connection of its own. */
+  const live = async () => {
+    const [answer] = (await once(get(`${world.daemon.url}/live`, { agent: false }), 'response')) as [IncomingMessage];
+    answer.resume();
+    return answer.statusCode;
+  };
 
   test(`holds a piece for each of ${READERS} who asked for 10 MiB, and answers others`, async () => {
     const before = residentOf(world.daemon.pid);
