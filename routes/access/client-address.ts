@@ -14,11 +14,20 @@ const trustNobody = () => false;
  */
 export function createAddressOf(trustProxy: boolean): AddressOf {
   const trust = trustProxy ? isLoopback : trustNobody;
-  return (request) => parseAddress(proxyAddr(request, trust)) ?? normalOwn(request);
+  const known = new WeakMap<IncomingMessage, string>();
+  return (request) => {
+    // A connection that has ended has no address any more: who it was is asked again when the request is recorded.
+    const address = known.get(request) ?? addressIn(request, trust);
+    known.set(request, address);
+    return address;
+  };
 }
 
-/** A connection that has just ended has no address any more. */
-const normalOwn = ({ socket }: IncomingMessage): string => parseAddress(socket.remoteAddress ?? '') ?? 'unknown';
+function addressIn(request: IncomingMessage, trust: (text: string) => boolean): string {
+  const own = request.socket.remoteAddress;
+  if (own === undefined) return 'unknown';
+  return parseAddress(proxyAddr(request, trust)) ?? parseAddress(own) ?? 'unknown';
+}
 
 const isLoopback = (text: string): boolean => {
   const address = parseAddress(text);

@@ -18,8 +18,7 @@ const POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/** The same for everybody: it says nothing about this machine, its people or its sessions. */
-const PAGE = `<!doctype html>
+const page = (body: string): string => `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -30,7 +29,13 @@ const PAGE = `<!doctype html>
 </head>
 <body>
 <h1>Claude Companion</h1>
-<p>This daemon runs Claude sessions on its machine, and lets paired devices follow and steer them. You have reached it.</p>
+${body}</body>
+</html>
+`;
+
+/** The same for everybody: it says nothing about this machine, its people or its sessions. */
+const WELCOME =
+  page(`<p>This daemon runs Claude sessions on its machine, and lets paired devices follow and steer them. You have reached it.</p>
 <h2>What to do next</h2>
 <ul>
 <li>To pair a phone, run <code>npm run companion -- pair</code> on the machine, and scan the code with the app.</li>
@@ -38,18 +43,28 @@ const PAGE = `<!doctype html>
 <li>To see whether all is well, run <code>npm run companion -- doctor</code>.</li>
 <li>To write a client, read <code>PROTOCOL.md</code> in the folder of the daemon: WebSockets are at <code>/ws</code>, REST is below <code>/api</code>.</li>
 </ul>
-</body>
-</html>
-`;
+`);
 
-/** A person who opens the address in a browser gets a page, by whatever name; every other client gets what it got before. */
+/** The name is not repeated: whoever made it lead here chose it. */
+const REFUSAL =
+  page(`<p><code>PERMISSION_DENIED</code>: this daemon does not answer to the name in the address of this page.</p>
+<h2>What to do next</h2>
+<ul>
+<li>To open it by this name, set <code>ALLOWED_HOSTS</code> or <code>PUBLIC_URL</code> on its machine, and start it again.</li>
+<li>If you did not expect to come here, close this page: another site may have led your browser here.</li>
+</ul>
+`);
+
+/** A person who opens the address in a browser gets a page; every other client gets what it got before. */
 export function createRootPage(services: RouteServices): Router {
   const router = Router();
   router.get('/', async (request, response, next) => {
     if (!namesHtml(request.headers.accept)) return next();
     await countStranger(services, request);
     response.set({ 'Content-Security-Policy': POLICY, 'Cache-Control': 'no-store', 'Referrer-Policy': 'no-referrer' });
-    response.type('html').send(PAGE);
+    const isOurs = services.hostPolicy.allows(request);
+    response.status(isOurs ? 200 : 403);
+    response.type('html').send(isOurs ? WELCOME : REFUSAL);
   });
   return router;
 }

@@ -8,6 +8,12 @@ import type { SqliteDatabase } from './sqlite-database.js';
 /** Each one costs reading and writing a row of up to 1 MiB. */
 const BATCH = 4;
 
+/** SQL: whether the event of this row asks for a permission that nobody has decided on. */
+export const isAwaited = (row: string): string => `EXISTS (
+  SELECT 1 FROM events asking JOIN permissions p ON p.session_id = asking.session_id
+    AND p.permission_id = asking.data ->> 'permissionId' AND p.decision IS NULL
+  WHERE asking.session_id = ${row}.session_id AND asking.seq = ${row}.seq AND asking.type = 'permissionRequest')`;
+
 interface RemovedBlobs {
   blobs: string[];
   more: boolean;
@@ -17,17 +23,18 @@ interface RemovedBlobs {
 
 /**
  * Takes a batch of the oldest blobs of a session from their events, as long as all of its blobs together exceed so many
- * bytes. The events stay, as their rows have them. The newest blob always stays.
+ * bytes. The events stay, as their rows have them. The newest blob always stays, and those of requests that wait for
+ * their answer.
  */
 export function prepareBlobRemoval(database: SqliteDatabase, bytes: number): (sessionId: string) => RemovedBlobs {
   const sum = database.prepare<[string], number>(BYTES_OF_BLOBS).pluck();
   const beyond = database
     .prepare<[string, number], number>(
       `SELECT seq FROM (
-         SELECT seq, SUM(blob ->> 'bytes') OVER newer AS bytes, FIRST_VALUE(seq) OVER newer AS newest
+         SELECT session_id, seq, SUM(blob ->> 'bytes') OVER newer AS bytes, FIRST_VALUE(seq) OVER newer AS newest
          FROM events INDEXED BY events_with_blob WHERE session_id = ? AND blob IS NOT NULL
          WINDOW newer AS (ORDER BY seq DESC)
-       ) WHERE bytes > ? AND seq < newest ORDER BY seq LIMIT ${BATCH}`,
+       ) AS old WHERE bytes > ? AND seq < newest AND NOT ${isAwaited('old')} ORDER BY seq LIMIT ${BATCH}`,
     )
     .pluck();
   const read = database.prepare<[string, number], EventRow>('SELECT * FROM events WHERE session_id = ? AND seq = ?');

@@ -1,5 +1,5 @@
 import type { SessionId } from '../../protocol/scalars.js';
-import { prepareBlobRemoval } from './blob-retention.js';
+import { isAwaited, prepareBlobRemoval } from './blob-retention.js';
 import { blobIds } from './event-blobs.js';
 import type { Extent, Extents } from './extents.js';
 import { rowCheckOf } from './meta-rows.js';
@@ -137,9 +137,7 @@ function prepareRemoval(database: SqliteDatabase, limits: RetentionLimits): (rem
   const check = rowCheckOf(database);
   const events = database
     .prepare<[object], string | null>(
-      `DELETE FROM events WHERE session_id = @sessionId AND seq < @first AND NOT (type = 'permissionRequest' AND EXISTS (
-       SELECT 1 FROM permissions p WHERE p.session_id = events.session_id
-         AND p.permission_id = events.data ->> 'permissionId' AND p.decision IS NULL)) RETURNING blob`,
+      `DELETE FROM events WHERE session_id = @sessionId AND seq < @first AND NOT ${isAwaited('events')} RETURNING blob`,
     )
     .pluck();
   const removeBlobs = prepareBlobRemoval(database, limits.bytes);

@@ -194,6 +194,8 @@ export interface PermissionAsk {
   blockedPath?: string;
   /** The plan that is to be approved, where the request itself does not hold it. */
   plan?: string;
+  /** The seq of the request's event: what is asked is cut here, since it is too large to wait in memory, and whole there. */
+  wholeAt?: number;
 }
 
 export interface PermissionRecord {

@@ -2,13 +2,13 @@
 import type { ClientData } from '../../protocol/client-frames.js';
 import { CompanionError } from '../../protocol/error-codes.js';
 import type { ClaudeSessionId, PromptId } from '../../protocol/scalars.js';
-import type { PermissionRecord, PromptRecord, SessionRecord } from '../ports/records.js';
+import type { PermissionAsk, PermissionRecord, PromptRecord, SessionRecord } from '../ports/records.js';
 import { chooseMode, forgetRemembered } from './decide-remembered.js';
 import { dispatch, endChild, interruption, settle, startChild } from './dispatch.js';
 import { Draft, type Step } from './draft.js';
-import { findOpen, judge, resolvePermission } from './permission-requests.js';
+import { judge, resolvePermission } from './permission-requests.js';
 import { remember } from './remembered-grants.js';
-import { givenPrompts, isBusy, isIdle, openPermissions, queuedPrompts, type SessionState } from './session-state.js';
+import { givenPrompts, isBusy, isIdle, queuedPrompts, type SessionState } from './session-state.js';
 import { completeTurn } from './turns.js';
 
 const MAX_QUEUED = 1000;
@@ -102,12 +102,15 @@ const INTERRUPTED = { subtype: 'interrupted', isError: true, finalResult: '', du
 export interface PermissionAnswer {
   answer: ClientData<'permission'>;
   deviceId: string;
+  /** The open request that is meant, and the whole of what it asks. */
+  permission: PermissionRecord;
+  asked: PermissionAsk;
 }
 
 /** Answers an open request. `decided` tells what became of it. */
-export function answerPermission(state: SessionState, { answer, deviceId }: PermissionAnswer, now: number) {
-  const permission = findOpen(openPermissions(state), answer.permissionId);
-  const verdict = judge(permission.ask, answer);
+export function answerPermission(state: SessionState, meant: PermissionAnswer, now: number) {
+  const { answer, deviceId, permission, asked } = meant;
+  const verdict = judge(asked, answer);
   const draft = new Draft(state, now);
   const decided: PermissionRecord = { ...permission, decision: verdict.decision, byDeviceId: deviceId };
   const { grant } = verdict;

@@ -12,6 +12,7 @@ import { permissionRequestOf, resolvePermission } from './permission-requests.js
 import type { SessionState } from './session-state.js';
 import { findRunning, forgetTakenToolIds } from './tool-ids.js';
 import { beginAnswer, completeTurn, endAnswer, ensureTurn, onResult } from './turns.js';
+import { cutAsk } from './whole-ask.js';
 
 /** Lines of the child, in order. The journal remembers with them how far the output has been taken. */
 export function decideLines(state: SessionState, lines: readonly CliLine[], now: number): Step {
@@ -119,7 +120,7 @@ function onPermissionAsked(draft: Draft, { ask }: Fact<'permissionAsked'>): void
   const { record, permissions, plan } = draft.state;
   const { sessionId, child } = record;
   if (permissions.some((known) => known.ask.requestId === ask.requestId)) return;
-  const isOfPlan = ask.toolName === 'ExitPlanMode' && plan?.toolId === ask.toolUseId;
+  const isOfPlan = ask.toolName === 'ExitPlanMode' && plan?.toolId === ask.toolUseId && !('plan' in ask.input);
   const permission: PermissionRecord = {
     permissionId: permissionIdOf(ask, draft.line),
     sessionId,
@@ -127,8 +128,8 @@ function onPermissionAsked(draft: Draft, { ask }: Fact<'permissionAsked'>): void
     ask: { ...ask, toolUseId: findRunning(draft.state, ask.toolUseId), ...(isOfPlan && { plan: plan.text }) },
     createdAt: draft.now,
   };
-  draft.putPermission(permission);
-  draft.event('permissionRequest', permissionRequestOf(permission));
+  const { seq, isCut } = draft.event('permissionRequest', permissionRequestOf(permission));
+  draft.putPermission(isCut ? { ...permission, ask: cutAsk(permission.ask, seq) } : permission);
 }
 
 function onPermissionWithdrawn(draft: Draft, { requestId }: Fact<'permissionWithdrawn'>): void {

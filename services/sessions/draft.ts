@@ -104,7 +104,8 @@ export class Draft {
     this.update({ record });
   }
 
-  event<T extends EventType>(type: T, data: EventData<T>, messageId?: string): void {
+  /** Returns its place, and whether it is too large to be kept uncut outside of the journal. */
+  event<T extends EventType>(type: T, data: EventData<T>, messageId?: string): { seq: number; isCut: boolean } {
     const seq = this.state.head + 1;
     const line = this.#line && { ...this.#line };
     if (this.#line) this.#line.part += 1;
@@ -115,6 +116,7 @@ export class Draft {
       event: { ...event, ...(messageId !== undefined && { messageId }), ...(line && { line }) },
     });
     this.#touch();
+    return { seq, isCut: this.#wholes.has(seq) };
   }
 
   /** The JSON of the next event's data, of a size that can be kept in rows and in memory. */

@@ -78,6 +78,9 @@ export interface Verdict {
 
 const ALLOW = new Set(['y', 'yes', 'allow', 'a', 'always']);
 const DENY = new Set(['n', 'no', 'deny']);
+/** Whether a response says no, if no option of the request is called so. */
+export const isDenial = (response: string): boolean => DENY.has(response);
+
 const ALWAYS = new Set(['a', 'always']);
 
 /** What a person's answer means. Throws `INVALID_REQUEST` naming the field that says nothing. */
@@ -85,7 +88,7 @@ export function judge(ask: PermissionAsk, answer: Answer): Verdict {
   const { response, message } = answer;
   const questions = questionsOf(ask);
   const isLabel = questions[0]?.options.some(({ label }) => label === response) ?? false;
-  if (!isLabel && DENY.has(response)) {
+  if (!isLabel && isDenial(response)) {
     return { decision: 'deny', answer: { behavior: 'deny', message: message?.trim() ? message : DENIED } };
   }
   if (!isLabel && !ALLOW.has(response)) {

@@ -22,12 +22,13 @@ import type { Step } from './draft.js';
 import { Hibernation } from './hibernation.js';
 import { LiveSettings } from './live-settings.js';
 import { Mailbox } from './mailbox.js';
-import { refuseLateAnswer } from './permission-requests.js';
+import { findOpen, refuseLateAnswer } from './permission-requests.js';
 import { type DecideAfterLook, Reconciler, type ReconcilerOptions } from './reconciler.js';
-import { isUnused, lastUseOf, type SessionState, statusOf } from './session-state.js';
+import { isUnused, lastUseOf, openPermissions, type SessionState, statusOf } from './session-state.js';
 import { SessionSteps } from './session-steps.js';
 import { stateOf } from './stored-state.js';
 import type { OfferedPrompt, WaitingContents } from './waiting-contents.js';
+import { readAsked } from './whole-ask.js';
 
 export interface SessionOptions extends Pick<ChildKeeperOptions, 'launcher' | 'log' | 'places' | 'requireRoom'> {
   stored: StoredSession;
@@ -220,10 +221,13 @@ export class Session {
     });
   }
 
-  answerPermission(answer: command.PermissionAnswer, reply?: Reply<PermissionRecord>) {
+  answerPermission(answer: Pick<command.PermissionAnswer, 'answer' | 'deviceId'>, reply?: Reply<PermissionRecord>) {
     return this.#mailbox.run(async () => {
       await refuseLateAnswer(this.state, answer.answer, this.#options.journal);
-      const { step, decided } = command.answerPermission(this.#present, answer, this.#options.now());
+      const permission = findOpen(openPermissions(this.state), answer.answer.permissionId);
+      const asked = await readAsked(permission, answer.answer, this.#options.journal);
+      const meant = { ...answer, permission, asked };
+      const { step, decided } = command.answerPermission(this.#present, meant, this.#options.now());
       await this.#steps.applyCommand(step, () => reply?.(decided));
     });
   }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { lstat, opendir, unlink } from 'node:fs/promises';
+import { lstat, opendir, stat, unlink } from 'node:fs/promises';
 import type { HeldDirectory } from './directory-handle.js';
 
 const NAME = /^\.companion-[0-9a-f]{16}\.tmp$/;
@@ -25,11 +25,18 @@ export class Leftovers {
 
   /** Never rejects: what cannot be removed is no reason to refuse the write. */
   async sweep(folder: HeldDirectory): Promise<void> {
-    if (this.#seen.has(folder.key)) return;
-    if (this.#seen.size >= MOST_FOLDERS) this.#seen.clear();
-    this.#seen.add(folder.key);
     // The folder may not be readable, or be on its way out: the write itself tells what is wrong with it.
-    await this.#removeFrom(folder).catch(() => undefined);
+    await this.#sweepOnce(folder).catch(() => undefined);
+  }
+
+  async #sweepOnce(folder: HeldDirectory): Promise<void> {
+    // A folder that was removed may have given its inode to another.
+    const { birthtimeNs } = await stat(folder.self(), { bigint: true });
+    const key = `${folder.key}:${birthtimeNs}`;
+    if (this.#seen.has(key)) return;
+    if (this.#seen.size >= MOST_FOLDERS) this.#seen.clear();
+    this.#seen.add(key);
+    await this.#removeFrom(folder);
   }
 
   async #removeFrom(folder: HeldDirectory): Promise<void> {

@@ -1,9 +1,10 @@
 /** An event that is larger than a frame: its session keeps the others, memory stays small, and REST has the whole. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { blobsIn } from '../support/blobs.js';
+import { scenario } from '../support/scripted-api.js';
 import { isAlive, waitUntil } from '../support/wait-until.js';
 import type { Frame, WireClient } from '../support/wire-client.js';
 import { useWorld, type World } from '../support/world.js';
@@ -89,6 +90,60 @@ describe('an event of 20 MiB', () => {
     expect(await read(world, sessionId, seq)).toMatchObject({ status: 200, body: { data: { truncated: true } } });
     rmSync(path);
     expect(await read(world, sessionId, seq)).toMatchObject({ status: 200, body: { data: { truncated: true } } });
+  }, 60_000);
+});
+
+describe('a permission request of 3 MiB', () => {
+  // The CLI is the real one: it takes only its own input back.
+  const world = useWorld({ environment: { RETENTION_BYTES: String(2 * MIB) } });
+  const CONTENT = '"ö\n';
+  const TIMES = 800_000;
+  const write = (file_path: string) => ({
+    tools: [{ name: 'Write', input: { file_path, content: CONTENT }, repeat: { content: TIMES } }],
+  });
+
+  async function asked(deviceId: string) {
+    const workingDirectory = world.daemon.project();
+    const client = await world.connect({ deviceId });
+    const prompt = scenario(write(join(workingDirectory, 'a')), write(join(workingDirectory, 'b')), {
+      text: 'Both.',
+    });
+    client.send('streamStart', { prompt, workingDirectory });
+    const { data } = await client.waitFor('permissionRequest');
+    return { client, workingDirectory, sessionId: String(data.sessionId), permissionId: String(data.permissionId) };
+  }
+  type Asked = Pick<Awaited<ReturnType<typeof asked>>, 'sessionId' | 'permissionId'>;
+  const answer = (client: WireClient, { sessionId, permissionId }: Asked, response: string) =>
+    client.request('permission', { sessionId, permissionId, response, remember: false });
+  const nextOf =
+    ({ permissionId }: Asked) =>
+    (frame: Frame) =>
+      frame.type === 'permissionRequest' && frame.data.permissionId !== permissionId;
+
+  test('I1: waits on the disk, over a restart and beyond what a session may keep, and is done as it was asked', async () => {
+    const { client, workingDirectory, ...first } = await asked('asked');
+    const waiting = await (await world.daemon.fetch('/api/waiting')).text();
+    expect(waiting).toContain('characters left out');
+    expect(waiting.length).toBeLessThan(MIB);
+    await world.daemon.restart('SIGKILL');
+    const again = await world.connect({ deviceId: 'asked' });
+    expect((await answer(again, first, 'allow')).type).toBe('permissionAccepted');
+    const second = { ...first, permissionId: String((await again.waitFor(nextOf(first))).data.permissionId) };
+    expect((await answer(again, second, 'deny')).type).toBe('permissionAccepted');
+    await again.waitFor('streamComplete');
+    expect(readFileSync(join(workingDirectory, 'a'), 'utf8') === CONTENT.repeat(TIMES)).toBe(true);
+    expect(existsSync(join(workingDirectory, 'b'))).toBe(false);
+    await client.close();
+  }, 60_000);
+
+  test('can only be denied when what it asks is gone from the disk', async () => {
+    const known = new Set(blobsIn(world.daemon.home).map(({ path }) => path));
+    const { client, ...first } = await asked('gone');
+    for (const { path } of blobsIn(world.daemon.home)) if (!known.has(path)) rmSync(path);
+    const refused = await answer(client, first, 'allow');
+    expect(refused).toMatchObject({ type: 'error', data: { code: 'NOT_FOUND' } });
+    expect((await answer(client, first, 'deny')).type).toBe('permissionAccepted');
+    await client.waitFor(nextOf(first));
   }, 60_000);
 });
 

@@ -1,18 +1,20 @@
 /** Answers that nobody reads, and bodies that do not come to an end: they cost little, and nobody else notices. */
 import { once } from 'node:events';
 import { readdirSync, readlinkSync, truncateSync, writeFileSync } from 'node:fs';
-import { get, type IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { TOKEN } from '../support/daemon.js';
 import { hurryServers } from '../support/hurry.js';
-import { waitUntil } from '../support/wait-until.js';
+import { isAlive, waitUntil } from '../support/wait-until.js';
 import { useWorld, type World } from '../support/world.js';
 import { countOf } from './counts.js';
 import { residentOf } from './support/memory.js';
 
 const MIB = 1024 * 1024;
+const LEAVERS = countOf({ full: 2000, fast: 200 });
+const LEAVERS_APART_MS = 5;
 const READERS = countOf({ full: 95, fast: 60 });
 const FILE_BYTES = 10 * MIB;
 /** Before: 40 to 90 MiB for each. A piece of what is read and of what is sent is some hundred KiB. */
@@ -75,12 +77,7 @@ describe('a daemon with readers who do not read', () => {
     for (const name of ['large.bin', 'large.txt']) await (await world.daemon.fetch(`${files}/${name}`)).arrayBuffer();
   });
 
-  /** Over a connection of its own. */
-  const live = async () => {
-    const [answer] = (await once(get(`${world.daemon.url}/live`, { agent: false }), 'response')) as [IncomingMessage];
-    answer.resume();
-    return answer.statusCode;
-  };
+  const live = async () => (await fetch(`${world.daemon.url}/live`)).status;
 
   test(`holds a piece for each of ${READERS} who asked for 10 MiB, and answers others`, async () => {
     const before = residentOf(world.daemon.pid);
@@ -129,6 +126,28 @@ describe('a daemon with readers who do not read', () => {
     const small = { method: 'PUT', body: '{"content":"small"}', headers: { 'content-type': 'application/json' } };
     expect((await world.daemon.fetch(`${files}/small.txt`, small)).status).toBe(201);
   });
+});
+
+describe('clients who leave in the middle of a request', () => {
+  const world = useWorld({ environment: CLI });
+
+  test('at whatever moment, are no reason for the daemon to stop', async () => {
+    const { id } = await openSession(world);
+    const { pid } = world.daemon;
+    const headers = { 'content-type': 'application/json', 'content-length': String(11 * MIB) };
+    await Promise.all(
+      Array.from({ length: LEAVERS }, async (_, index) => {
+        await delay(index * LEAVERS_APART_MS);
+        const method = index % 3 === 0 ? 'DELETE' : 'PUT';
+        const line = `${method} /api/sessions/${id}/files/new.txt`;
+        const { socket } = await ask(world, line, { headers, body: '{"content":"' });
+        await delay((index % 20) / 2);
+        socket.destroy();
+      }),
+    );
+    expect((await world.daemon.fetch('/health')).status).toBe(200);
+    expect(isAlive(pid)).toBe(true);
+  }, 60_000);
 });
 
 describe('a daemon whose patience is short', () => {

@@ -22,7 +22,7 @@ export interface Step {
   thinking?: string;
   text?: string;
   repeat?: number;
-  tools?: { name: string; input: unknown; id?: unknown }[];
+  tools?: ScriptedTool[];
   blocks?: ReplyBlock[];
   fields?: Record<string, unknown>;
   chunk?: number;
@@ -31,6 +31,14 @@ export interface Step {
   gateAfter?: { deltas: number; gate: string };
   breakAfter?: number;
   error?: { status: number; type: string; message?: string; times?: number; retryAfterSeconds?: number };
+}
+
+/** `repeat`: how often each of these fields of the input is repeated, since a prompt cannot hold as much. */
+interface ScriptedTool {
+  name: string;
+  input: unknown;
+  id?: unknown;
+  repeat?: Record<string, number>;
 }
 
 export interface ScriptedApi extends MessagesApi {
@@ -121,7 +129,7 @@ function messageOf(step: Step, pass: (gate: string) => Promise<void>): Reply {
   const blocks: ReplyBlock[] = [...(step.blocks ?? [])];
   if (step.thinking !== undefined) blocks.push({ kind: 'thinking', text: step.thinking, ...pace });
   if (step.text !== undefined) blocks.push({ kind: 'text', text: step.text.repeat(step.repeat ?? 1), ...pace });
-  for (const tool of step.tools ?? []) blocks.push({ kind: 'tool', ...tool });
+  for (const tool of step.tools ?? []) blocks.push({ kind: 'tool', ...tool, input: inputOf(tool) });
   let deltas = 0;
   const { gateAfter } = step;
   return {
@@ -137,6 +145,12 @@ function messageOf(step: Step, pass: (gate: string) => Promise<void>): Reply {
       },
     }),
   };
+}
+
+function inputOf({ input, repeat = {} }: ScriptedTool): unknown {
+  const fields = input as Record<string, string>;
+  const repeated = Object.entries(repeat).map(([name, times]) => [name, fields[name]?.repeat(times)]);
+  return repeated.length === 0 ? input : { ...fields, ...Object.fromEntries(repeated) };
 }
 
 function findScenario(messages: ApiMessage[]): { steps: Step[]; index: number; key: string; text: string } | undefined {

@@ -164,12 +164,13 @@ describe('tool ids', () => {
     await run(
       client,
       world.daemon.project(),
-      { tools: [bash('echo a', 'Bash:0'), bash('echo b', 'Bash:0')] },
+      // What only reads would run side by side, and nothing but the id says whose a result is.
+      { tools: [bash('touch a && echo a', 'Bash:0'), bash('touch b && echo b', 'Bash:0')] },
       { text: 'Done.' },
     );
     expect(pairsOf(client).map(({ command, result }) => [command, result])).toEqual([
-      ['echo a', 'a'],
-      ['echo b', 'b'],
+      ['touch a && echo a', 'a'],
+      ['touch b && echo b', 'b'],
     ]);
   });
 
