@@ -1,7 +1,9 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
 import * as z from 'zod';
 import { CompanionError } from '../../protocol/error-codes.js';
 import type { AnswerData } from '../../protocol/server-frames.js';
@@ -115,38 +117,49 @@ export class AskRunner {
     try {
       return parseResult(await this.#run({ id, folder, ...question }));
     } finally {
-      await sweep({ marker: CHILD_MARKER, value: id });
       rmSync(folder, { recursive: true, force: true });
     }
   }
 
-  #run({ id, folder, prompt, person, signal }: RunOptions): Promise<string> {
+  async #run({ id, folder, prompt, person, signal }: RunOptions): Promise<string> {
     const { status, environmentOf, defaults } = this.#options;
     signal.throwIfAborted();
     const binary = status.requireBinary();
-    return new Promise((resolve, reject) => {
-      const child = spawn(binary, askArguments(defaults), {
-        cwd: folder,
-        env: { ...environmentOf(person), [SESSION_MARKER]: `ask-${id}`, [CHILD_MARKER]: id },
-        stdio: ['pipe', 'pipe', 'ignore'],
-      });
-      child.once('error', (error) => reject(spawnError(error, { workingDirectory: folder, binary })));
-      // Without a descriptor to spare for them it has no streams.
-      if (child.pid === undefined) return;
-      // The sweep ends it.
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-      let output = '';
-      child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-        if (output.length < MAX_OUTPUT_BYTES) output += chunk;
-      });
-      // It ends without reading: its output, or the lack of it, says why.
-      child.stdin.on('error', () => {});
-      child.stdin.end(prompt);
-      child.once('close', () => {
-        resolve(output);
-      });
+    const child = spawn(binary, askArguments(defaults), {
+      cwd: folder,
+      env: { ...environmentOf(person), [SESSION_MARKER]: `ask-${id}`, [CHILD_MARKER]: id },
+      stdio: ['pipe', 'pipe', 'ignore'],
     });
+    // Nothing was started: there is nothing to end, and without a descriptor to spare there are no streams.
+    if (child.pid === undefined) {
+      const [error] = (await once(child, 'error')) as [Error];
+      throw spawnError(error, { workingDirectory: folder, binary });
+    }
+    try {
+      return await outputOf(child, { prompt, signal });
+    } finally {
+      await sweep({ marker: CHILD_MARKER, value: id });
+    }
   }
+}
+
+/** All that it writes, when it has ended. Rejects with the reason of `signal`, and leaves it running then. */
+function outputOf(
+  child: ChildProcessByStdio<Writable, Readable, null>,
+  { prompt, signal }: Pick<RunOptions, 'prompt' | 'signal'>,
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    let output = '';
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+      if (output.length < MAX_OUTPUT_BYTES) output += chunk;
+    });
+    // It ends without reading: its output, or the lack of it, says why.
+    child.stdin.on('error', () => {});
+    child.stdin.end(prompt);
+    child.once('close', () => resolve(output));
+  });
 }
 
 function parseResult(output: string): AskResult {

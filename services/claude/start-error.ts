@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { toCapacityError } from '../../protocol/capacity-error.js';
 import { CompanionError } from '../../protocol/error-codes.js';
 import { toStorageError } from '../../protocol/storage-error.js';
@@ -21,9 +21,15 @@ export function spawnError(error: Error, { workingDirectory, binary }: Spawned):
   if (MISSING.has(code) && !isDirectory(workingDirectory)) {
     return new CompanionError('PROJECT_NOT_FOUND', `${NOT_STARTED}: its directory is gone: ${workingDirectory}`);
   }
-  const why = MISSING.has(code) ? `its executable is gone: ${binary}` : error.message;
+  const why = MISSING.has(code) ? missingPart(binary) : error.message;
   return new CompanionError('CLAUDE_UNAVAILABLE', `${NOT_STARTED}: ${why}`);
 }
+
+/** The system names the executable, too, where it is there and what its first line or its header asks for is not. */
+const missingPart = (binary: string): string =>
+  existsSync(binary)
+    ? `the interpreter or loader of its executable is missing: ${binary}`
+    : `its executable is gone: ${binary}`;
 
 interface Spawned {
   workingDirectory: string;

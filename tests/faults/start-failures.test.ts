@@ -170,7 +170,8 @@ describe('an executable', () => {
     const end = await client.waitFor(endOf(data.promptId));
     expect(end.data).toMatchObject({ subtype: 'child_exited', isError: true });
     const told = client.events(sessionId).findLast(({ type }) => type === 'error');
-    expect(told?.data).toMatchObject({ code: 'CLAUDE_UNAVAILABLE', message: expect.stringContaining('ENOENT') });
+    const why = `the interpreter or loader of its executable is missing: ${CLAUDE_PATH}`;
+    expect(told?.data).toMatchObject({ code: 'CLAUDE_UNAVAILABLE', message: expect.stringContaining(why) });
     makeQuickCli(folder);
     await expectAnswer(client, sessionId);
   });

@@ -168,17 +168,17 @@ describe('the clock is set back between two permission requests', () => {
     const isAsked =
       (id: string) =>
       ({ type, data }: Frame) =>
-        type === 'permissionRequest' && data.permissionId === id;
+        type === 'permissionRequest' && data.toolId === id;
     const started = await client.request('streamStart', {
       prompt: JSON.stringify([ask('first')]),
       workingDirectory: strange.daemon.project(),
     });
     const { sessionId } = started.data;
-    await client.waitFor(isAsked('first'));
+    const first = await client.waitFor(isAsked('first'));
     await moveClock(client, strange.daemon.pid, -HOUR_MS);
     await client.request('streamSend', { sessionId, prompt: JSON.stringify([ask('second')]), mode: 'steer' });
     await client.waitFor(isAsked('second'));
     const answered = await client.request('permission', { sessionId, response: 'y', remember: false });
-    expect(answered.data).toMatchObject({ permissionId: 'first', decision: 'allow' });
+    expect(answered.data).toMatchObject({ permissionId: first.data.permissionId, decision: 'allow' });
   });
 });

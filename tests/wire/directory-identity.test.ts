@@ -2,6 +2,7 @@ import { mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { scenario } from '../support/scripted-api.js';
+import { waitUntil } from '../support/wait-until.js';
 import { useWorld } from '../support/world.js';
 
 const world = useWorld();
@@ -32,6 +33,7 @@ describe('H1: the identity of a directory', () => {
     const path = world.daemon.project('moved');
     const before = await client.request('streamStart', { prompt: '', workingDirectory: path });
     await client.request('streamClose', { sessionId: before.data.sessionId, reason: 'moved' });
+    await world.daemon.until(() => world.daemon.sessionProcesses(before.data.sessionId).length === 0);
     const elsewhere = join(world.daemon.root, 'elsewhere');
     renameSync(path, elsewhere);
     const moved = await client.request('streamStart', { prompt: '', workingDirectory: elsewhere });
@@ -83,7 +85,7 @@ describe('H1: the identity of a directory', () => {
       const view = async () =>
         (await (await world.daemon.fetch(`/api/sessions/${sessionId}`)).json()) as { pid?: number; status: string };
       process.kill((await view()).pid ?? 0, 'SIGTERM');
-      await world.daemon.until(() => world.daemon.sessionProcesses(sessionId).length === 0);
+      await waitUntil('the daemon knows of its end', async () => (await view()).pid === undefined);
       const client = await world.connect();
       const refused = await client.request('streamSend', { sessionId, prompt: 'Anybody?' });
       expect(refused.data).toMatchObject({
