@@ -91,7 +91,7 @@ export async function setStage({ script = () => SHORT, binary = realCli(), envir
   return stage;
 }
 
-const NOBODY = { isTaken: () => false, onLines: async () => {}, onExit: () => {} };
+const NOBODY = { isTaken: () => false, onLines: async () => {}, onTrouble: () => {}, onExit: () => {} };
 
 /** Read from the running daemon, so that both sides of a comparison have the same. */
 function environmentOf(pid: number): Record<string, string> {

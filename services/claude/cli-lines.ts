@@ -210,10 +210,10 @@ const STREAMED = '{"type":"stream_event"';
 export function parseCliLine(bytes: Buffer): ParsedLine {
   const line = bytes.toString('utf8');
   if (brokenJsonBound(line, BOUNDS) !== undefined) return { kind: 'garbage' };
-  let raw = parseJson(line);
+  const parsedLine = parseJson(line);
+  if (typeof parsedLine !== 'object' || parsedLine === null || Array.isArray(parsedLine)) return { kind: 'garbage' };
   // A character may come in two deltas.
-  if (!line.startsWith(STREAMED)) raw = wellFormedValue(raw, line);
-  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) return { kind: 'garbage' };
+  const raw = line.startsWith(STREAMED) ? parsedLine : wellFormedValue(parsedLine, line);
   const type = keyword.safeParse('type' in raw ? raw.type : undefined).data ?? typeByFields(raw);
   const schema = type === undefined ? undefined : schemaOf.get(type);
   if (!schema) return { kind: type === undefined ? 'garbage' : 'unknown' };

@@ -260,7 +260,10 @@ export class HeldChild implements ClaudeChild {
         await listener.onLines(lines);
         this.#take(lines);
       },
-      onError: () => this.#readAgainLater(),
+      onError: (error) => {
+        listener.onTrouble(error);
+        this.#readAgainLater();
+      },
     });
   }
 

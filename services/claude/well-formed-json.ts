@@ -6,7 +6,7 @@ const REPLACEMENT = '\\ufffd';
 
 /**
  * The same value without half surrogate pairs, which some clients' decoders take for the end of all things: U+FFFD stands
- * in their place. `json`: what it was parsed of. Costs one search where there is none.
+ * in their place. `json`: the JSON text that it was parsed of. Costs one search where there is none.
  */
 export const wellFormedValue = <Value>(value: Value, json: string = JSON.stringify(value) ?? ''): Value =>
   HALF.test(json)

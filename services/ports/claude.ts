@@ -132,6 +132,8 @@ export interface ChildListener {
   isTaken(start: MessageStart): boolean;
   /** Takes lines in order; the next are not read before this resolves. Rejecting stops the reading for a while. */
   onLines(lines: CliLine[]): Promise<void>;
+  /** Lines could not be read or taken: they are tried again. */
+  onTrouble(error: unknown): void;
   /** Everything that it wrote has been given to `onLines` before. `cut` are the blocks that it left open. */
   onExit(exit: ChildExit, cut: CutBlock[]): void;
 }

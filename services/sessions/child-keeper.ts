@@ -250,7 +250,8 @@ export class ChildKeeper {
     };
     const isTaken: ChildListener['isTaken'] = (start) =>
       this.#options.journal.isMessageTaken(this.#record.sessionId, start);
-    return { listener: { isTaken, onLines, onExit }, ready };
+    const onTrouble = (error: unknown) => this.#steps.tellFailed('take what the child wrote', error);
+    return { listener: { isTaken, onLines, onTrouble, onExit }, ready };
   }
 
   async #onExit(ended: Omit<Exited, 'resumption'>): Promise<void> {
@@ -283,7 +284,32 @@ export class ChildKeeper {
     if (lines.some(({ facts }) => facts.some(({ kind }) => kind !== 'initialized'))) this.#watch.heard();
     const { journal, state } = this.#options;
     const known = await findKnownTools({ lines, state: state(), journal });
-    await this.#options.step((before, now) => decideLines(withKnownTools(before, known), lines, now));
+    let fault: unknown;
+    const decide: Decide = (before, now) => {
+      try {
+        return decideLines(withKnownTools(before, known), lines, now);
+      } catch (error) {
+        fault = error;
+        throw error;
+      }
+    };
+    await this.#options.step(decide).catch(async (error: Error) => {
+      if (error !== fault) throw error;
+      await this.#passOver(lines, error);
+    });
+  }
+
+  /** A line for which this daemon has a mistake costs itself, and neither those after it nor the session. */
+  async #passOver(lines: CliLine[], error: Error): Promise<void> {
+    if (lines.length > 1) {
+      for (const line of lines) await this.#takeLines([line]);
+      return;
+    }
+    for (const { facts, offset, end, resume } of lines) {
+      if (facts.every(({ kind }) => kind === 'garbage')) throw error;
+      this.#steps.tellFailed('understand a line of the child', error);
+      await this.#takeLines([{ offset, end, resume, facts: [{ kind: 'garbage', bytes: end - offset - 1 }] }]);
+    }
   }
 
   #log(message: string, fields: Record<string, unknown>): void {

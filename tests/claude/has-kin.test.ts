@@ -68,6 +68,7 @@ async function start(sessionId: string): Promise<void> {
       for (const fact of said) if (fact.kind === 'permissionAsked') allow(fact.ask);
       facts.push(...said);
     },
+    onTrouble: () => {},
     onExit: () => {},
   };
   const place = { sessionId: sessionId as SessionId, workingDirectory: root };

@@ -1,5 +1,5 @@
 /** Reads that fail say nothing of what was to be read: no daemon goes on as if nothing were there. */
-import { linkSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { chmodSync, linkSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { TOKEN } from '../support/daemon.js';
@@ -53,7 +53,12 @@ test('S2: a hard link to what is kept from clients is refused, also while it can
   const over = await openFiles(directory);
   expect(await over('GET', 'notes.json')).toMatchObject({ status: 403 });
   faults.set(scarce('readdir', world.daemon.home));
+  expect(await over('GET', 'notes.json')).toMatchObject({ status: 403 });
+  // As daemons before wrote it: then its home is looked through.
+  chmodSync(join(world.daemon.home, 'keys.json'), 0o600);
   expect(await over('GET', 'notes.json')).toMatchObject(CAPACITY);
+  faults.set();
+  expect(await over('GET', 'notes.json')).toMatchObject({ status: 403 });
 });
 
 test('S2: what is obeyed by the name of a link is refused, also while links cannot be looked for', async () => {

@@ -65,8 +65,10 @@ function starting(): void {
   });
 
   test('D1: that is read-only says so in one line with the remedy, and starts when it is writable again', async () => {
-    await world.daemon.fetch(`/api/sessions/${stage.sessionId}`, { method: 'DELETE' });
-    await waitUntil('its CLI has gone', () => readdirSync(join(stage.home, 'run')).length === 0);
+    // A disk on which a CLI writes cannot be made read-only.
+    const { sessions } = (await (await world.daemon.fetch('/api/sessions')).json()) as { sessions: { id: string }[] };
+    for (const { id } of sessions) await world.daemon.fetch(`/api/sessions/${id}`, { method: 'DELETE' });
+    await waitUntil('every CLI has gone', () => readdirSync(join(stage.home, 'run')).length === 0);
     await world.daemon.kill('SIGTERM');
     stage.setReadOnly(true);
     const refused = await world.daemon.start().then(

@@ -129,6 +129,23 @@ describe('a disk that is full', () => {
   });
 });
 
+describe('a line for which the daemon has a mistake', () => {
+  test('O1: costs itself, and neither what stands beside it nor the session', async () => {
+    await session.start({ changes: {}, offered: prompt('one') });
+    await waitUntil('the child has the prompt', () => sent.length === 1);
+    const details = { aborted: false, streamType: 'assistant_message' as const };
+    const said = (text: string): CliFact => {
+      return { kind: 'block', place: { messageId: text, blockIndex: 0 }, content: { type: 'text', text }, details };
+    };
+    const mistake = { kind: 'permissionAsked' } as CliFact;
+    await listener.onLines([...line(0, said('Before.')), ...line(10, mistake), ...line(20, said('After.'))]);
+    const stored = await journal.readEvents({ sessionId, after: 0, limit: 100 });
+    const texts = stored.flatMap(({ type, data }) => (type === 'assistantMessage' ? [JSON.parse(data).messageId] : []));
+    expect(texts).toEqual(['Before.', 'After.']);
+    expect((await journal.loadSessions())[0]?.record.child).toMatchObject({ processed: 30 });
+  });
+});
+
 describe('the end of a prompt', () => {
   test('I1: is told also to somebody who asks when it has come already', async () => {
     const { prompt: asked } = prompt('ended');

@@ -99,7 +99,7 @@ function isCostly(text: string): boolean {
 
 function requestIdIn(text: string): string | null {
   const id = parsed(text)?.requestId;
-  return typeof id === 'string' && id.length <= 128 ? id : null;
+  return typeof id === 'string' && id.length <= 128 && !/\p{Surrogate}/u.test(id) ? id : null;
 }
 
 function parsed(text: string): Record<string, unknown> | undefined {
