@@ -1,6 +1,7 @@
 import type { PairingView } from '../protocol/auth.js';
 import type { Health } from '../protocol/rest.js';
 import type { AskRunner } from '../services/claude/ask-runner.js';
+import type { PersonalFolders } from '../services/claude/personal-folders.js';
 import type { Delivery } from '../services/delivery/delivery.js';
 import type { Identity } from '../services/identity/identity.js';
 import type { Audit } from '../services/ports/audit.js';
@@ -26,6 +27,7 @@ export interface RouteServices {
   workspace: Workspace;
   files: Files;
   askRunner: AskRunner;
+  personalFolders: PersonalFolders;
   hostPolicy: HostPolicy;
   admission: Admission;
   /** What bodies hold in memory. */

@@ -9,6 +9,7 @@ import type { RouteServices } from '../routes/route-services.js';
 import { AskRunner } from '../services/claude/ask-runner.js';
 import { createClaudeLaunchers } from '../services/claude/cli-launcher.js';
 import { CliStatus } from '../services/claude/cli-status.js';
+import { PersonalFolders } from '../services/claude/personal-folders.js';
 import { residentBytes } from '../services/claude/process-identity.js';
 import { configFolder } from '../services/claude/transcript-place.js';
 import { Delivery } from '../services/delivery/delivery.js';
@@ -73,11 +74,12 @@ export async function createServices(options: ServicesOptions, { onRevoked, serv
   const awake = new KeepAwake({ setting: config.CAFFEINATE, platform: process.platform, program: CAFFEINATE, log });
   const publisher = awake.observe(lateBound(() => delivery));
   const sessions = createSessions({ ...options, status, journal, publisher, access, identity, ...places });
-  const { registry, askRunner } = sessions;
+  const { registry, askRunner, personalFolders } = sessions;
   const { delivery, expiry } = createDelivery({ config, registry, metrics, log, ...record });
   const services: RouteServices = {
     registry,
     askRunner,
+    personalFolders,
     ...places,
     starter: sessions.starter,
     delivery,
@@ -95,7 +97,11 @@ export async function createServices(options: ServicesOptions, { onRevoked, serv
     control: { stop: (options) => stop({ registry, onStop, ...options }) },
     ...routeSettings(config, paths),
   };
-  const discard = () => Promise.all([discardStrays(paths.run, registry, sessions.launcher), askRunner.discardOld()]);
+  const discard = async () => {
+    await Promise.all([discardStrays(paths.run, registry, sessions.launcher), askRunner.discardOld()]);
+    // They may be large, and nobody waits for them to be gone.
+    void personalFolders.removeUnused();
+  };
   const quiet = () => {
     for (const part of [expiry, awake, status]) part.close();
   };
@@ -135,14 +141,21 @@ function createSessions({ config, paths, log, status, access, identity, workspac
     minDisk: config.MIN_FREE_DISK_BYTES,
   });
   const requireRoom = () => room.require();
-  const parts = { ...given, workspace, launchers, log, now, requireRoom };
+  const personalFolders = new PersonalFolders({
+    folder: paths.people,
+    isPerson: (person) => identity.people.find(person) !== undefined,
+    isInUse: (person) => registry.hasAny(person) || askRunner.isAsking(person),
+    log,
+  });
+  const onLeft = (person: UserId) => void personalFolders.removeUnusedOf(person);
+  const parts = { ...given, workspace, launchers, log, now, requireRoom, onForgotten: onLeft };
   const limits = sessionLimits(config, access.admission);
-  const registry = new SessionRegistry({ ...parts, ...limits, identify: workspace.identify });
+  const registry: SessionRegistry = new SessionRegistry({ ...parts, ...limits, identify: workspace.identify });
   const starter = new SessionStarter({ ...parts, registry, bypassProblem: children.bypassProblem });
   const takePlace = registry.takePlace.bind(registry);
-  const askRunner = new AskRunner({ ...children, status, requireRoom, takePlace });
+  const askRunner: AskRunner = new AskRunner({ ...children, status, requireRoom, takePlace, onEnded: onLeft });
   const { withoutEffect } = children;
-  return { registry, starter, askRunner, room, withoutEffect, launcher: launchers.of(owner) };
+  return { registry, starter, askRunner, personalFolders, room, withoutEffect, launcher: launchers.of(owner) };
 }
 
 /** The directories of sessions, and the files in them. */

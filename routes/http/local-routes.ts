@@ -48,7 +48,7 @@ export function createLocalRoutes(services: RouteServices): Router {
 }
 
 function addUserRoutes(router: Router, services: RouteServices): void {
-  const { identity, registry } = services;
+  const { identity, registry, personalFolders } = services;
   const { people, devices } = identity;
   const view = (user: Readonly<UserEntry>): PersonView => ({
     ...userView(user),
@@ -83,6 +83,8 @@ function addUserRoutes(router: Router, services: RouteServices): void {
     await purge();
     await identity.removePerson(request.params.email);
     await purge();
+    // Here for a person without a session; else it follows when the last CLI is gone.
+    await personalFolders.removeUnusedOf(userId);
     auditHttp(services, response, { action: 'users', targetUserId: userId });
     response.json({ success: true, sessions: purged.size });
   });

@@ -25,6 +25,8 @@ export interface AskRunnerOptions {
   environmentOf: (person: UserId) => NodeJS.ProcessEnv;
   /** Questions run in an empty folder below the daemon's home. */
   defaults: CliDefaults;
+  /** A question of this person is over, and nothing of its CLI is left. */
+  onEnded: (person: UserId) => void;
 }
 
 export interface Question {
@@ -61,7 +63,7 @@ interface RunOptions extends Question {
 /** One question to a CLI of its own, in an empty folder. */
 export class AskRunner {
   readonly #options: AskRunnerOptions;
-  #questions = 0;
+  readonly #questions = new Set<Question>();
 
   constructor(options: AskRunnerOptions) {
     this.#options = options;
@@ -72,20 +74,26 @@ export class AskRunner {
    * `CLAUDE_NOT_LOGGED_IN`. Nothing of the CLI is left afterwards.
    */
   async ask(question: Question): Promise<AskResult> {
-    if (this.#questions === MAX_QUESTIONS) throw new CompanionError('CAPACITY', 'Too many questions are running.');
+    if (this.#questions.size === MAX_QUESTIONS) throw new CompanionError('CAPACITY', 'Too many questions are running.');
     const { timeoutMs } = question;
     const deadline = new AbortController();
     const timer = setTimeout(
       () => deadline.abort(new CompanionError('TIMEOUT', `No answer within ${timeoutMs} ms.`)),
       timeoutMs,
     );
-    this.#questions += 1;
+    this.#questions.add(question);
     try {
       return await this.#askInTurn(question, deadline.signal);
     } finally {
-      this.#questions -= 1;
+      this.#questions.delete(question);
       clearTimeout(timer);
+      this.#options.onEnded(question.person);
     }
+  }
+
+  /** Whether a question of this person waits or runs. */
+  isAsking(person: UserId): boolean {
+    return [...this.#questions].some((question) => question.person === person);
   }
 
   async #askInTurn(question: Question, signal: AbortSignal): Promise<AskResult> {

@@ -32,6 +32,8 @@ export interface SessionRegistryOptions {
   endedMs: number;
   /** The identity of the directory that a path leads to now; undefined when there is none. */
   identify: (path: string) => Promise<string | undefined>;
+  /** A session of this person was forgotten, and nothing that its children have started is left. */
+  onForgotten: (owner: UserId) => void;
 }
 
 /** All sessions: at most one for each directory. */
@@ -74,6 +76,11 @@ export class SessionRegistry {
     return [...this.#sessions.values()]
       .filter((session) => session.owner === owner)
       .sort((a, b) => b.state.record.lastActivity - a.state.record.lastActivity);
+  }
+
+  /** Whether the person has a session, also one that is purged and of which something is left. */
+  hasAny(owner: UserId): boolean {
+    return [...this.#sessions.values(), ...this.#leaving.values()].some((session) => session.owner === owner);
   }
 
   /** It has been closed for so long that no event of it is kept: whoever wants to be told of it again opens it again. */
@@ -212,17 +219,18 @@ export class SessionRegistry {
 
   async #forget(session: Session): Promise<void> {
     const { id, owner } = session;
-    const { journal, launchers, publisher, log } = this.#options;
+    const { journal, launchers, publisher, log, onForgotten } = this.#options;
     this.#sessions.delete(id);
     this.#leaving.set(id, session);
     try {
       await publisher.forgotten(id);
-      this.#leaving.delete(id);
       await journal.forget(id);
       await launchers.of(owner).discard(id);
     } catch (error) {
       log.error('a session could not be forgotten', { sessionId: id, error: (error as Error).message });
     }
+    this.#leaving.delete(id);
+    onForgotten(owner);
   }
 }
 

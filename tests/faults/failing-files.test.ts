@@ -1,9 +1,9 @@
 /** Each file that the daemon writes beside the journal, made to fail. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { TOKEN } from '../support/daemon.js';
-import { askOver, bearerOf, pairDevice } from '../support/identity-world.js';
+import { addUser, askLocally, askOver, bearerOf, pairDevice } from '../support/identity-world.js';
 import { scenario } from '../support/scripted-api.js';
 import { waitUntil } from '../support/wait-until.js';
 import { connect, type WireClient } from '../support/wire-client.js';
@@ -152,6 +152,22 @@ describe('a file of the daemon cannot be written', () => {
     faults.set();
     const answered = await client.request('ask', { prompt: scenario({ text: 'Therefore.' }) });
     expect(answered).toMatchObject({ type: 'askResponse', data: { success: true } });
+  });
+
+  test('the folder of a person who is removed: they are out all the same, and the next start removes it', async () => {
+    const { id } = await addUser(world.daemon, 'ann@example.org');
+    const { accessToken } = await pairDevice(world.daemon, { user: 'ann@example.org' });
+    const ann = await connect(world.daemon, bearerOf(accessToken));
+    await ann.request('ask', { prompt: scenario({ text: 'Yes.' }) });
+    const folder = join(`${world.daemon.home}-people`, id);
+    faults.set(broken('rm', folder));
+    const removed = await askLocally(world.daemon, 'DELETE', '/local/users/ann%40example.org');
+    expect(removed).toEqual({ success: true, sessions: 0 });
+    expect(existsSync(folder)).toBe(true);
+    await world.daemon.until(() => logged().includes('the folder of a removed person cannot be removed'));
+    faults.set();
+    await world.daemon.restart('SIGTERM');
+    await waitUntil('the folder is gone', () => !existsSync(folder));
   });
 });
 

@@ -1,9 +1,11 @@
 /** What the CLI keeps for one person is not what it keeps for another. */
+import { randomUUID } from 'node:crypto';
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { beforeAll, expect, test } from '@jest/globals';
-import { addUser, askOver, bearerOf, pairDevice } from '../support/identity-world.js';
+import { beforeAll, describe, expect, test } from '@jest/globals';
+import { addUser, askLocally, askOver, bearerOf, pairDevice } from '../support/identity-world.js';
 import { scenario } from '../support/scripted-api.js';
+import { waitUntil } from '../support/wait-until.js';
 import { connect, type WireClient } from '../support/wire-client.js';
 import { useWorld } from '../support/world.js';
 
@@ -86,4 +88,48 @@ test('S2: what the CLI keeps for people is no working directory', async () => {
   const body = { workingDirectory: folderOf(annId) };
   const token = world.daemon.environment.AUTH_TOKEN ?? '';
   expect((await askOver(world.daemon, 'POST', '/api/sessions', { token, body })).status).toBe(403);
+});
+
+describe('the folder of a person who is removed', () => {
+  const joined = async (email: string) => {
+    const { id } = await addUser(world.daemon, email);
+    const { accessToken } = await pairDevice(world.daemon, { user: email, scopes: ALL });
+    return { id, client: await connect(world.daemon, bearerOf(accessToken)) };
+  };
+  const remove = (email: string) => askLocally(world.daemon, 'DELETE', `/local/users/${encodeURIComponent(email)}`);
+  const ownersFiles = () => readdirSync(join(world.daemon.environment.HOME ?? '', '.claude')).sort();
+
+  test("S1: goes when their CLI and all that it started are gone; the login that it links, the owner's files and other people's folders stay", async () => {
+    const { id, client } = await joined('cyd@example.org');
+    const login = join(world.daemon.environment.HOME ?? '', '.claude/.credentials.json');
+    writeFileSync(login, '{}');
+    const before = ownersFiles();
+    const workingDirectory = world.daemon.project('cyds');
+    const { data } = await client.request('streamStart', { prompt: touch('asked'), workingDirectory });
+    await client.waitFor('permissionRequest');
+    expect(readdirSync(folderOf(id))).toEqual(expect.arrayContaining(['.credentials.json', 'projects']));
+    expect(await remove('cyd@example.org')).toEqual({ success: true, sessions: 1 });
+    await waitUntil('the folder is gone', () => !existsSync(folderOf(id)));
+    expect(world.daemon.sessionProcesses(data.sessionId)).toEqual([]);
+    expect(readFileSync(login, 'utf8')).toBe('{}');
+    expect(ownersFiles()).toEqual(before);
+    expect(readdirSync(join(folderOf(annId), 'projects'))).not.toEqual([]);
+  });
+
+  test('is gone with the answer where they have no session', async () => {
+    const { id, client } = await joined('dan@example.org');
+    await client.request('ask', { prompt: 'Hello?' });
+    expect(existsSync(folderOf(id))).toBe(true);
+    expect(await remove('dan@example.org')).toEqual({ success: true, sessions: 0 });
+    expect(existsSync(folderOf(id))).toBe(false);
+  });
+
+  test('that is still there goes at the next start, and what is not a folder of the daemon stays', async () => {
+    const [left, notes] = [folderOf(randomUUID()), folderOf('notes')];
+    for (const folder of [left, notes]) mkdirSync(join(folder, 'projects'), { recursive: true });
+    await world.daemon.restart('SIGKILL');
+    await waitUntil('the folder is gone', () => !existsSync(left));
+    expect(existsSync(notes)).toBe(true);
+    expect(readdirSync(join(folderOf(annId), 'projects'))).not.toEqual([]);
+  });
 });
