@@ -15,6 +15,24 @@ export type Missing =
   | { kind: 'block'; entry: Entry<'block'>; blockIndex: number; isNewMessage: boolean; isNewToolUse: boolean }
   | { kind: 'toolResult'; entry: Entry<'toolResult'> };
 
+/** What one page of a transcript leaves to the next: what stood for an entry there stands for none here. */
+export interface Carried {
+  /** Where in their messages blocks stand that stand for an entry. */
+  taken: Map<string, ReadonlySet<number>>;
+  takenResults: Set<string>;
+  /** Under which ids messages of the transcript are added that are others than those of the journal with their id. */
+  renamed: Map<string, string>;
+  /** Tool uses whose results are to come, by foreign id. */
+  running: Map<string, string[]>;
+}
+
+const nothingCarried = (): Carried => ({
+  taken: new Map(),
+  takenResults: new Set(),
+  renamed: new Map(),
+  running: new Map(),
+});
+
 interface Match {
   messageId: string;
   block: SaidBlock;
@@ -22,7 +40,7 @@ interface Match {
 
 /**
  * Entries are taken in the order of the conversation. Ids of messages and tools repeat with some gateways: there each
- * thing that was said stands for one entry.
+ * thing that was said stands for one entry, in whichever page of the transcript.
  */
 export class Known {
   readonly #messages: Map<string, SaidBlock[]>;
@@ -30,19 +48,30 @@ export class Known {
   readonly #toolResults: Set<string>;
   /** Blocks that stand for an entry. */
   readonly #taken = new Set<SaidBlock>();
-  /** Under which ids messages of the transcript are added that are others than those of the journal with their id. */
-  readonly #renamed = new Map<string, string>();
-  /** Tool uses whose results are to come, by foreign id. */
-  readonly #running = new Map<string, string[]>();
-
+  readonly #carried: Carried;
   readonly #seen = new Set<string>();
 
-  constructor({ messages, toolUses, toolResults }: Said) {
+  /** `carried` is changed as entries are taken. */
+  constructor({ messages, toolUses, toolResults }: Said, carried: Carried = nothingCarried()) {
+    this.#carried = carried;
     this.#messages = new Map(
       [...messages].map(([id, blocks]) => [id, blocks.filter((block) => !isMended(block, blocks))]),
     );
     this.#toolUses = new Set(toolUses);
-    this.#toolResults = new Set(toolResults);
+    this.#toolResults = new Set([...toolResults].filter((toolId) => !carried.takenResults.has(toolId)));
+    for (const [id, blocks] of this.#messages) {
+      const places = carried.taken.get(id);
+      for (const [place, block] of blocks.entries()) if (places?.has(place)) this.#taken.add(block);
+    }
+  }
+
+  /** For the page after this one. */
+  get carried(): Carried {
+    const taken = new Map(this.#carried.taken);
+    for (const [id, blocks] of this.#messages) {
+      taken.set(id, new Set(blocks.flatMap((block, place) => (this.#taken.has(block) ? place : []))));
+    }
+    return { ...this.#carried, taken };
   }
 
   /** Whether it was said, if only in part. */
@@ -80,7 +109,8 @@ export class Known {
 
   #takeResult(entry: Entry<'toolResult'>): Missing | undefined {
     const foreignId = entry.toolId || NAMELESS;
-    const toolId = this.#running.get(foreignId)?.shift() ?? this.#saidResult(foreignId) ?? foreignId;
+    const toolId = this.#carried.running.get(foreignId)?.shift() ?? this.#saidResult(foreignId) ?? foreignId;
+    this.#carried.takenResults.add(toolId);
     if (this.#toolResults.delete(toolId)) return undefined;
     return { kind: 'toolResult', entry: { ...entry, toolId } };
   }
@@ -115,7 +145,7 @@ export class Known {
   #run(foreignId: string | undefined, toolId: string | undefined): void {
     if (foreignId === undefined || toolId === undefined) return;
     const name = foreignId || NAMELESS;
-    this.#running.set(name, [...(this.#running.get(name) ?? []), toolId]);
+    this.#carried.running.set(name, [...(this.#carried.running.get(name) ?? []), toolId]);
   }
 
   /** A tool use that is added gets an id that none has. */
@@ -128,12 +158,12 @@ export class Known {
 
   /** The message to which a block is added. One with its id that was over before the transcript was read last is another. */
   #nameOf({ messageId, uuid }: Entry<'block'>): string {
-    const renamed = this.#renamed.get(messageId);
+    const renamed = this.#carried.renamed.get(messageId);
     if (renamed !== undefined) return renamed;
     const blocks = this.#messages.get(messageId) ?? [];
     const isOther = blocks.length > 0 && blocks.every(({ isLate }) => isLate === false);
     const name = isOther ? ownId(foreignOf(messageId), digestOf(uuid)) : messageId;
-    this.#renamed.set(messageId, name);
+    this.#carried.renamed.set(messageId, name);
     return name;
   }
 
@@ -142,7 +172,7 @@ export class Known {
    * are compared last, for a transcript need not have every block that was streamed.
    */
   #match({ messageId, blockIndex, content }: Entry<'block'>): Match | undefined {
-    const own = this.#blocksOf([messageId, this.#renamed.get(messageId) ?? messageId]);
+    const own = this.#blocksOf([messageId, this.#carried.renamed.get(messageId) ?? messageId]);
     const foreign = foreignOf(messageId);
     const others = this.#blocksOf([...this.#messages.keys()].filter((id) => foreignOf(id) === foreign));
     const all = [...own, ...others];

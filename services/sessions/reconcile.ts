@@ -4,7 +4,7 @@ import type { Said } from '../ports/journal.js';
 import type { TranscriptMark } from '../ports/records.js';
 import { blockEvent, toolResultEvent, toolUseEvent } from './decide-blocks.js';
 import { Draft, type Step } from './draft.js';
-import { Known, type Missing } from './known-entries.js';
+import { type Carried, Known, type Missing } from './known-entries.js';
 import type { SessionState } from './session-state.js';
 
 export interface Comparison {
@@ -13,15 +13,24 @@ export interface Comparison {
   said: Said;
   /** All of the entries lie behind a place at which both agreed. Else what precedes the first that was said is left out. */
   anchored: boolean;
+  /** From the page before these. */
+  carried?: Carried | undefined;
 }
 
-/** What is missing, in order, and whether entries that follow these have something known before them. */
-export function findMissing({ entries, said, anchored }: Comparison): { missing: Missing[]; anchored: boolean } {
-  const known = new Known(said);
+interface Compared {
+  /** In order. */
+  missing: Missing[];
+  /** Whether entries that follow these have something known before them. */
+  anchored: boolean;
+  carried: Carried;
+}
+
+export function findMissing({ entries, said, anchored, carried }: Comparison): Compared {
+  const known = new Known(said, carried);
   const from = anchored ? 0 : entries.findIndex((entry) => known.has(entry));
-  if (from === -1) return { missing: [], anchored: false };
+  if (from === -1) return { missing: [], anchored: false, carried: known.carried };
   const missing = entries.slice(from).flatMap((entry) => known.take(entry) ?? []);
-  return { missing, anchored: true };
+  return { missing, anchored: true, carried: known.carried };
 }
 
 /** Only while nothing is said by a child: what it says is in the journal a moment later. */

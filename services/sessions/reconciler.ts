@@ -4,6 +4,7 @@ import type { Log } from '../ports/log.js';
 import type { SessionRecord, TranscriptMark } from '../ports/records.js';
 import { PURGED } from './decide-command.js';
 import type { Step } from './draft.js';
+import type { Carried } from './known-entries.js';
 import { Mailbox } from './mailbox.js';
 import { canReconcile, findMissing, onAgreed, onMissingFound, onOwed } from './reconcile.js';
 import type { SessionState } from './session-state.js';
@@ -103,14 +104,15 @@ export class Reconciler {
     const { claudeSessionId, path } = place;
     const { from, ...start } = await this.#startOf(place);
     let { anchored } = start;
+    let carried: Carried | undefined;
     let added = 0;
     for await (const entries of launcher.readTranscript({ claudeSessionId, path, from })) {
       await stepAfterLook(
         () => this.#findSaid(entries, anchored),
         (state, said, now) => {
           if (!canReconcile(state, claudeSessionId)) throw new Error('the session has moved on');
-          const found = findMissing({ entries, said, anchored });
-          anchored = found.anchored;
+          const found = findMissing({ entries, said, anchored, carried });
+          ({ anchored, carried } = found);
           added += found.missing.length;
           return found.missing.length === 0 ? undefined : onMissingFound(state, found.missing, now);
         },

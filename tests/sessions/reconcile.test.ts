@@ -6,6 +6,7 @@ import { pagesOf, toEntries } from '../../services/claude/transcript-entries.js'
 import type { TranscriptEntry } from '../../services/ports/claude.js';
 import type { Said, SaidBlock } from '../../services/ports/journal.js';
 import type { EventRecord } from '../../services/ports/records.js';
+import type { Carried } from '../../services/sessions/known-entries.js';
 import { canReconcile, findMissing, onMissingFound } from '../../services/sessions/reconcile.js';
 import { stateOf } from '../../services/sessions/stored-state.js';
 import { newTurn } from '../../services/sessions/turns.js';
@@ -207,6 +208,37 @@ describe('what is added', () => {
     const { events, record } = reconcile([{ ...text('s1', 0, 'Sub.'), parentToolUseId: 't1' }]);
     expect(JSON.parse(events[0]?.data ?? '')).toMatchObject({ messageId: 's1', parentToolUseId: 't1' });
     expect(record.messageCount).toBe(0);
+  });
+});
+
+describe('a transcript of several pages', () => {
+  const repeated = (number: number): TranscriptEntry[] => [
+    { ...text('same', 0, 'Again.'), uuid: `text ${number}` },
+    { ...tool('same', 1, 'Bash:0'), uuid: `use ${number}` },
+    { ...result('Bash:0'), uuid: `result ${number}` },
+  ];
+  const transcript = Array.from({ length: 6 }, (_, number) => repeated(number)).flat();
+  const contents = (events: readonly EventRecord[]) => events.map(({ type, at }) => `${type} ${at}`);
+
+  test('gains what one of a single page does, also where ids and words repeat, whatever the journal has', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 18 }), fc.integer({ min: 1, max: 7 }), (known, size) => {
+        const has = reconcile(transcript.slice(0, known)).events;
+        const whole = reconcile(transcript, { said: saidBy(has) }).events;
+        const added: EventRecord[] = [];
+        let carried: Carried | undefined;
+        for (let at = 0; at < transcript.length; at += size) {
+          const said = saidBy([...has, ...added]);
+          const found = findMissing({ entries: transcript.slice(at, at + size), said, anchored: true, carried });
+          ({ carried } = found);
+          const { change } = onMissingFound(fresh(), found.missing, 5000);
+          added.push(...(change?.events ?? []).filter(({ type }) => type !== 'sessionStatus'));
+        }
+        expect(contents(added)).toEqual(contents(whole));
+        const all = contents([...has, ...added]);
+        expect(all).toEqual(contents(reconcile(transcript).events));
+      }),
+    );
   });
 });
 
