@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpath
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { setImmediate } from 'node:timers/promises';
+import { waitUntil } from './wait-until.js';
 
 export const TOKEN = 'test-token-0123456789-0123456789-0123456789';
 
@@ -144,12 +144,7 @@ export async function startDaemon({ apiUrl, environment = {}, command }: DaemonO
       await daemon.start();
     },
     sessionProcesses: (sessionId) => processesWith([`CLAUDE_COMPANION_SESSION=${sessionId}\0`]),
-    until: async (condition) => {
-      for (const end = performance.now() + 20_000; performance.now() < end; await setImmediate()) {
-        if (condition()) return;
-      }
-      throw new Error(`it never came true: ${condition.toString()}`);
-    },
+    until: (condition) => waitUntil(`it came true: ${condition.toString()}`, condition),
     stop: async () => {
       if (running) await daemon.kill('SIGKILL');
       const left = endChildrenOf(home);
