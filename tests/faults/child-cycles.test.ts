@@ -2,10 +2,10 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
+import { countOf } from '../support/counts.js';
 import { scenario } from '../support/scripted-api.js';
 import { isAlive, waitUntil } from '../support/wait-until.js';
 import { useWorld } from '../support/world.js';
-import { countOf } from './counts.js';
 
 const CYCLES = countOf({ fast: 2, full: 67 });
 const world = useWorld();

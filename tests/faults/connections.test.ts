@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import WebSocket from 'ws';
 import { deviceQueueSchema } from '../../protocol/rest.js';
+import { countOf } from '../support/counts.js';
 import { TOKEN } from '../support/daemon.js';
 import { type Relay, startRelay } from '../support/relay.js';
 import { waitUntil } from '../support/wait-until.js';
 import type { WireClient } from '../support/wire-client.js';
 import { connect } from '../support/wire-client.js';
 import { useWorld } from '../support/world.js';
-import { countOf } from './counts.js';
 
 /** The half minutes of the contract pass this much faster in the fast cut. */
 const FASTER = countOf({ full: 4, fast: 20 });

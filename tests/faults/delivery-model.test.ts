@@ -24,8 +24,8 @@ import type { CursorStore } from '../../services/ports/journal.js';
 import type { Publication } from '../../services/ports/publication.js';
 import type { EventRecord, UserId } from '../../services/ports/records.js';
 import type { SessionSource } from '../../services/ports/session-source.js';
+import { countOf } from '../support/counts.js';
 import { sessionRecord } from '../support/session-record.js';
-import { countOf } from './counts.js';
 import { MODEL_TEXT, ModelDevice, ModelSink } from './model-client.js';
 
 const RUNS = countOf({ full: 100_000, fast: 2000 });

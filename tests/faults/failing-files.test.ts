@@ -2,12 +2,12 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
+import { countOf } from '../support/counts.js';
 import { TOKEN } from '../support/daemon.js';
 import { addUser, askLocally, askOver, bearerOf, pairDevice } from '../support/identity-world.js';
 import { scenario } from '../support/scripted-api.js';
 import { waitUntil } from '../support/wait-until.js';
 import { connect, type WireClient } from '../support/wire-client.js';
-import { countOf } from './counts.js';
 import type { DiskFault } from './support/disk-faults.js';
 import { endOf, openSession, useFailingWorld } from './support/failing-world.js';
 

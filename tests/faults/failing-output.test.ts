@@ -1,8 +1,8 @@
 /** A disk that takes no more while a turn runs. */
 import { describe, expect, test } from '@jest/globals';
+import { countOf } from '../support/counts.js';
 import { scenario } from '../support/scripted-api.js';
 import type { WireClient } from '../support/wire-client.js';
-import { countOf } from './counts.js';
 import { endOf, openSession, useFailingWorld } from './support/failing-world.js';
 
 const { world, faults } = useFailingWorld();

@@ -7,9 +7,9 @@ import { readBootId } from '../../services/journal/epoch.js';
 import { openJournal } from '../../services/journal/open-journal.js';
 import type { StoredSubscription } from '../../services/ports/journal.js';
 import type { PermissionRecord, PromptRecord, SessionRecord, UserId } from '../../services/ports/records.js';
+import { countOf } from '../support/counts.js';
 import { scenario } from '../support/scripted-api.js';
 import { useWorld } from '../support/world.js';
-import { countOf } from './counts.js';
 import {
   type Asked,
   commitEnds,

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { countOf } from '../support/counts.js';
 import { type ScriptedApi, scenario, startScriptedApi } from '../support/scripted-api.js';
 import { waitUntil } from '../support/wait-until.js';
-import { countOf } from './counts.js';
 import { type ExpectedTurn, Ledger } from './ledger.js';
 import { MortalDaemon } from './mortal-daemon.js';
 import { chooseSeed, createRandom, type Random } from './random.js';

@@ -4,7 +4,7 @@ import type { ContentBlock } from '../../protocol/content.js';
 import { FactReader } from '../../services/claude/fact-reader.js';
 import { LineSplitter } from '../../services/claude/line-splitter.js';
 import type { CliFact } from '../../services/ports/claude.js';
-import { countOf } from './counts.js';
+import { countOf } from '../support/counts.js';
 import { RECORDED, recordedLines } from './support/recorded-lines.js';
 
 /** Of the variants of each line, one in so many. */

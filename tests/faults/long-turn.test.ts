@@ -1,9 +1,9 @@
 /** One long turn, told by many daemons: each is killed, the child never notices, and no word is lost. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { countOf } from '../support/counts.js';
 import { type ScriptedApi, scenario, startScriptedApi } from '../support/scripted-api.js';
 import { connect, type Frame, type WireClient } from '../support/wire-client.js';
-import { countOf } from './counts.js';
 import { MortalDaemon } from './mortal-daemon.js';
 import { isEndOf } from './prompt-steps.js';
 import { chooseSeed, createRandom } from './random.js';

@@ -6,13 +6,13 @@ import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { createCertificate } from '../support/certificate.js';
+import { countOf } from '../support/counts.js';
 import { type Daemon, startDaemon, TOKEN } from '../support/daemon.js';
 import { hurryServers } from '../support/hurry.js';
 import { scenario } from '../support/scripted-api.js';
 import { waitUntil } from '../support/wait-until.js';
 import { connect } from '../support/wire-client.js';
 import { useWorld } from '../support/world.js';
-import { countOf } from './counts.js';
 import { residentOf } from './support/memory.js';
 
 const HELD = countOf({ full: 10_000, fast: 1000 });

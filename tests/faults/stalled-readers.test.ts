@@ -3,11 +3,11 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import WebSocket from 'ws';
+import { countOf } from '../support/counts.js';
 import { TOKEN } from '../support/daemon.js';
 import { waitUntil } from '../support/wait-until.js';
 import type { Frame } from '../support/wire-client.js';
 import { useWorld } from '../support/world.js';
-import { countOf } from './counts.js';
 
 const CONNECTIONS = countOf({ full: 1000, fast: 100 });
 const STALLED = CONNECTIONS / 10;

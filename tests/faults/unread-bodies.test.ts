@@ -5,11 +5,11 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { countOf } from '../support/counts.js';
 import { TOKEN } from '../support/daemon.js';
 import { hurryServers } from '../support/hurry.js';
 import { isAlive, waitUntil } from '../support/wait-until.js';
 import { useWorld, type World } from '../support/world.js';
-import { countOf } from './counts.js';
 import { residentOf } from './support/memory.js';
 
 const MIB = 1024 * 1024;

@@ -3,12 +3,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
+import { countOf } from '../support/counts.js';
 import { hurry } from '../support/hurry.js';
 import { type Step, scenario } from '../support/scripted-api.js';
 import { isAlive, waitUntil } from '../support/wait-until.js';
 import type { Frame, WireClient } from '../support/wire-client.js';
 import { useWorld, type World } from '../support/world.js';
-import { countOf } from './counts.js';
 import { createSteps, isEndOf, marked } from './prompt-steps.js';
 import { makeQuickCli } from './quick-cli.js';
 

@@ -1,8 +1,8 @@
 /** What becomes of pushes when Apple's server goes away, resets, hangs or loses the connection. */
 import { describe, expect, test } from '@jest/globals';
 import type { PushMessage, SendOutcome } from '../../services/ports/push.js';
-import { countOf } from '../faults/counts.js';
 import type { ApnsBehaviour, ApnsRequest } from '../support/apns-server.js';
+import { countOf } from '../support/counts.js';
 import { waitUntil } from '../support/wait-until.js';
 import { useApns } from './support/apns-stage.js';
 import { message, registration } from './support/push-samples.js';
