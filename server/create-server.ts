@@ -70,6 +70,7 @@ export async function createServer(options: ServicesOptions): Promise<CompanionS
       // First: that connections end now does not mean that their devices are away.
       const pushed = push.close();
       const released = registry.release();
+      const unasked = services.askRunner.close();
       for (const { gateway } of [local, served]) gateway.close(code, reason);
       const children = await released;
       if (!existsSync(paths.run)) await endUnreachable(registry);
@@ -77,7 +78,7 @@ export async function createServer(options: ServicesOptions): Promise<CompanionS
       tls?.endHandshakes();
       await Promise.all(closed);
       if (!isFolder(socketPath)) rmSync(socketPath, { force: true });
-      await pushed;
+      await Promise.all([pushed, unasked]);
       await journal.close();
       log.info('closed', { children });
       return children;

@@ -96,8 +96,8 @@ export async function ask(context: RequestContext, data: ClientData<'ask'>): Pro
   const { prompt, workingDirectory, options } = data;
   const timeoutMs = options?.timeout ?? ASK_TIMEOUT_MS;
   if (workingDirectory === undefined) {
-    const { services, principal } = context.connection;
-    const response = await services.askRunner.ask({ person: principal.userId, prompt, timeoutMs });
+    const { services, principal, ended: asker } = context.connection;
+    const response = await services.askRunner.ask({ person: principal.userId, prompt, timeoutMs, asker });
     return answer(context, 'askResponse', { success: !response.is_error, response });
   }
   const timer = { fired: false, handle: undefined as NodeJS.Timeout | undefined };

@@ -26,6 +26,8 @@ export interface ConnectionContext {
   workingDirectory: string | undefined;
   /** Of frames that were too many. */
   readonly refusals: Refusals;
+  /** Aborted when it has ended, whoever ended it: no answer reaches anybody any more. */
+  readonly ended: AbortSignal;
   /** The daemon has closed it: none of its frames is begun any more, also not of those that came before. */
   readonly isExpelled: boolean;
   send: (frame: string) => void;

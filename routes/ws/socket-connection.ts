@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { nanoid } from 'nanoid';
 import type { WebSocket } from 'ws';
-import { CLOSE } from '../../protocol/error-codes.js';
+import { CLOSE, CompanionError } from '../../protocol/error-codes.js';
 import { HEARTBEAT_MS, PROTOCOL_VERSION } from '../../protocol/limits.js';
 import type { DeviceConnection } from '../../services/delivery/device-connection.js';
 import { Frame } from '../../services/delivery/frame.js';
@@ -58,6 +58,7 @@ export class SocketConnection implements ConnectionContext, Pulse {
   readonly #beat: Beat;
   readonly #credential: CredentialWatch;
   readonly #inbox: FrameInbox;
+  readonly #ended = new AbortController();
   #closedWith: number | undefined;
 
   constructor(options: SocketConnectionOptions) {
@@ -143,6 +144,10 @@ export class SocketConnection implements ConnectionContext, Pulse {
     return this.#closedWith !== undefined;
   }
 
+  get ended(): AbortSignal {
+    return this.#ended.signal;
+  }
+
   get isUnheard(): boolean {
     return this.#inbox.isPaused;
   }
@@ -197,6 +202,7 @@ export class SocketConnection implements ConnectionContext, Pulse {
   }
 
   #onClose(code: number): void {
+    this.#ended.abort(new CompanionError('TIMEOUT', 'The connection ended before the answer came.'));
     this.#beat.close();
     this.delivery.close();
     this.visit.end();

@@ -11,8 +11,10 @@ import type { RequireRoom } from '../ports/machine.js';
 import type { UserId } from '../ports/records.js';
 import { askArguments, type CliDefaults } from './cli-arguments.js';
 import type { CliStatus } from './cli-status.js';
+import { Kin } from './kin.js';
+import { identify } from './process-identity.js';
 import { spawnError, startError } from './start-error.js';
-import { CHILD_MARKER, SESSION_MARKER, sweep } from './sweep.js';
+import { CHILD_MARKER, SESSION_MARKER, type Sweep, sweep } from './sweep.js';
 
 export type AskResult = NonNullable<AnswerData<'askResponse'>['response']>;
 
@@ -35,6 +37,8 @@ export interface Question {
   prompt: string;
   /** From when it was asked, waiting for a place included. */
   timeoutMs: number;
+  /** Aborted when nobody waits for the answer any more: whoever asked has left. */
+  asker: AbortSignal;
 }
 
 const resultSchema = z.object({
@@ -53,17 +57,24 @@ const resultSchema = z.object({
 const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 /** Each holds its prompt in memory while it waits. */
 const MAX_QUESTIONS = 100;
+/** How often it is looked at what a running question has started. */
+const LOOK_MS = 1000;
 
-interface RunOptions extends Question {
+interface AskedQuestion extends Question {
+  /** Also the CLI's own session: what it leaves behind is found by that, by the next daemon too. */
   id: string;
-  folder: string;
   signal: AbortSignal;
+}
+
+interface RunOptions extends AskedQuestion {
+  folder: string;
 }
 
 /** One question to a CLI of its own, in an empty folder. */
 export class AskRunner {
   readonly #options: AskRunnerOptions;
-  readonly #questions = new Set<Question>();
+  readonly #questions = new Map<Question, Promise<AskResult>>();
+  readonly #stopping = new AbortController();
 
   constructor(options: AskRunnerOptions) {
     this.#options = options;
@@ -71,39 +82,57 @@ export class AskRunner {
 
   /**
    * Waits for a place like every child. Rejects with `TIMEOUT`, `CAPACITY`, `CLAUDE_UNAVAILABLE` or
-   * `CLAUDE_NOT_LOGGED_IN`. Nothing of the CLI is left afterwards.
+   * `CLAUDE_NOT_LOGGED_IN`, and with the reason of `asker` when whoever asked has left. Nothing of the CLI is left
+   * afterwards, and its place is given back.
    */
   async ask(question: Question): Promise<AskResult> {
     if (this.#questions.size === MAX_QUESTIONS) throw new CompanionError('CAPACITY', 'Too many questions are running.');
-    const { timeoutMs } = question;
+    const answer = this.#askInTime(question);
+    this.#questions.set(question, answer);
+    try {
+      return await answer;
+    } finally {
+      this.#questions.delete(question);
+      this.#options.onEnded(question.person);
+    }
+  }
+
+  /** Ends all questions: the daemon stops. Resolves when nothing of them is left. */
+  async close(): Promise<void> {
+    this.#stopping.abort(new CompanionError('CAPACITY', 'The daemon is stopping.'));
+    await Promise.allSettled(this.#questions.values());
+  }
+
+  /** Whether a question of this person waits or runs. */
+  isAsking(person: UserId): boolean {
+    return [...this.#questions.keys()].some((question) => question.person === person);
+  }
+
+  async #askInTime(question: Question): Promise<AskResult> {
+    const { timeoutMs, asker } = question;
     const deadline = new AbortController();
     const timer = setTimeout(
       () => deadline.abort(new CompanionError('TIMEOUT', `No answer within ${timeoutMs} ms.`)),
       timeoutMs,
     );
-    this.#questions.add(question);
+    const signal = AbortSignal.any([deadline.signal, asker, this.#stopping.signal]);
     try {
-      return await this.#askInTurn(question, deadline.signal);
+      return await this.#askInTurn({ id: randomUUID(), signal, ...question });
     } finally {
-      this.#questions.delete(question);
       clearTimeout(timer);
-      this.#options.onEnded(question.person);
+      // While it is not aborted, the joint signal is kept with all that listens to it.
+      deadline.abort();
     }
   }
 
-  /** Whether a question of this person waits or runs. */
-  isAsking(person: UserId): boolean {
-    return [...this.#questions].some((question) => question.person === person);
-  }
-
-  async #askInTurn(question: Question, signal: AbortSignal): Promise<AskResult> {
+  async #askInTurn(question: AskedQuestion): Promise<AskResult> {
     const { status, requireRoom, takePlace } = this.#options;
+    const { id, signal } = question;
     await status.check();
-    const id = randomUUID();
     const leave = await takePlace(`ask-${id}`, signal);
     try {
       await requireRoom();
-      return await this.#askIn({ id, signal, ...question });
+      return await this.#askIn(question);
     } catch (error) {
       throw startError(error);
     } finally {
@@ -115,15 +144,15 @@ export class AskRunner {
   async discardOld(): Promise<void> {
     const folder = join(this.#options.defaults.home, 'ask');
     const ids = existsSync(folder) ? readdirSync(folder) : [];
-    await Promise.all(ids.map((value) => sweep({ marker: CHILD_MARKER, value })));
+    await Promise.all(ids.map((id) => sweep(leftOf(id, new Kin({ ...UNKNOWN, conversation: id })))));
     rmSync(folder, { recursive: true, force: true });
   }
 
-  async #askIn({ id, ...question }: Question & { id: string; signal: AbortSignal }): Promise<AskResult> {
-    const folder = join(this.#options.defaults.home, 'ask', id);
+  async #askIn(question: AskedQuestion): Promise<AskResult> {
+    const folder = join(this.#options.defaults.home, 'ask', question.id);
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     try {
-      return parseResult(await this.#run({ id, folder, ...question }));
+      return parseResult(await this.#run({ folder, ...question }));
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
@@ -133,23 +162,50 @@ export class AskRunner {
     const { status, environmentOf, defaults } = this.#options;
     signal.throwIfAborted();
     const binary = status.requireBinary();
-    const child = spawn(binary, askArguments(defaults), {
+    const child = spawn(binary, askArguments(id, defaults), {
       cwd: folder,
       env: { ...environmentOf(person), [SESSION_MARKER]: `ask-${id}`, [CHILD_MARKER]: id },
       stdio: ['pipe', 'pipe', 'ignore'],
+      // Whoever is in its process group is taken for its kin: the daemon must not be.
+      detached: true,
     });
     // Nothing was started: there is nothing to end, and without a descriptor to spare there are no streams.
     if (child.pid === undefined) {
       const [error] = (await once(child, 'error')) as [Error];
       throw spawnError(error, { workingDirectory: folder, binary });
     }
+    const kin = kinOf({ pid: child.pid, id });
+    // Its tools need nobody's word where `CLAUDE_ALLOWED_TOOLS` or the person's settings allow them.
+    const looks = setInterval(() => void look(kin), LOOK_MS).unref();
     try {
       return await outputOf(child, { prompt, signal });
     } finally {
-      await sweep({ marker: CHILD_MARKER, value: id });
+      clearInterval(looks);
+      await sweep(leftOf(id, await kin));
     }
   }
 }
+
+/** Of a process that cannot be looked at any more. */
+const UNKNOWN = { pid: 0, startTime: 'ended' };
+
+/** What the CLI of a question and its tools have started. Never rejects. */
+async function kinOf({ pid, id }: { pid: number; id: string }): Promise<Kin> {
+  // Whatever the reason: what carries the marker or writes into its files is found without it.
+  const identity = await identify(pid).catch(() => undefined);
+  return new Kin({ ...(identity ?? UNKNOWN), conversation: id });
+}
+
+/** What is below it now is known from then on. */
+async function look(kin: Promise<Kin>): Promise<void> {
+  try {
+    await (await kin).look();
+  } catch {
+    // The machine has nothing left to look with, or does not answer: the next look is another try.
+  }
+}
+
+const leftOf = (id: string, kin: Kin): Sweep => ({ marker: CHILD_MARKER, value: id, kin });
 
 /** All that it writes, when it has ended. Rejects with the reason of `signal`, and leaves it running then. */
 function outputOf(

@@ -31,10 +31,11 @@ export function cliArguments(options: StartOptions, defaults: CliDefaults): stri
   return args;
 }
 
-/** The command line of a child for a single question, which comes by its stdin. */
-export const askArguments = (defaults: CliDefaults): string[] => [
+/** The command line of a child for a single question, which comes by its stdin. `conversation`: a new uuid. */
+export const askArguments = (conversation: string, defaults: CliDefaults): string[] => [
   '--print',
   '--output-format=json',
+  `--session-id=${conversation}`,
   ...commonArguments({ allowedTools: [] }, defaults),
 ];
 
