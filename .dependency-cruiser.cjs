@@ -45,6 +45,7 @@ module.exports = {
     ]),
     layer('services', ['^protocol/', '^disk/', ANY_NPM]),
     layer('services/ports', ['^protocol/']),
+    layer('services/commands', ['^services/(ports|sessions)/', '^protocol/']),
     layer('routes', ['^services/', '^protocol/', ANY_NPM]),
     layer('client', ['^protocol/', npm('ws')]),
     layer('cli', ['^client/', '^protocol/', '^config/', ANY_NPM]),
@@ -58,7 +59,7 @@ module.exports = {
     forbid(
       'services-siblings',
       'services meet through interfaces (services/ports/) that server/ passes in',
-      { path: '^services/([^/]+)/' },
+      { path: '^services/(?!commands/)([^/]+)/' },
       { path: '^services/', pathNot: '^services/($1|ports)/' },
     ),
     forbid('services-root', 'every service has a folder of its own', { path: '^services/[^/]+$' }, {}),

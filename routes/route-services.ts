@@ -2,29 +2,23 @@ import type { PairingView } from '../protocol/auth.js';
 import type { Health } from '../protocol/rest.js';
 import type { AskRunner } from '../services/claude/ask-runner.js';
 import type { PersonalFolders } from '../services/claude/personal-folders.js';
+import type { CommandServices } from '../services/commands/command-context.js';
 import type { Delivery } from '../services/delivery/delivery.js';
 import type { Identity } from '../services/identity/identity.js';
 import type { Audit } from '../services/ports/audit.js';
-import type { Journal } from '../services/ports/journal.js';
 import type { Log } from '../services/ports/log.js';
-import type { Files, Workspace } from '../services/ports/workspace.js';
+import type { Files } from '../services/ports/workspace.js';
 import type { PushService } from '../services/push/push-service.js';
-import type { SessionRegistry } from '../services/sessions/session-registry.js';
-import type { SessionStarter } from '../services/sessions/start-session.js';
 import type { Metrics } from '../services/telemetry/metrics.js';
 import type { Admission } from './access/admission.js';
 import type { BodyBudget } from './access/body-budget.js';
 import type { HostPolicy } from './access/host-policy.js';
 
 /** What the routes are given to work with. */
-export interface RouteServices {
-  registry: SessionRegistry;
-  starter: SessionStarter;
+export interface RouteServices extends CommandServices {
   delivery: Delivery;
   identity: Identity;
   push: PushService;
-  journal: Journal;
-  workspace: Workspace;
   files: Files;
   askRunner: AskRunner;
   personalFolders: PersonalFolders;
@@ -40,7 +34,6 @@ export interface RouteServices {
   queryToken: boolean;
   /** First of the allowed roots: where relative paths begin. */
   firstRoot: string;
-  now: () => number;
   claudeCodeVersion: () => Promise<string | undefined>;
   health: () => Promise<Health>;
   metrics: Metrics;

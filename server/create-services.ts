@@ -27,7 +27,6 @@ import type { Workspace } from '../services/ports/workspace.js';
 import type { PushService } from '../services/push/push-service.js';
 import { SessionRegistry } from '../services/sessions/session-registry.js';
 import { createSessionSource } from '../services/sessions/session-source.js';
-import { SessionStarter } from '../services/sessions/start-session.js';
 import { Metrics } from '../services/telemetry/metrics.js';
 import { createWorkspace } from '../services/workspace/allowed-roots.js';
 import { createFiles } from '../services/workspace/create-files.js';
@@ -74,14 +73,16 @@ export async function createServices(options: ServicesOptions, { onRevoked, serv
   const awake = new KeepAwake({ setting: config.CAFFEINATE, platform: process.platform, program: CAFFEINATE, log });
   const publisher = awake.observe(lateBound(() => delivery));
   const sessions = createSessions({ ...options, status, journal, publisher, access, identity, ...places });
-  const { registry, askRunner, personalFolders } = sessions;
+  const { registry, launchers, requireRoom, bypassProblem, askRunner, personalFolders } = sessions;
   const { delivery, expiry } = createDelivery({ config, registry, metrics, log, ...record });
   const services: RouteServices = {
     registry,
+    launchers,
+    requireRoom,
+    bypassProblem,
     askRunner,
     personalFolders,
     ...places,
-    starter: sessions.starter,
     delivery,
     identity,
     ...access,
@@ -151,11 +152,11 @@ function createSessions({ config, paths, log, status, access, identity, workspac
   const parts = { ...given, workspace, launchers, log, now, requireRoom, onForgotten: onLeft };
   const limits = sessionLimits(config, access.admission);
   const registry: SessionRegistry = new SessionRegistry({ ...parts, ...limits, identify: workspace.identify });
-  const starter = new SessionStarter({ ...parts, registry, bypassProblem: children.bypassProblem });
   const takePlace = registry.takePlace.bind(registry);
   const askRunner: AskRunner = new AskRunner({ ...children, status, requireRoom, takePlace, onEnded: onLeft });
-  const { withoutEffect } = children;
-  return { registry, starter, askRunner, personalFolders, room, withoutEffect, launcher: launchers.of(owner) };
+  const { withoutEffect, bypassProblem } = children;
+  const forCommands = { registry, launchers, requireRoom, bypassProblem };
+  return { ...forCommands, askRunner, personalFolders, room, withoutEffect, launcher: launchers.of(owner) };
 }
 
 /** The directories of sessions, and the files in them. */

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Need } from '../../protocol/access.js';
+import type { CommandRule, Liberties } from '../../protocol/commands.js';
 import { CompanionError } from '../../protocol/error-codes.js';
-import type { PermissionMode } from '../../protocol/scalars.js';
 import { type CommandNeed, needOfCommand } from '../../protocol/slash-commands.js';
 import type { Identity } from '../../services/identity/identity.js';
 import type { Principal } from '../../services/identity/principal.js';
@@ -86,13 +86,13 @@ export function requireScope({ scopes }: Principal, need: Need): void {
   throw new CompanionError('PERMISSION_DENIED', `The request ${rule}.`, { rule });
 }
 
-interface Liberties {
-  permissionMode?: PermissionMode | undefined;
-  allowedTools?: readonly string[] | undefined;
+/** The same for the need of a command. Where a token of a push is enough, a credential must be good for `approve`. */
+export function requireNeed(principal: Principal, needs: CommandRule<never>['needs']): void {
+  if (needs !== 'nobody') requireScope(principal, needs === 'actionToken' ? 'approve' : needs);
 }
 
 /** Whoever says what need not be asked answers for all that is asked then. Throws `PERMISSION_DENIED`. */
-export function requireLiberties(principal: Principal, { permissionMode, allowedTools = [] }: Liberties): void {
+export function requireLiberties(principal: Principal, { permissionMode, allowedTools = [] }: Liberties = {}): void {
   if (permissionMode === 'bypassPermissions') requireScope(principal, 'admin');
   const isFree = permissionMode === 'acceptEdits' || permissionMode === 'auto';
   if (isFree || allowedTools.length > 0) requireScope(principal, 'approve');

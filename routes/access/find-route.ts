@@ -1,4 +1,4 @@
-import { ROUTES, type RouteRule } from '../../protocol/access.js';
+import { ROUTES, type RouteRule } from '../../protocol/commands.js';
 
 interface Pattern {
   rule: RouteRule;

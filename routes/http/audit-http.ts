@@ -1,8 +1,8 @@
 import type { Request, Response } from 'express';
-import type { RouteRule } from '../../protocol/access.js';
+import type { RouteRule } from '../../protocol/commands.js';
 import type { ErrorCode } from '../../protocol/error-codes.js';
 import { digestOf } from '../../services/audit/digest-of.js';
-import type { AuditAction, AuditEntry } from '../../services/ports/audit.js';
+import type { AuditEntry } from '../../services/ports/audit.js';
 import type { RouteServices } from '../route-services.js';
 import { failureOf, requestIdOf } from './http-errors.js';
 import { findSender } from './principal.js';
@@ -23,7 +23,7 @@ export function auditHttp({ audit, admission }: RouteServices, response: Respons
 
 /** Records what a request of this route does, when it is done. Routes of credentials record it themselves. */
 export function auditRoute(services: RouteServices, rule: RouteRule, request: Request, response: Response): void {
-  const action = actionOf(rule);
+  const { audit: action } = rule;
   if (!action) return;
   const sessionId = sessionIn(request.path);
   const path = rule.counts === 'files' ? { path: digestOf(request.path) } : {};
@@ -36,22 +36,6 @@ export function auditRoute(services: RouteServices, rule: RouteRule, request: Re
       ...(failure && { outcome: failure }),
     });
   });
-}
-
-function actionOf({ method, path, counts }: RouteRule): AuditAction | undefined {
-  if (counts === 'files') return method === 'GET' ? 'read' : 'write';
-  if (path.endsWith('/events/:seq')) return 'read';
-  if (isSession(path) && method === 'DELETE') return 'close';
-  return changesSettings(path).includes(method) ? 'settings' : undefined;
-}
-
-const isSession = (path: string): boolean => path.endsWith('sessions') || path.endsWith('sessions/:id');
-
-/** The methods by which this route changes what holds from then on. */
-function changesSettings(path: string): readonly RouteRule['method'][] {
-  if (path.includes('/remembered')) return ['DELETE'];
-  const isSetting = isSession(path) || path === '/api/devices/:id' || path.startsWith('/api/push-notifications/');
-  return isSetting ? ['POST', 'PATCH'] : [];
 }
 
 const sessionIn = (path: string): string | undefined => /\/sessions\/([^/]+)/.exec(path)?.[1];

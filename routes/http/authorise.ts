@@ -1,5 +1,5 @@
 import type { Request, RequestHandler, Response } from 'express';
-import type { RouteRule } from '../../protocol/access.js';
+import type { RouteRule } from '../../protocol/commands.js';
 import { CompanionError } from '../../protocol/error-codes.js';
 import type { Principal } from '../../services/identity/principal.js';
 import { requireScope, unauthorized } from '../access/admission.js';

@@ -4,8 +4,9 @@ import type { ClientData } from '../../protocol/client-frames.js';
 import { CompanionError } from '../../protocol/error-codes.js';
 import { answerByTokenSchema, answerPermissionSchema } from '../../protocol/push.js';
 import { type PermissionId, permissionIdSchema, type SessionId, sessionIdSchema } from '../../protocol/scalars.js';
+import { answerPermission } from '../../services/commands/session.js';
 import type { Principal } from '../../services/identity/principal.js';
-import type { PermissionRecord, UserId } from '../../services/ports/records.js';
+import type { DeviceRef, PermissionRecord } from '../../services/ports/records.js';
 import { requireScope } from '../access/admission.js';
 import type { RouteServices } from '../route-services.js';
 import { auditHttp } from './audit-http.js';
@@ -13,18 +14,14 @@ import { toCompanionError } from './http-errors.js';
 import { parseInput } from './parse-input.js';
 import { deviceOf, findPrincipal, requirePrincipal } from './principal.js';
 import { readJson } from './read-json.js';
+import { replied } from './replied.js';
 
 /** Whoever sends it may have no credential. */
 const BODY_LIMIT = '16kb';
 const CREDENTIALED_LIMIT = '1mb';
 
-interface Answerer {
-  userId: UserId;
-  deviceId: string;
-}
-
 interface Answered {
-  by: Answerer;
+  by: DeviceRef;
   done: PermissionRecord;
 }
 
@@ -38,7 +35,7 @@ const readOthers = readJson(BODY_LIMIT);
 
 /** `/api/sessions/:id/permissions/:permissionId`: answers a request with a credential, or with a token of a push. */
 export function createPermissionRoutes(services: RouteServices): Router {
-  const { registry, push, admission } = services;
+  const { push, admission } = services;
   const router = Router();
   const read: RequestHandler = (request, response, next) =>
     (findPrincipal(response) ? readCredentialed : readOthers)(request, response, next);
@@ -78,12 +75,10 @@ export function createPermissionRoutes(services: RouteServices): Router {
     return answered;
   }
 
-  async function decide(by: Answerer, answer: ClientData<'permission'>): Promise<Answered> {
-    const { userId, deviceId } = by;
-    const session = registry.require(userId, answer.sessionId);
-    return new Promise((resolve, reject) => {
-      session.answerPermission({ answer, deviceId }, (done) => resolve({ by, done })).catch(reject);
-    });
+  async function decide(by: DeviceRef, answer: ClientData<'permission'>): Promise<Answered> {
+    const input = { caller: { device: by, requestId: null }, ...answer };
+    const done = await replied<PermissionRecord>((reply) => answerPermission(services, input, reply));
+    return { by, done };
   }
 }
 

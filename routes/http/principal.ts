@@ -1,5 +1,6 @@
 import type { Response } from 'express';
 import type { DeviceId } from '../../protocol/scalars.js';
+import type { Caller } from '../../services/commands/command-context.js';
 import type { Principal } from '../../services/identity/principal.js';
 import type { DeviceRef } from '../../services/ports/records.js';
 import { requireScope, unauthorized } from '../access/admission.js';
@@ -40,6 +41,12 @@ const REST_DEVICE = 'rest' as DeviceId;
 export const deviceOf = ({ userId, device }: Principal): DeviceRef => ({
   userId,
   deviceId: device?.deviceId ?? REST_DEVICE,
+});
+
+/** Who asks, as use cases know it. A request of REST has no id that makes it run once. */
+export const callerOf = (response: Response): Caller => ({
+  device: deviceOf(requirePrincipal(response)),
+  requestId: null,
 });
 
 /** A device of the caller's person. A device speaks for itself; to speak for another takes `admin`. Throws `PERMISSION_DENIED`. */

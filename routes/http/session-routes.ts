@@ -1,4 +1,5 @@
 import { Router } from 'express';
+import { restCommand } from '../../protocol/commands.js';
 import { CompanionError } from '../../protocol/error-codes.js';
 import {
   type CreateSession,
@@ -6,25 +7,28 @@ import {
   deleteSessionSchema,
   type ListSessions,
   listSessionsSchema,
-  type PatchSession,
   patchSessionSchema,
   type SessionView,
 } from '../../protocol/rest.js';
 import { type SessionId, seqSchema } from '../../protocol/scalars.js';
-import type { EventRecord, SessionRecord } from '../../services/ports/records.js';
+import { changeSession, closeSession } from '../../services/commands/session.js';
+import { type StartedSession, startSession } from '../../services/commands/start-session.js';
+import type { EventRecord } from '../../services/ports/records.js';
 import type { Session } from '../../services/sessions/session.js';
 import { sessionView } from '../../services/sessions/session-view.js';
 import { requireLiberties } from '../access/admission.js';
 import type { RouteServices } from '../route-services.js';
 import { holdBytes, sendPieces, textPieces } from './bound-bodies.js';
 import { parseInput } from './parse-input.js';
-import { deviceOf, requirePrincipal } from './principal.js';
+import { callerOf, requirePrincipal } from './principal.js';
+import { replied } from './replied.js';
 
 /** `/api/sessions`. */
 export function createSessionRoutes(services: RouteServices): Router {
-  const { registry, starter, push } = services;
+  const { registry, push } = services;
   const router = Router();
   const view = (session: Session): Promise<SessionView> => sessionView(session, services);
+  const idOf = (request: { params: { id: string } }) => request.params.id as SessionId;
 
   router.get('/', async (request, response) => {
     const query = parseInput(listSessionsSchema, request.query, 'query');
@@ -36,39 +40,34 @@ export function createSessionRoutes(services: RouteServices): Router {
 
   router.post('/', async (request, response) => {
     const body = parseInput(createSessionSchema, request.body, 'body');
-    const principal = requirePrincipal(response);
-    requireLiberties(principal, body);
-    const { session, answer } = await starter.start({
-      device: deviceOf(principal),
-      requestId: null,
-      directory: directoryOf(body, services.firstRoot),
-      prompt: '',
-      options: body,
-      optionsField: '',
-    });
+    requireLiberties(requirePrincipal(response), restCommand('createSession').liberties(body));
+    const directory = directoryOf(body, services.firstRoot);
+    const input = { caller: callerOf(response), directory, prompt: '', options: body, optionsField: '' };
+    const { session, answer } = await replied<StartedSession>((reply) => startSession(services, input, reply));
     response.status(answer.reused ? 200 : 201).json({ ...(await view(session)), reused: answer.reused });
   });
 
   router.get('/:id', async (request, response) => {
-    const session = registry.require(requirePrincipal(response).userId, request.params.id as SessionId);
+    const session = registry.require(requirePrincipal(response).userId, idOf(request));
     response.json(await withPermissions(session, view(session)));
   });
 
   router.patch('/:id', async (request, response) => {
     const principal = requirePrincipal(response);
-    const session = registry.require(principal.userId, request.params.id as SessionId);
-    const body = parseInput(patchSessionSchema, request.body, 'body');
-    requireLiberties(principal, body);
-    starter.requireAllowedMode(body.permissionMode, 'permissionMode');
-    await session.amend(changesOf(body));
-    if (body.push) push.judgeAgain(session.owner);
+    const sessionId = registry.require(principal.userId, idOf(request)).id;
+    const changes = parseInput(patchSessionSchema, request.body, 'body');
+    requireLiberties(principal, restCommand('changeSession').liberties(changes));
+    const input = { caller: callerOf(response), sessionId, changes };
+    const session = await replied<Session>((reply) => changeSession(services, input, reply));
+    if (changes.push) push.judgeAgain(session.owner);
     response.json(await view(session));
   });
 
   router.delete('/:id', async (request, response) => {
-    const session = registry.require(requirePrincipal(response).userId, request.params.id as SessionId);
+    const sessionId = registry.require(requirePrincipal(response).userId, idOf(request)).id;
     const { purge } = parseInput(deleteSessionSchema, request.query, 'query');
-    await (purge === 'true' ? session.purge() : session.close('deleted'));
+    const input = { caller: callerOf(response), sessionId, reason: 'deleted', purge: purge === 'true' };
+    const session = await replied<Session>((reply) => closeSession(services, input, reply));
     response.json({ success: true, ...(await view(session)) });
   });
 
@@ -131,24 +130,6 @@ async function* resumed(first: Uint8Array, rest: AsyncGenerator<Uint8Array>): As
   } finally {
     await rest.return(undefined);
   }
-}
-
-function changesOf({
-  sessionName,
-  model,
-  permissionMode,
-  context,
-  metadata,
-  push,
-}: PatchSession): Partial<SessionRecord> {
-  return {
-    ...(sessionName !== undefined && { name: sessionName }),
-    ...(model !== undefined && { modelChoice: model, model }),
-    ...(permissionMode !== undefined && { permissionMode }),
-    ...(context !== undefined && { context }),
-    ...(metadata && { metadata }),
-    ...(push && { push }),
-  };
 }
 
 function directoryOf({ workingDirectory, projectPath, folderName }: CreateSession, firstRoot: string) {

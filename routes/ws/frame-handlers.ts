@@ -30,17 +30,6 @@ const HANDLERS: Handlers = {
   ping: device.ping,
 };
 
-/** Frames whose order a client relies on: each is accepted before the next one of the connection is looked at. */
-export const ORDERED: ReadonlySet<ClientFrameType> = new Set([
-  'subscribe',
-  'unsubscribe',
-  'ack',
-  'streamStart',
-  'streamSend',
-  'claudeCommand',
-  'setWorkingDirectory',
-]);
-
 export function handleFrame(context: RequestContext, frame: ClientFrame): Promise<void> {
   const handler = HANDLERS[frame.type] as (context: RequestContext, data: ClientFrame['data']) => Promise<void>;
   return handler(context, frame.data);

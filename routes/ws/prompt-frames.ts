@@ -1,90 +1,39 @@
 import type { ClientData } from '../../protocol/client-frames.js';
 import { CompanionError } from '../../protocol/error-codes.js';
 import type { AnswerData } from '../../protocol/server-frames.js';
-import type { PromptRecord } from '../../services/ports/records.js';
-import { offerPrompt } from '../../services/sessions/new-prompt.js';
-import type { Session } from '../../services/sessions/session.js';
-import { answer, answerError, type RequestContext } from './request-context.js';
-import { directoryOf, sessionOf } from './session-frames.js';
+import type { EndedTurn, TurnInput } from '../../services/commands/prompt.js';
+import * as commands from '../../services/commands/prompt.js';
+import { answer, answerError, callerOf, directoryOf, type RequestContext } from './request-context.js';
 
 export async function streamSend(context: RequestContext, data: ClientData<'streamSend'>): Promise<void> {
-  const { connection, requestId } = context;
-  const { services, device } = connection;
-  const { sessionId, prompt: text, attachments, mode } = data;
-  const session = sessionOf(connection, sessionId);
-  await services.starter.requireClaude({ session, device, requestId });
-  const offered = offerPrompt({ sessionId, device, requestId, text, attachments, mode, now: services.now() });
-  await session.acceptPrompt(offered, ({ prompt: accepted, duplicate }) => {
-    const position = Number(accepted.answer.position ?? 0);
-    answer(context, 'promptAccepted', {
-      promptId: accepted.promptId,
-      sessionId: accepted.sessionId,
-      position,
-      duplicate,
-    });
+  const { services } = context.connection;
+  await commands.sendPrompt(services, { caller: callerOf(context), ...data }, ({ prompt, duplicate }) => {
+    const { promptId, sessionId } = prompt;
+    const position = Number(prompt.answer.position ?? 0);
+    answer(context, 'promptAccepted', { promptId, sessionId, position, duplicate });
   });
 }
 
-export async function cancelPrompt(context: RequestContext, { promptId }: ClientData<'cancelPrompt'>): Promise<void> {
-  const { registry, journal } = context.connection.services;
-  const prompt = await journal.findPrompt(promptId);
-  const session = prompt && registry.find(prompt.sessionId);
-  if (!session || session.owner !== context.connection.principal.userId) {
-    throw new CompanionError('NOT_FOUND', 'There is no such prompt.', { field: 'promptId' });
-  }
-  await session.cancelPrompt(promptId, ({ was }) => answer(context, 'promptCancelled', { promptId, was }));
+export async function cancelPrompt(context: RequestContext, data: ClientData<'cancelPrompt'>): Promise<void> {
+  const { services } = context.connection;
+  await commands.cancelPrompt(services, { caller: callerOf(context), ...data }, (cancelled) =>
+    answer(context, 'promptCancelled', cancelled),
+  );
 }
 
-interface Turn {
-  session: Session;
-  ended: PromptRecord;
-}
-
-interface TurnRequest {
-  text: string;
-  path: string;
-  field: string;
-}
-
-/** Runs a prompt in a directory's session; `onEnd` is called when its turn is over. Resolves when it is accepted. */
-async function runTurn(
-  context: RequestContext,
-  { text, path, field }: TurnRequest,
-  onEnd: (turn: Turn) => void,
-): Promise<void> {
-  const { connection, requestId } = context;
-  const { services, device } = connection;
-  const request = { device, requestId, directory: directoryOf(connection, path, field), prompt: text, options: {} };
-  await services.starter.start(request, ({ session, prompt }) => {
-    if (prompt) waitForEnd(context, session, prompt, onEnd);
-  });
-}
-
-function waitForEnd(
-  context: RequestContext,
-  session: Session,
-  prompt: PromptRecord,
-  onEnd: (turn: Turn) => void,
-): void {
-  const ended = prompt.endedAt === undefined ? session.outcome(prompt.promptId) : Promise.resolve(prompt);
-  ended.then((record) => onEnd({ session, ended: record })).catch((error: unknown) => answerError(context, error));
-}
+const runToEnd = (context: RequestContext, input: TurnInput, reply: (turn: EndedTurn) => void): Promise<void> =>
+  commands.runTurn(
+    context.connection.services,
+    { caller: callerOf(context), ...input },
+    { reply, fail: (error) => answerError(context, error) },
+  );
 
 export async function claudeCommand(context: RequestContext, data: ClientData<'claudeCommand'>): Promise<void> {
-  const { connection } = context;
-  const say = ({ session, ended }: Turn) => answer(context, 'claudeResponse', responseOf(session, ended));
-  if (data.sessionId === undefined) {
-    return runTurn(context, { text: data.command, path: data.projectPath, field: 'projectPath' }, say);
-  }
-  const { services, device } = connection;
-  const session = sessionOf(connection, data.sessionId);
-  const { requestId } = context;
-  await services.starter.requireClaude({ session, device, requestId });
-  const offered = offerPrompt({ sessionId: session.id, device, requestId, text: data.command, now: services.now() });
-  await session.acceptPrompt(offered, ({ prompt: accepted }) => waitForEnd(context, session, accepted, say));
+  const at = data.sessionId ?? directoryOf(context.connection, data.projectPath, 'projectPath');
+  await runToEnd(context, { text: data.command, at }, (turn) => answer(context, 'claudeResponse', responseOf(turn)));
 }
 
-function responseOf(session: Session, { outcome }: PromptRecord): AnswerData<'claudeResponse'> {
+function responseOf({ session, ended: { outcome } }: EndedTurn): AnswerData<'claudeResponse'> {
   const { finalResult = '', isError = true, subtype = 'cancelled' } = outcome ?? {};
   return { content: finalResult, success: !isError, sessionId: session.id, ...(isError && { error: subtype }) };
 }
@@ -105,8 +54,8 @@ export async function ask(context: RequestContext, data: ClientData<'ask'>): Pro
     timer.fired = true;
     answerError(context, new CompanionError('TIMEOUT', `No answer within ${timeoutMs} ms; the turn goes on.`));
   }, timeoutMs);
-  const request = { text: prompt, path: workingDirectory, field: 'workingDirectory' };
-  await runTurn(context, request, (turn) => {
+  const at = directoryOf(context.connection, workingDirectory, 'workingDirectory');
+  await runToEnd(context, { text: prompt, at }, (turn) => {
     clearTimeout(timer.handle);
     if (!timer.fired) answer(context, 'askResponse', askResponseOf(turn));
   }).catch((error: unknown) => {
@@ -115,7 +64,7 @@ export async function ask(context: RequestContext, data: ClientData<'ask'>): Pro
   });
 }
 
-function askResponseOf({ session, ended: { outcome } }: Turn): AnswerData<'askResponse'> {
+function askResponseOf({ session, ended: { outcome } }: EndedTurn): AnswerData<'askResponse'> {
   if (!outcome) return { success: false, error: 'cancelled' };
   const { subtype, isError, finalResult, durationMs, numTurns, cost, usage } = outcome;
   return {

@@ -1,8 +1,8 @@
 import type { ClientFrame } from '../../protocol/client-frames.js';
 import { glimpseRequestId, type ParsedFrame, parseClientFrame } from '../../protocol/parse-client-frame.js';
-import { admitFrame, countFrame } from './admit-frame.js';
 import { auditFrame } from './audit-frame.js';
-import { handleFrame, ORDERED } from './frame-handlers.js';
+import { authoriseFrame, countFrame, frameRule } from './authorise-frame.js';
+import { handleFrame } from './frame-handlers.js';
 import { answerError, type ConnectionContext, type RequestContext } from './request-context.js';
 
 /** Too many, and of too little news, for a log. */
@@ -24,7 +24,7 @@ export function receiveFrame(connection: ConnectionContext, text: string, turn: 
   counted.catch(() => {});
   const serve = parsed.ok ? () => serveFrame(context, parsed.frame) : () => Promise.reject(parsed.error);
   const served = serveInTurn({ context, turn, counted, serve });
-  return parsed.ok && ORDERED.has(parsed.frame.type) ? served : turn;
+  return parsed.ok && frameRule(parsed.frame).ordered ? served : turn;
 }
 
 /**
@@ -53,7 +53,7 @@ async function serveParsed(connection: ConnectionContext, parsed: ParsedFrame): 
   }
   const context = { connection, requestId: parsed.frame.requestId };
   const served = serveFrame(context, parsed.frame).catch((error: unknown) => answerError(context, error));
-  if (ORDERED.has(parsed.frame.type)) await served;
+  if (frameRule(parsed.frame).ordered) await served;
 }
 
 interface Turn {
@@ -82,7 +82,7 @@ async function serveFrame(context: RequestContext, frame: ClientFrame): Promise<
   const level = QUIET.has(frame.type) ? 'debug' : 'info';
   log[level]('frame', { type: frame.type, requestId: frame.requestId, deviceId: connection.device.deviceId });
   try {
-    await admitFrame(connection, frame);
+    await authoriseFrame(connection, frame);
     if (connection.isExpelled) return;
     await handleFrame(context, frame);
     auditFrame(connection, frame);

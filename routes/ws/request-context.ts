@@ -2,6 +2,7 @@ import type { ErrorCode, ErrorDetails } from '../../protocol/error-codes.js';
 import { CompanionError } from '../../protocol/error-codes.js';
 import type { EventData } from '../../protocol/events.js';
 import type { AnswerData, AnswerType } from '../../protocol/server-frames.js';
+import type { Caller, NamedDirectory } from '../../services/commands/command-context.js';
 import type { DeviceConnection } from '../../services/delivery/device-connection.js';
 import { answerFrame, copyFrame } from '../../services/delivery/frames.js';
 import type { Principal } from '../../services/identity/principal.js';
@@ -42,6 +43,16 @@ export interface RequestContext {
   connection: ConnectionContext;
   requestId: string | null;
 }
+
+/** Who sends a frame, as use cases know it. */
+export const callerOf = ({ connection: { device }, requestId }: RequestContext): Caller => ({ device, requestId });
+
+/** A client's path: relative ones begin where this connection said, else at the first root. */
+export const directoryOf = (
+  { workingDirectory: base }: ConnectionContext,
+  path: string,
+  field: string,
+): NamedDirectory => ({ path, field, ...(base !== undefined && { base }) });
 
 export const answer = <T extends AnswerType>(
   { connection, requestId }: RequestContext,

@@ -1,30 +1,16 @@
 import type { ClientData } from '../../protocol/client-frames.js';
-import type { SessionId } from '../../protocol/scalars.js';
-import { readHistory } from '../../services/sessions/history.js';
+import * as commands from '../../services/commands/session.js';
+import { startSession } from '../../services/commands/start-session.js';
 import type { Session } from '../../services/sessions/session.js';
 import { sessionStatusOf } from '../../services/sessions/session-state.js';
-import type { StartSessionRequest } from '../../services/sessions/start-session.js';
-import { answer, answerStatus, type ConnectionContext, type RequestContext } from './request-context.js';
-
-/** The caller's session with this id. */
-export const sessionOf = ({ services, principal }: ConnectionContext, sessionId: SessionId): Session =>
-  services.registry.require(principal.userId, sessionId);
-
-/** A client's path: relative ones begin where this connection said, else at the first root. */
-export function directoryOf(
-  { workingDirectory: base }: ConnectionContext,
-  path: string,
-  field: string,
-): StartSessionRequest['directory'] {
-  return { path, field, ...(base !== undefined && { base }) };
-}
+import { answer, answerStatus, callerOf, directoryOf, type RequestContext } from './request-context.js';
 
 export async function streamStart(context: RequestContext, data: ClientData<'streamStart'>): Promise<void> {
-  const { connection, requestId } = context;
-  const { services, device, delivery } = connection;
+  const { services, delivery } = context.connection;
   const { prompt, workingDirectory = '.', options = {}, attachments } = data;
-  const directory = directoryOf(connection, workingDirectory, 'workingDirectory');
-  await services.starter.start({ device, requestId, directory, prompt, attachments, options }, (started) => {
+  const directory = directoryOf(context.connection, workingDirectory, 'workingDirectory');
+  const input = { caller: callerOf(context), directory, prompt, attachments, options };
+  await startSession(services, input, (started) => {
     // Recorded before it is answered: a daemon that dies now must find the device subscribed. Frames come later. One
     // that died before it had recorded it is asked again, and what the prompt has caused since then is still owed.
     delivery.join(started.session.id, started.head);
@@ -32,30 +18,32 @@ export async function streamStart(context: RequestContext, data: ClientData<'str
   });
 }
 
-export async function streamClose(
-  context: RequestContext,
-  { sessionId, reason }: ClientData<'streamClose'>,
-): Promise<void> {
-  const session = sessionOf(context.connection, sessionId);
-  await session.close(reason, () => answerStatus(context, sessionStatusOf(session.state)));
+const answerWithStatus = (context: RequestContext) => (session: Session) =>
+  answerStatus(context, sessionStatusOf(session.state));
+
+export async function streamClose(context: RequestContext, data: ClientData<'streamClose'>): Promise<void> {
+  const { services } = context.connection;
+  await commands.closeSession(services, { caller: callerOf(context), ...data }, answerWithStatus(context));
 }
 
 export async function interrupt(context: RequestContext, data: ClientData<'interrupt'>): Promise<void> {
-  const { sessionId, clearQueue = false } = data;
-  const session = sessionOf(context.connection, sessionId);
-  await session.interrupt(clearQueue, ({ was }) => answer(context, 'interrupted', { sessionId, was }));
+  const { services } = context.connection;
+  const reply = (interrupted: Parameters<typeof answer<'interrupted'>>[2]) =>
+    answer(context, 'interrupted', interrupted);
+  await commands.interruptTurn(services, { caller: callerOf(context), ...data }, reply);
 }
 
 export async function setModel(context: RequestContext, { sessionId, model }: ClientData<'setModel'>): Promise<void> {
-  const session = sessionOf(context.connection, sessionId);
-  await session.amend({ modelChoice: model, model }, () => answerStatus(context, sessionStatusOf(session.state)));
+  const { services } = context.connection;
+  const input = { caller: callerOf(context), sessionId, changes: { model } };
+  await commands.changeSession(services, input, answerWithStatus(context));
 }
 
 export async function setPermissionMode(context: RequestContext, data: ClientData<'setPermissionMode'>): Promise<void> {
+  const { services } = context.connection;
   const { sessionId, mode } = data;
-  const session = sessionOf(context.connection, sessionId);
-  context.connection.services.starter.requireAllowedMode(mode, 'mode');
-  await session.amend({ permissionMode: mode }, () => answerStatus(context, sessionStatusOf(session.state)));
+  const input = { caller: callerOf(context), sessionId, changes: { permissionMode: mode }, modeField: 'mode' };
+  await commands.changeSession(services, input, answerWithStatus(context));
 }
 
 export async function setWorkingDirectory(
@@ -70,17 +58,13 @@ export async function setWorkingDirectory(
 }
 
 export async function permission(context: RequestContext, data: ClientData<'permission'>): Promise<void> {
-  const { connection } = context;
-  const session = sessionOf(connection, data.sessionId);
-  const { deviceId } = connection.device;
-  await session.answerPermission({ answer: data, deviceId }, ({ permissionId, decision }) => {
+  const { services } = context.connection;
+  await commands.answerPermission(services, { caller: callerOf(context), ...data }, ({ permissionId, decision }) => {
     if (decision === 'allow' || decision === 'deny') answer(context, 'permissionAccepted', { permissionId, decision });
   });
 }
 
 export async function getMessageHistory(context: RequestContext, data: ClientData<'getMessageHistory'>): Promise<void> {
-  const { sessionId, ...range } = data;
-  const session = sessionOf(context.connection, sessionId);
-  const { journal } = context.connection.services;
-  answer(context, 'getMessageHistory', await readHistory({ session, journal, range }));
+  const { services } = context.connection;
+  answer(context, 'getMessageHistory', await commands.readMessages(services, { caller: callerOf(context), ...data }));
 }

@@ -1,23 +1,5 @@
+import type { AuditAction } from '../../protocol/commands.js';
 import type { ErrorCode } from '../../protocol/error-codes.js';
-
-/** What was done, or was tried. */
-export type AuditAction =
-  | 'start'
-  | 'stop'
-  | 'prompt'
-  | 'approve'
-  | 'interrupt'
-  | 'close'
-  | 'read'
-  | 'write'
-  | 'pair'
-  | 'login'
-  | 'refresh'
-  | 'logout'
-  | 'revoke'
-  | 'refused'
-  | 'settings'
-  | 'users';
 
 /** SHA-256, in hex: says whether it was this content, and not what it was. Made by `digestOf`. */
 export type Digest = string & { readonly __brand: 'Digest' };

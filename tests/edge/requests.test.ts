@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createConnection } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { describe, expect, test } from '@jest/globals';
-import { ROUTES } from '../../protocol/access.js';
+import { ROUTES } from '../../protocol/commands.js';
 import { networkOf, parseAddress } from '../../routes/access/client-address.js';
 import { TOKEN } from '../support/daemon.js';
 import { askOver, upgradeStatus } from '../support/identity-world.js';

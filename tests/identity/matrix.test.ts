@@ -4,9 +4,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { SignJWT } from 'jose';
-import { FRAME_NEEDS, ROUTES, type RouteRule, SCOPES, type Scope } from '../../protocol/access.js';
+import { SCOPES, type Scope } from '../../protocol/access.js';
 import type { GrantView } from '../../protocol/auth.js';
 import { CLIENT_FRAMES, type ClientFrameType } from '../../protocol/client-frames.js';
+import { FRAME_COMMANDS, ROUTES, type RouteRule } from '../../protocol/commands.js';
 import { TOKEN } from '../support/daemon.js';
 import { example, SESSION, schemaOf } from '../support/example-frames.js';
 import { addUser, askOver, bearerOf, pairDevice, upgradeStatus } from '../support/identity-world.js';
@@ -159,13 +160,16 @@ describe('over a WebSocket', () => {
   const dataOf = (type: ClientFrameType) =>
     JSON.parse(JSON.stringify(example(schemaOf(type))).replaceAll(SESSION, sessionId)) as never;
 
-  test.each(TYPES.filter((type) => FRAME_NEEDS[type] !== 'credential'))('S1: %s needs its scope', async (type) => {
-    const scope = FRAME_NEEDS[type] as Scope;
-    const client = await connect(world.daemon, bearerOf(without.get(scope)?.accessToken ?? ''));
-    const denied = await client.request(type, dataOf(type));
-    expect(denied).toMatchObject({ type: 'error', data: { code: 'PERMISSION_DENIED' } });
-    client.terminate();
-  });
+  test.each(TYPES.filter((type) => FRAME_COMMANDS[type].needs !== 'credential'))(
+    'S1: %s needs its scope',
+    async (type) => {
+      const scope = FRAME_COMMANDS[type].needs as Scope;
+      const client = await connect(world.daemon, bearerOf(without.get(scope)?.accessToken ?? ''));
+      const denied = await client.request(type, dataOf(type));
+      expect(denied).toMatchObject({ type: 'error', data: { code: 'PERMISSION_DENIED' } });
+      client.terminate();
+    },
+  );
 
   test.each(TYPES.filter((type) => JSON.stringify(example(schemaOf(type))).includes(SESSION)))(
     'S1: %s finds nothing of another person',

@@ -13,6 +13,7 @@ import {
 } from '../../protocol/files.js';
 import type { SessionView } from '../../protocol/rest.js';
 import type { FilePlace, Files } from '../../services/ports/workspace.js';
+import { countOf } from '../support/counts.js';
 import { TOKEN } from '../support/daemon.js';
 import { useWorld } from '../support/world.js';
 import {
@@ -30,6 +31,8 @@ import {
 import { hostilePaths, hostileSpellings } from './hostile-corpus.js';
 import { ODD_NAMES } from './odd-names.js';
 
+/** Over HTTP one of so many of each kind; the function is given all of them. */
+const SAMPLE = countOf({ full: 1, fast: 4 });
 const CODES = ['INVALID_REQUEST', 'PERMISSION_DENIED', 'NOT_FOUND', 'CONFLICT'];
 
 interface Answer {
@@ -231,8 +234,10 @@ describe('over HTTP', () => {
     return { outside, inside: snapshot(ground.project), config: snapshot(join(ground.home, 'run/s')) };
   };
 
-  test('S2: each of well over a thousand hostile paths is refused by all five requests, and nothing changes anywhere', async () => {
-    const paths = Object.values(hostilePaths(ground)).flat();
+  test('S2: hostile paths of every kind are refused by all five requests, and nothing changes anywhere', async () => {
+    const paths = Object.values(hostilePaths(ground)).flatMap((kind) =>
+      kind.filter((_, index) => index % SAMPLE === 0),
+    );
     const before = stable();
     const failures: string[] = [];
     for (const path of paths) failures.push(...failuresOf(path, await allWays(encoded(path))));

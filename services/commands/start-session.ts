@@ -1,0 +1,142 @@
+import type { StreamOptions } from '../../protocol/client-frames.js';
+import { CompanionError, invalid } from '../../protocol/error-codes.js';
+import type { Attachment, PermissionMode } from '../../protocol/scalars.js';
+import type { AnswerData } from '../../protocol/server-frames.js';
+import type { PromptRecord, SessionRecord } from '../ports/records.js';
+import type { Conversation } from '../sessions/decide-command.js';
+import { offerPrompt } from '../sessions/new-prompt.js';
+import type { Reply, Session } from '../sessions/session.js';
+import type { OfferedPrompt } from '../sessions/waiting-contents.js';
+import type { Caller, CommandServices, NamedDirectory } from './command-context.js';
+
+export interface StartSessionInput {
+  directory: NamedDirectory;
+  /** What stands before the names of the options in the client's request. */
+  optionsField?: string;
+  prompt: string;
+  attachments?: Attachment[] | undefined;
+  options: StreamOptions & { context?: string | undefined; metadata?: Record<string, unknown> | undefined };
+}
+
+export interface StartedSession {
+  session: Session;
+  prompt: PromptRecord | undefined;
+  answer: AnswerData<'streamStarted'>;
+  /** seq of the last event before those that the prompt has caused. */
+  head?: number;
+}
+
+/**
+ * Opens, joins or reopens the session of a directory, and gives it a prompt. `reply` is called when session and prompt
+ * are recorded, before any client sees an event of them.
+ */
+export async function startSession(
+  services: CommandServices,
+  { caller, ...input }: StartSessionInput & { caller: Caller },
+  reply: Reply<StartedSession>,
+): Promise<void> {
+  const { workspace, registry, launchers } = services;
+  const { directory, options, optionsField = 'options.' } = input;
+  const { device } = caller;
+  requireAllowedMode(services, options.permissionMode, `${optionsField}permissionMode`);
+  const repeated = await findRepeated(services, caller);
+  if (repeated) {
+    // The first answer may have failed for want of this.
+    await services.journal.sync();
+    return reply(repeated);
+  }
+  const conversation = conversationOf(options);
+  const place = await workspace.resolveDirectory(directory.path, directory);
+  const launcher = launchers.of(device.userId);
+  await launcher.checkAvailable();
+  if (conversation?.kind === 'resume' && !(await launcher.hasConversation(place.path, conversation.claudeSessionId))) {
+    throw invalid(`${optionsField}resume`, 'must be a conversation of this directory');
+  }
+  const { session, created } = await registry.at(place, device.userId);
+  const offered = offerOf({ caller, input, session, created, now: services.now() });
+  const changes = { ...changesOf(options), directoryKey: place.key };
+  await session.start({ changes, ...(conversation && { conversation }), ...(offered && { offered }) }, (known) =>
+    reply(started(session, known, created)),
+  );
+  // After the answer, which does not wait for it. The next opening looks again where this could not be recorded.
+  session.lookForChanges(() => workspace.readObeyedState(place.path)).catch(() => {});
+}
+
+/** A mode that asks no questions must have been allowed by the owner of the machine. Throws `PERMISSION_DENIED`. */
+export function requireAllowedMode(
+  { bypassProblem: rule }: Pick<CommandServices, 'bypassProblem'>,
+  mode: PermissionMode | undefined,
+  field: string,
+): void {
+  if (mode !== 'bypassPermissions' || rule === undefined) return;
+  throw new CompanionError('PERMISSION_DENIED', `${field}: ${rule}`, { field, rule });
+}
+
+/** A request that was accepted before, wherever its directory pointed then: it opens and runs nothing. */
+async function findRepeated(
+  { journal, registry }: CommandServices,
+  { device, requestId }: Caller,
+): Promise<StartedSession | undefined> {
+  const prompt = requestId === null ? undefined : await journal.findRequest(device, requestId);
+  const session = prompt && registry.find(prompt.sessionId);
+  return session && started(session, prompt, false);
+}
+
+function conversationOf({
+  resume,
+  fork = false,
+  preserveContext,
+  keepRemembered = false,
+}: StreamOptions): Conversation | undefined {
+  if (resume !== undefined) return { kind: 'resume', claudeSessionId: resume, fork };
+  if (fork) return { kind: 'fork' };
+  return preserveContext === false ? { kind: 'new', keepRemembered } : undefined;
+}
+
+function changesOf(options: StartSessionInput['options']): Partial<SessionRecord> {
+  const { sessionName, model, permissionMode, allowedTools, context, metadata } = options;
+  return {
+    ...(sessionName !== undefined && { name: sessionName }),
+    ...(model !== undefined && { modelChoice: model }),
+    ...(permissionMode !== undefined && { permissionMode }),
+    ...(allowedTools && { allowedTools }),
+    ...(context !== undefined && { context }),
+    ...(metadata && { metadata }),
+  };
+}
+
+interface PromptOptions {
+  caller: Caller;
+  input: StartSessionInput;
+  session: Session;
+  created: boolean;
+  now: number;
+}
+
+function offerOf({ caller, input, session, created, now }: PromptOptions): OfferedPrompt | undefined {
+  const { device, requestId } = caller;
+  const { prompt: text, attachments, options } = input;
+  if (text.trim() === '' && !attachments?.length) return undefined;
+  const name = options.sessionName ?? session.state.record.name;
+  const answer = {
+    workingDirectory: session.state.record.directory,
+    reused: !created,
+    ...(name !== undefined && { sessionName: name }),
+  };
+  return offerPrompt({ sessionId: session.id, device, requestId, text, attachments, answer, now });
+}
+
+function started(session: Session, prompt: PromptRecord | undefined, created: boolean): StartedSession {
+  const { directory, name } = session.state.record;
+  const answer: AnswerData<'streamStarted'> = {
+    sessionId: session.id,
+    ...(name !== undefined && { sessionName: name }),
+    workingDirectory: directory,
+    reused: !created,
+    ...(prompt && { promptId: prompt.promptId }),
+  };
+  const { head, epoch, ...first } = prompt?.answer ?? {};
+  const isPlace = typeof head === 'number' && epoch === session.epoch;
+  // A repeated request gets its first answer.
+  return { session, prompt, answer: { ...answer, ...first }, ...(isPlace && { head }) };
+}
