@@ -86,7 +86,7 @@ export class Delivery implements Publisher {
   async forgotten(sessionId: SessionId): Promise<void> {
     const connections = [...this.#connections.values()];
     await Promise.all(connections.flatMap(({ connection }) => connection.streams.get(sessionId)?.untilSent() ?? []));
-    for (const { connection } of this.#connections.values()) connection.forget(sessionId);
+    for (const { connection } of this.#connections.values()) connection.forgetFully(sessionId);
   }
 
   #frameOf(sessionId: SessionId, item: Publication): Frame {

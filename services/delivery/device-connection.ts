@@ -204,6 +204,12 @@ export class DeviceConnection implements StreamOwner, ReceiptOwner {
     this.#parts.index.remove(sessionId, stream);
   }
 
+  /** The session is about to be gone: what is not written yet must not bring its cursor back. */
+  forgetFully(sessionId: SessionId): void {
+    this.#writer.forget(sessionId);
+    this.forget(sessionId);
+  }
+
   close(): void {
     this.#closed = true;
     for (const sessionId of this.streams.keys()) this.forget(sessionId);

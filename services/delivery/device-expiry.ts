@@ -90,6 +90,7 @@ export class DeviceExpiry {
   }
 
   async #forgetSessions(): Promise<void> {
+    await this.#options.cursors.forgetLostSessions();
     for (const sessionId of this.#options.endedSessions()) {
       await turnOfOthers();
       await this.#options.cursors.forgetSession(sessionId);

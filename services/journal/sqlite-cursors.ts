@@ -23,6 +23,12 @@ interface CursorRow extends StoredCursor {
   session_id: string;
 }
 
+/**
+ * What a device wants, as JSON, where it has cursors and no subscription: it may have been lost with a damaged page. The
+ * row says when the device was here, and is no subscription.
+ */
+const NO_WORD = 'null';
+
 /** Subscriptions and cursors in the journal's database. */
 export function createSqliteCursors(database: SqliteDatabase, guard = new DamageGuard(() => {})): CursorStore {
   const check = rowCheckOf(database);
@@ -43,6 +49,7 @@ export function createSqliteCursors(database: SqliteDatabase, guard = new Damage
     markSeen: async (device, at) => guard.write(() => subscriptions.markSeen(device, at)),
     forgetDevice: async (device) => guard.write(() => forgetDevice(device)),
     forgetSession: async (sessionId) => guard.write(() => cursors.forgetSession(sessionId)),
+    forgetLostSessions: async () => guard.write(() => cursors.forgetLostSessions()),
   };
 }
 
@@ -56,28 +63,42 @@ function prepareSubscriptions(database: SqliteDatabase, check: RowCheck) {
        nameless = excluded.nameless, sum = excluded.sum`,
   );
   const every = database.prepare<[], SubscriptionRow>(`SELECT * FROM subscriptions`);
+  const others = database.prepare<[], Pick<SubscriptionRow, 'user_id' | 'device_id'>>(
+    `SELECT user_id, device_id FROM cursors EXCEPT SELECT user_id, device_id FROM subscriptions`,
+  );
+  const cursor = database.prepare<[string, string], number>(
+    `SELECT 1 FROM cursors WHERE user_id = ? AND device_id = ? LIMIT 1`,
+  );
   const erase = database.prepare(`DELETE FROM subscriptions WHERE user_id = ? AND device_id = ?`);
   const write = (row: SubscriptionRow) => void upsert.run(summedValues('subscriptions', row));
   return {
     read: ({ userId, deviceId }: DeviceRef) => {
       const row = select.get(userId, deviceId);
-      if (!row) return undefined;
-      return subscriptionOf(check('subscriptions', row));
+      return row && check('subscriptions', row).events !== NO_WORD ? subscriptionOf(row) : undefined;
     },
     write,
-    devices: () =>
-      every.all().map((row) => {
-        const { user_id, device_id, seen_at, nameless } = check('subscriptions', row);
-        const device = { userId: user_id as UserId, deviceId: device_id as DeviceId };
-        return { ...device, seenAt: seen_at ?? undefined, isNameless: nameless === 1 };
+    devices: () => [
+      ...every.all().map((row) => {
+        const { seen_at, nameless } = check('subscriptions', row);
+        return { ...deviceOf(row), seenAt: seen_at ?? undefined, isNameless: nameless === 1 };
       }),
-    markSeen: ({ userId, deviceId }: DeviceRef, at: number) => {
-      const row = select.get(userId, deviceId);
+      ...others.all().map((row) => ({ ...deviceOf(row), seenAt: undefined, isNameless: false })),
+    ],
+    markSeen: (device: DeviceRef, at: number) => {
+      const row = select.get(device.userId, device.deviceId);
       if (row) write({ ...check('subscriptions', row), seen_at: at });
+      else if (cursor.get(device.userId, device.deviceId)) {
+        write({ ...rowOf(device, { events: [], all: false, acknowledges: false, seenAt: at }), events: NO_WORD });
+      }
     },
     remove: ({ userId, deviceId }: DeviceRef) => void erase.run(userId, deviceId),
   };
 }
+
+const deviceOf = ({ user_id, device_id }: Pick<SubscriptionRow, 'user_id' | 'device_id'>): DeviceRef => ({
+  userId: user_id as UserId,
+  deviceId: device_id as DeviceId,
+});
 
 const rowOf = ({ userId, deviceId }: DeviceRef, subscription: StoredSubscription): SubscriptionRow => ({
   user_id: userId,
@@ -110,6 +131,7 @@ function prepareCursors(database: SqliteDatabase, check: RowCheck) {
   const erase = database.prepare(`DELETE FROM cursors WHERE user_id = ? AND device_id = ? AND session_id = ?`);
   const eraseAll = database.prepare(`DELETE FROM cursors WHERE user_id = ? AND device_id = ?`);
   const eraseSession = database.prepare(`DELETE FROM cursors WHERE session_id = ?`);
+  const eraseLost = database.prepare(`DELETE FROM cursors WHERE session_id NOT IN (SELECT session_id FROM sessions)`);
   const moveOne = ({ userId, deviceId }: DeviceRef, sessionId: SessionId, { seq, epoch }: StoredCursor) => {
     const held = one.get(userId, deviceId, sessionId);
     const isSame = held !== undefined && check('cursors', held).epoch === epoch;
@@ -130,6 +152,7 @@ function prepareCursors(database: SqliteDatabase, check: RowCheck) {
     }),
     removeAll: ({ userId, deviceId }: DeviceRef) => void eraseAll.run(userId, deviceId),
     forgetSession: (sessionId: SessionId) => void eraseSession.run(sessionId),
+    forgetLostSessions: () => void eraseLost.run(),
     remove: database.transaction(({ userId, deviceId }: DeviceRef, sessionIds: readonly SessionId[]) => {
       for (const sessionId of sessionIds) erase.run(userId, deviceId, sessionId);
     }),

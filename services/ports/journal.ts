@@ -126,7 +126,7 @@ export interface StoredSubscription {
   isNameless?: boolean;
 }
 
-/** A device of which there is a subscription. */
+/** A device of which there is a subscription, or a cursor alone. */
 export interface FollowingDevice extends DeviceRef {
   seenAt: number | undefined;
   isNameless: boolean;
@@ -141,10 +141,15 @@ export interface CursorStore {
   writeCursors(device: DeviceRef, cursors: ReadonlyMap<SessionId, StoredCursor>): Promise<void>;
   removeCursors(device: DeviceRef, sessionIds: readonly SessionId[]): Promise<void>;
   readDevices(): Promise<FollowingDevice[]>;
-  /** The device is here, or was until this time, in epoch milliseconds. Does nothing where it has no subscription. */
+  /**
+   * The device is here, or was until this time, in epoch milliseconds. Does nothing where it has neither subscription nor
+   * cursor; where it has cursors alone it gets no subscription by that.
+   */
   markSeen(device: DeviceRef, at: number): Promise<void>;
   /** Removes its subscription and all its cursors. */
   forgetDevice(device: DeviceRef): Promise<void>;
   /** Removes the cursors of all devices in this session. */
   forgetSession(sessionId: SessionId): Promise<void>;
+  /** Removes the cursors of all devices in sessions that are not in the journal. */
+  forgetLostSessions(): Promise<void>;
 }

@@ -18,6 +18,13 @@ function devicesIn({ daemon }: World, table: 'subscriptions' | 'cursors'): strin
   }
 }
 
+/** Changes what is on record of devices, in the journal of a daemon that does not run. */
+function rewrite({ daemon }: World, sql: string): void {
+  const database = connect(join(daemon.home, 'journal.db'));
+  database.prepare(sql).run();
+  database.close();
+}
+
 const subscribeToAll = (client: WireClient) => client.request('subscribe', { events: ['*'] });
 
 describe('a device that does not come back', () => {
@@ -36,6 +43,43 @@ describe('a device that does not come back', () => {
     expect(devicesIn(world, 'subscriptions')).toEqual(['here']);
     const again = await world.connect({ deviceId: 'gone' });
     expect((await again.waitFor('welcome')).data.resumed).toEqual([]);
+  });
+});
+
+describe('a device whose subscription was lost, and not its positions', () => {
+  const world = useWorld({ environment: { DEVICE_TTL_MS: '4000' } });
+
+  test('D2: goes on from its position when it subscribes again, and is forgotten after DEVICE_TTL_MS when it does not', async () => {
+    const author = await world.connect({ deviceId: 'author' });
+    const started = await author.request('streamStart', { prompt: '', workingDirectory: world.daemon.project() });
+    const { sessionId } = started.data;
+    for (const deviceId of ['back', 'gone']) {
+      const client = await world.connect({ deviceId });
+      await subscribeToAll(client);
+      await client.close();
+    }
+    await author.request('streamClose', { sessionId, reason: 'done' });
+    await world.daemon.kill('SIGKILL');
+    rewrite(world, `DELETE FROM subscriptions WHERE device_id <> 'author'`);
+    await world.daemon.start();
+    await world.daemon.until(() => devicesIn(world, 'subscriptions').length === 3);
+    const back = await world.connect({ deviceId: 'back' });
+    expect((await back.waitFor('welcome')).data.resumed).toEqual([]);
+    const { sessions } = (await subscribeToAll(back)).data;
+    expect(sessions).toMatchObject([{ sessionId, resume: 'replay' }]);
+    await back.waitFor(({ type, data }) => type === 'sessionStatus' && data.status === 'closed');
+    await world.daemon.until(() => !devicesIn(world, 'cursors').includes('gone'));
+    expect(devicesIn(world, 'cursors')).toContain('back');
+    expect(devicesIn(world, 'subscriptions')).not.toContain('gone');
+  });
+
+  test('a position in a session that is not there is removed at the next look', async () => {
+    await world.daemon.kill('SIGKILL');
+    rewrite(world, `DELETE FROM cursors`);
+    rewrite(world, `DELETE FROM subscriptions`);
+    rewrite(world, `INSERT INTO cursors (user_id, device_id, session_id, seq, epoch) VALUES ('u', 'd', 's', 1, 'e')`);
+    await world.daemon.start();
+    await world.daemon.until(() => devicesIn(world, 'cursors').length === 0);
   });
 });
 
