@@ -27,6 +27,13 @@ export const PLAIN = { error: plainRule };
 
 const BOUNDS = { outsideStrings: MAX_CLIENT_FRAME_OUTSIDE_STRINGS };
 
+/** What a binary frame of a client is: there are none in this version, also not of text. */
+export const BINARY_FRAME: ParsedFrame = {
+  ok: false,
+  requestId: null,
+  error: invalid('frame', 'must be a text frame, not a binary one'),
+};
+
 /** Parses one text frame of a client. Never throws. What would take long to parse is refused before that. */
 export function parseClientFrame(text: string): ParsedFrame {
   const broken = brokenJsonBound(text, BOUNDS);

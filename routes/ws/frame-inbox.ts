@@ -1,4 +1,4 @@
-import { receiveFrame } from './receive-frame.js';
+import { type ReceivedFrame, receiveFrame } from './receive-frame.js';
 import type { ConnectionContext } from './request-context.js';
 
 /** From where frames come. */
@@ -45,12 +45,12 @@ export class FrameInbox {
     return this.#turn;
   }
 
-  /** `size`: bytes of the text. */
-  take(text: string, size: number): void {
+  /** `size`: bytes of the frame. */
+  take(frame: ReceivedFrame, size: number): void {
     const bytes = size + FRAME_COST_BYTES;
     this.#waitingBytes += bytes;
     const turn = this.#turn.then(() => this.#begun(bytes));
-    this.#turn = receiveFrame(this.#options.connection, text, turn);
+    this.#turn = receiveFrame(this.#options.connection, frame, turn);
     if (this.#waitingBytes <= MAX_WAITING_BYTES || this.#isPaused) return;
     this.#isPaused = true;
     this.#options.source.pause();

@@ -1,5 +1,10 @@
 import type { ClientFrame } from '../../protocol/client-frames.js';
-import { glimpseRequestId, type ParsedFrame, parseClientFrame } from '../../protocol/parse-client-frame.js';
+import {
+  BINARY_FRAME,
+  glimpseRequestId,
+  type ParsedFrame,
+  parseClientFrame,
+} from '../../protocol/parse-client-frame.js';
 import { auditFrame } from './audit-frame.js';
 import { authoriseFrame, countFrame, frameRule } from './authorise-frame.js';
 import { handleFrame } from './frame-handlers.js';
@@ -11,13 +16,20 @@ const QUIET: ReadonlySet<string> = new Set(['ack', 'ping']);
 /** A frame of up to so many UTF-16 units is parsed in less time than it takes to count it. */
 const PARSED_AT_ONCE_UNITS = 16 * 1024;
 
+export interface ReceivedFrame {
+  /** Empty for a binary frame. */
+  text: string;
+  isBinary: boolean;
+}
+
 /**
  * Handles a frame when its turn has come; resolves when the next ordered one may be looked at. It is counted at once:
  * whoever sends too much is found out about also while an ordered frame takes its time.
  */
-export function receiveFrame(connection: ConnectionContext, text: string, turn: Promise<void>): Promise<void> {
+export function receiveFrame(connection: ConnectionContext, frame: ReceivedFrame, turn: Promise<void>): Promise<void> {
+  const { text, isBinary } = frame;
   if (text.length > PARSED_AT_ONCE_UNITS) return receiveLarge(connection, text, turn);
-  const parsed = parseClientFrame(text);
+  const parsed = isBinary ? BINARY_FRAME : parseClientFrame(text);
   const context = { connection, requestId: parsed.ok ? parsed.frame.requestId : parsed.requestId };
   const counted = parsed.ok && parsed.frame.type === 'ack' ? Promise.resolve() : countFrame(connection);
   // What it was refused with is looked at in its turn.

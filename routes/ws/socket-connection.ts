@@ -188,7 +188,7 @@ export class SocketConnection implements ConnectionContext, Pulse {
   /** What comes after the close frame went out is not obeyed any more: the credential may be void. */
   #onMessage(bytes: Buffer, isBinary: boolean): void {
     if (this.isExpelled) return;
-    this.#inbox.take(isBinary ? '' : bytes.toString('utf8'), bytes.length);
+    this.#inbox.take({ text: isBinary ? '' : bytes.toString('utf8'), isBinary }, bytes.length);
   }
 
   #askToRenew(expiresAt: number): void {

@@ -5,7 +5,7 @@ import type { DeviceRef, UserId } from '../ports/records.js';
 import type { DeliveryParts } from './delivery-parts.js';
 import { DeviceConnection } from './device-connection.js';
 import { readDeviceQueue } from './device-queue.js';
-import { Frame } from './frame.js';
+import type { Frame } from './frame.js';
 import { FrameCache } from './frame-cache.js';
 import type { FrameSink } from './frame-sink.js';
 import { positionedFrame } from './frames.js';
@@ -91,7 +91,7 @@ export class Delivery implements Publisher {
 
   #frameOf(sessionId: SessionId, item: Publication): Frame {
     if (item.kind === 'event') return this.#parts.frames.get(sessionId, item.event, 'live');
-    return new Frame(() => positionedFrame(item.frame));
+    return positionedFrame(item.frame);
   }
 
   *#of(owner: UserId): Generator<DeviceConnection> {

@@ -6,6 +6,7 @@ import { MAX_EVENT_DATA_BYTES } from '../../protocol/limits.js';
 import type { SessionId } from '../../protocol/scalars.js';
 import type { AnswerData, AnswerType, PositionedFrame } from '../../protocol/server-frames.js';
 import type { EventRecord } from '../ports/records.js';
+import { Frame } from './frame.js';
 
 interface EventFrameOptions {
   sessionId: SessionId;
@@ -27,11 +28,17 @@ export function eventFrame({ sessionId, epoch, event, replayed }: EventFrameOpti
 /** Whether the frame of an event with this JSON shows all of it. */
 export const fitsEventFrame = (json: string): boolean => fitsWithin(json, MAX_EVENT_DATA_BYTES);
 
+/** Its time is the same in every form. */
+export function positionedFrame(positioned: PositionedFrame): Frame {
+  const timestamp = new Date().toISOString();
+  return new Frame(() => positionedText(positioned, timestamp));
+}
+
 /** Text keeps its positions, and comes in pieces that are small; anything else is cut like an event. */
-export function positionedFrame({ type, data }: PositionedFrame): string {
+function positionedText({ type, data }: PositionedFrame, timestamp: string): string {
   const json = JSON.stringify(data);
   const bounded = type === 'streamData' ? json : boundData(json, MAX_EVENT_DATA_BYTES);
-  return `{"type":"${type}","requestId":null,"timestamp":"${new Date().toISOString()}","data":${bounded}}`;
+  return `{"type":"${type}","requestId":null,"timestamp":"${timestamp}","data":${bounded}}`;
 }
 
 interface AnswerFrame<T extends string, Data> {

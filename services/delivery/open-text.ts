@@ -6,7 +6,7 @@ import { withoutHalf } from '../../protocol/stream-data.js';
 import type { OpenBlock } from '../ports/claude.js';
 import type { EventRecord } from '../ports/records.js';
 import { DeltaCoalescer } from './delta-coalescer.js';
-import { Frame } from './frame.js';
+import type { Frame } from './frame.js';
 import type { FrameSink } from './frame-sink.js';
 import { fitsEventFrame, positionedFrame } from './frames.js';
 
@@ -108,7 +108,7 @@ export class OpenText {
 
   #sendHeld(pieces: StreamData[]): void {
     for (const data of pieces) {
-      if (!this.#send(data, new Frame(() => positionedFrame({ type: 'streamData', data })))) return;
+      if (!this.#send(data, positionedFrame({ type: 'streamData', data }))) return;
     }
   }
 
@@ -151,7 +151,7 @@ export class OpenText {
     const content = { type: 'text' as const, text };
     const parent = parentToolUseId === undefined ? {} : { parentToolUseId };
     const data = { sessionId, streamType, content, messageId, blockIndex, offset, isComplete, ...parent };
-    sink.send(new Frame(() => positionedFrame({ type: 'streamData', data })));
+    sink.send(positionedFrame({ type: 'streamData', data }));
   }
 
   #find(block: Place): BlockPosition | undefined {
@@ -184,7 +184,7 @@ const pieceOf = (text: string): string => (text.length > 1 ? withoutHalf(text) :
 
 const trimmed = (data: StreamData, from: number): Frame => {
   const content = { type: 'text' as const, text: data.content.text.slice(from - data.offset) };
-  return new Frame(() => positionedFrame({ type: 'streamData', data: { ...data, offset: from, content } }));
+  return positionedFrame({ type: 'streamData', data: { ...data, offset: from, content } });
 };
 
 /** A finished text or thought, as it was while it was written. */

@@ -29,6 +29,11 @@ let others: SessionId[];
 let encodings: number;
 let snapshotText: string;
 
+function encodeCounted(text: string): Uint8Array {
+  encodings += 1;
+  return Buffer.from(text);
+}
+
 class Sink implements FrameSink {
   readonly texts: string[] = [];
   unsent = 0;
@@ -36,11 +41,7 @@ class Sink implements FrameSink {
   drained = () => {};
 
   send(frame: Frame): void {
-    const bytes = frame.encoded((text) => {
-      encodings += 1;
-      return Buffer.from(text);
-    });
-    this.texts.push(Buffer.from(bytes).toString());
+    this.texts.push(Buffer.from(frame.encoded(encodeCounted)).toString());
   }
 
   confirm(_id?: number): void {}

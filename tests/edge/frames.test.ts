@@ -75,8 +75,9 @@ describe('a frame that is no request', () => {
     ['bytes', Buffer.from([0, 1, 2, 255])],
     ['no bytes', Buffer.alloc(0)],
     ['the bytes of a frame', Buffer.from('{"type":"ping","requestId":"binary"}')],
-  ])('O1: that is binary, %s, gets one error, and the connection stays', async (_what, bytes) => {
-    expect(await answersTo(bytes)).toMatchObject([refusal('frame')]);
+  ])('O1: that is binary, %s, gets one error that says so, and the connection stays', async (_what, bytes) => {
+    const details = { field: 'frame', rule: 'must be a text frame, not a binary one' };
+    expect(await answersTo(bytes)).toMatchObject([{ ...refusal('frame'), data: { code: 'INVALID_REQUEST', details } }]);
   });
 });
 
