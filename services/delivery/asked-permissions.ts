@@ -1,7 +1,7 @@
 import type { EventData } from '../../protocol/events.js';
 import type { EventRecord } from '../ports/records.js';
 import { Frame } from './frame.js';
-import type { FrameSink } from './frame-sink.js';
+import type { StreamSink } from './frame-sink.js';
 import { permissionCopyFrame } from './frames.js';
 
 /** The permission requests that one stream was sent: one from before its cursor comes once, as a copy without `seq`. */
@@ -13,7 +13,7 @@ export class AskedPermissions {
     if (type === 'permissionRequest') this.#add((JSON.parse(data) as EventData<'permissionRequest'>).permissionId);
   }
 
-  sendOpen(open: readonly EventData<'permissionRequest'>[], sink: FrameSink): void {
+  sendOpen(open: readonly EventData<'permissionRequest'>[], sink: StreamSink): void {
     for (const data of open) {
       if (this.#asked?.has(data.permissionId)) continue;
       this.#add(data.permissionId);

@@ -9,6 +9,7 @@ import type { Frame } from './frame.js';
 import { FrameCache } from './frame-cache.js';
 import type { FrameSink } from './frame-sink.js';
 import { positionedFrame } from './frames.js';
+import { type FeedOptions, SessionFeed } from './session-feed.js';
 import { StreamIndex } from './stream-index.js';
 
 export type DeliveryOptions = Omit<DeliveryParts, 'frames' | 'index'>;
@@ -33,6 +34,8 @@ export interface ConnectionOwner {
 export class Delivery implements Publisher {
   readonly #parts: DeliveryParts;
   readonly #connections = new Map<string, { connection: DeviceConnection; owner: ConnectionOwner }>();
+
+  readonly #feeds = new Set<SessionFeed>();
 
   constructor(options: DeliveryOptions) {
     this.#parts = { ...options, frames: new FrameCache(options.journal.epoch), index: new StreamIndex() };
@@ -68,6 +71,17 @@ export class Delivery implements Publisher {
     return connection;
   }
 
+  /** One session for a reader without a device. Rejects with `SESSION_NOT_FOUND`. */
+  async openFeed(options: FeedOptions): Promise<SessionFeed> {
+    const onEnd = (error?: unknown) => {
+      this.#feeds.delete(feed);
+      options.onEnd(error);
+    };
+    const feed: SessionFeed = await SessionFeed.open(this.#parts, { ...options, onEnd });
+    this.#feeds.add(feed);
+    return feed;
+  }
+
   /** What lies ready for a device; undefined for one that never subscribed. */
   queueOf(device: DeviceRef): Promise<QueuedSession[] | undefined> {
     return readDeviceQueue(this.#parts, device);
@@ -84,9 +98,13 @@ export class Delivery implements Publisher {
   }
 
   async forgotten(sessionId: SessionId): Promise<void> {
-    const connections = [...this.#connections.values()];
-    await Promise.all(connections.flatMap(({ connection }) => connection.streams.get(sessionId)?.untilSent() ?? []));
+    const streams = [...this.#connections.values()].flatMap(
+      ({ connection }) => connection.streams.get(sessionId) ?? [],
+    );
+    const feeds = [...this.#feeds].filter((feed) => feed.sessionId === sessionId);
+    await Promise.all([...streams, ...feeds].map((reader) => reader.untilSent()));
     for (const { connection } of this.#connections.values()) connection.forgetFully(sessionId);
+    for (const feed of feeds) feed.close();
   }
 
   #frameOf(sessionId: SessionId, item: Publication): Frame {

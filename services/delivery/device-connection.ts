@@ -10,7 +10,7 @@ import type { EventFilter } from './event-filter.js';
 import type { FrameSink } from './frame-sink.js';
 import { PositionWait } from './position-wait.js';
 import { type ReceiptOwner, Receipts } from './receipts.js';
-import { resetReason } from './resume-verdict.js';
+import { planResume } from './resume-verdict.js';
 import { SessionStream, type StreamOwner } from './session-stream.js';
 
 export interface DeviceConnectionOptions {
@@ -261,15 +261,8 @@ export class DeviceConnection implements StreamOwner, ReceiptOwner {
     this.#positionWait.end();
   }
 
-  /** Whether all after the cursor is there; undefined for a session that is not. */
-  async #plan(sessionId: SessionId, cursor: Cursor): Promise<Plan | undefined> {
-    const { source, journal } = this.#parts;
-    const head = source.head(this.device.userId, sessionId);
-    if (head === undefined) return undefined;
-    const first = await journal.firstSeq(sessionId);
-    const reason = resetReason({ cursor, epoch: journal.epoch, first, head });
-    if (reason) return { sessionId, resume: 'reset', reason, from: head, head };
-    return { sessionId, resume: 'replay', from: cursor.seq, head };
+  #plan(sessionId: SessionId, cursor: Cursor): Promise<Plan | undefined> {
+    return planResume(this.#parts, { userId: this.device.userId, sessionId, cursor });
   }
 
   #begin({ sessionId, from, head, reason, open = [] }: Plan, { awaitsPosition = false } = {}): void {

@@ -7,14 +7,14 @@ import type { OpenBlock } from '../ports/claude.js';
 import type { EventRecord } from '../ports/records.js';
 import { DeltaCoalescer } from './delta-coalescer.js';
 import type { Frame } from './frame.js';
-import type { FrameSink } from './frame-sink.js';
+import type { StreamSink } from './frame-sink.js';
 import { fitsEventFrame, positionedFrame } from './frames.js';
 
 type StreamData = PositionedData<'streamData'>;
 
 export interface OpenTextOptions {
   sessionId: SessionId;
-  sink: FrameSink;
+  sink: StreamSink;
   openBlocks: () => readonly OpenBlock[];
   /** How much the device has of blocks that were open when it was here last. */
   known: readonly BlockPosition[];

@@ -8,14 +8,14 @@ import { AskedPermissions } from './asked-permissions.js';
 import type { DeliveryParts } from './delivery-parts.js';
 import type { EventFilter } from './event-filter.js';
 import { Frame } from './frame.js';
-import type { FrameSink } from './frame-sink.js';
+import type { StreamSink } from './frame-sink.js';
 import { answerFrame, resetFrame } from './frames.js';
 import { OpenText } from './open-text.js';
 import type { PublicationListener, SharedFrame } from './stream-index.js';
 
 /** The connection as its streams see it. */
 export interface StreamOwner {
-  readonly sink: FrameSink;
+  readonly sink: StreamSink;
   readonly filter: EventFilter;
   /** A `reset` is on its way: whether it arrives has to be known. */
   onResetSent(): void;

@@ -1,0 +1,114 @@
+import type { StreamPlace } from '../../protocol/client-frames.js';
+import { CompanionError } from '../../protocol/error-codes.js';
+import type { SessionId } from '../../protocol/scalars.js';
+import type { ResumeReason } from '../../protocol/server-frames.js';
+import type { UserId } from '../ports/records.js';
+import type { DeliveryParts } from './delivery-parts.js';
+import { createEventFilter, type EventFilter } from './event-filter.js';
+import type { StreamSink } from './frame-sink.js';
+import { planResume } from './resume-verdict.js';
+import { SessionStream, type StreamOwner } from './session-stream.js';
+
+export interface FeedOptions {
+  userId: UserId;
+  sessionId: SessionId;
+  /** What the reader has; without it the feed begins with the first event that is kept. */
+  from?: StreamPlace | undefined;
+  /** Types of frames, or `*`. */
+  events?: readonly string[];
+  /** Frames come in order, and none while more than 256 KiB are unsent. */
+  sink: StreamSink;
+  /** The feed is over: the session was forgotten, or its record cannot be read. */
+  onEnd: (error?: unknown) => void;
+}
+
+/** Where a feed begins. */
+export interface FeedStart {
+  epoch: string;
+  /** seq of the last event, and of the first that is kept. */
+  head: number;
+  first: number;
+  /** seq of the last event before those that come; with `reset`, behind the snapshot that comes in their place. */
+  from: number;
+  reset?: ResumeReason;
+}
+
+/**
+ * One session for a reader that has no device and no cursor of its own. It gets what a socket gets, in the same order
+ * and with the same flow control (D1, D3, D4, D5); where it is, it keeps itself.
+ */
+export class SessionFeed implements StreamOwner {
+  readonly start: FeedStart;
+  readonly sink: StreamSink;
+  readonly filter: EventFilter;
+  readonly #parts: DeliveryParts;
+  readonly #options: FeedOptions;
+  #stream: SessionStream | undefined;
+  #isOver = false;
+
+  private constructor(parts: DeliveryParts, options: FeedOptions, start: FeedStart) {
+    this.start = start;
+    this.sink = options.sink;
+    this.filter = createEventFilter(options.events ?? ['*']);
+    this.#parts = parts;
+    this.#options = options;
+  }
+
+  get sessionId(): SessionId {
+    return this.#options.sessionId;
+  }
+
+  /** Nothing comes before `begin`. Rejects with `SESSION_NOT_FOUND`. */
+  static async open(parts: DeliveryParts, options: FeedOptions): Promise<SessionFeed> {
+    const { userId, sessionId, from } = options;
+    const { epoch } = parts.journal;
+    const cursor = from ?? { epoch, seq: (await parts.journal.firstSeq(sessionId)) - 1 };
+    const plan = await planResume(parts, { userId, sessionId, cursor });
+    if (!plan) throw notThere();
+    const { head, first, reason } = plan;
+    return new SessionFeed(parts, options, { epoch, head, first, from: plan.from, ...(reason && { reset: reason }) });
+  }
+
+  /** Sends what the reader lacks, then what is published. Throws `SESSION_NOT_FOUND`. */
+  begin(): void {
+    const { userId, sessionId, from } = this.#options;
+    const published = this.#parts.source.head(userId, sessionId);
+    if (published === undefined) throw notThere();
+    const { from: sent, head, reset } = this.start;
+    const open = [...(from?.open ? [from.open] : []), ...(from?.alsoOpen ?? [])];
+    const place = { sessionId, from: sent, head, published, open, awaitsPosition: false, ...(reset && { reset }) };
+    this.#stream = new SessionStream({ parts: this.#parts, owner: this, ...place });
+    this.#parts.index.add(sessionId, this.#stream);
+    this.#stream.start();
+  }
+
+  /** The sink has sent all that it was given. */
+  drained(): void {
+    this.#stream?.drained();
+  }
+
+  /** Resolves when everything that was published has gone out, or the feed is over. */
+  async untilSent(): Promise<void> {
+    await this.#stream?.untilSent();
+  }
+
+  close(error?: unknown): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    if (this.#stream) {
+      this.#stream.close();
+      this.#parts.index.remove(this.#options.sessionId, this.#stream);
+    }
+    this.#options.onEnd(error);
+  }
+
+  onError(error: unknown): void {
+    this.close(error);
+  }
+
+  onResetSent(): void {}
+
+  onPositionAwaited(): void {}
+}
+
+const notThere = () => new CompanionError('SESSION_NOT_FOUND', 'There is no such session.', { field: 'sessionId' });
