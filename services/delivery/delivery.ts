@@ -30,6 +30,9 @@ export interface ConnectionOwner {
   onError(error: unknown): void;
 }
 
+/** A reader that takes a little now and then may not keep what is to be forgotten. */
+const LAST_EVENTS_MS = 5000;
+
 /** Brings what sessions publish to the connections of devices. */
 export class Delivery implements Publisher {
   readonly #parts: DeliveryParts;
@@ -102,7 +105,8 @@ export class Delivery implements Publisher {
       ({ connection }) => connection.streams.get(sessionId) ?? [],
     );
     const feeds = [...this.#feeds].filter((feed) => feed.sessionId === sessionId);
-    await Promise.all([...streams, ...feeds].map((reader) => reader.untilSent()));
+    const sent = [...streams, ...feeds].map((reader) => reader.untilSent());
+    await noLonger(Promise.all(sent), LAST_EVENTS_MS);
     for (const { connection } of this.#connections.values()) connection.forgetFully(sessionId);
     for (const feed of feeds) feed.close();
   }
@@ -115,6 +119,16 @@ export class Delivery implements Publisher {
   *#of(owner: UserId): Generator<DeviceConnection> {
     for (const { connection } of this.#connections.values()) if (connection.device.userId === owner) yield connection;
   }
+}
+
+/** Resolves when this does, or after so many milliseconds. */
+async function noLonger(wanted: Promise<unknown>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const overdue = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms).unref();
+  });
+  await Promise.race([wanted, overdue]);
+  clearTimeout(timer);
 }
 
 const keyOf = ({ userId, deviceId }: DeviceRef) => `${userId}/${deviceId}`;

@@ -119,6 +119,10 @@ export class SessionStream implements PublicationListener {
     if (this.#resetTo !== undefined && seq >= this.#resetTo) this.#resetArrived = true;
   }
 
+  get #isClosed(): boolean {
+    return this.#mode === 'closed';
+  }
+
   start(): void {
     if (!this.#awaitsPosition || !this.#owner.filter.wants('streamData') || this.#text.owed <= SENT_UNASKED) {
       void this.#pump();
@@ -211,7 +215,8 @@ export class SessionStream implements PublicationListener {
         else await this.#sendPage();
       }
     } catch (error) {
-      this.#owner.onError(error);
+      // What one reads that has ended may be gone by now, with its session.
+      if (!this.#isClosed) this.#owner.onError(error);
     } finally {
       this.#pumping = false;
     }

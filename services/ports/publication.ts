@@ -17,7 +17,7 @@ export interface Publisher {
   opened(session: PublishedSession): void;
   /**
    * The session has said its last and is about to be forgotten. Resolves when its followers have had everything or have
-   * left: until then its record is read.
+   * left, at the latest after 5 s: until then its record is read. The streams of it end with that, whatever was sent.
    */
   forgotten(sessionId: SessionId): Promise<void>;
 }

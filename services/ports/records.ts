@@ -67,7 +67,8 @@ export interface SessionRecord {
   remembered?: readonly RememberedGrant[];
   /** The present child was granted this, or is about to be started with it, and it was taken back. */
   takenBack?: { askRules: readonly string[]; mode?: string };
-  closed?: { reason: string };
+  /** `isPurged`: the record is to go as well, as soon as the child has; a daemon that finds it so sees to that. */
+  closed?: { reason: string; isPurged?: true };
   failed?: { reason: string };
   lastInit?: string;
   /** The last `sessionStatus`, without what changes all the time: an equal one is not said again. */

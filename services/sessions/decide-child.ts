@@ -2,7 +2,6 @@
 import type { ChildExit, CutBlock } from '../ports/claude.js';
 import type { PermissionRecord, PromptRecord } from '../ports/records.js';
 import { onBlockCut } from './decide-blocks.js';
-import { PURGED } from './decide-command.js';
 import { tellTakenBack } from './decide-remembered.js';
 import { endChild, giveAgain, recentFailures, settle, startChild } from './dispatch.js';
 import { Draft, type Step } from './draft.js';
@@ -234,7 +233,7 @@ function giveUp(draft: Draft, reason: string): void {
 
 function goOn(draft: Draft): Step {
   const { record, child } = draft.state;
-  if (child.phase === 'none' && record.closed?.reason === PURGED) draft.effect({ kind: 'forget' });
+  if (child.phase === 'none' && record.closed?.isPurged) draft.effect({ kind: 'forget' });
   settle(draft);
   return draft.finish();
 }

@@ -13,7 +13,7 @@ import { completeTurn } from './turns.js';
 
 const MAX_QUEUED = 1000;
 /** Why a session was closed whose record is to go with its child. */
-export const PURGED = 'purged';
+const PURGED = { reason: 'purged', isPurged: true } as const;
 
 /** How many prompts of the session are ahead of one that would be accepted now, the running one included. */
 export function positionOf(state: SessionState, mode: PromptRecord['mode']): number {
@@ -133,10 +133,12 @@ function change(draft: Draft, changes: Partial<SessionRecord>): void {
   if (changes.permissionMode !== undefined) chooseMode(draft);
 }
 
-export function close(state: SessionState, reason: string, now: number): Step {
+export const close = (state: SessionState, reason: string, now: number): Step => closeAs(state, { reason }, now);
+
+function closeAs(state: SessionState, closed: NonNullable<SessionRecord['closed']>, now: number): Step {
   const draft = new Draft(state, now);
   if (state.record.closed) return draft.finish();
-  draft.updateRecord({ closed: { reason }, updatedAt: now });
+  draft.updateRecord({ closed, updatedAt: now });
   for (const prompt of queuedPrompts(state)) drop(draft, prompt);
   if (state.turn) draft.update({ turn: { ...state.turn, interrupted: true } });
   settle(draft);
@@ -160,7 +162,7 @@ export function hibernate(state: SessionState, now: number): Step {
 /** The record is to go too, as soon as the child has. */
 export function purge(state: SessionState, now: number): Step {
   const { closed: _, ...record } = state.record;
-  const step = close({ ...state, record }, PURGED, now);
+  const step = closeAs({ ...state, record }, PURGED, now);
   return step.state.child.phase === 'none' ? { ...step, effects: [...step.effects, { kind: 'forget' }] } : step;
 }
 

@@ -2,7 +2,6 @@ import type { ChildExit, ClaudeLauncher, CutBlock, TranscriptEntry, TranscriptPl
 import type { Journal, Said } from '../ports/journal.js';
 import type { Log } from '../ports/log.js';
 import type { SessionRecord, TranscriptMark } from '../ports/records.js';
-import { PURGED } from './decide-command.js';
 import type { Step } from './draft.js';
 import type { Carried } from './known-entries.js';
 import { Mailbox } from './mailbox.js';
@@ -59,7 +58,7 @@ export class Reconciler {
   reconcile(): Promise<boolean> {
     return this.#mailbox.run(async () => {
       if (this.#closed) return false;
-      if (this.#record.closed?.reason === PURGED) return true;
+      if (this.#record.closed?.isPurged) return true;
       await this.#reconcile().catch((error: Error) => this.#fail(error));
       return !this.#closed;
     });

@@ -448,6 +448,35 @@ describe('DELETE /api/sessions/:id', () => {
     await waitUntil('no row is left', () => Object.values(rowsOf(id)).every((count) => count === 0));
   });
 
+  test('H3: with ?purge=true forgets the session also where its CLI outlives the daemon that was asked', async () => {
+    const client = await world.connect();
+    const prompt = scenario({ tools: [{ name: 'Bash', input: { command: 'touch asked' } }] }, { text: 'Done.' });
+    const { data } = await client.request('streamStart', { prompt, workingDirectory: world.daemon.project() });
+    const { sessionId: id } = data;
+    await client.waitFor('permissionRequest');
+    const [pid = 0] = world.daemon.sessionProcesses(id);
+    // It does not hear that it shall end.
+    process.kill(pid, 'SIGSTOP');
+    expect((await ask(`${BASE}/${id}?purge=true`, 'DELETE')).status).toBe(200);
+    await world.daemon.kill('SIGKILL');
+    process.kill(pid, 'SIGCONT');
+    expect(rowsOf(id).sessions).toBe(1);
+    await world.daemon.start();
+    await waitUntil('it is forgotten', async () => (await ask(`${BASE}/${String(id)}`)).status === 404);
+    await waitUntil('no row is left', () => Object.values(rowsOf(id)).every((count) => count === 0));
+    await waitUntil('nothing runs', () => world.daemon.sessionProcesses(id).length === 0);
+  });
+
+  test('H3: with the reason `purged`, which any client may give, a session is closed and kept', async () => {
+    const client = await world.connect();
+    const { id } = await opened();
+    await untilIdle(id);
+    await client.request('streamClose', { sessionId: id as never, reason: 'purged' });
+    await waitUntil('its child is gone', () => world.daemon.sessionProcesses(id).length === 0);
+    await world.daemon.restart('SIGTERM');
+    expect(await view(id)).toMatchObject({ status: 'closed' });
+  });
+
   test.each([['purge=yes'], ['purge='], ['purge=true&purge=true'], ['purge=TRUE']])(
     'O1: with %s is refused by that field, and closes nothing',
     async (query) => {

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import WebSocket from 'ws';
+import { connect } from '../../services/journal/sqlite-database.js';
 import { countOf } from '../support/counts.js';
 import { TOKEN } from '../support/daemon.js';
 import { waitUntil } from '../support/wait-until.js';
@@ -38,7 +39,7 @@ class Reader {
   }
 
   async subscribe(sessionId: string): Promise<void> {
-    await once(this.#socket, 'open');
+    if (this.#socket.readyState === WebSocket.CONNECTING) await once(this.#socket, 'open');
     const data = { events: ['*'], sessionIds: [sessionId] };
     this.#socket.send(JSON.stringify({ type: 'subscribe', requestId: 's', data }));
     await new Promise<void>((resolve) => {
@@ -61,6 +62,18 @@ class Reader {
 
   end(): void {
     this.#socket.terminate();
+  }
+}
+
+/** Rows of the session and of its events. */
+function rowsOf(sessionId: string): number {
+  const database = connect(join(world.daemon.home, 'journal.db'));
+  try {
+    const count = (table: string) =>
+      database.prepare<[string], number>(`SELECT COUNT(*) FROM ${table} WHERE session_id = ?`).pluck().get(sessionId);
+    return (count('sessions') ?? 0) + (count('events') ?? 0);
+  } finally {
+    database.close();
   }
 }
 
@@ -95,6 +108,56 @@ describe('D5: stalled readers', () => {
     await world.daemon.until(() => stalled.every(({ seqs }) => seqs.at(-1) === head));
     for (const { seqs, closed } of stalled) expect({ seqs, closed }).toEqual({ seqs: all, closed: undefined });
     for (const reader of readers) reader.end();
+  });
+
+  /** A session that has said more than a reader took which has stopped reading. */
+  async function unread(index: number) {
+    const author = await world.connect();
+    const workingDirectory = world.daemon.project();
+    const { sessionId } = (await author.request('streamStart', { prompt: '', workingDirectory })).data;
+    await author.waitFor((frame) => isIdle(frame) && frame.sessionId === sessionId);
+    const reader = new Reader(index);
+    await reader.subscribe(sessionId);
+    reader.pause();
+    const acts = [...Array.from({ length: EVENTS }, () => ({ bigResult: EVENT_BYTES })), { result: 'done' }];
+    await author.request('streamSend', { sessionId, prompt: JSON.stringify(acts) });
+    await author.waitFor((frame) => isIdle(frame) && (frame.seq ?? 0) > EVENTS && frame.sessionId === sessionId);
+    return { author, reader, sessionId, workingDirectory };
+  }
+
+  const purge = async (sessionId: string) => {
+    await world.daemon.fetch(`/api/sessions/${sessionId}?purge=true`, { method: 'DELETE' });
+    const isGone = async () => (await world.daemon.fetch(`/api/sessions/${sessionId}`)).status === 404;
+    await waitUntil('it is found no more', isGone);
+  };
+
+  test('H3: a reader that reads on too late does not keep a session that is purged: its stream ends, and the connection goes on', async () => {
+    const { author, reader, sessionId } = await unread(CONNECTIONS + 1);
+    await purge(sessionId);
+    expect(rowsOf(sessionId)).toBeGreaterThan(EVENTS);
+    await waitUntil('no row is left', () => rowsOf(sessionId) === 0);
+    const head = author.events(sessionId).at(-1)?.seq ?? 0;
+    const other = (await author.request('streamStart', { prompt: 'more', workingDirectory: world.daemon.project() }))
+      .data;
+    reader.resume();
+    await reader.subscribe(other.sessionId);
+    expect(reader.seqs).not.toContain(head);
+    expect(reader.closed).toBeUndefined();
+    reader.end();
+  });
+
+  test('H3: a purge is finished by the next daemon where the one that was asked for it dies before', async () => {
+    const { reader, sessionId, workingDirectory } = await unread(CONNECTIONS + 2);
+    await purge(sessionId);
+    await world.daemon.kill('SIGKILL');
+    expect(rowsOf(sessionId)).toBeGreaterThan(EVENTS);
+    reader.end();
+    await world.daemon.start();
+    await waitUntil('no row is left', () => rowsOf(sessionId) === 0);
+    const author = await world.connect();
+    const started = await author.request('streamStart', { prompt: '', workingDirectory });
+    expect(started.data).toMatchObject({ reused: false });
+    expect(started.data.sessionId).not.toBe(sessionId);
   });
 
   test('H3: a reader that lags when its session is purged still gets every event up to `closed`, in order', async () => {
