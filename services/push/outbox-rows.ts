@@ -4,6 +4,7 @@ import type { Log } from '../ports/log.js';
 import type { OutboxStore, PushRecord } from '../ports/outbox.js';
 import type { PushMessage } from '../ports/push.js';
 import { OwedRows } from './owed-rows.js';
+import { PlaceLines } from './place-lines.js';
 import { type About, readAbout } from './push-about.js';
 import { mayHaveArrived } from './push-record.js';
 
@@ -28,6 +29,7 @@ export class OutboxRows {
   readonly #delivered = new Map<string, PushRecord>();
   readonly #bySession = new Map<SessionId, Set<string>>();
   readonly owed = new OwedRows();
+  readonly lines = new PlaceLines();
   readonly #abouts = new Map<string, About>();
   /** By the id of an open row: what was sent before is sent again, word for word. */
   readonly messages = new Map<string, PushMessage>();
@@ -81,6 +83,7 @@ export class OutboxRows {
     if (isOpen) this.#open.set(pushId, push);
     else this.#close(pushId);
     this.owed.put(push);
+    this.lines.put(push);
     const isDelivered = state === 'accepted' || mayHaveArrived(push);
     if (isDelivered) this.#delivered.set(pushId, push);
     if (!isOpen && !isDelivered) this.#leave(sessionId, pushId);

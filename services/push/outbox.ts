@@ -197,11 +197,11 @@ export class Outbox {
 
   /**
    * Whether it need not wait for another push of its place: for one that is under way, or, of pushes of no session, for an
-   * older one that has failed. Results are gathered, and what a withdrawal takes away is not owed any more.
+   * older one that is not done. Results are gathered, and what a withdrawal takes away is not owed any more.
    */
   #isReady(push: PushRecord): boolean {
     const { rows, dispatcher } = this.#options;
-    return !dispatcher.isBlocked(push) && !rows.owed.isBehind(push);
+    return !dispatcher.isBlocked(push) && !rows.lines.isBehind(push);
   }
 
   /** What has failed is not tried before its time. */

@@ -13,8 +13,6 @@ export class OwedRows {
   readonly #urgent = new DueQueue();
   readonly #patient = new DueQueue();
   readonly #results = new Map<string, Map<string, PushRecord>>();
-  /** Of no session, by device and collapse id. */
-  readonly #placeless = new Map<string, Map<string, PushRecord>>();
   #order = 0;
 
   /** The row as it is now. One that is not owed is none of these. */
@@ -30,21 +28,19 @@ export class OwedRows {
     const [its, other] = isUrgent(push) ? [this.#urgent, this.#patient] : [this.#patient, this.#urgent];
     other.drop(pushId);
     its.put(entry);
-    for (const [group, key] of this.#groupsOf(push)) {
-      const members = group.get(key) ?? new Map<string, PushRecord>();
-      group.set(key, members.set(pushId, push));
-    }
+    if (!isResult(push)) return;
+    const key = deviceKey(push.device);
+    const members = this.#results.get(key) ?? new Map<string, PushRecord>();
+    this.#results.set(key, members.set(pushId, push));
   }
 
   drop(push: PushRecord): void {
     if (!this.#entries.delete(push.pushId)) return;
     this.#urgent.drop(push.pushId);
     this.#patient.drop(push.pushId);
-    for (const [group, key] of this.#groupsOf(push)) {
-      const members = group.get(key);
-      members?.delete(push.pushId);
-      if (members?.size === 0) group.delete(key);
-    }
+    const key = deviceKey(push.device);
+    const members = this.#results.get(key);
+    if (members?.delete(push.pushId) && members.size === 0) this.#results.delete(key);
   }
 
   /** Of either kind what is due, longest first, of what is due since the same moment oldest first. */
@@ -65,20 +61,6 @@ export class OwedRows {
   resultsOf(device: DeviceRef): PushRecord[] {
     return [...(this.#results.get(deviceKey(device))?.values() ?? [])];
   }
-
-  /** Whether it has to wait for an older one: digests and tests come in their order. */
-  isBehind(push: PushRecord): boolean {
-    if (push.sessionId !== undefined) return false;
-    for (const other of this.#placeless.get(placeKey(push))?.values() ?? [])
-      if (other.createdAt < push.createdAt) return true;
-    return false;
-  }
-
-  #groupsOf(push: PushRecord): [Map<string, Map<string, PushRecord>>, string][] {
-    if (isResult(push)) return [[this.#results, deviceKey(push.device)]];
-    return push.sessionId === undefined ? [[this.#placeless, placeKey(push)]] : [];
-  }
 }
 
 const deviceKey = ({ userId, deviceId }: DeviceRef): string => `${userId}/${deviceId}`;
-const placeKey = ({ device, collapseId }: PushRecord): string => `${deviceKey(device)}/${collapseId}`;

@@ -9,6 +9,7 @@ import { makeTokens } from './action-tokens.js';
 import { composeDigest, composePush, composeSecurity, composeTest, composeWithdrawal } from './compose-push.js';
 import { type Concern, isWaiting } from './concerns.js';
 import type { OutboxRows } from './outbox-rows.js';
+import { placeOf } from './place-lines.js';
 import type { About } from './push-about.js';
 import type { PushPace } from './push-pace.js';
 import { bodyFor, readPreferences } from './push-preferences.js';
@@ -238,5 +239,3 @@ function decisionsOf(concern: Concern): readonly string[] {
 
 const deviceOf = (devices: PushDevices, { device }: PushRecord): PushDevice | undefined =>
   devices.pushDevices(device.userId).find((one) => one.device.deviceId === device.deviceId);
-
-const placeOf = ({ device, collapseId }: PushRecord): string => `${device.userId}/${device.deviceId}/${collapseId}`;

@@ -71,7 +71,7 @@ export class ResultGatherer {
     rows.add(digest);
     this.#cover(planned.covers, digest.pushId, at);
     this.#lastDigests.set(keyOf(device), at);
-    return rows.owed.isBehind(digest) ? undefined : { row: digest, push: digest };
+    return rows.lines.isBehind(digest) ? undefined : { row: digest, push: digest };
   }
 
   #resultOf(push: PushRecord, verdict: Owed['verdict']) {

@@ -369,6 +369,12 @@ test('P1: a test takes the place of one that has failed, and does not wait for i
   expect(sent).toHaveLength(2);
 });
 
+/** Pushes of a kind as they were sent, by their age among all of that kind. */
+async function sentAges(kind: PushRecord['kind']): Promise<number[]> {
+  const ids = (await rows()).reverse().flatMap((row) => (row.kind === kind ? [row.pushId] : []));
+  return sent.flatMap((message) => (message.kind === kind ? [ids.indexOf(message.pushId)] : []));
+}
+
 test('P1: a digest that failed is not overtaken by a later one, in whose place it would come', async () => {
   const digest = async (count: number) => {
     await Promise.all([commit('one', turnEnds()), commit('two', turnEnds())]);
@@ -388,9 +394,34 @@ test('P1: a digest that failed is not overtaken by a later one, in whose place i
   now += 180_000;
   await commit('three', asks('what wakes'));
   await settled(6);
-  const ages = (await rows()).reverse().flatMap(({ kind, pushId }) => (kind === 'digest' ? [pushId] : []));
-  const digests = sent.flatMap(({ kind, pushId }) => (kind === 'digest' ? [pushId] : []));
-  expect(digests).toEqual([ages[0], ages[0], ages[1]]);
+  expect(await sentAges('digest')).toEqual([0, 0, 1]);
+});
+
+test('P1: a digest that fails while the next one is about to be sent is not overtaken by it', async () => {
+  let fail = () => {};
+  answer = ({ kind }) =>
+    kind === 'digest'
+      ? new Promise((resolve) => {
+          fail = () => resolve({ kind: 'retry', reason: 'busy' });
+        })
+      : { kind: 'accepted' };
+  await Promise.all([commit('one', turnEnds()), commit('two', turnEnds())]);
+  await waitUntil('it is under way', () => sent.length === 1);
+  answer = () => ({ kind: 'accepted' });
+  now += 120_000;
+  // The next one is planned at this moment. Requests are marked before it, a few in each turn of the event loop.
+  onState = ({ kind }) => {
+    if (kind === 'digest') fail();
+  };
+  const requests = Array.from({ length: 12 }, (_, nth) => asks(`request-${nth}`));
+  await Promise.all([commit('one', ...requests, turnEnds()), commit('two', turnEnds())]);
+  await waitUntil('the requests are sent', async () => (await sentAges('permission')).length === requests.length);
+  await turn();
+  expect(await sentAges('digest')).toEqual([0]);
+  await pass(2000);
+  await commit('three', asks('what wakes'));
+  await settled(6 + requests.length + 1);
+  expect(await sentAges('digest')).toEqual([0, 0, 1]);
 });
 
 test('P1: what would be tried again when it is stale expires when it is, whatever the service asks for', async () => {

@@ -65,17 +65,6 @@ test('P1: what has been due for longest comes first, and of what fell due togeth
   expect(rows.nextAt).toBe(11);
 });
 
-test('P1: a test waits for an older one of its device, and a request for none', () => {
-  const rows = new OwedRows();
-  const testOf = (now: number) => newPush({ device: deviceRef('phone'), about: { what: 'test' }, ...BEGUN, now });
-  const [older, newer] = [testOf(AT), testOf(AT + 1)];
-  for (const row of [older, newer]) rows.put(row);
-  expect([older, newer].map((row) => rows.isBehind(row))).toEqual([false, true]);
-  rows.put(changed(older, { state: 'accepted', at: AT }));
-  expect(rows.isBehind(newer)).toBe(false);
-  expect(rows.isBehind(rowOf('request', AT, AT + 9))).toBe(false);
-});
-
 test('P1: the results of a device are together, whenever they are due', () => {
   const rows = new OwedRows();
   const about = { what: 'concern', concern: resultOf('turn_complete') } as const;
