@@ -37,7 +37,7 @@ export async function writeOwedPushes({ home, owner, deviceIds, sessions, reques
     const events = asked.map((permission, nth) => eventOf(permission, nth + 1));
     const found = pushesFor(record, events, { devices: () => devices, epoch: journal.epoch, now: at });
     const pushes = found.map((push) => ({ ...push, attempts: 1, reason: 'no connection', nextTry: dueAt }));
-    await journal.commit({ record, events, prompts: [], permissions: asked }, pushes);
+    await journal.commit({ record, events, prompts: [], permissions: asked }, () => pushes);
   }
   await journal.close();
 }

@@ -56,10 +56,10 @@ export function createSqliteJournal(options: SqliteJournalOptions): SqliteJourna
     keepContents: (contents) => keepContents(blobs, contents),
     readContents: (kept) => readContents(blobs, kept),
     ...createJournalFiles({ database, guard, mark, onDetached }),
-    commit: async (change, pushes) => {
+    commit: async (change, owed) => {
       const kept = await keepWholes(blobs, change);
       try {
-        guard.write(() => writes.commit(kept, pushes));
+        guard.write(() => writes.commit(kept, owed?.()));
       } catch (error) {
         void blobs.remove(idsOf(kept.events));
         throw error;

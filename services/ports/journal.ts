@@ -74,8 +74,11 @@ export interface Journal {
   /** Rejects with `NOT_FOUND` when what was put beside the journal is gone or is not as it was written. */
   readContents(kept: KeptContents): Promise<PromptContents>;
   loadSessions(): Promise<StoredSession[]>;
-  /** Writes all of the change, with what devices are owed for it, or nothing. What is written survives this process, however it ends. */
-  commit(change: SessionChange, pushes?: readonly PushRecord[]): Promise<void>;
+  /**
+   * Writes all of the change, with what devices are owed for it, or nothing. What is written survives this process,
+   * however it ends. `owed` is asked once, when the change is about to be written: nothing else happens in between.
+   */
+  commit(change: SessionChange, owed?: () => readonly PushRecord[]): Promise<void>;
   /** Resolves when all that was committed before survives the machine as well. */
   sync(): Promise<void>;
   /** Without a hole, from the first that is kept. */

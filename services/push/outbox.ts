@@ -4,11 +4,11 @@ import type { PushRecord } from '../ports/outbox.js';
 import type { PushSessions } from '../ports/push-people.js';
 import type { DeviceRef, UserId } from '../ports/records.js';
 import type { OutboxRows } from './outbox-rows.js';
-import type { PushDispatcher } from './push-dispatcher.js';
+import type { PushDispatcher, Sendable } from './push-dispatcher.js';
 import type { Judged, PushJudge } from './push-judge.js';
 import type { Allowance, PushPace } from './push-pace.js';
 import { changed, isResult, isUrgent } from './push-record.js';
-import { isResting, type Owed, ResultGatherer, type Sendable, timed } from './result-gatherer.js';
+import { isResting, type Owed, ResultGatherer, timed } from './result-gatherer.js';
 
 export interface OutboxOptions {
   rows: OutboxRows;
@@ -89,6 +89,12 @@ export class Outbox {
     }
   }
 
+  /** What was not told of this request is owed no withdrawal: also a look that has judged it already must not send it. */
+  resolved(sessionId: SessionId, permissionId: string): void {
+    for (const push of this.#options.rows.ofSession(sessionId))
+      if (push.permissionId === permissionId && push.kind !== 'withdrawal') this.#lookAt(push);
+  }
+
   #onAcknowledged(push: PushRecord, { userId, deviceId }: DeviceRef): void {
     if (push.device.userId !== userId) return;
     if (push.state === 'owed') this.#lookAt(push);
@@ -156,13 +162,11 @@ export class Outbox {
     await rows.flush();
   }
 
-  /** What something has happened to since it was judged is left to the next look. */
   async #dispatch(all: readonly Sendable[]): Promise<void> {
-    const { rows, dispatcher, pace } = this.#options;
+    const { dispatcher, pace } = this.#options;
     for (let from = 0, to = 0; from < all.length && !this.#closed; from = to) {
       to = from + pace.marked;
-      const some = all.slice(from, to).filter(({ row }) => rows.find(row.pushId) === row);
-      await dispatcher.dispatch(some.map(({ push }) => push));
+      await dispatcher.dispatch(all.slice(from, to));
     }
   }
 

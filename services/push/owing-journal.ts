@@ -26,8 +26,11 @@ export const owingJournal = <J extends Journal>(journal: J, watched: Watched<Owi
   return {
     ...journal,
     commit: async (change) => {
-      const pushes = owe(change);
-      await journal.commit(change, pushes);
+      let pushes: readonly PushRecord[] = [];
+      await journal.commit(change, () => {
+        pushes = owe(change);
+        return pushes;
+      });
       // Rows that are in the journal are read at the next start.
       attempt('take up what is owed', () => push().committed(pushes));
     },

@@ -30,6 +30,12 @@ export interface PushDispatcherOptions {
   onDone: () => void;
 }
 
+/** What is to be sent. `row`: as it was when that was decided. */
+export interface Sendable {
+  row: PushRecord;
+  push: PushRecord;
+}
+
 /** At a time; senders have connections that take this many. */
 const MAX_UNDER_WAY = 128;
 const BACKOFF_MS = 2000;
@@ -56,15 +62,20 @@ export class PushDispatcher {
     return this.#underWay.has(placeOf(push));
   }
 
-  /** Marks the rows as being sent, and then sends them. At most `room`. A few at a time are made, and sent. */
-  async dispatch(pushes: readonly PushRecord[]): Promise<void> {
+  /**
+   * Marks the rows as being sent, and then sends them. At most `room`. A few at a time are made, and sent. What something
+   * has happened to since it was decided is left alone.
+   */
+  async dispatch(all: readonly Sendable[]): Promise<void> {
+    const { rows } = this.#options;
     const badges = this.#badges();
     const begun: Begun[] = [];
-    await this.#inGoes(pushes, (push) => {
+    await this.#inGoes(all, ({ row, push }) => {
+      const isAsDecided = rows.find(row.pushId) === row;
       // Also by one of these.
-      if (!this.isBlocked(push)) begun.push(this.#begin(push, badges));
+      if (isAsDecided && !this.isBlocked(push)) begun.push(this.#begin(push, badges));
     });
-    await this.#options.rows.flush();
+    await rows.flush();
     await this.#inGoes(begun, ({ push, settle }) => void this.#send(push).finally(() => this.#end(push, settle)));
   }
 

@@ -14,7 +14,7 @@ import { PushJudge } from './push-judge.js';
 import { PushPace } from './push-pace.js';
 import type { PushReach } from './push-reach.js';
 import { changed, failedPushes, newPush, pushesFor } from './push-record.js';
-import { withdrawalPushes } from './push-withdrawals.js';
+import { resolutionsIn, withdrawalPushes } from './push-withdrawals.js';
 import { subjectProblem, type VapidSubject } from './vapid-subject.js';
 
 export interface PushServiceOptions {
@@ -119,17 +119,18 @@ export class PushService {
     this.#pruning = setInterval(() => void this.#prune(), PRUNE_MS).unref();
   }
 
-  /** What devices are owed for a change that is about to be written. */
+  /** What devices are owed for a change that is written at this moment. */
   owe({ record, events }: SessionChange): PushRecord[] {
     const { devices, epoch, now } = this.#options;
     if (events.length === 0) return [];
     const at = now();
     const registered = () =>
       devices.pushDevices(record.owner).flatMap(({ device, registration }) => (registration ? [device] : []));
-    return [
-      ...pushesFor(record, events, { devices: registered, epoch, now: at }),
-      ...withdrawalPushes(record, events, { rows: this.#rows, sessions: this.#options.sessions, epoch, now: at }),
-    ];
+    const resolutions = resolutionsIn(events);
+    const parts = { rows: this.#rows, sessions: this.#options.sessions, epoch, now: at };
+    const withdrawals = withdrawalPushes(record, resolutions, parts);
+    for (const { permissionId } of resolutions) this.#outbox.resolved(record.sessionId, permissionId);
+    return [...pushesFor(record, events, { devices: registered, epoch, now: at }), ...withdrawals];
   }
 
   /** What devices would be owed for a change where that could not be worked out: rows that say so, and are not sent. */

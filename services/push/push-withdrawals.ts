@@ -15,20 +15,24 @@ export interface WithdrawalParts {
   now: number;
 }
 
-/** What takes the place of pushes about the requests that were resolved among these events. */
+type Resolution = EventData<'permissionResolved'>;
+
+/** Which requests were resolved among these events, and how. */
+export const resolutionsIn = (events: readonly EventRecord[]): Resolution[] =>
+  events.flatMap(({ type, data }) => (type === 'permissionResolved' ? [JSON.parse(data) as Resolution] : []));
+
+/** What takes the place of pushes about requests of a session that are resolved. */
 export function withdrawalPushes(
   { sessionId }: Pick<SessionRecord, 'sessionId'>,
-  events: readonly EventRecord[],
+  resolutions: readonly Resolution[],
   parts: WithdrawalParts,
 ): PushRecord[] {
-  return events
-    .filter(({ type }) => type === 'permissionResolved')
-    .flatMap(({ data }) => withdrawalsFor(sessionId, JSON.parse(data) as EventData<'permissionResolved'>, parts));
+  return resolutions.flatMap((resolution) => withdrawalsFor(sessionId, resolution, parts));
 }
 
 function withdrawalsFor(
   sessionId: SessionId,
-  { permissionId, byDeviceId, decision }: EventData<'permissionResolved'>,
+  { permissionId, byDeviceId, decision }: Resolution,
   { rows, sessions, epoch, now }: WithdrawalParts,
 ): PushRecord[] {
   const pushes = [...rows.ofSession(sessionId)].filter(

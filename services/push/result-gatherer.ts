@@ -4,17 +4,12 @@ import type { PushSessions } from '../ports/push-people.js';
 import type { DeviceRef } from '../ports/records.js';
 import type { OutboxRows } from './outbox-rows.js';
 import { planResults } from './push-digest.js';
+import type { Sendable } from './push-dispatcher.js';
 import type { Judged } from './push-judge.js';
 import { changed, isResult, newPush } from './push-record.js';
 import { owedResultOf } from './push-results.js';
 
 export type Owed = Judged & { verdict: Extract<Judged['verdict'], { kind: 'owed' }> };
-
-/** A row to be sent, as it was judged. `row`: as it was then. */
-export interface Sendable {
-  row: PushRecord;
-  push: PushRecord;
-}
 
 export interface ResultGathererOptions {
   rows: OutboxRows;

@@ -37,7 +37,7 @@ const pushTo = (deviceId: string): PushRecord =>
   });
 
 const commit = (...pushes: PushRecord[]) =>
-  opened.journal.commit({ record: sessionRecord('session'), events: [], prompts: [], permissions: [] }, pushes);
+  opened.journal.commit({ record: sessionRecord('session'), events: [], prompts: [], permissions: [] }, () => pushes);
 
 test('P1: what is owed is there after the journal was opened anew, with all that was written of it', async () => {
   const push = pushTo('phone');

@@ -126,14 +126,18 @@ async function restart(): Promise<void> {
   await begin();
 }
 
-async function commit(sessionId: string, ...events: Pick<EventRecord, 'type' | 'data'>[]): Promise<void> {
+type Said = Pick<EventRecord, 'type' | 'data'>;
+
+const commit = (sessionId: string, ...events: Said[]): Promise<void> => commitTo(journal, sessionId, ...events);
+
+async function commitTo(target: SqliteJournal, sessionId: string, ...events: Said[]): Promise<void> {
   const records = events.map((event) => {
     const seq = (heads.get(sessionId) ?? 0) + 1;
     heads.set(sessionId, seq);
     return { ...event, seq, at: now };
   });
   const change = { record: sessionRecord(sessionId, PHONE.userId), events: records, prompts: [], permissions: [] };
-  await owingJournal(journal, { push: () => push, log: silent }).commit(change);
+  await owingJournal(target, { push: () => push, log: silent }).commit(change);
 }
 
 const turnEnds = () => ({ type: 'streamComplete' as const, data: JSON.stringify(turnOf()) });
@@ -293,6 +297,47 @@ test('P1: a request that is resolved before its push was sent is not pushed', as
   await settled(1);
   expect((await rows())[0]).toMatchObject({ state: 'suppressed', reason: 'resolved' });
   expect(sent).toEqual([]);
+  laptop.end();
+});
+
+test('P1: a request that is resolved when its push is about to be sent is not pushed', async () => {
+  const ids = Array.from({ length: 12 }, (_, nth) => `request-${nth}`);
+  let resolution: Promise<void> | undefined;
+  // All were judged together by then, and are marked a few in each turn of the event loop.
+  onState = ({ state }) => {
+    if (state === 'sending') resolution ??= commit('session', resolves('request-11'));
+  };
+  await commit('session', ...ids.map(asks));
+  await settled(ids.length);
+  await resolution;
+  expect(sent.map(({ permissionId }) => permissionId)).toEqual(ids.slice(0, -1));
+  const last = (await rows()).find(({ permissionId }) => permissionId === 'request-11');
+  expect(last).toMatchObject({ state: 'suppressed', reason: 'resolved', attempts: 0 });
+});
+
+test('P1: a request is withdrawn whose push is sent while its resolution waits to be written', async () => {
+  const laptop = push.arrive(deviceRef('laptop'));
+  await commit('session', asks('one'));
+  const resolution = resolves('one');
+  open.add('one');
+  let write = () => {};
+  const slow: SqliteJournal = {
+    ...journal,
+    commit: async (change, owed) => {
+      await new Promise<void>((resolve) => {
+        write = resolve;
+      });
+      open.delete('one');
+      await journal.commit(change, owed);
+    },
+  };
+  const written = commitTo(slow, 'session', resolution);
+  await pass(10_000);
+  await waitUntil('it is sent', () => sent.length === 1);
+  write();
+  await written;
+  await settled(2);
+  expect(await states()).toEqual(['permission accepted', 'withdrawal accepted']);
   laptop.end();
 });
 
