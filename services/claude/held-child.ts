@@ -260,10 +260,7 @@ export class HeldChild implements ClaudeChild {
         await listener.onLines(lines);
         this.#take(lines);
       },
-      onError: (error) => {
-        listener.onTrouble(error);
-        this.#readAgainLater();
-      },
+      onError: (error) => this.#readAgainLater(error),
     });
   }
 
@@ -277,7 +274,8 @@ export class HeldChild implements ClaudeChild {
   }
 
   /** What could not be taken is read again, from where the last taken line left off, by a fresh reader. */
-  #readAgainLater(): void {
+  #readAgainLater(error: unknown): void {
+    this.#options.listener.onTrouble(error);
     if (this.#released) return;
     this.#retried = new Promise((resolve) => {
       this.#retryTimer = setTimeout(() => {
@@ -292,9 +290,8 @@ export class HeldChild implements ClaudeChild {
     try {
       this.#reader = this.#newReader();
       this.#tail = this.#newTail();
-    } catch {
-      // The file cannot be opened at the moment.
-      this.#readAgainLater();
+    } catch (error) {
+      this.#readAgainLater(error);
     }
   }
 

@@ -22,6 +22,7 @@ import type { Reconciler } from './reconciler.js';
 import { openPermissions, queuedPrompts, type SessionState } from './session-state.js';
 import { withKnownTools } from './tool-ids.js';
 import { TurnWatch } from './turn-watch.js';
+import { watchFaults } from './watch-faults.js';
 
 export interface ChildKeeperOptions {
   launcher: ClaudeLauncher;
@@ -284,17 +285,9 @@ export class ChildKeeper {
     if (lines.some(({ facts }) => facts.some(({ kind }) => kind !== 'initialized'))) this.#watch.heard();
     const { journal, state } = this.#options;
     const known = await findKnownTools({ lines, state: state(), journal });
-    let fault: unknown;
-    const decide: Decide = (before, now) => {
-      try {
-        return decideLines(withKnownTools(before, known), lines, now);
-      } catch (error) {
-        fault = error;
-        throw error;
-      }
-    };
+    const { decide, isFault } = watchFaults((before, now) => decideLines(withKnownTools(before, known), lines, now));
     await this.#options.step(decide).catch(async (error: Error) => {
-      if (error !== fault) throw error;
+      if (!isFault(error)) throw error;
       await this.#passOver(lines, error);
     });
   }
