@@ -117,6 +117,8 @@ export const settingsSchema = z.object({
   FILES_ALLOW_SENSITIVE: flag.default(false),
   AUTH_TOKEN: headerToken.min(32, { error: 'must have at least 32 characters' }).optional(),
   WS_QUERY_TOKEN: z.enum(['allow', 'deny'], { error: 'must be allow or deny' }).default('allow'),
+  WS_COMPRESSION: z.enum(['auto', 'off'], { error: 'must be auto or off' }).default('auto'),
+  WS_COMPRESSION_CONNECTIONS: wholeNumber('must be a whole number of at least 0', { min: 0 }).default(64),
   CLAUDE_PATH: absolutePath.optional(),
   CLAUDE_MODEL: modelSchema.optional(),
   CLAUDE_PERMISSION_MODE: permissionModeSchema.optional(),

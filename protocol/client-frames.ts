@@ -68,6 +68,7 @@ export const permissionAnswerFields = {
   message: fieldSchema.optional(),
 };
 
+const MAX_DELTA_INTERVAL_MS = 5000;
 const ASK_TIMEOUT_MAX_MS = 3_600_000;
 
 export const CLIENT_FRAMES = {
@@ -78,6 +79,8 @@ export const CLIENT_FRAMES = {
       .record(requiredFieldSchema, streamPlaceSchema)
       .refine((cursors) => Object.keys(cursors).length <= MAX_LIST, { error: `must name at most ${MAX_LIST} sessions` })
       .optional(),
+    /** The least time between two frames of a session's text: the first comes at once, what follows is joined. */
+    deltaIntervalMs: z.int().min(0).max(MAX_DELTA_INTERVAL_MS).optional(),
   }),
   unsubscribe: z.object({ sessionIds }),
   ack: z.object({ sessionId: sessionIdSchema, seq: seqSchema }),

@@ -32,6 +32,8 @@ export interface RouteServices extends CommandServices {
   maxSessions: number;
   /** Whether `?token=` is accepted. */
   queryToken: boolean;
+  /** At most so many WebSockets are compressed at a time. */
+  compressedConnections: number;
   /** First of the allowed roots: where relative paths begin. */
   firstRoot: string;
   claudeCodeVersion: () => Promise<string | undefined>;

@@ -25,7 +25,10 @@ interface AccessOptions {
   servedAt: () => string;
 }
 
-type Access = Pick<RouteServices, 'admission' | 'bodies' | 'hostPolicy' | 'pairingOf' | 'queryToken'>;
+type Access = Pick<
+  RouteServices,
+  'admission' | 'bodies' | 'hostPolicy' | 'pairingOf' | 'queryToken' | 'compressedConnections'
+>;
 
 /** Who may come in, from where, how often, and how somebody new does. */
 export function createAccess({ config, identity, tls, audit, keyId, servedAt }: AccessOptions): Access {
@@ -36,6 +39,7 @@ export function createAccess({ config, identity, tls, audit, keyId, servedAt }: 
     hostPolicy: createHostPolicy({ hosts: ownHosts(config), origins: config.ALLOWED_ORIGINS }),
     pairingOf: async (opened) => pairingOf(opened, await findAddress(config, servedAt()), tls?.fingerprint() ?? keyId),
     queryToken: config.WS_QUERY_TOKEN === 'allow',
+    compressedConnections: config.WS_COMPRESSION === 'off' ? 0 : config.WS_COMPRESSION_CONNECTIONS,
   };
 }
 

@@ -5,11 +5,12 @@ import { answer, type RequestContext } from './request-context.js';
 
 export async function subscribe(context: RequestContext, data: ClientData<'subscribe'>): Promise<void> {
   const { delivery } = context.connection;
-  const { events, sessionIds, cursors } = data;
+  const { events, sessionIds, cursors, deltaIntervalMs } = data;
   const { sessions, begin } = await delivery.subscribe({
     events,
     ...(sessionIds && { sessionIds }),
     ...(cursors && { cursors }),
+    ...(deltaIntervalMs !== undefined && { deltaIntervalMs }),
   });
   const shown = sessions.map(({ sessionId, resume, reason, from, head }) => ({
     sessionId,

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { nanoid } from 'nanoid';
-import { WebSocketServer } from 'ws';
+import { type PerMessageDeflateOptions, type ServerOptions, WebSocketServer } from 'ws';
 import { CLOSE, CompanionError, ERROR_STATUS, invalid } from '../../protocol/error-codes.js';
 import { MAX_CLIENT_FRAME_BYTES } from '../../protocol/limits.js';
 import { PLAIN } from '../../protocol/parse-client-frame.js';
@@ -15,11 +15,18 @@ import { queryOf, upgradeCredential } from '../access/read-credential.js';
 import { countStranger } from '../http/count-stranger.js';
 import { errorBody, readRequestId } from '../http/http-errors.js';
 import type { RouteServices } from '../route-services.js';
+import { DEFLATE } from './compressed-sink.js';
 import { Heartbeats } from './heartbeats.js';
 import { SocketConnection } from './socket-connection.js';
 import { TickWriter } from './tick-writer.js';
 
 const SUBPROTOCOL = 'companion.v1';
+const SERVER: ServerOptions = {
+  noServer: true,
+  maxPayload: MAX_CLIENT_FRAME_BYTES,
+  clientTracking: false,
+  handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
+};
 /** A client that does not answer a close within this time is cut off. */
 const CLOSE_GRACE_MS = 400;
 /** When one too many may try again. */
@@ -36,17 +43,17 @@ export interface Gateway {
 }
 
 export function createGateway(services: RouteServices, { local }: { local: boolean }): Gateway {
-  const server = new WebSocketServer({
-    noServer: true,
-    maxPayload: MAX_CLIENT_FRAME_BYTES,
-    perMessageDeflate: false,
-    clientTracking: false,
-    handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
-  });
-  // What is wrong with the upgrade itself.
-  server.on('wsClientError', (error, stream, request) => {
-    refuse({ log: services.log, stream, request, thrown: invalid('upgrade', error.message) });
-  });
+  const serverOf = (perMessageDeflate: false | PerMessageDeflateOptions) => {
+    const made = new WebSocketServer({ ...SERVER, perMessageDeflate });
+    // What is wrong with the upgrade itself.
+    made.on('wsClientError', (error, stream, request) => {
+      refuse({ log: services.log, stream, request, thrown: invalid('upgrade', error.message) });
+    });
+    return made;
+  };
+  const [server, compressing] = [serverOf(false), serverOf(DEFLATE)];
+  const mayCompress = () =>
+    [...connections].filter(({ isCompressed }) => isCompressed).length < services.compressedConnections;
   const connections = new Set<SocketConnection>();
   const lingering = new Set<SocketConnection>();
   /** Of upgrades under way: what was revoked meanwhile. */
@@ -68,7 +75,7 @@ export function createGateway(services: RouteServices, { local }: { local: boole
           requireWelcome(services, principal, device);
           requireRoom(services, connections, device);
         }
-        server.handleUpgrade(request, stream, head, (webSocket) => {
+        (mayCompress() ? compressing : server).handleUpgrade(request, stream, head, (webSocket) => {
           const address = local ? 'local' : services.admission.addressOf(request);
           new SocketConnection({ ...shared, ...named, webSocket, socket: stream as Socket, principal, address });
         });
@@ -84,7 +91,7 @@ export function createGateway(services: RouteServices, { local }: { local: boole
     },
     close: (code, reason) => {
       for (const connection of connections) connection.close(code, reason);
-      server.close();
+      for (const one of [server, compressing]) one.close();
       setTimeout(() => {
         for (const connection of connections) connection.terminate();
       }, CLOSE_GRACE_MS).unref();

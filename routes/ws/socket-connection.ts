@@ -9,12 +9,13 @@ import type { Principal } from '../../services/identity/principal.js';
 import type { DeviceRef } from '../../services/ports/records.js';
 import type { Visit } from '../../services/push/presence.js';
 import type { RouteServices } from '../route-services.js';
+import { CompressedSink, isCompressed } from './compressed-sink.js';
 import { CredentialWatch } from './credential-watch.js';
 import { FrameInbox } from './frame-inbox.js';
 import type { Beat, Heartbeats, Pulse } from './heartbeats.js';
 import { Refusals } from './refusals.js';
 import { answer, type ConnectionContext } from './request-context.js';
-import { SocketSink } from './socket-sink.js';
+import { type DeviceSink, SocketSink } from './socket-sink.js';
 import type { TickWriter } from './tick-writer.js';
 
 export interface SocketConnectionOptions {
@@ -54,7 +55,7 @@ export class SocketConnection implements ConnectionContext, Pulse {
   readonly refusals = new Refusals();
   readonly #webSocket: WebSocket;
   readonly #socket: Socket;
-  readonly #sink: SocketSink;
+  readonly #sink: DeviceSink;
   readonly #beat: Beat;
   readonly #credential: CredentialWatch;
   readonly #inbox: FrameInbox;
@@ -69,7 +70,9 @@ export class SocketConnection implements ConnectionContext, Pulse {
     this.address = address;
     this.#webSocket = webSocket;
     this.#socket = socket;
-    this.#sink = new SocketSink({ webSocket, socket, writer, owner: this });
+    this.#sink = isCompressed(webSocket)
+      ? new CompressedSink({ webSocket, socket, owner: this })
+      : new SocketSink({ webSocket, socket, writer, owner: this });
     this.delivery = services.delivery.connect({ device, isNameless, sink: this.#sink, owner: this });
     this.visit = services.push.arrive(device);
     this.#beat = heartbeats.watch(this);
@@ -130,6 +133,10 @@ export class SocketConnection implements ConnectionContext, Pulse {
 
   ping(): void {
     this.delivery.ping();
+  }
+
+  get isCompressed(): boolean {
+    return isCompressed(this.#webSocket);
   }
 
   get unsent(): number {

@@ -13,6 +13,14 @@ export interface SinkOwner {
   onTooSlow(): void;
 }
 
+/** The sink of one connection. */
+export interface DeviceSink extends FrameSink {
+  /** A value that changes as long as the other side takes what it is sent. */
+  readonly progress: string;
+  /** Sends what is to be sent, then the close frame. */
+  close(code: number, reason: string): void;
+}
+
 export interface SocketSinkOptions {
   webSocket: WebSocket;
   /** The stream below the WebSocket. */
@@ -38,7 +46,7 @@ function queuedBelow(socket: Socket): unknown {
  * Sends frames; those of one tick leave in one write of the socket. They are written below `ws`, whose own frames
  * (ping, pong, close) go into the same socket in whole: there is no compression and no fragment that could be cut.
  */
-export class SocketSink implements FrameSink, Collector {
+export class SocketSink implements DeviceSink, Collector {
   readonly #options: SocketSinkOptions;
   #collected: Uint8Array[] = [];
   #collectedBytes = 0;
@@ -59,7 +67,6 @@ export class SocketSink implements FrameSink, Collector {
     return this.#options.socket.writableLength > 0;
   }
 
-  /** A value that changes as long as the other side takes what it is sent. */
   get progress(): string {
     const { socket } = this.#options;
     return `${this.#written - socket.writableLength}/${String(queuedBelow(socket))}`;
@@ -103,7 +110,6 @@ export class SocketSink implements FrameSink, Collector {
     if (bytes > LARGE_WRITE_BYTES && socket.writableLength === 0) setImmediate(() => owner.onDrained());
   }
 
-  /** Sends what was collected, then the close frame. */
   close(code: number, reason: string): void {
     this.flush();
     this.#options.webSocket.close(code, reason);

@@ -3,14 +3,12 @@ import { continuesText, joinText } from '../../protocol/stream-data.js';
 
 type StreamData = PositionedData<'streamData'>;
 
-/** How long text waits for more of it where the reader lags. */
-const WINDOW_MS = 20;
 /** Held text above this many UTF-16 units goes out before its time. */
 const MAX_HELD = 32 * 1024;
 
 /**
- * Text for a reader that lags: the first piece has gone out at once, what follows is joined and goes out every 20 ms.
- * Each piece is one that continues the last or begins another block.
+ * Text that waits for more of it, for a reader that lags or wants fewer frames. Each piece is one that continues the
+ * last or begins another block.
  */
 export class DeltaCoalescer {
   readonly #flush: (pieces: StreamData[]) => void;
@@ -26,13 +24,14 @@ export class DeltaCoalescer {
     return this.#held.length > 0;
   }
 
-  hold(piece: StreamData): void {
+  /** Goes out after so many milliseconds, or with what was held before. */
+  hold(piece: StreamData, ms: number): void {
     const last = this.#held.at(-1);
     if (last && continuesText(last, piece)) this.#held[this.#held.length - 1] = joinText(last, piece);
     else this.#held.push(piece);
     this.#length += piece.content.text.length;
     if (this.#length > MAX_HELD) this.flush();
-    else this.#timer ??= setTimeout(() => this.flush(), WINDOW_MS).unref();
+    else this.#timer ??= setTimeout(() => this.flush(), ms).unref();
   }
 
   /** Gives out what is held, for something that must come after it. */

@@ -27,6 +27,7 @@ export interface SubscribeRequest {
   events: string[];
   sessionIds?: SessionId[];
   cursors?: Readonly<Record<string, StreamPlace>>;
+  deltaIntervalMs?: number;
 }
 
 type Plan = ResumedSession & { sessionId: SessionId; open?: BlockPosition[] };
@@ -45,6 +46,7 @@ export class DeviceConnection implements StreamOwner, ReceiptOwner {
   readonly streams = new Map<SessionId, SessionStream>();
   readonly sink: FrameSink;
   readonly onError: (error: unknown) => void;
+  deltaIntervalMs = 0;
   readonly #parts: DeliveryParts;
   readonly #onClose: () => void;
   readonly #writer: CursorWriter;
@@ -124,7 +126,7 @@ export class DeviceConnection implements StreamOwner, ReceiptOwner {
   }
 
   /** Changes the subscription. Sessions that stream already go on, unless a cursor is given for them. */
-  async subscribe({ events, sessionIds, cursors = {} }: SubscribeRequest) {
+  async subscribe({ events, sessionIds, cursors = {}, deltaIntervalMs = 0 }: SubscribeRequest) {
     const { source } = this.#parts;
     const owned = source.owned(this.device.userId);
     for (const sessionId of sessionIds ?? []) this.#requireOwned(sessionId);
@@ -134,6 +136,7 @@ export class DeviceConnection implements StreamOwner, ReceiptOwner {
     const begun = await this.#beginCursors(wanted.filter((id) => !known.has(id)));
     const all = this.#subscription.all || sessionIds === undefined;
     await this.#subscription.change({ events, all });
+    this.deltaIntervalMs = deltaIntervalMs;
     const plans = await Promise.all(
       wanted.map((id) => this.#planSubscribed({ id, known: known.get(id), begun: begun.get(id), given: cursors[id] })),
     );

@@ -15,6 +15,8 @@ type StreamData = PositionedData<'streamData'>;
 export interface OpenTextOptions {
   sessionId: SessionId;
   sink: StreamSink;
+  /** The least time between two frames of text, in milliseconds; 0: none. */
+  intervalMs: () => number;
   openBlocks: () => readonly OpenBlock[];
   /** How much the device has of blocks that were open when it was here last. */
   known: readonly BlockPosition[];
@@ -24,6 +26,8 @@ export interface OpenTextOptions {
 
 /** UTF-16 units in one frame of text that was missed. */
 const PIECE_UNITS = 32 * 1024;
+/** How long text waits for more of it where the reader lags. */
+const LAG_MS = 20;
 /** So many blocks are known at a time; the CLI writes one for each subagent at work. */
 const MAX_BLOCKS = 64;
 
@@ -33,9 +37,10 @@ const MAX_BLOCKS = 64;
  */
 export class OpenText {
   readonly #options: OpenTextOptions;
-  /** There from the first time that the reader lags. */
+  /** There from the first time that text has to wait. */
   #held: DeltaCoalescer | undefined;
   #sent: BlockPosition[];
+  #sentAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: OpenTextOptions) {
     this.#options = options;
@@ -44,12 +49,20 @@ export class OpenText {
 
   /** A piece that was just written, with the frame that all streams share. */
   offer(data: StreamData, frame: Frame): void {
-    if (this.#options.sink.lagging || this.#held?.isHolding) {
+    const waitMs = this.#waitMs();
+    if (waitMs > 0 || this.#held?.isHolding) {
       this.#held ??= new DeltaCoalescer((pieces) => this.#sendHeld(pieces));
-      this.#held.hold(data);
+      this.#held.hold(data, waitMs);
       return;
     }
     this.#send(data, frame);
+  }
+
+  #waitMs(): number {
+    const { sink, intervalMs } = this.#options;
+    const leastMs = intervalMs();
+    const tooSoonMs = leastMs === 0 ? 0 : this.#sentAt + leastMs - performance.now();
+    return Math.max(tooSoonMs, sink.lagging ? LAG_MS : 0);
   }
 
   /** Sends what is held back, for something that must come after it. */
@@ -121,6 +134,7 @@ export class OpenText {
     else if (offset > from) return this.#lacks(data);
     else if (end <= from) return true;
     else this.#move(data, end);
+    if (this.#options.intervalMs() > 0) this.#sentAt = performance.now();
     this.#options.sink.send(offset < from && from <= end ? trimmed(data, from) : frame);
     return true;
   }

@@ -16,6 +16,8 @@ export interface FeedOptions {
   from?: StreamPlace | undefined;
   /** Types of frames, or `*`. */
   events?: readonly string[];
+  /** The least time between two frames of text, in milliseconds. */
+  deltaIntervalMs?: number;
   /** Frames come in order, and none while more than 256 KiB are unsent. */
   sink: StreamSink;
   /** The feed is over: the session was forgotten, or its record cannot be read. */
@@ -41,6 +43,7 @@ export class SessionFeed implements StreamOwner {
   readonly start: FeedStart;
   readonly sink: StreamSink;
   readonly filter: EventFilter;
+  readonly deltaIntervalMs: number;
   readonly #parts: DeliveryParts;
   readonly #options: FeedOptions;
   #stream: SessionStream | undefined;
@@ -50,6 +53,7 @@ export class SessionFeed implements StreamOwner {
     this.start = start;
     this.sink = options.sink;
     this.filter = createEventFilter(options.events ?? ['*']);
+    this.deltaIntervalMs = options.deltaIntervalMs ?? 0;
     this.#parts = parts;
     this.#options = options;
   }

@@ -17,6 +17,8 @@ import type { PublicationListener, SharedFrame } from './stream-index.js';
 export interface StreamOwner {
   readonly sink: StreamSink;
   readonly filter: EventFilter;
+  /** The least time between two frames of text of a session, in milliseconds. */
+  readonly deltaIntervalMs: number;
   /** A `reset` is on its way: whether it arrives has to be known. */
   onResetSent(): void;
   /** Much text is owed to a device that may have some of it: see `SessionStreamOptions.awaitsPosition`. */
@@ -88,6 +90,7 @@ export class SessionStream implements PublicationListener {
     this.#text = new OpenText({
       sessionId,
       sink: owner.sink,
+      intervalMs: () => owner.deltaIntervalMs,
       openBlocks: () => parts.source.openBlocks(sessionId),
       known: open,
       onGap: () => this.#readUp(),

@@ -27,6 +27,8 @@ class Reader {
 
   constructor(index: number) {
     this.#socket = new WebSocket(`${world.daemon.url.replace('http', 'ws')}/ws?deviceId=reader-${index}`, {
+      // What is sent has to wait somewhere.
+      perMessageDeflate: false,
       headers: { authorization: `Bearer ${TOKEN}` },
     });
     this.#socket.on('message', (bytes: Buffer) => {
