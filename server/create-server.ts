@@ -7,7 +7,7 @@ import type { PairingView } from '../protocol/auth.js';
 import { boundPipeline } from '../routes/http/bound-pipeline.js';
 import { createApp } from '../routes/http/create-app.js';
 import { asksForWebSocket, ignoreUpgrade } from '../routes/http/ignore-upgrade.js';
-import { keepOut } from '../routes/http/keep-out.js';
+import { refuseBlockedClients } from '../routes/http/refuse-blocked-clients.js';
 import type { RouteServices } from '../routes/route-services.js';
 import { createGateway, type Gateway } from '../routes/ws/gateway.js';
 import { SESSION_MARKER, sweep } from '../services/claude/sweep.js';
@@ -127,7 +127,7 @@ const asIs = (error: Error): Promise<Error> => Promise.resolve(error);
 
 /** A head takes one packet. Whoever needs longer holds a socket, and needs no credential for it. */
 const HEAD_MS = 10_000;
-/** The largest body over a slow network; `hasten` is what strangers get. */
+/** The largest body over a slow network; `setBodyDeadline` is what strangers get. */
 const REQUEST_MS = 120_000;
 const CHECK_MS = 5000;
 /** Nothing moves, and nobody reads what was answered. WebSockets have heartbeats instead. */
@@ -141,7 +141,7 @@ const PATIENCE: ServerOptions = {
 
 async function serve({ services, local, tls, listen, explain = asIs }: ServeOptions): Promise<Served> {
   const app = createApp({ services, local });
-  const listener = boundPipeline(local ? app : keepOut(services, app));
+  const listener = boundPipeline(local ? app : refuseBlockedClients(services, app));
   const server = tls ? tls.createServer(PATIENCE, listener) : createHttpServer(PATIENCE, listener);
   if (!local) server.timeout = STILL_MS;
   const gateway = createGateway(services, { local });

@@ -4,7 +4,7 @@ import { commandHints } from '../config/command-hints.js';
 import { removeDrafts, writeBriefly } from '../disk/write-whole.js';
 import { toStorageError } from '../protocol/storage-error.js';
 import { acquireLock, DatabaseHeldError, NotALockError } from '../services/journal/sqlite-database.js';
-import { closeContents, closeHome, type Narrowed } from './own-home.js';
+import { closeContents, closeHome, type Narrowed } from './secure-home-permissions.js';
 
 /** The places in `COMPANION_HOME`. */
 export interface HomePaths {

@@ -17,7 +17,7 @@ import { HomeInUseError, HomeUnusableError, openHome } from './daemon-home.js';
 import { startDemo } from './demo-mode.js';
 import { ListenError } from './listen-error.js';
 import { type OrphanWatch, startOrphanWatch } from './orphan-watch.js';
-import { reportNarrowed } from './own-home.js';
+import { reportNarrowed } from './secure-home-permissions.js';
 import { openTlsFiles, type TlsFiles } from './tls-files.js';
 
 async function main(): Promise<void> {

@@ -139,13 +139,13 @@ export class RateLimits {
   async #wasWrong(key: string, count: number): Promise<boolean> {
     const { failed } = this.settings;
     const isLast = count >= failed;
-    if (isLast) await this.#keepOut(key);
+    if (isLast) await this.#refuseBlockedClients(key);
     await delay(MAX_DELAY_MS * (count / failed) ** 2, undefined, { ref: false });
     return isLast;
   }
 
   /** From now on, and the longer the more often it has come to this. */
-  async #keepOut(key: string): Promise<void> {
+  async #refuseBlockedClients(key: string): Promise<void> {
     const { consumedPoints: strikes } = await this.#strikes.consume(key);
     const seconds = Math.min(MAX_BLOCK_S, FAILED_S * 2 ** (strikes - 1));
     await this.#failed.block(key, seconds);

@@ -8,10 +8,10 @@ import { findRoute } from '../access/find-route.js';
 import { httpCredential } from '../access/read-credential.js';
 import type { RouteServices } from '../route-services.js';
 import { auditHttp, auditRoute } from './audit-http.js';
-import { hasten } from './hasten.js';
+import { setBodyDeadline } from './body-deadline.js';
 import { toCompanionError } from './http-errors.js';
 import { setPrincipal } from './principal.js';
-import { tellAllowance } from './tell-allowance.js';
+import { setRateLimitHeaders } from './rate-limit-headers.js';
 
 /**
  * Lets a request through to its route when the route's rule allows it, before a body is read. What has no rule is not
@@ -24,7 +24,7 @@ export const authorise =
     const principal = await identify(services, request, rule);
     await count(services, { request, response, principal, rule });
     if (principal) setPrincipal(response, { principal, isCurrent: (one) => services.identity.isCurrent(one) });
-    else hasten(request);
+    else setBodyDeadline(request);
     try {
       admit(rule, principal);
     } catch (error) {
@@ -86,5 +86,5 @@ async function count({ admission }: RouteServices, { request, response, principa
   if (!principal && rule?.needs === 'nobody' && rule.method === 'POST') return;
   const who = principal?.userId ?? networkOf(admission.addressOf(request));
   const allowance = await admission.limits.take(rule?.counts ?? 'reads', who);
-  if (principal) tellAllowance(response, allowance);
+  if (principal) setRateLimitHeaders(response, allowance);
 }

@@ -5,11 +5,11 @@ import { CompanionError } from '../../protocol/error-codes.js';
 import type { RouteServices } from '../route-services.js';
 import { createAuthRoutes } from './auth-routes.js';
 import { asOwner, authorise } from './authorise.js';
+import { setBodyDeadline } from './body-deadline.js';
 import { boundBodies } from './bound-bodies.js';
 import { countMalformed, countStranger } from './count-stranger.js';
 import { createDeviceRoutes } from './device-routes.js';
 import { createFileRoutes } from './file-routes.js';
-import { hasten } from './hasten.js';
 import { createHealthRoutes } from './health-routes.js';
 import { createErrorHandler, readRequestId, requestIdOf } from './http-errors.js';
 import { createLocalRoutes } from './local-routes.js';
@@ -70,7 +70,7 @@ const identifyRequest =
     const path = loggedPath(request.originalUrl);
     const started = performance.now();
     response.once('finish', () => {
-      hasten(request);
+      setBodyDeadline(request);
       const ms = Math.round(performance.now() - started);
       const status = response.statusCode;
       // Of what strangers send in vain, or to ask whether they may, there may be thousands a second: no log is for that.

@@ -5,7 +5,7 @@ import { CompanionError, ERROR_STATUS, type ErrorCode, invalid } from '../../pro
 import type { ErrorBody } from '../../protocol/rest.js';
 import type { Log } from '../../services/ports/log.js';
 import { RateLimitError } from '../access/rate-limits.js';
-import { tellAllowance } from './tell-allowance.js';
+import { setRateLimitHeaders } from './rate-limit-headers.js';
 
 const SECOND_MS = 1000;
 
@@ -41,7 +41,7 @@ export function createErrorHandler(log: Log): ErrorRequestHandler {
     const error = toCompanionError(thrown);
     failures.set(response, error.code);
     const { retryAfterMs } = error.details ?? {};
-    if (error instanceof RateLimitError) tellAllowance(response, error.allowance);
+    if (error instanceof RateLimitError) setRateLimitHeaders(response, error.allowance);
     if (retryAfterMs !== undefined) response.setHeader('Retry-After', Math.ceil(retryAfterMs / SECOND_MS));
     if (error.code === 'INTERNAL_ERROR') log.error('a request failed', { requestId, error: stackOf(thrown) });
     response.status(ERROR_STATUS[error.code]).json(errorBody(error, requestId));

@@ -5,7 +5,7 @@ import type { AuditEntry } from '../../services/ports/audit.js';
 import { frameRule } from './authorise-frame.js';
 import type { ConnectionContext } from './request-context.js';
 
-type Said = Pick<AuditEntry, 'action' | 'sessionId' | 'permissionId' | 'digest'>;
+type KnownContent = Pick<AuditEntry, 'action' | 'sessionId' | 'permissionId' | 'digest'>;
 
 /** Records what a frame has done, or was refused with. */
 export function auditFrame(connection: ConnectionContext, frame: ClientFrame, error?: unknown): void {
@@ -25,7 +25,7 @@ export function auditFrame(connection: ConnectionContext, frame: ClientFrame, er
 const codeOf = (error: unknown): ErrorCode => (error instanceof CompanionError ? error.code : 'INTERNAL_ERROR');
 
 /** Undefined for what is of no interest: acknowledgements, presence and the like. */
-function saidBy(frame: ClientFrame): Said | undefined {
+function saidBy(frame: ClientFrame): KnownContent | undefined {
   const { audit: action, said } = frameRule(frame);
   const { data } = frame;
   return (

@@ -10,7 +10,7 @@ import type { DeviceRef } from '../../services/ports/records.js';
 import type { Visit } from '../../services/push/presence.js';
 import { RateLimitError } from '../access/rate-limits.js';
 import type { RouteServices } from '../route-services.js';
-import type { Refusals } from './refusals.js';
+import type { RefusalCounter } from './refusal-counter.js';
 
 /** What the frames of one connection share. */
 export interface ConnectionContext {
@@ -26,7 +26,7 @@ export interface ConnectionContext {
   /** Default for relative working directories, set by the client. */
   workingDirectory: string | undefined;
   /** Of frames that were too many. */
-  readonly refusals: Refusals;
+  readonly refusals: RefusalCounter;
   /** Aborted when it has ended, whoever ended it: no answer reaches anybody any more. */
   readonly ended: AbortSignal;
   /** The daemon has closed it: none of its frames is begun any more, also not of those that came before. */

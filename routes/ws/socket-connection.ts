@@ -13,7 +13,7 @@ import { CompressedSink, isCompressed } from './compressed-sink.js';
 import { CredentialWatch } from './credential-watch.js';
 import { FrameInbox } from './frame-inbox.js';
 import type { Beat, Heartbeats, Pulse } from './heartbeats.js';
-import { Refusals } from './refusals.js';
+import { RefusalCounter } from './refusal-counter.js';
 import { answer, type ConnectionContext } from './request-context.js';
 import { type DeviceSink, SocketSink } from './socket-sink.js';
 import type { TickWriter } from './tick-writer.js';
@@ -52,7 +52,7 @@ export class SocketConnection implements ConnectionContext, Pulse {
   readonly delivery: DeviceConnection;
   readonly visit: Visit;
   workingDirectory: string | undefined;
-  readonly refusals = new Refusals();
+  readonly refusals = new RefusalCounter();
   readonly #webSocket: WebSocket;
   readonly #socket: Socket;
   readonly #sink: DeviceSink;

@@ -11,7 +11,7 @@ import type { RequireRoom } from '../ports/machine.js';
 import type { UserId } from '../ports/records.js';
 import { askArguments, type CliDefaults } from './cli-arguments.js';
 import type { CliStatus } from './cli-status.js';
-import { Kin } from './kin.js';
+import { Descendants } from './descendants.js';
 import { identify } from './process-identity.js';
 import { spawnError, startError } from './start-error.js';
 import { CHILD_MARKER, SESSION_MARKER, type Sweep, sweep } from './sweep.js';
@@ -22,7 +22,7 @@ export interface AskRunnerOptions {
   status: CliStatus;
   requireRoom: RequireRoom;
   /** Waits in the line of all children; resolves with what gives the place back. Rejects with the reason of `signal`. */
-  takePlace: (id: string, signal: AbortSignal) => Promise<() => void>;
+  takeSlot: (id: string, signal: AbortSignal) => Promise<() => void>;
   /** What the CLI of a person finds in its environment. */
   environmentOf: (person: UserId) => NodeJS.ProcessEnv;
   /** Questions run in an empty folder below the daemon's home. */
@@ -126,10 +126,10 @@ export class AskRunner {
   }
 
   async #askInTurn(question: AskedQuestion): Promise<AskResult> {
-    const { status, requireRoom, takePlace } = this.#options;
+    const { status, requireRoom, takeSlot } = this.#options;
     const { id, signal } = question;
     await status.check();
-    const leave = await takePlace(`ask-${id}`, signal);
+    const leave = await takeSlot(`ask-${id}`, signal);
     try {
       await requireRoom();
       return await this.#askIn(question);
@@ -144,7 +144,7 @@ export class AskRunner {
   async discardOld(): Promise<void> {
     const folder = join(this.#options.defaults.home, 'ask');
     const ids = existsSync(folder) ? readdirSync(folder) : [];
-    await Promise.all(ids.map((id) => sweep(leftOf(id, new Kin({ ...UNKNOWN, conversation: id })))));
+    await Promise.all(ids.map((id) => sweep(leftOf(id, new Descendants({ ...UNKNOWN, conversation: id })))));
     rmSync(folder, { recursive: true, force: true });
   }
 
@@ -166,7 +166,7 @@ export class AskRunner {
       cwd: folder,
       env: { ...environmentOf(person), [SESSION_MARKER]: `ask-${id}`, [CHILD_MARKER]: id },
       stdio: ['pipe', 'pipe', 'ignore'],
-      // Whoever is in its process group is taken for its kin: the daemon must not be.
+      // Whoever is in its process group is taken for its descendant: the daemon must not be.
       detached: true,
     });
     // Nothing was started: there is nothing to end, and without a descriptor to spare there are no streams.
@@ -174,14 +174,14 @@ export class AskRunner {
       const [error] = (await once(child, 'error')) as [Error];
       throw spawnError(error, { workingDirectory: folder, binary });
     }
-    const kin = kinOf({ pid: child.pid, id });
+    const descendants = kinOf({ pid: child.pid, id });
     // Its tools need nobody's word where `CLAUDE_ALLOWED_TOOLS` or the person's settings allow them.
-    const looks = setInterval(() => void look(kin), LOOK_MS).unref();
+    const looks = setInterval(() => void look(descendants), LOOK_MS).unref();
     try {
       return await outputOf(child, { prompt, signal });
     } finally {
       clearInterval(looks);
-      await sweep(leftOf(id, await kin));
+      await sweep(leftOf(id, await descendants));
     }
   }
 }
@@ -190,22 +190,22 @@ export class AskRunner {
 const UNKNOWN = { pid: 0, startTime: 'ended' };
 
 /** What the CLI of a question and its tools have started. Never rejects. */
-async function kinOf({ pid, id }: { pid: number; id: string }): Promise<Kin> {
+async function kinOf({ pid, id }: { pid: number; id: string }): Promise<Descendants> {
   // Whatever the reason: what carries the marker or writes into its files is found without it.
   const identity = await identify(pid).catch(() => undefined);
-  return new Kin({ ...(identity ?? UNKNOWN), conversation: id });
+  return new Descendants({ ...(identity ?? UNKNOWN), conversation: id });
 }
 
 /** What is below it now is known from then on. */
-async function look(kin: Promise<Kin>): Promise<void> {
+async function look(descendants: Promise<Descendants>): Promise<void> {
   try {
-    await (await kin).look();
+    await (await descendants).look();
   } catch {
     // The machine has nothing left to look with, or does not answer: the next look is another try.
   }
 }
 
-const leftOf = (id: string, kin: Kin): Sweep => ({ marker: CHILD_MARKER, value: id, kin });
+const leftOf = (id: string, descendants: Descendants): Sweep => ({ marker: CHILD_MARKER, value: id, descendants });
 
 /** All that it writes, when it has ended. Rejects with the reason of `signal`, and leaves it running then. */
 function outputOf(

@@ -7,11 +7,12 @@ import type { AdoptOptions, ClaudeChild, ClaudeLauncher, ClaudeLaunchers, StartO
 import type { UserId } from '../ports/records.js';
 import { type CliDefaults, cliArguments } from './cli-arguments.js';
 import type { CliStatus } from './cli-status.js';
+import { Descendants } from './descendants.js';
+import { probeDisk } from './disk-probe.js';
 import { endChild } from './end-child.js';
 import { forgetFileRules } from './file-rules.js';
 import { HeldChild, type HeldChildOptions } from './held-child.js';
 import { makeFifo, openForChild } from './input-fifo.js';
-import { Kin } from './kin.js';
 import { identify, isAlive, signalEach } from './process-identity.js';
 import type { ProcessIdentity } from './process-reading.js';
 import {
@@ -23,12 +24,11 @@ import {
   runFiles,
   writeProcessRecord,
 } from './process-record.js';
-import { requireRoom } from './room.js';
 import { isShadowed } from './shadowed-command.js';
 import { spawnError, startError } from './start-error.js';
 import { CHILD_MARKER, SESSION_MARKER, sweep, waitForEnd } from './sweep.js';
 import { createTranscripts, TranscriptLanes } from './transcript.js';
-import { configFolder } from './transcript-place.js';
+import { configFolder } from './transcript-location.js';
 
 interface LauncherOptions {
   status: CliStatus;
@@ -69,7 +69,7 @@ function createLauncher(options: LauncherOptions, lanes: TranscriptLanes): Claud
     discard: async (sessionId) => {
       const files = runFiles(options.runFolder, sessionId);
       if (!existsSync(files.folder)) return;
-      await sweep({ marker: SESSION_MARKER, value: sessionId, ...recordedKin(files) });
+      await sweep({ marker: SESSION_MARKER, value: sessionId, ...recordedDescendants(files) });
       removeFolder(files);
     },
     checkAvailable: () => options.status.check(),
@@ -78,9 +78,9 @@ function createLauncher(options: LauncherOptions, lanes: TranscriptLanes): Claud
 }
 
 /** What the child was seen to have started that is recorded there. */
-function recordedKin(files: RunFiles): { kin?: Kin } {
+function recordedDescendants(files: RunFiles): { descendants?: Descendants } {
   const record = readProcessRecord(files);
-  return record ? { kin: new Kin(record) } : {};
+  return record ? { descendants: new Descendants(record) } : {};
 }
 
 async function startChild(launcher: LauncherOptions, options: StartOptions): Promise<ClaudeChild> {
@@ -90,7 +90,7 @@ async function startChild(launcher: LauncherOptions, options: StartOptions): Pro
   const childId = randomUUID();
   prepareFolder(files);
   try {
-    await requireRoom(files.folder);
+    await probeDisk(files.folder);
     await makeFifo(files.stdin);
     const { exited, identity } = await spawnDetached({ launcher, options, binary, files, childId });
     const record = { childId, ...identity, binary };
@@ -177,7 +177,10 @@ async function adoptChild(launcher: LauncherOptions, options: AdoptOptions): Pro
     } catch (error) {
       if (isScarcity(error)) throw toCapacityError('The daemon could not reconnect to the Claude CLI', error);
       // Nobody can speak to it or hear it, as without its FIFO.
-      await endChild({ identity: record, left: { marker: CHILD_MARKER, value: childId, kin: new Kin(record) } });
+      await endChild({
+        identity: record,
+        left: { marker: CHILD_MARKER, value: childId, descendants: new Descendants(record) },
+      });
     }
   }
   return existsSync(files.stdout) ? new HeldChild({ ...held, ...UNSEEN_END }) : undefined;

@@ -10,12 +10,13 @@ import type {
   UserMessage,
 } from '../ports/claude.js';
 import { ControlChannel } from './control-channel.js';
+import { DescendantWatch } from './descendant-watch.js';
+import { Descendants } from './descendants.js';
+import { probeDisk } from './disk-probe.js';
 import { readRules } from './effective-rules.js';
 import { endChild } from './end-child.js';
 import { FactReader } from './fact-reader.js';
 import { InputFifo, isTorn } from './input-fifo.js';
-import { Kin } from './kin.js';
-import { KinWatch } from './kin-watch.js';
 import { lastWordsOf } from './last-words.js';
 import { OutputTail } from './output-tail.js';
 import { directoryOf, type ProcessDirectory } from './process-directory.js';
@@ -31,7 +32,6 @@ import {
   removeFolder,
 } from './process-record.js';
 import { type Refused, refusalOf } from './refusal.js';
-import { requireRoom } from './room.js';
 import { CHILD_MARKER, hasMarkedOutside, type Sweep, sweep } from './sweep.js';
 import { userLine } from './user-line.js';
 
@@ -69,8 +69,8 @@ export class HeldChild implements ClaudeChild {
   #reader: FactReader;
   #tail: OutputTail;
   #taken: { processed: number; resume: number };
-  readonly #kin: Kin;
-  readonly #kinWatch: KinWatch;
+  readonly #descendants: Descendants;
+  readonly #descendantWatch: DescendantWatch;
   #endWatch: { close(): void } | undefined;
   #retryTimer: NodeJS.Timeout | undefined;
   #retried: Promise<void> | undefined;
@@ -92,8 +92,11 @@ export class HeldChild implements ClaudeChild {
     this.#ended = new Promise((resolve) => {
       this.#markEnded = resolve;
     });
-    this.#kin = new Kin(options.record);
-    this.#kinWatch = new KinWatch({ kin: this.#kin, record: (seen) => this.#amend({ seen }) });
+    this.#descendants = new Descendants(options.record);
+    this.#descendantWatch = new DescendantWatch({
+      descendants: this.#descendants,
+      record: (seen) => this.#amend({ seen }),
+    });
     this.#reader = this.#newReader();
     this.#tail = this.#newTail();
     try {
@@ -103,7 +106,7 @@ export class HeldChild implements ClaudeChild {
       this.#tail.close();
       throw error;
     }
-    if (!options.exited) this.#kinWatch.lookNow();
+    if (!options.exited) this.#descendantWatch.lookNow();
     this.#watchForExit();
     if (this.#input) this.#initialize();
   }
@@ -173,8 +176,8 @@ export class HeldChild implements ClaudeChild {
     return this.#takeTheRest();
   }
 
-  async hasKin(): Promise<boolean> {
-    const seen = await this.#kin.look();
+  async hasDescendants(): Promise<boolean> {
+    const seen = await this.#descendants.look();
     return seen.some(({ group }) => group !== this.pid) || hasMarkedOutside(this.pid, this.#ofChild);
   }
 
@@ -202,7 +205,7 @@ export class HeldChild implements ClaudeChild {
   }
 
   get #ofChild(): Sweep {
-    return { marker: CHILD_MARKER, value: this.childId, kin: this.#kin };
+    return { marker: CHILD_MARKER, value: this.childId, descendants: this.#descendants };
   }
 
   /** What hangs on the answer does so however late it comes: whether it is up, and which requests it still waits with. */
@@ -227,12 +230,12 @@ export class HeldChild implements ClaudeChild {
   }
 
   #amend(more: Partial<ProcessRecord>): void {
-    amendProcessRecord(this.#options.files, this.childId, { ...more, conversation: this.#kin.conversation });
+    amendProcessRecord(this.#options.files, this.childId, { ...more, conversation: this.#descendants.conversation });
   }
 
   async #hasRoom(): Promise<boolean> {
     try {
-      await requireRoom(this.#options.files.folder);
+      await probeDisk(this.#options.files.folder);
       return true;
     } catch (error) {
       return !isStorageError(toStorageError('', error));
@@ -265,7 +268,7 @@ export class HeldChild implements ClaudeChild {
   }
 
   #watchKin(lines: CliLine[]): void {
-    for (const { facts } of lines) for (const fact of facts) this.#kinWatch.take(fact);
+    for (const { facts } of lines) for (const fact of facts) this.#descendantWatch.take(fact);
   }
 
   #take(lines: CliLine[]): void {
@@ -326,7 +329,7 @@ export class HeldChild implements ClaudeChild {
 
   #close(): void {
     this.#endWatch?.close();
-    this.#kinWatch.close();
+    this.#descendantWatch.close();
     clearTimeout(this.#retryTimer);
     this.#tail.close();
     this.#input?.close();

@@ -1,6 +1,6 @@
 import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { configFolder } from './transcript-place.js';
+import { configFolder } from './transcript-location.js';
 
 const CREDENTIALS = '.credentials.json';
 

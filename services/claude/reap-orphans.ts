@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { Descendants } from './descendants.js';
 import { endChild } from './end-child.js';
 import { InputFifo, isTorn } from './input-fifo.js';
-import { Kin } from './kin.js';
 import { judgeOutput, type OrphanVerdict } from './orphan-verdict.js';
 import { isAlive } from './process-identity.js';
 import { type ProcessRecord, type RunFiles, readProcessRecord, runFiles } from './process-record.js';
@@ -32,7 +32,7 @@ async function reap(options: ReapOptions, sessionId: string): Promise<boolean> {
   const record = readProcessRecord(files);
   // By the child where it is known: the session's marker is also that of one that a daemon may be starting.
   const left: Sweep = record
-    ? { marker: CHILD_MARKER, value: record.childId, kin: new Kin(record) }
+    ? { marker: CHILD_MARKER, value: record.childId, descendants: new Descendants(record) }
     : { marker: SESSION_MARKER, value: sessionId };
   if (!record || !(await isAlive(record))) {
     if (isAbandoned(options)) await sweep(left);

@@ -16,14 +16,14 @@ export interface Sweep {
   marker: typeof SESSION_MARKER | typeof CHILD_MARKER;
   value: string;
   /** Finds what does not carry the marker. */
-  kin?: { look(): Promise<readonly ProcessIdentity[]> };
+  descendants?: { look(): Promise<readonly ProcessIdentity[]> };
 }
 
 /** How soon what the machine had not enough for is tried again. */
 const RETRY_MS = 1000;
 
 /**
- * Ends every process that carries a marker with this value, and the kin. Signalling the child's group would not do: each
+ * Ends every process that carries a marker with this value, and the descendants. Signalling the child's group would not do: each
  * of the CLI's tools runs in a process group and session of its own. Repeats, since a process may start others while it
  * is ended. While the machine has no descriptor or process to look with, it is tried again: nothing may be left behind
  * for that.
@@ -47,10 +47,10 @@ async function sweepOnce(what: Sweep): Promise<void> {
   }
 }
 
-async function findLeft({ marker, value, kin }: Sweep): Promise<readonly ProcessIdentity[]> {
+async function findLeft({ marker, value, descendants }: Sweep): Promise<readonly ProcessIdentity[]> {
   const marked = await findByEnvironment(marker, value);
   // Where the system does not list its processes, the marker is all there is.
-  const seen = (await kin?.look().catch(nothingUnlessScarce)) ?? [];
+  const seen = (await descendants?.look().catch(nothingUnlessScarce)) ?? [];
   return [...marked, ...seen];
 }
 

@@ -4,7 +4,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { TranscriptEntry } from '../ports/claude.js';
 import type { TranscriptRequest } from './transcript.js';
 import { pagesOf, toEntries } from './transcript-entries.js';
-import { uuidsBehind } from './transcript-place.js';
+import { uuidsBehind } from './transcript-location.js';
 
 const request = workerData as TranscriptRequest;
 await answer(request);

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { toCapacityError } from '../../protocol/capacity-error.js';
 import type { ClaudeLauncher, TranscriptEntry, TranscriptQuery, TranscriptTail } from '../ports/claude.js';
-import { configFolder, findTranscript } from './transcript-place.js';
+import { configFolder, findTranscript } from './transcript-location.js';
 
 /** What the worker is asked: whether a conversation is there, which messages it holds, what is in it. */
 export type TranscriptRequest =

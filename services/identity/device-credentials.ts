@@ -4,7 +4,7 @@ import { CompanionError } from '../../protocol/error-codes.js';
 import type { DeviceId } from '../../protocol/scalars.js';
 import type { DeviceRef, UserId } from '../ports/records.js';
 import type { AccessClaims, AccessTokens } from './access-tokens.js';
-import { dropOldestOut, makeRoom } from './device-room.js';
+import { dropOldestOut, makeRoom } from './device-limit.js';
 import type { IsVoid, Principal } from './principal.js';
 import { makeRefreshToken, readRefreshToken } from './refresh-tokens.js';
 import type { DeviceEntry, RegistryData, RegistryFile, TokenFamily } from './registry-file.js';

@@ -6,7 +6,7 @@ import type { PushRegistration } from '../ports/push.js';
 import type { PushDevice, PushDevices } from '../ports/push-people.js';
 import type { DeviceRef, UserId } from '../ports/records.js';
 import { isEntryOf } from './device-credentials.js';
-import { makeRoom } from './device-room.js';
+import { makeRoom } from './device-limit.js';
 import { normalToken, takeOver } from './push-tokens.js';
 import type { DeviceEntry, RegistryFile } from './registry-file.js';
 

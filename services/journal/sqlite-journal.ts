@@ -11,6 +11,7 @@ import { idsOf, keepWholes } from './event-blobs.js';
 import { type Extent, Extents } from './extents.js';
 import type { HeldFile } from './held-file.js';
 import { createJournalFiles } from './journal-files.js';
+import { createKnownContentReader } from './known-content-reader.js';
 import { MarkFile, markPath, readMark } from './mark-file.js';
 import { createMessageReader, createNewestReader } from './message-reader.js';
 import { openMeta, rowCheckOf } from './meta-rows.js';
@@ -18,7 +19,6 @@ import { prepareCommit } from './prepare-commit.js';
 import { loadSessions, prepareReads } from './prepare-reads.js';
 import { keepContents, readContents } from './prompt-contents.js';
 import { prepareOrphanRemoval } from './retention.js';
-import { createSaidReader } from './said-reader.js';
 import type { SqliteDatabase } from './sqlite-database.js';
 
 export interface SqliteJournalOptions {
@@ -93,7 +93,7 @@ type Reads = Pick<
   | 'isMessageTaken'
   | 'readMessages'
   | 'readNewestMessages'
-  | 'findSaid'
+  | 'findKnownContent'
 >;
 
 function openReads({
@@ -117,7 +117,7 @@ function openReads({
     ...guardIds(guard, reads),
     readMessages,
     readNewestMessages: async (sessionId, limit) => guard.run(() => readNewest(sessionId, limit)),
-    findSaid: createSaidReader({ database, check, guard }),
+    findKnownContent: createKnownContentReader({ database, check, guard }),
   };
 }
 

@@ -175,7 +175,7 @@ export interface ClaudeChild {
   /** Resolves when all that it has written up to now has been taken. */
   drain(): Promise<void>;
   /** Whether something that its tools have started still runs, in the foreground or left behind. */
-  hasKin(): Promise<boolean>;
+  hasDescendants(): Promise<boolean>;
   /** Ends the child and all that it started: asks, then insists; with `insist` at once. Resolves when nothing of it is left. */
   end(options?: { insist?: boolean }): Promise<void>;
   /** To be called when its end is on record: removes its files as soon as nothing that it started is left. */
@@ -234,7 +234,7 @@ export interface ClaudeLauncher {
   /** Whether the directory has a conversation with this id. */
   hasConversation(workingDirectory: string, claudeSessionId: ClaudeSessionId): Promise<boolean>;
   /** The transcript's file as it is now; undefined when there is none. `path`: where it was before. */
-  findTranscript(query: { claudeSessionId: string; path?: string }): Promise<TranscriptPlace | undefined>;
+  findTranscript(query: { claudeSessionId: string; path?: string }): Promise<TranscriptLocation | undefined>;
   /** What the conversation says, page by page. Rejects when a page takes longer than 30 s. */
   readTranscript(tail: TranscriptTail): AsyncIterable<TranscriptEntry[]>;
 }
@@ -245,7 +245,7 @@ export interface ClaudeLaunchers {
   of(person: UserId): ClaudeLauncher;
 }
 
-export interface TranscriptPlace {
+export interface TranscriptLocation {
   path: string;
   /** Bytes. The CLI appends to it. */
   size: number;

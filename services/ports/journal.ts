@@ -37,7 +37,7 @@ export interface MessageRange {
   bytes?: number;
 }
 
-export interface SaidQuery {
+export interface KnownContentQuery {
   sessionId: SessionId;
   messageIds: readonly string[];
   toolIds: readonly string[];
@@ -46,14 +46,14 @@ export interface SaidQuery {
 }
 
 /** Which of the things that were asked for the record has, also under ids of ours that hold the foreign one. */
-export interface Said {
+export interface KnownContent {
   /** Blocks of each message, in their order; a person's message is one without an index. */
-  messages: Map<string, SaidBlock[]>;
+  messages: Map<string, KnownBlock[]>;
   toolUses: Set<string>;
   toolResults: Set<string>;
 }
 
-export interface SaidBlock {
+export interface KnownBlock {
   blockIndex?: number;
   content: ContentBlock[];
   partial: boolean;
@@ -106,7 +106,7 @@ export interface Journal {
   /** The last messages, oldest first; costs what these cost, however many there are before. */
   readNewestMessages(sessionId: SessionId, limit: number): Promise<MessageRecord[]>;
   /** What of this was said before. Reads in batches, with a turn of the event loop in between. */
-  findSaid(query: SaidQuery): Promise<Said>;
+  findKnownContent(query: KnownContentQuery): Promise<KnownContent>;
   /** Rejects when the record cannot be read. */
   probe(): Promise<void>;
   /** Removes the session and all that belongs to it. */

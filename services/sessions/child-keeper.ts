@@ -5,8 +5,7 @@ import type { Journal } from '../ports/journal.js';
 import type { Log } from '../ports/log.js';
 import type { RequireRoom } from '../ports/machine.js';
 import type { SessionRecord } from '../ports/records.js';
-import { BegunPrompts } from './begun-prompts.js';
-import type { ChildPlaces } from './child-places.js';
+import type { ChildSlots } from './child-slots.js';
 import { ChildStarter } from './child-starter.js';
 import { type Exited, onChildAdopted, onChildExited, onNoChild, onTornChildRead } from './decide-child.js';
 import { decideLines } from './decide-fact.js';
@@ -20,6 +19,7 @@ import { type Decide, PersistentSteps } from './persistent-steps.js';
 import { PromptReader } from './prompt-reader.js';
 import type { Reconciler } from './reconciler.js';
 import { openPermissions, queuedPrompts, type SessionState } from './session-state.js';
+import { StartedPrompts } from './started-prompts.js';
 import { withKnownTools } from './tool-ids.js';
 import { TurnWatch } from './turn-watch.js';
 import { watchFaults } from './watch-faults.js';
@@ -27,7 +27,7 @@ import { watchFaults } from './watch-faults.js';
 export interface ChildKeeperOptions {
   launcher: ClaudeLauncher;
   log: Log;
-  places: ChildPlaces;
+  slots: ChildSlots;
   requireRoom: RequireRoom;
   state: () => SessionState;
   /** Takes a step of the session, after those before it. Rejects when it could not be written. */
@@ -51,7 +51,7 @@ export class ChildKeeper {
   readonly #starter: ChildStarter;
   readonly #guard: OutputGuard;
   readonly #watch: TurnWatch;
-  readonly #begun: BegunPrompts;
+  readonly #begun: StartedPrompts;
   readonly #prompts: PromptReader;
   #released = false;
   child: ClaudeChild | undefined;
@@ -59,9 +59,9 @@ export class ChildKeeper {
   constructor(options: ChildKeeperOptions) {
     this.#options = options;
     const { sessionId, child } = options.state().record;
-    if (child) options.places.hold(sessionId);
+    if (child) options.slots.hold(sessionId);
     this.#steps = new PersistentSteps({ ...options, sessionId });
-    this.#begun = new BegunPrompts({ ...options, steps: this.#steps, record: () => this.#record });
+    this.#begun = new StartedPrompts({ ...options, steps: this.#steps, record: () => this.#record });
     this.#prompts = new PromptReader({ ...options, steps: this.#steps });
     const isWorking = () => options.state().turn !== null && openPermissions(options.state()).length === 0;
     this.#guard = new OutputGuard({ isWorking, onLost: () => this.#steps.takeOrTell(onOutputLost) });
@@ -149,7 +149,7 @@ export class ChildKeeper {
     if (!adopted) {
       const exit = { code: null, signal: null, lastWords: '' };
       await launcher.discard(sessionId);
-      this.#options.places.leave(sessionId);
+      this.#options.slots.leave(sessionId);
       await this.#steps.take(
         (state, now) => onChildExited(state, this.#exited({ exit, cut: [] }, now), now),
         onWaiting,
@@ -256,14 +256,14 @@ export class ChildKeeper {
   }
 
   async #onExit(ended: Omit<Exited, 'resumption'>): Promise<void> {
-    const { reconciler, places } = this.#options;
+    const { reconciler, slots } = this.#options;
     const { exit, cut } = ended;
     reconciler.childEnded(exit, cut);
     this.#stopWatching();
     this.child = undefined;
     this.#log('child ended', { code: exit.code, signal: exit.signal });
     // Before the step, which may ask for a place again: others have waited for it.
-    places.leave(this.#record.sessionId);
+    slots.leave(this.#record.sessionId);
     await this.#steps.takeOrTell((state, now) => onChildExited(state, this.#exited(ended, now), now));
     void reconciler.reconcile();
   }

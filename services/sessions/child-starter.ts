@@ -3,7 +3,7 @@ import { isStorageError } from '../../protocol/storage-error.js';
 import type { ChildListener, ClaudeChild, ClaudeLauncher, StartOptions } from '../ports/claude.js';
 import type { RequireRoom } from '../ports/machine.js';
 import type { SessionRecord } from '../ports/records.js';
-import type { ChildPlaces } from './child-places.js';
+import type { ChildSlots } from './child-slots.js';
 import { onChildStarted, onNoRoom, onPlaced, onStartCancelled, onStartFailed } from './decide-child.js';
 import { sayStorageFull } from './lost-output.js';
 import type { PersistentSteps } from './persistent-steps.js';
@@ -12,7 +12,7 @@ import { rememberedOptions } from './remembered-grants.js';
 
 export interface ChildStarterOptions {
   launcher: ClaudeLauncher;
-  places: ChildPlaces;
+  slots: ChildSlots;
   /** Asked for every child: what waits for it was accepted, and waits on. */
   requireRoom: RequireRoom;
   reconciler: Reconciler;
@@ -45,7 +45,7 @@ export class ChildStarter {
   }
 
   start({ delayMs, ...attempt }: Attempt & { delayMs: number }): void {
-    this.#options.steps.later('start a child', { afterMs: delayMs, action: () => this.#takePlace(attempt) });
+    this.#options.steps.later('start a child', { afterMs: delayMs, action: () => this.#takeSlot(attempt) });
   }
 
   /** Starts none any more: what is asked for is left to the next daemon. Resolves when none is on its way. */
@@ -63,30 +63,30 @@ export class ChildStarter {
   }
 
   /** Who has no prompt for it gets a child where there is a place, and does not wait for one. */
-  #takePlace(attempt: Attempt): void {
-    const { places, steps, record, wantedSince } = this.#options;
+  #takeSlot(attempt: Attempt): void {
+    const { slots, steps, record, wantedSince } = this.#options;
     if (this.#closed) return;
     const since = wantedSince();
-    if (since === undefined && !places.isFree) {
+    if (since === undefined && !slots.isFree) {
       this.#cancel();
       return;
     }
     this.#inLine = true;
-    places.take({
+    slots.take({
       id: record().sessionId,
       since: since ?? Number.POSITIVE_INFINITY,
       onTaken: () => {
         this.#inLine = false;
         steps.attempt('start a child', () => this.#start(attempt));
       },
-      onPlace: (place) =>
+      onQueued: (place) =>
         steps.attempt('tell its place', () => steps.take((state, now) => onPlaced(state, place, now))),
     });
   }
 
   #leave(): void {
     this.#inLine = false;
-    this.#options.places.leave(this.#options.record().sessionId);
+    this.#options.slots.leave(this.#options.record().sessionId);
   }
 
   #cancel(): void {
@@ -138,7 +138,7 @@ export class ChildStarter {
   /** For want of room a start is not given up: what waits for it was accepted. */
   async #onFailed(error: Error, attempt: Attempt): Promise<void> {
     const { steps, wantedSince } = this.#options;
-    const action = () => (wantedSince() === undefined ? this.#cancel() : this.#takePlace(attempt));
+    const action = () => (wantedSince() === undefined ? this.#cancel() : this.#takeSlot(attempt));
     if (isCapacityError(error)) {
       await steps.take((state, now) => onNoRoom(state, error.message, now));
       steps.tryAgain('start a child', { error, action, afterMs: NO_ROOM_MS });

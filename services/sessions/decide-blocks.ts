@@ -2,24 +2,24 @@
 import type { ContentBlock } from '../../protocol/content.js';
 import type { BlockDetails, BlockPlace, CliFact, CutBlock, OpenBlock } from '../ports/claude.js';
 import { endChild } from './dispatch.js';
-import type { Draft } from './draft.js';
 import type { SessionState } from './session-state.js';
+import type { StepBuilder } from './step-builder.js';
 import { findUse, nameTool, withOwnParent } from './tool-ids.js';
 import { beginAnswer } from './turns.js';
 
 type Fact<Kind extends CliFact['kind']> = Extract<CliFact, { kind: Kind }>;
 
 /** Subagents may work on in the background; only the main conversation's output means that a turn runs. */
-function ensureTurnOfMain(draft: Draft, place: { parentToolUseId?: string }): void {
+function ensureTurnOfMain(builder: StepBuilder, place: { parentToolUseId?: string }): void {
   if (place.parentToolUseId !== undefined) return;
-  beginAnswer(draft);
-  const { turn } = draft.state;
-  if (turn?.calling) draft.update({ turn: { ...turn, calling: false } });
+  beginAnswer(builder);
+  const { turn } = builder.state;
+  if (turn?.calling) builder.update({ turn: { ...turn, calling: false } });
 }
 
-export function onBlockStarted(draft: Draft, { block }: Fact<'blockStarted'>): void {
-  ensureTurnOfMain(draft, block);
-  if (block.tool) frameToolUse(draft, { toolName: block.tool.name, toolInput: {}, status: 'started' });
+export function onBlockStarted(builder: StepBuilder, { block }: Fact<'blockStarted'>): void {
+  ensureTurnOfMain(builder, block);
+  if (block.tool) frameToolUse(builder, { toolName: block.tool.name, toolInput: {}, status: 'started' });
 }
 
 interface TextPiece {
@@ -29,12 +29,12 @@ interface TextPiece {
   aborted?: boolean;
 }
 
-function streamText(draft: Draft, block: BlockPlace & Pick<OpenBlock, 'streamType'>, piece: TextPiece): void {
-  const { messageId, blockIndex, parentToolUseId, streamType } = withOwnParent(draft.state, block);
-  draft.frame({
+function streamText(builder: StepBuilder, block: BlockPlace & Pick<OpenBlock, 'streamType'>, piece: TextPiece): void {
+  const { messageId, blockIndex, parentToolUseId, streamType } = withOwnParent(builder.state, block);
+  builder.frame({
     type: 'streamData',
     data: {
-      sessionId: draft.state.record.sessionId,
+      sessionId: builder.state.record.sessionId,
       streamType,
       content: { type: 'text', text: piece.text },
       messageId,
@@ -47,22 +47,22 @@ function streamText(draft: Draft, block: BlockPlace & Pick<OpenBlock, 'streamTyp
   });
 }
 
-export function onDelta(draft: Draft, { block, offset, text }: Fact<'delta'>): void {
-  ensureTurnOfMain(draft, block);
-  streamText(draft, block, { offset, text, isComplete: false });
+export function onDelta(builder: StepBuilder, { block, offset, text }: Fact<'delta'>): void {
+  ensureTurnOfMain(builder, block);
+  streamText(builder, block, { offset, text, isComplete: false });
 }
 
-export function onBlock(draft: Draft, fact: Fact<'block'>): void {
+export function onBlock(builder: StepBuilder, fact: Fact<'block'>): void {
   const { details } = fact;
-  const place = withOwnParent(draft.state, fact.place);
-  const content = withOwnId(draft, place, fact.content);
-  ensureTurnOfMain(draft, place);
-  if (details.apiError !== undefined && draft.state.turn)
-    draft.update({ turn: { ...draft.state.turn, apiError: true } });
+  const place = withOwnParent(builder.state, fact.place);
+  const content = withOwnId(builder, place, fact.content);
+  ensureTurnOfMain(builder, place);
+  if (details.apiError !== undefined && builder.state.turn)
+    builder.update({ turn: { ...builder.state.turn, apiError: true } });
   const aborted = details.aborted;
   if (details.streamedLength !== undefined) {
     streamText(
-      draft,
+      builder,
       { ...place, streamType: details.streamType },
       {
         offset: details.streamedLength,
@@ -72,36 +72,36 @@ export function onBlock(draft: Draft, fact: Fact<'block'>): void {
       },
     );
   }
-  sayBlock(draft, { place, content, details, partial: aborted || (draft.state.turn?.interrupted ?? false) });
-  if (isToolUse(content) && !aborted) onToolUse(draft, { place, content, foreignId: foreignIdOf(fact.content) });
+  sayBlock(builder, { place, content, details, partial: aborted || (builder.state.turn?.interrupted ?? false) });
+  if (isToolUse(content) && !aborted) onToolUse(builder, { place, content, foreignId: foreignIdOf(fact.content) });
 }
 
 const isToolUse = (content: ContentBlock): content is ToolUseBlock => content.type === 'tool_use' && 'input' in content;
 
 const foreignIdOf = (content: ContentBlock): string => (isToolUse(content) ? content.id : '');
 
-const withOwnId = (draft: Draft, place: BlockPlace, content: ContentBlock): ContentBlock =>
-  isToolUse(content) ? { ...content, id: nameTool(draft, content.id, place) } : content;
+const withOwnId = (builder: StepBuilder, place: BlockPlace, content: ContentBlock): ContentBlock =>
+  isToolUse(content) ? { ...content, id: nameTool(builder, content.id, place) } : content;
 
-interface SaidBlock {
+interface KnownBlock {
   place: BlockPlace;
   content: ContentBlock;
   details?: Pick<BlockDetails, 'model' | 'usage'>;
   partial: boolean;
 }
 
-function sayBlock(draft: Draft, said: SaidBlock): void {
+function sayBlock(builder: StepBuilder, said: KnownBlock): void {
   const { messageId, parentToolUseId } = said.place;
-  const { record } = draft.state;
+  const { record } = builder.state;
   if (parentToolUseId === undefined && record.lastMessageId !== messageId) {
-    draft.updateRecord({ lastMessageId: messageId, messageCount: record.messageCount + 1 });
+    builder.updateRecord({ lastMessageId: messageId, messageCount: record.messageCount + 1 });
   }
-  blockEvent(draft, said);
+  blockEvent(builder, said);
 }
 
-export function blockEvent(draft: Draft, { place, content, details, partial }: SaidBlock): void {
+export function blockEvent(builder: StepBuilder, { place, content, details, partial }: KnownBlock): void {
   const { messageId, blockIndex, parentToolUseId } = place;
-  draft.event(
+  builder.event(
     'assistantMessage',
     {
       type: 'assistant',
@@ -112,7 +112,7 @@ export function blockEvent(draft: Draft, { place, content, details, partial }: S
       ...(details?.usage && { usage: details.usage }),
       ...(parentToolUseId !== undefined && { parentToolUseId }),
       ...(partial && { partial: true }),
-      timestamp: draft.timestamp,
+      timestamp: builder.timestamp,
     },
     messageId,
   );
@@ -126,26 +126,26 @@ interface NewToolUse {
   foreignId: string;
 }
 
-function onToolUse(draft: Draft, { place, content, foreignId }: NewToolUse): void {
+function onToolUse(builder: StepBuilder, { place, content, foreignId }: NewToolUse): void {
   const { id: toolId, name, input: toolInput } = content;
-  const tool = { name, foreignId, since: draft.state.ticks };
-  draft.update({ tools: new Map(draft.state.tools).set(toolId, tool), ...planOf({ ...content, id: foreignId }) });
-  toolUseEvent(draft, place, content);
-  frameToolUse(draft, { toolName: name, toolInput, status: 'running' });
+  const tool = { name, foreignId, since: builder.state.ticks };
+  builder.update({ tools: new Map(builder.state.tools).set(toolId, tool), ...planOf({ ...content, id: foreignId }) });
+  toolUseEvent(builder, place, content);
+  frameToolUse(builder, { toolName: name, toolInput, status: 'running' });
 }
 
 export function toolUseEvent(
-  draft: Draft,
+  builder: StepBuilder,
   { parentToolUseId }: Partial<BlockPlace>,
   { id, name, input }: ToolUseBlock,
 ) {
-  draft.event('toolUse', {
+  builder.event('toolUse', {
     type: 'tool_use',
     toolName: name,
     toolInput: input,
     toolId: id,
     ...(parentToolUseId !== undefined && { parentToolUseId }),
-    timestamp: draft.timestamp,
+    timestamp: builder.timestamp,
   });
 }
 
@@ -156,39 +156,42 @@ function planOf({ id, name, input }: { id: string; name: string; input: unknown 
 
 type ToolUseFrame = { toolName: string; toolInput: unknown; status: 'started' | 'running' | 'done' };
 
-const frameToolUse = (draft: Draft, tool: ToolUseFrame): void =>
-  draft.frame({ type: 'streamToolUse', data: { sessionId: draft.state.record.sessionId, ...tool } });
+const frameToolUse = (builder: StepBuilder, tool: ToolUseFrame): void =>
+  builder.frame({ type: 'streamToolUse', data: { sessionId: builder.state.record.sessionId, ...tool } });
 
 /** A block that will get no whole line: what was written of it is kept. */
-export function onBlockCut(draft: Draft, { block, content }: CutBlock): void {
+export function onBlockCut(builder: StepBuilder, { block, content }: CutBlock): void {
   const isBlank = block.text.trim() === '';
-  streamText(draft, block, { offset: block.text.length, text: '', isComplete: true, aborted: !isBlank });
-  if (!isBlank) sayBlock(draft, { place: withOwnParent(draft.state, block), content, partial: true });
+  streamText(builder, block, { offset: block.text.length, text: '', isComplete: true, aborted: !isBlank });
+  if (!isBlank) sayBlock(builder, { place: withOwnParent(builder.state, block), content, partial: true });
 }
 
-export function onToolResult(draft: Draft, fact: Fact<'toolResult'>): void {
-  const toolId = findUse(draft.state, fact.toolId);
-  const tools = new Map(draft.state.tools);
+export function onToolResult(builder: StepBuilder, fact: Fact<'toolResult'>): void {
+  const toolId = findUse(builder.state, fact.toolId);
+  const tools = new Map(builder.state.tools);
   const toolName = tools.get(toolId)?.name ?? '';
-  const said = withOwnParent(draft.state, fact);
+  const said = withOwnParent(builder.state, fact);
   tools.delete(toolId);
-  draft.update({ tools });
-  toolResultEvent(draft, { ...said, toolId, toolName });
-  frameToolUse(draft, { toolName, toolInput: {}, status: 'done' });
-  if (fact.isError && CHANNEL_CLOSED.test(fact.text)) loseChannel(draft);
+  builder.update({ tools });
+  toolResultEvent(builder, { ...said, toolId, toolName });
+  frameToolUse(builder, { toolName, toolInput: {}, status: 'done' });
+  if (fact.isError && CHANNEL_CLOSED.test(fact.text)) loseChannel(builder);
 }
 
 type SaidResult = Omit<Fact<'toolResult'>, 'kind'> & { toolName: string };
 
-export function toolResultEvent(draft: Draft, { toolId, toolName, text, isError, parentToolUseId }: SaidResult): void {
-  draft.event('toolResult', {
+export function toolResultEvent(
+  builder: StepBuilder,
+  { toolId, toolName, text, isError, parentToolUseId }: SaidResult,
+): void {
+  builder.event('toolResult', {
     type: 'tool_result',
     toolName,
     toolId,
     success: !isError,
     ...(isError ? { error: text } : { result: text }),
     ...(parentToolUseId !== undefined && { parentToolUseId }),
-    timestamp: draft.timestamp,
+    timestamp: builder.timestamp,
   });
 }
 
@@ -196,15 +199,15 @@ export function toolResultEvent(draft: Draft, { toolId, toolName, text, isError,
 const CHANNEL_CLOSED = /^Tool permission request failed: .*stream closed/i;
 
 /** Each further tool would fail alike, so the child is replaced in the middle of its turn. An interrupt has the same effect, and is none. */
-function loseChannel(draft: Draft): void {
-  const { child, turn, record } = draft.state;
+function loseChannel(builder: StepBuilder): void {
+  const { child, turn, record } = builder.state;
   if (child.phase !== 'live' || turn?.interrupted || !record.child) return;
-  draft.offLine();
-  draft.updateRecord({ child: { ...record.child, cutOff: true } });
-  draft.event('error', {
+  builder.offLine();
+  builder.updateRecord({ child: { ...record.child, cutOff: true } });
+  builder.event('error', {
     sessionId: record.sessionId,
     code: 'CLAUDE_UNAVAILABLE',
     message: 'Claude could not ask for permission any more: it is started again and goes on.',
   });
-  endChild(draft, { restart: true });
+  endChild(builder, { restart: true });
 }

@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto';
 import { plainLine } from '../../protocol/plain-text.js';
 import type { ObeyedState } from '../ports/workspace.js';
-import { Draft, type Step } from './draft.js';
 import { sayNotice } from './notices.js';
 import type { SessionState } from './session-state.js';
+import { type Step, StepBuilder } from './step-builder.js';
 
 const MAX_NAMED = 10;
 const MAX_NAME = 200;
@@ -17,14 +17,14 @@ export function tellChangedFiles(state: SessionState, found: ObeyedState, now: n
   // What a scan that was cut has not come to is as it was.
   const obeyed = found.isWhole ? seen : { ...before, ...seen };
   if (before && JSON.stringify(sorted(before)) === JSON.stringify(sorted(obeyed))) return undefined;
-  const draft = new Draft(state, now);
-  draft.updateRecord({ obeyed });
+  const builder = new StepBuilder(state, now);
+  builder.updateRecord({ obeyed });
   const changed = before ? files.filter(({ key, digest }) => before[key] !== digest).map(({ path }) => path) : [];
   const gone = before ? Object.keys(before).filter((key) => !(key in obeyed)).length : 0;
   if (changed.length + gone > 0) {
-    sayNotice(draft, { kind: 'obeyed_files_changed', level: 'warning', message: wordsFor(changed, gone) });
+    sayNotice(builder, { kind: 'obeyed_files_changed', level: 'warning', message: wordsFor(changed, gone) });
   }
-  return draft.finish();
+  return builder.finish();
 }
 
 function wordsFor(changed: readonly string[], gone: number): string {

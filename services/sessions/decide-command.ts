@@ -5,10 +5,10 @@ import type { ClaudeSessionId, PromptId } from '../../protocol/scalars.js';
 import type { PermissionAsk, PermissionRecord, PromptRecord, SessionRecord } from '../ports/records.js';
 import { chooseMode, forgetRemembered } from './decide-remembered.js';
 import { dispatch, endChild, interruption, settle, startChild } from './dispatch.js';
-import { Draft, type Step } from './draft.js';
 import { judge, resolvePermission } from './permission-requests.js';
 import { remember } from './remembered-grants.js';
 import { givenPrompts, isBusy, isIdle, queuedPrompts, type SessionState } from './session-state.js';
+import { type Step, StepBuilder } from './step-builder.js';
 import { completeTurn } from './turns.js';
 
 const MAX_QUEUED = 1000;
@@ -25,28 +25,28 @@ const canSteer = ({ turn, child }: SessionState): boolean =>
 
 /** A new prompt: queued, and dispatched at once when nothing is ahead of it or it steers the running turn. */
 export function acceptPrompt(state: SessionState, prompt: PromptRecord, now: number): Step {
-  const draft = new Draft(state, now);
-  takePrompt(draft, prompt);
-  return draft.finish();
+  const builder = new StepBuilder(state, now);
+  takePrompt(builder, prompt);
+  return builder.finish();
 }
 
-function takePrompt(draft: Draft, prompt: PromptRecord): void {
-  if (draft.state.record.closed) throw closedError();
-  if (queuedPrompts(draft.state).length >= MAX_QUEUED) {
+function takePrompt(builder: StepBuilder, prompt: PromptRecord): void {
+  if (builder.state.record.closed) throw closedError();
+  if (queuedPrompts(builder.state).length >= MAX_QUEUED) {
     throw new CompanionError('CAPACITY', `At most ${MAX_QUEUED} prompts of a session may wait.`);
   }
-  forgive(draft);
-  draft.updateRecord({ lastActivity: draft.now });
-  draft.putPrompt(prompt);
-  if (prompt.mode === 'steer' && canSteer(draft.state)) dispatch(draft, prompt);
-  else settle(draft);
+  forgive(builder);
+  builder.updateRecord({ lastActivity: builder.now });
+  builder.putPrompt(prompt);
+  if (prompt.mode === 'steer' && canSteer(builder.state)) dispatch(builder, prompt);
+  else settle(builder);
 }
 
 /** A person asks again: what failed before is tried anew. */
-function forgive(draft: Draft): void {
-  if (!draft.state.record.failed) return;
-  draft.clearRecord('failed');
-  draft.update({ failures: [] });
+function forgive(builder: StepBuilder): void {
+  if (!builder.state.record.failed) return;
+  builder.clearRecord('failed');
+  builder.update({ failures: [] });
 }
 
 const closedError = () =>
@@ -57,44 +57,44 @@ const closedError = () =>
 export function cancelPrompt(state: SessionState, promptId: PromptId, now: number): Step {
   const prompt = state.prompts.find((one) => one.promptId === promptId);
   if (!prompt) throw new CompanionError('CONFLICT', 'The prompt has already ended.', { field: 'promptId' });
-  const draft = new Draft(state, now);
+  const builder = new StepBuilder(state, now);
   if (prompt.state === 'queued') {
-    drop(draft, prompt);
-    settle(draft);
-  } else if (state.turn) interruptTurn(draft);
-  else completeTurn(draft, [prompt], INTERRUPTED);
-  return draft.finish();
+    drop(builder, prompt);
+    settle(builder);
+  } else if (state.turn) interruptTurn(builder);
+  else completeTurn(builder, [prompt], INTERRUPTED);
+  return builder.finish();
 }
 
 export function interrupt(state: SessionState, clearQueue: boolean, now: number): Step {
-  const draft = new Draft(state, now);
-  if (clearQueue) for (const prompt of queuedPrompts(state)) drop(draft, prompt);
-  interruptTurn(draft);
-  return draft.finish();
+  const builder = new StepBuilder(state, now);
+  if (clearQueue) for (const prompt of queuedPrompts(state)) drop(builder, prompt);
+  interruptTurn(builder);
+  return builder.finish();
 }
 
 /**
  * A prompt that only waits for its child to start is interrupted as well: to the person it is the running one. So is one
  * of which it is being looked up whether a child that died had begun it.
  */
-function interruptTurn(draft: Draft): void {
-  const { turn, child } = draft.state;
-  const [next] = [...givenPrompts(draft.state), ...queuedPrompts(draft.state)];
+function interruptTurn(builder: StepBuilder): void {
+  const { turn, child } = builder.state;
+  const [next] = [...givenPrompts(builder.state), ...queuedPrompts(builder.state)];
   if (turn) {
-    draft.update({ turn: { ...turn, interrupted: true } });
-    const { child: held } = draft.state.record;
-    if (held) draft.updateRecord({ child: { ...held, interrupted: true } });
-    if (child.phase === 'live' && child.input !== 'open') endChild(draft, { restart: true });
-    else draft.effect(interruption(draft.state));
+    builder.update({ turn: { ...turn, interrupted: true } });
+    const { child: held } = builder.state.record;
+    if (held) builder.updateRecord({ child: { ...held, interrupted: true } });
+    if (child.phase === 'live' && child.input !== 'open') endChild(builder, { restart: true });
+    else builder.effect(interruption(builder.state));
   } else if (next) {
-    completeTurn(draft, [next], INTERRUPTED);
+    completeTurn(builder, [next], INTERRUPTED);
   }
 }
 
 /** One that was announced, and waits again since its child died, has to end before everybody's eyes. */
-function drop(draft: Draft, prompt: PromptRecord): void {
-  if (prompt.announced) completeTurn(draft, [prompt], INTERRUPTED);
-  else draft.putPrompt({ ...prompt, state: 'cancelled' });
+function drop(builder: StepBuilder, prompt: PromptRecord): void {
+  if (prompt.announced) completeTurn(builder, [prompt], INTERRUPTED);
+  else builder.putPrompt({ ...prompt, state: 'cancelled' });
 }
 
 const INTERRUPTED = { subtype: 'interrupted', isError: true, finalResult: '', durationMs: 0, numTurns: 0 };
@@ -111,52 +111,52 @@ export interface PermissionAnswer {
 export function answerPermission(state: SessionState, meant: PermissionAnswer, now: number) {
   const { answer, deviceId, permission, asked } = meant;
   const verdict = judge(asked, answer);
-  const draft = new Draft(state, now);
+  const builder = new StepBuilder(state, now);
   const decided: PermissionRecord = { ...permission, decision: verdict.decision, byDeviceId: deviceId };
   const { grant } = verdict;
   const { ask } = permission;
-  if (grant) draft.updateRecord(remember(state.record, { ask, grant, byDeviceId: deviceId, at: now }));
-  resolvePermission(draft, permission, { ...verdict, byDeviceId: deviceId });
-  draft.effect({ kind: 'answerPermission', requestId: permission.ask.requestId, answer: verdict.answer });
-  return { step: draft.finish(), decided };
+  if (grant) builder.updateRecord(remember(state.record, { ask, grant, byDeviceId: deviceId, at: now }));
+  resolvePermission(builder, permission, { ...verdict, byDeviceId: deviceId });
+  builder.effect({ kind: 'answerPermission', requestId: permission.ask.requestId, answer: verdict.answer });
+  return { step: builder.finish(), decided };
 }
 
 /** Takes names and settings into the record; the child, where it needs them, has been told before. */
 export function amend(state: SessionState, changes: Partial<SessionRecord>, now: number): Step {
-  const draft = new Draft(state, now);
-  change(draft, changes);
-  return draft.finish();
+  const builder = new StepBuilder(state, now);
+  change(builder, changes);
+  return builder.finish();
 }
 
-function change(draft: Draft, changes: Partial<SessionRecord>): void {
-  if (Object.keys(changes).length > 0) draft.updateRecord({ ...changes, updatedAt: draft.now });
-  if (changes.permissionMode !== undefined) chooseMode(draft);
+function change(builder: StepBuilder, changes: Partial<SessionRecord>): void {
+  if (Object.keys(changes).length > 0) builder.updateRecord({ ...changes, updatedAt: builder.now });
+  if (changes.permissionMode !== undefined) chooseMode(builder);
 }
 
 export const close = (state: SessionState, reason: string, now: number): Step => closeAs(state, { reason }, now);
 
 function closeAs(state: SessionState, closed: NonNullable<SessionRecord['closed']>, now: number): Step {
-  const draft = new Draft(state, now);
-  if (state.record.closed) return draft.finish();
-  draft.updateRecord({ closed, updatedAt: now });
-  for (const prompt of queuedPrompts(state)) drop(draft, prompt);
-  if (state.turn) draft.update({ turn: { ...state.turn, interrupted: true } });
-  settle(draft);
-  return draft.finish();
+  const builder = new StepBuilder(state, now);
+  if (state.record.closed) return builder.finish();
+  builder.updateRecord({ closed, updatedAt: now });
+  for (const prompt of queuedPrompts(state)) drop(builder, prompt);
+  if (state.turn) builder.update({ turn: { ...state.turn, interrupted: true } });
+  settle(builder);
+  return builder.finish();
 }
 
 /** Ends the child, whatever it does: the daemon is about to stop. */
 export function dismissChild(state: SessionState, now: number): Step {
-  const draft = new Draft(state, now);
-  if (state.child.phase === 'live') endChild(draft, { restart: false });
-  return draft.finish();
+  const builder = new StepBuilder(state, now);
+  if (state.child.phase === 'live') endChild(builder, { restart: false });
+  return builder.finish();
 }
 
 /** Ends a child that has nothing to do; the next prompt resumes its conversation. */
 export function hibernate(state: SessionState, now: number): Step {
-  const draft = new Draft(state, now);
-  if (isIdle(state)) endChild(draft, { restart: false });
-  return draft.finish();
+  const builder = new StepBuilder(state, now);
+  if (isIdle(state)) endChild(builder, { restart: false });
+  return builder.finish();
 }
 
 /** The record is to go too, as soon as the child has. */
@@ -181,39 +181,39 @@ export interface StartRequest {
 
 /** Opens the session for work: again when it was closed, with another conversation when one is asked for. */
 export function start(state: SessionState, { conversation, changes, prompt }: StartRequest, now: number): Step {
-  const draft = new Draft(state, now);
-  if (state.record.closed) draft.clearRecord('closed');
-  forgive(draft);
-  change(draft, changes);
-  if (conversation && !isCurrent(state, conversation)) changeConversation(draft, conversation);
-  const { child } = draft.state;
-  if (child.phase === 'none') startChild(draft);
-  if (child.phase === 'ending') draft.update({ child: { phase: 'ending', restart: true } });
-  if (prompt) takePrompt(draft, prompt);
-  return draft.finish();
+  const builder = new StepBuilder(state, now);
+  if (state.record.closed) builder.clearRecord('closed');
+  forgive(builder);
+  change(builder, changes);
+  if (conversation && !isCurrent(state, conversation)) changeConversation(builder, conversation);
+  const { child } = builder.state;
+  if (child.phase === 'none') startChild(builder);
+  if (child.phase === 'ending') builder.update({ child: { phase: 'ending', restart: true } });
+  if (prompt) takePrompt(builder, prompt);
+  return builder.finish();
 }
 
 const isCurrent = (state: SessionState, conversation: Conversation): boolean =>
   conversation.kind === 'resume' && !conversation.fork && conversation.claudeSessionId === state.record.claudeSessionId;
 
-function changeConversation(draft: Draft, conversation: Conversation): void {
-  if (isBusy(draft.state)) {
+function changeConversation(builder: StepBuilder, conversation: Conversation): void {
+  if (isBusy(builder.state)) {
     throw new CompanionError('CONFLICT', 'The conversation can change only while the session is idle.', {
       field: 'options',
       rule: 'must not have resume, fork or preserveContext: false unless the session is idle',
     });
   }
   if (conversation.kind === 'new') {
-    draft.clearRecord('claudeSessionId', 'fork', 'joining');
-    if (!conversation.keepRemembered) forgetRemembered(draft, () => true);
+    builder.clearRecord('claudeSessionId', 'fork', 'joining');
+    if (!conversation.keepRemembered) forgetRemembered(builder, () => true);
   }
-  if (conversation.kind === 'fork') draft.updateRecord({ fork: true });
+  if (conversation.kind === 'fork') builder.updateRecord({ fork: true });
   if (conversation.kind === 'resume') {
-    draft.clearRecord('fork');
+    builder.clearRecord('fork');
     const { claudeSessionId, fork } = conversation;
-    draft.updateRecord({ claudeSessionId, joining: true, ...(fork && { fork }) });
+    builder.updateRecord({ claudeSessionId, joining: true, ...(fork && { fork }) });
   }
-  const { child } = draft.state.record;
-  if (draft.state.child.phase === 'live') endChild(draft, { restart: true });
-  else if (child) draft.updateRecord({ child: { ...child, ending: 'restart' } });
+  const { child } = builder.state.record;
+  if (builder.state.child.phase === 'live') endChild(builder, { restart: true });
+  else if (child) builder.updateRecord({ child: { ...child, ending: 'restart' } });
 }

@@ -2,8 +2,8 @@
 import type { PromptId } from '../../protocol/scalars.js';
 import type { PromptContents } from '../ports/records.js';
 import { giveAgain, settle } from './dispatch.js';
-import { Draft, type Step } from './draft.js';
 import { givenPrompts, type SessionState } from './session-state.js';
+import { type Step, StepBuilder } from './step-builder.js';
 import { completeTurn, endAnswer } from './turns.js';
 
 /** It is given to the child, if that is still what comes next. */
@@ -12,15 +12,15 @@ export function onContentsRead(
   contents: ReadonlyMap<PromptId, PromptContents>,
   now: number,
 ): Step {
-  const draft = new Draft({ ...state, contents }, now);
+  const builder = new StepBuilder({ ...state, contents }, now);
   if (state.child.phase === 'live' && state.child.input === 'open') {
     giveAgain(
-      draft,
+      builder,
       givenPrompts(state).filter(({ promptId }) => contents.has(promptId)),
     );
   }
-  settle(draft);
-  return draft.finish();
+  settle(builder);
+  return builder.finish();
 }
 
 const LOST = {
@@ -33,17 +33,17 @@ const LOST = {
 
 /** It cannot be given to anybody any more; the next ones can. */
 export function onContentsLost(state: SessionState, lost: readonly PromptId[], now: number): Step {
-  const draft = new Draft(state, now);
+  const builder = new StepBuilder(state, now);
   const gone = state.prompts.filter(({ promptId }) => lost.includes(promptId));
   for (const prompt of gone) {
-    draft.event('error', {
+    builder.event('error', {
       sessionId: state.record.sessionId,
       code: 'NOT_FOUND',
       message: 'A prompt that waited cannot be run: what it was made of is gone from the disk. Send it again.',
     });
-    completeTurn(draft, [prompt], LOST);
+    completeTurn(builder, [prompt], LOST);
   }
-  if (givenPrompts(state).length > 0 && givenPrompts(draft.state).length === 0) endAnswer(draft);
-  settle(draft);
-  return draft.finish();
+  if (givenPrompts(state).length > 0 && givenPrompts(builder.state).length === 0) endAnswer(builder);
+  settle(builder);
+  return builder.finish();
 }

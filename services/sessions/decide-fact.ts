@@ -4,31 +4,31 @@ import type { BackgroundChange, CliFact, CliLine } from '../ports/claude.js';
 import type { BackgroundTask, PermissionRecord } from '../ports/records.js';
 import { onBlock, onBlockCut, onBlockStarted, onDelta, onToolResult } from './decide-blocks.js';
 import { interruption, settle } from './dispatch.js';
-import { Draft, type Step } from './draft.js';
 import { loseOutput } from './lost-output.js';
 import { addNoise, sayNotice, tellNoise } from './notices.js';
 import { permissionIdOf } from './permission-id.js';
 import { permissionRequestOf, resolvePermission } from './permission-requests.js';
 import type { SessionState } from './session-state.js';
+import { type Step, StepBuilder } from './step-builder.js';
 import { findRunning, forgetTakenToolIds } from './tool-ids.js';
 import { beginAnswer, completeTurn, endAnswer, ensureTurn, onResult } from './turns.js';
 import { cutAsk } from './whole-ask.js';
 
 /** Lines of the child, in order. The journal remembers with them how far the output has been taken. */
 export function decideLines(state: SessionState, lines: readonly CliLine[], now: number): Step {
-  const draft = new Draft(state, now);
+  const builder = new StepBuilder(state, now);
   const { turn } = state;
   const childId = state.record.child?.childId;
-  if (childId === undefined) return draft.finish();
+  if (childId === undefined) return builder.finish();
   for (const line of lines) {
-    draft.atLine({ childId, offset: line.offset });
-    for (const fact of line.facts) onFact(draft, fact);
+    builder.atLine({ childId, offset: line.offset });
+    for (const fact of line.facts) onFact(builder, fact);
   }
-  draft.offLine();
-  settle(draft);
-  forgetTakenToolIds(draft);
-  tellNoise(draft, { isOver: turn?.startedAt !== draft.state.turn?.startedAt });
-  const step = draft.finish();
+  builder.offLine();
+  settle(builder);
+  forgetTakenToolIds(builder);
+  tellNoise(builder, { isOver: turn?.startedAt !== builder.state.turn?.startedAt });
+  const step = builder.finish();
   const last = lines.at(-1);
   return last ? withOffsets(step, last) : step;
 }
@@ -45,14 +45,14 @@ function withOffsets(step: Step, { end: processed, resume }: CliLine): Step {
   };
 }
 
-type Handlers = { [Kind in CliFact['kind']]: (draft: Draft, fact: Fact<Kind>) => void };
+type Handlers = { [Kind in CliFact['kind']]: (builder: StepBuilder, fact: Fact<Kind>) => void };
 
 const HANDLERS: Handlers = {
   init: onInit,
   blockStarted: onBlockStarted,
   delta: onDelta,
   block: onBlock,
-  blockCut: (draft, { cut }) => onBlockCut(draft, cut),
+  blockCut: (builder, { cut }) => onBlockCut(builder, cut),
   toolResult: onToolResult,
   promptStarted: onPromptStarted,
   promptDropped: onPromptDropped,
@@ -61,33 +61,33 @@ const HANDLERS: Handlers = {
   permissionRead: onPermissionRead,
   unknownRequest: onUnknownRequest,
   initialized: onInitialized,
-  result: (draft, { result }) => onResult(draft, result),
+  result: (builder, { result }) => onResult(builder, result),
   modeChanged: onModeChanged,
   background: onBackground,
   calling: onCalling,
   progress: onProgress,
-  notice: (draft, { notice }) => sayNotice(draft, notice),
-  outputLost: (draft) => loseOutput(draft),
-  garbage: (draft, { bytes }) => addNoise(draft, bytes),
+  notice: (builder, { notice }) => sayNotice(builder, notice),
+  outputLost: (builder) => loseOutput(builder),
+  garbage: (builder, { bytes }) => addNoise(builder, bytes),
 };
 
 type Fact<Kind extends CliFact['kind']> = Extract<CliFact, { kind: Kind }>;
 
-function onFact(draft: Draft, fact: CliFact): void {
-  const handler = HANDLERS[fact.kind] as (draft: Draft, fact: CliFact) => void;
-  handler(draft, fact);
+function onFact(builder: StepBuilder, fact: CliFact): void {
+  const handler = HANDLERS[fact.kind] as (builder: StepBuilder, fact: CliFact) => void;
+  handler(builder, fact);
 }
 
 /** Comes as a turn begins, before the API is asked: 2.1.197 may say nothing else of its prompt for as long as the API takes. */
-function onInit(draft: Draft, { init }: Fact<'init'>): void {
-  beginAnswer(draft);
-  const { record } = draft.state;
+function onInit(builder: StepBuilder, { init }: Fact<'init'>): void {
+  beginAnswer(builder);
+  const { record } = builder.state;
   const said = JSON.stringify(init);
   if (record.lastInit === said) return;
   const { claudeSessionId, workingDirectory, model, permissionMode } = init;
-  draft.clearRecord('fork');
-  draft.updateRecord({ lastInit: said, claudeSessionId, model, permissionMode });
-  draft.event('systemInit', {
+  builder.clearRecord('fork');
+  builder.updateRecord({ lastInit: said, claudeSessionId, model, permissionMode });
+  builder.event('systemInit', {
     type: 'system',
     sessionId: record.sessionId,
     workingDirectory,
@@ -96,59 +96,66 @@ function onInit(draft: Draft, { init }: Fact<'init'>): void {
     model,
     permissionMode,
     claudeSessionId,
-    timestamp: draft.timestamp,
+    timestamp: builder.timestamp,
   });
 }
 
-function onPromptStarted(draft: Draft, { uuid }: Fact<'promptStarted'>): void {
-  const prompt = draft.state.prompts.find((given) => given.uuid === uuid && given.state === 'dispatching');
+function onPromptStarted(builder: StepBuilder, { uuid }: Fact<'promptStarted'>): void {
+  const prompt = builder.state.prompts.find((given) => given.uuid === uuid && given.state === 'dispatching');
   if (!prompt) return;
-  ensureTurn(draft);
-  draft.putPrompt({ ...prompt, state: 'processing' });
-  if (draft.state.turn?.interrupted) draft.effect(interruption(draft.state));
+  ensureTurn(builder);
+  builder.putPrompt({ ...prompt, state: 'processing' });
+  if (builder.state.turn?.interrupted) builder.effect(interruption(builder.state));
 }
 
 /** The CLI has thrown a queued message away, as an interrupt may do: no `result` will name it. */
-function onPromptDropped(draft: Draft, { uuid }: Fact<'promptDropped'>): void {
-  const prompt = draft.state.prompts.find((given) => given.uuid === uuid && given.state === 'dispatching');
+function onPromptDropped(builder: StepBuilder, { uuid }: Fact<'promptDropped'>): void {
+  const prompt = builder.state.prompts.find((given) => given.uuid === uuid && given.state === 'dispatching');
   if (!prompt) return;
-  completeTurn(draft, [prompt], { subtype: 'interrupted', isError: true, finalResult: '', durationMs: 0, numTurns: 0 });
-  if (draft.state.prompts.length === 0) endAnswer(draft);
+  completeTurn(builder, [prompt], {
+    subtype: 'interrupted',
+    isError: true,
+    finalResult: '',
+    durationMs: 0,
+    numTurns: 0,
+  });
+  if (builder.state.prompts.length === 0) endAnswer(builder);
 }
 
-function onPermissionAsked(draft: Draft, { ask }: Fact<'permissionAsked'>): void {
-  const { record, permissions, plan } = draft.state;
+function onPermissionAsked(builder: StepBuilder, { ask }: Fact<'permissionAsked'>): void {
+  const { record, permissions, plan } = builder.state;
   const { sessionId, child } = record;
   if (permissions.some((known) => known.ask.requestId === ask.requestId)) return;
   const isOfPlan = ask.toolName === 'ExitPlanMode' && plan?.toolId === ask.toolUseId && !('plan' in ask.input);
   const permission: PermissionRecord = {
-    permissionId: permissionIdOf(ask, draft.line),
+    permissionId: permissionIdOf(ask, builder.line),
     sessionId,
     childId: child?.childId ?? '',
-    ask: { ...ask, toolUseId: findRunning(draft.state, ask.toolUseId), ...(isOfPlan && { plan: plan.text }) },
-    createdAt: draft.now,
+    ask: { ...ask, toolUseId: findRunning(builder.state, ask.toolUseId), ...(isOfPlan && { plan: plan.text }) },
+    createdAt: builder.now,
   };
-  const { seq, isCut } = draft.event('permissionRequest', permissionRequestOf(permission));
-  draft.putPermission(isCut ? { ...permission, ask: cutAsk(permission.ask, seq) } : permission);
+  const { seq, isCut } = builder.event('permissionRequest', permissionRequestOf(permission));
+  builder.putPermission(isCut ? { ...permission, ask: cutAsk(permission.ask, seq) } : permission);
 }
 
-function onPermissionWithdrawn(draft: Draft, { requestId }: Fact<'permissionWithdrawn'>): void {
-  const permission = draft.state.permissions.find(({ ask }) => ask.requestId === requestId);
-  if (permission && permission.decision === undefined) resolvePermission(draft, permission, { decision: 'cancelled' });
+function onPermissionWithdrawn(builder: StepBuilder, { requestId }: Fact<'permissionWithdrawn'>): void {
+  const permission = builder.state.permissions.find(({ ask }) => ask.requestId === requestId);
+  if (permission && permission.decision === undefined)
+    resolvePermission(builder, permission, { decision: 'cancelled' });
 }
 
-function onPermissionRead(draft: Draft, { requestId }: Fact<'permissionRead'>): void {
-  const permission = draft.state.permissions.find(({ ask }) => ask.requestId === requestId);
+function onPermissionRead(builder: StepBuilder, { requestId }: Fact<'permissionRead'>): void {
+  const permission = builder.state.permissions.find(({ ask }) => ask.requestId === requestId);
   if (permission?.decision === undefined) return;
   const { answer: _, ...read } = permission;
-  draft.putPermission(read);
+  builder.putPermission(read);
 }
 
 /** Without an answer the CLI would wait for ever. None is given in a person's name: they are told instead. */
-function onUnknownRequest(draft: Draft, { requestId, subtype, about }: Fact<'unknownRequest'>): void {
-  draft.effect({ kind: 'refuseRequest', requestId, subtype });
+function onUnknownRequest(builder: StepBuilder, { requestId, subtype, about }: Fact<'unknownRequest'>): void {
+  builder.effect({ kind: 'refuseRequest', requestId, subtype });
   const message = `Claude Code asked for something that this daemon does not support, and was refused: ${subtype}.`;
-  sayNotice(draft, {
+  sayNotice(builder, {
     kind: 'unsupported_request',
     level: 'warning',
     message: about === undefined ? message : `${message} It said: ${about}`,
@@ -156,38 +163,38 @@ function onUnknownRequest(draft: Draft, { requestId, subtype, about }: Fact<'unk
 }
 
 /** The CLI's answer to our `initialize`: it lists the requests for which it has not read an answer. */
-function onInitialized(draft: Draft, { pendingRequestIds }: Fact<'initialized'>): void {
-  const { child } = draft.state;
-  if (child.phase === 'live') draft.update({ child: { ...child, ready: true } });
-  for (const { ask, answer } of draft.state.permissions) {
+function onInitialized(builder: StepBuilder, { pendingRequestIds }: Fact<'initialized'>): void {
+  const { child } = builder.state;
+  if (child.phase === 'live') builder.update({ child: { ...child, ready: true } });
+  for (const { ask, answer } of builder.state.permissions) {
     if (answer && pendingRequestIds.includes(ask.requestId)) {
-      draft.effect({ kind: 'answerPermission', requestId: ask.requestId, answer });
+      builder.effect({ kind: 'answerPermission', requestId: ask.requestId, answer });
     }
   }
 }
 
 /** Kept with the child: 2.1.197 does not tell the next daemon what still runs. */
-function onBackground(draft: Draft, { change }: Fact<'background'>): void {
-  const background = changedTasks(draft.state.background, change);
-  const { child } = draft.state.record;
-  if (child) draft.updateRecord({ child: { ...child, background } });
-  draft.update({ background });
+function onBackground(builder: StepBuilder, { change }: Fact<'background'>): void {
+  const background = changedTasks(builder.state.background, change);
+  const { child } = builder.state.record;
+  if (child) builder.updateRecord({ child: { ...child, background } });
+  builder.update({ background });
 }
 
-function onCalling(draft: Draft): void {
-  const { turn } = draft.state;
-  if (turn) draft.update({ turn: { ...turn, calling: true } });
+function onCalling(builder: StepBuilder): void {
+  const { turn } = builder.state;
+  if (turn) builder.update({ turn: { ...turn, calling: true } });
 }
 
-function onModeChanged(draft: Draft, { permissionMode }: Fact<'modeChanged'>): void {
-  const { record, requestedMode } = draft.state;
+function onModeChanged(builder: StepBuilder, { permissionMode }: Fact<'modeChanged'>): void {
+  const { record, requestedMode } = builder.state;
   if (permissionMode !== record.permissionMode && permissionMode !== requestedMode)
-    draft.updateRecord({ permissionMode });
+    builder.updateRecord({ permissionMode });
 }
 
-function onProgress(draft: Draft, { stage, message }: { stage: string; message: string }): void {
-  const { sessionId } = draft.state.record;
-  draft.frame({ type: 'progress', data: { sessionId, stage, message, timestamp: draft.timestamp } });
+function onProgress(builder: StepBuilder, { stage, message }: { stage: string; message: string }): void {
+  const { sessionId } = builder.state.record;
+  builder.frame({ type: 'progress', data: { sessionId, stage, message, timestamp: builder.timestamp } });
 }
 
 function changedTasks(tasks: readonly BackgroundTask[], change: BackgroundChange): readonly BackgroundTask[] {

@@ -1,9 +1,9 @@
 /** What becomes of that which people asked to have remembered. */
 import { CompanionError } from '../../protocol/error-codes.js';
 import type { RememberedGrant } from '../ports/records.js';
-import { Draft, type Step } from './draft.js';
 import { takeBack, withoutModes } from './remembered-grants.js';
 import type { SessionState } from './session-state.js';
+import { type Step, StepBuilder } from './step-builder.js';
 
 /** A person takes one of them back, or all. Throws `NOT_FOUND` where there is none with this id. */
 export function takeBackRemembered(state: SessionState, id: string | undefined, now: number) {
@@ -12,44 +12,45 @@ export function takeBackRemembered(state: SessionState, id: string | undefined, 
   if (id !== undefined && taken.length === 0) {
     throw new CompanionError('NOT_FOUND', 'Nothing with this id is remembered in this session.', { field: 'id' });
   }
-  const draft = new Draft(state, now);
+  const builder = new StepBuilder(state, now);
   if (taken.length > 0) {
-    draft.updateRecord({ updatedAt: now });
-    forgetRemembered(draft, isTaken);
+    builder.updateRecord({ updatedAt: now });
+    forgetRemembered(builder, isTaken);
   }
-  return { step: draft.finish() satisfies Step, taken };
+  return { step: builder.finish() satisfies Step, taken };
 }
 
 /**
  * What is taken back holds no more, for the child that lives now either: it is put into the mode, and made to ask for
  * the rest. That is on record until the child has ended, for the next daemon may have to tell it.
  */
-export function forgetRemembered(draft: Draft, isTaken: (grant: RememberedGrant) => boolean): void {
-  const { record, child } = draft.state;
+export function forgetRemembered(builder: StepBuilder, isTaken: (grant: RememberedGrant) => boolean): void {
+  const { record, child } = builder.state;
   const taken = (record.remembered ?? []).filter(isTaken);
   if (taken.length === 0) return;
   const { kept, askRules, mode } = takeBack(record, isTaken);
-  draft.updateRecord({ remembered: kept, ...(mode !== undefined && { permissionMode: mode }) });
+  builder.updateRecord({ remembered: kept, ...(mode !== undefined && { permissionMode: mode }) });
   const rules = taken.flatMap((grant) => (grant.inFile ? grant.rules : []));
-  if (rules.length > 0) draft.effect({ kind: 'forgetFileRules', rules });
+  if (rules.length > 0) builder.effect({ kind: 'forgetFileRules', rules });
   if (child.phase === 'none') return;
   const askBefore = record.takenBack?.askRules ?? [];
   const takenBack = { askRules: [...new Set([...askBefore, ...askRules])], ...(mode !== undefined && { mode }) };
-  draft.updateRecord({ takenBack });
-  tellTakenBack(draft);
+  builder.updateRecord({ takenBack });
+  tellTakenBack(builder);
 }
 
 /** Tells the child again: it may have been started with what is granted no more, or the last daemon did not come to it. */
-export function tellTakenBack(draft: Draft): void {
-  const { takenBack, permissionMode } = draft.state.record;
-  if (!takenBack || draft.state.child.phase !== 'live') return;
+export function tellTakenBack(builder: StepBuilder): void {
+  const { takenBack, permissionMode } = builder.state.record;
+  if (!takenBack || builder.state.child.phase !== 'live') return;
   const { askRules, mode } = takenBack;
-  draft.effect({ kind: 'adjustChild', askRules, ...(mode === permissionMode && mode !== undefined && { mode }) });
+  builder.effect({ kind: 'adjustChild', askRules, ...(mode === permissionMode && mode !== undefined && { mode }) });
 }
 
 /** A person has chosen a mode, so none is remembered any more. */
-export function chooseMode(draft: Draft): void {
-  const { remembered, takenBack } = draft.state.record;
-  if (remembered?.some(({ mode }) => mode !== undefined)) draft.updateRecord({ remembered: withoutModes(remembered) });
-  if (takenBack?.mode !== undefined) draft.updateRecord({ takenBack: { askRules: takenBack.askRules } });
+export function chooseMode(builder: StepBuilder): void {
+  const { remembered, takenBack } = builder.state.record;
+  if (remembered?.some(({ mode }) => mode !== undefined))
+    builder.updateRecord({ remembered: withoutModes(remembered) });
+  if (takenBack?.mode !== undefined) builder.updateRecord({ takenBack: { askRules: takenBack.askRules } });
 }

@@ -1,7 +1,7 @@
 /** What is made of a child that says nothing, or does not stop when it is told to. */
 import { endChild } from './dispatch.js';
-import { Draft, type Step } from './draft.js';
 import { openPermissions, type SessionState } from './session-state.js';
+import { type Step, StepBuilder } from './step-builder.js';
 import type { Silence } from './turn-watch.js';
 
 /** A child that has not reacted for so long is given up, in milliseconds. */
@@ -9,15 +9,15 @@ const GIVEN_UP_MS = 600_000;
 
 /** A minute in which a turn ran and its child said nothing: whoever follows it is told what it is at. */
 export function onSilence(state: SessionState, silence: Silence, now: number): Step {
-  const draft = new Draft(state, now);
-  if (!state.turn || openPermissions(state).length > 0) return draft.finish();
+  const builder = new StepBuilder(state, now);
+  if (!state.turn || openPermissions(state).length > 0) return builder.finish();
   if (silence.deafMs !== undefined && silence.deafMs >= GIVEN_UP_MS) {
-    replace(draft, `Claude has not reacted for ${duration(silence.deafMs)}: it is started again.`);
+    replace(builder, `Claude has not reacted for ${duration(silence.deafMs)}: it is started again.`);
   } else {
     const { sessionId } = state.record;
-    draft.frame({ type: 'progress', data: { sessionId, ...explain(state, silence), timestamp: draft.timestamp } });
+    builder.frame({ type: 'progress', data: { sessionId, ...explain(state, silence), timestamp: builder.timestamp } });
   }
-  return draft.finish();
+  return builder.finish();
 }
 
 function explain({ tools, turn, ticks }: SessionState, { silentMs, deafMs, isStreaming }: Silence) {
@@ -37,17 +37,17 @@ function explain({ tools, turn, ticks }: SessionState, { silentMs, deafMs, isStr
 
 /** It was told to stop its turn, and has not: it is ended, and the conversation goes on with another. */
 export function onInterruptIgnored(state: SessionState, turnStartedAt: number, now: number): Step {
-  const draft = new Draft(state, now);
+  const builder = new StepBuilder(state, now);
   if (state.turn?.interrupted && state.turn.startedAt === turnStartedAt)
-    replace(draft, 'Claude did not react to the interrupt: it is started again.');
-  return draft.finish();
+    replace(builder, 'Claude did not react to the interrupt: it is started again.');
+  return builder.finish();
 }
 
-function replace(draft: Draft, message: string): void {
-  const { child, record } = draft.state;
+function replace(builder: StepBuilder, message: string): void {
+  const { child, record } = builder.state;
   if (child.phase !== 'live') return;
-  draft.event('error', { sessionId: record.sessionId, code: 'TIMEOUT', message });
-  endChild(draft, { restart: true, insist: true });
+  builder.event('error', { sessionId: record.sessionId, code: 'TIMEOUT', message });
+  endChild(builder, { restart: true, insist: true });
 }
 
 const MINUTE_MS = 60_000;

@@ -2,9 +2,9 @@
 import type { ContentBlock } from '../../protocol/content.js';
 import type { UserMessage } from '../ports/claude.js';
 import type { PromptContents, PromptRecord } from '../ports/records.js';
-import type { Draft } from './draft.js';
 import type { Effect } from './effects.js';
 import { givenPrompts, queuedPrompts, type SessionState } from './session-state.js';
+import type { StepBuilder } from './step-builder.js';
 import { newTurn } from './turns.js';
 
 const MAX_BACKOFF_MS = 60_000;
@@ -23,31 +23,31 @@ function backoffMs(failures: readonly number[], ticks: number): number {
 }
 
 /** Does what can be done next: ends the child of a closed session, starts one that is needed, dispatches a prompt. */
-export function settle(draft: Draft): void {
-  const { child, record, turn } = draft.state;
+export function settle(builder: StepBuilder): void {
+  const { child, record, turn } = builder.state;
   if (record.closed) {
-    if (child.phase === 'live') endChild(draft, { restart: false });
+    if (child.phase === 'live') endChild(builder, { restart: false });
     return;
   }
   if (child.phase === 'live' && child.input !== 'open') {
-    if (child.input === 'torn' && !canFinish(draft.state)) endChild(draft, { restart: true });
+    if (child.input === 'torn' && !canFinish(builder.state)) endChild(builder, { restart: true });
     return;
   }
-  const next = queuedPrompts(draft.state)[0];
-  if (!next || turn || givenPrompts(draft.state).length > 0) return;
-  if (child.phase === 'none') startChild(draft);
-  else if (child.phase === 'live') dispatch(draft, next);
+  const next = queuedPrompts(builder.state)[0];
+  if (!next || turn || givenPrompts(builder.state).length > 0) return;
+  if (child.phase === 'none') startChild(builder);
+  else if (child.phase === 'live') dispatch(builder, next);
 }
 
 /** A child that cannot be written to may still finish its turn, unless it waits for an answer. */
 const canFinish = ({ prompts, permissions, turn }: SessionState): boolean =>
   permissions.length === 0 && (turn?.answering === true || prompts.some(({ state }) => state === 'processing'));
 
-export function startChild(draft: Draft): void {
-  draft.update({ child: { phase: 'starting' } });
-  const { failures, ticks } = draft.state;
-  const delayMs = backoffMs(recentFailures(draft.state), ticks);
-  draft.effect({ kind: 'startChild', delayMs, afterFailure: failures.length > 0 });
+export function startChild(builder: StepBuilder): void {
+  builder.update({ child: { phase: 'starting' } });
+  const { failures, ticks } = builder.state;
+  const delayMs = backoffMs(recentFailures(builder.state), ticks);
+  builder.effect({ kind: 'startChild', delayMs, afterFailure: failures.length > 0 });
 }
 
 export interface EndOptions {
@@ -57,11 +57,11 @@ export interface EndOptions {
   insist?: boolean;
 }
 
-export function endChild(draft: Draft, { restart, insist = false }: EndOptions): void {
-  const { child } = draft.state.record;
-  if (child) draft.updateRecord({ child: { ...child, ending: restart ? 'restart' : 'rest' } });
-  draft.update({ child: { phase: 'ending', restart } });
-  draft.effect({ kind: 'endChild', insist });
+export function endChild(builder: StepBuilder, { restart, insist = false }: EndOptions): void {
+  const { child } = builder.state.record;
+  if (child) builder.updateRecord({ child: { ...child, ending: restart ? 'restart' : 'rest' } });
+  builder.update({ child: { phase: 'ending', restart } });
+  builder.effect({ kind: 'endChild', insist });
 }
 
 /** An interrupt takes milliseconds. A CLI that is only coming up reads it when it is there. */
@@ -78,32 +78,32 @@ export const interruption = ({ child, turn, ticks }: SessionState): Extract<Effe
  * Gives a prompt to the child. It is announced once, also when it has to be given to a second child. One that waits on
  * the disk is read first.
  */
-export function dispatch(draft: Draft, prompt: PromptRecord): void {
-  const contents = contentsOf(draft.state, prompt);
+export function dispatch(builder: StepBuilder, prompt: PromptRecord): void {
+  const contents = contentsOf(builder.state, prompt);
   if (!contents) {
-    draft.effect({ kind: 'readPrompts', prompts: [prompt] });
+    builder.effect({ kind: 'readPrompts', prompts: [prompt] });
     return;
   }
-  draft.putPrompt({ ...prompt, state: 'dispatching', announced: true });
-  if (!draft.state.turn) draft.update({ turn: newTurn(draft.state.ticks) });
-  if (!prompt.announced) announce(draft, prompt, contents);
-  give(draft, prompt, contents);
+  builder.putPrompt({ ...prompt, state: 'dispatching', announced: true });
+  if (!builder.state.turn) builder.update({ turn: newTurn(builder.state.ticks) });
+  if (!prompt.announced) announce(builder, prompt, contents);
+  give(builder, prompt, contents);
 }
 
 /**
  * Gives prompts once more to a child that may not have got them; it ignores what it has. They keep their order, so none
  * goes before all of them were read.
  */
-export function giveAgain(draft: Draft, prompts: readonly PromptRecord[]): void {
+export function giveAgain(builder: StepBuilder, prompts: readonly PromptRecord[]): void {
   const unsure = prompts.filter(({ state }) => state === 'dispatching');
-  const unread = unsure.filter((prompt) => !contentsOf(draft.state, prompt));
+  const unread = unsure.filter((prompt) => !contentsOf(builder.state, prompt));
   if (unread.length > 0) {
-    draft.effect({ kind: 'readPrompts', prompts: unsure });
+    builder.effect({ kind: 'readPrompts', prompts: unsure });
     return;
   }
   for (const prompt of unsure) {
-    const contents = contentsOf(draft.state, prompt);
-    if (contents) give(draft, prompt, contents);
+    const contents = contentsOf(builder.state, prompt);
+    if (contents) give(builder, prompt, contents);
   }
 }
 
@@ -111,11 +111,11 @@ export function giveAgain(draft: Draft, prompts: readonly PromptRecord[]): void 
 const contentsOf = ({ contents }: SessionState, { promptId, text, body }: PromptRecord): PromptContents | undefined =>
   contents?.get(promptId) ?? (body ? undefined : { text, images: [] });
 
-function give(draft: Draft, { promptId, requestId, uuid }: PromptRecord, contents: PromptContents): void {
-  draft.effect({ kind: 'sendMessage', message: messageOf(uuid, contents), promptId, requestId });
+function give(builder: StepBuilder, { promptId, requestId, uuid }: PromptRecord, contents: PromptContents): void {
+  builder.effect({ kind: 'sendMessage', message: messageOf(uuid, contents), promptId, requestId });
 }
 
-function announce(draft: Draft, { uuid, promptId, device }: PromptRecord, contents: PromptContents): void {
+function announce(builder: StepBuilder, { uuid, promptId, device }: PromptRecord, contents: PromptContents): void {
   const { text } = contents;
   const images = contents.images.map(({ mediaType, data }) => ({
     type: 'image' as const,
@@ -123,8 +123,8 @@ function announce(draft: Draft, { uuid, promptId, device }: PromptRecord, conten
     bytes: decodedBytes(data),
   }));
   const content: ContentBlock[] = text.trim() === '' ? images : [{ type: 'text', text }, ...images];
-  draft.event('humanMessage', { messageId: uuid, content, deviceId: device.deviceId, promptId }, uuid);
-  draft.updateRecord({ messageCount: draft.state.record.messageCount + 1 });
+  builder.event('humanMessage', { messageId: uuid, content, deviceId: device.deviceId, promptId }, uuid);
+  builder.updateRecord({ messageCount: builder.state.record.messageCount + 1 });
 }
 
 const PADDING = '='.charCodeAt(0);

@@ -62,7 +62,7 @@ export class Hibernation {
   async hibernate(): Promise<boolean> {
     const { state, child, endIdle } = this.#options;
     const held = child();
-    if (!held || !isIdle(state()) || (await held.hasKin())) return false;
+    if (!held || !isIdle(state()) || (await held.hasDescendants())) return false;
     await endIdle();
     return state().child.phase === 'ending';
   }

@@ -5,7 +5,7 @@ import type { ContentBlock } from '../../protocol/content.js';
 import { foreignOf, NAMELESS, ownId } from '../../protocol/foreign-ids.js';
 import { MAX_EVENT_DATA_BYTES } from '../../protocol/limits.js';
 import type { TranscriptEntry } from '../ports/claude.js';
-import type { Said, SaidBlock } from '../ports/journal.js';
+import type { KnownBlock, KnownContent } from '../ports/journal.js';
 
 type Entry<Kind extends TranscriptEntry['kind']> = Extract<TranscriptEntry, { kind: Kind }>;
 
@@ -35,7 +35,7 @@ const nothingCarried = (): Carried => ({
 
 interface Match {
   messageId: string;
-  block: SaidBlock;
+  block: KnownBlock;
 }
 
 /**
@@ -43,16 +43,16 @@ interface Match {
  * thing that was said stands for one entry, in whichever page of the transcript.
  */
 export class Known {
-  readonly #messages: Map<string, SaidBlock[]>;
+  readonly #messages: Map<string, KnownBlock[]>;
   readonly #toolUses: Set<string>;
   readonly #toolResults: Set<string>;
   /** Blocks that stand for an entry. */
-  readonly #taken = new Set<SaidBlock>();
+  readonly #taken = new Set<KnownBlock>();
   readonly #carried: Carried;
   readonly #seen = new Set<string>();
 
   /** `carried` is changed as entries are taken. */
-  constructor({ messages, toolUses, toolResults }: Said, carried: Carried = nothingCarried()) {
+  constructor({ messages, toolUses, toolResults }: KnownContent, carried: Carried = nothingCarried()) {
     this.#carried = carried;
     this.#messages = new Map(
       [...messages].map(([id, blocks]) => [id, blocks.filter((block) => !isMended(block, blocks))]),
@@ -60,8 +60,8 @@ export class Known {
     this.#toolUses = new Set(toolUses);
     this.#toolResults = new Set([...toolResults].filter((toolId) => !carried.takenResults.has(toolId)));
     for (const [id, blocks] of this.#messages) {
-      const places = carried.taken.get(id);
-      for (const [place, block] of blocks.entries()) if (places?.has(place)) this.#taken.add(block);
+      const slots = carried.taken.get(id);
+      for (const [place, block] of blocks.entries()) if (slots?.has(place)) this.#taken.add(block);
     }
   }
 
@@ -131,7 +131,7 @@ export class Known {
     const blocks = this.#messages.get(messageId) ?? [];
     const blockIndex = block?.blockIndex ?? freeIndex(blocks, entry.blockIndex);
     const content = this.#withToolId(entry, toolIdOf(block?.content[0]));
-    const whole: SaidBlock = { blockIndex, content: [content], partial: false };
+    const whole: KnownBlock = { blockIndex, content: [content], partial: false };
     this.#taken.add(whole);
     this.#messages.set(messageId, [...blocks.filter((one) => one !== block), whole]);
     const toolId = toolIdOf(content);
@@ -199,7 +199,7 @@ function keyOf(entry: TranscriptEntry): string {
 }
 
 /** A part of a block that was said again as a whole. */
-const isMended = ({ partial, blockIndex }: SaidBlock, blocks: readonly SaidBlock[]): boolean =>
+const isMended = ({ partial, blockIndex }: KnownBlock, blocks: readonly KnownBlock[]): boolean =>
   partial && blocks.some((other) => !other.partial && other.blockIndex === blockIndex);
 
 const digestOf = (uuid: string): string => createHash('sha256').update(uuid).digest('hex');
@@ -208,7 +208,7 @@ const toolIdOf = (block: ContentBlock | undefined): string | undefined =>
   block && 'id' in block && block.type === 'tool_use' ? block.id : undefined;
 
 /** A tool use is known by its id: its input may have been changed by who allowed it. */
-function isSame({ content: [one], isCut }: SaidBlock, other: ContentBlock): boolean {
+function isSame({ content: [one], isCut }: KnownBlock, other: ContentBlock): boolean {
   const toolId = toolIdOf(other);
   if (toolId !== undefined && typeof inputOf(one) !== 'string') return isSameTool(toolIdOf(one), toolId);
   if (isCut) return isCutOf(one, other, MAX_EVENT_DATA_BYTES);
@@ -224,7 +224,7 @@ const isOfKind = (one: ContentBlock | undefined, other: ContentBlock): boolean =
 
 const inputOf = (block: ContentBlock | undefined): unknown => (block && 'input' in block ? block.input : undefined);
 
-function isPart({ content: [part], isCut }: SaidBlock, whole: ContentBlock): boolean {
+function isPart({ content: [part], isCut }: KnownBlock, whole: ContentBlock): boolean {
   if (!part || part.type !== whole.type) return false;
   const toolId = toolIdOf(whole);
   if (toolId !== undefined) return isSameTool(toolIdOf(part), toolId);
@@ -233,7 +233,7 @@ function isPart({ content: [part], isCut }: SaidBlock, whole: ContentBlock): boo
 
 const textOf = (block: ContentBlock): string => ('text' in block ? (block.text ?? '') : '');
 
-function freeIndex(blocks: readonly SaidBlock[], wanted: number): number {
+function freeIndex(blocks: readonly KnownBlock[], wanted: number): number {
   const taken = blocks.map(({ blockIndex = 0 }) => blockIndex);
   return taken.includes(wanted) ? Math.max(...taken) + 1 : wanted;
 }

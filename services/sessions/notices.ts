@@ -1,32 +1,32 @@
 /** What a person is told that is no answer of Claude's. */
 import type { CliNotice } from '../ports/claude.js';
-import type { Draft } from './draft.js';
+import type { StepBuilder } from './step-builder.js';
 
 /** A durable word. */
-export function sayNotice(draft: Draft, notice: CliNotice): void {
-  draft.event('notice', { sessionId: draft.state.record.sessionId, ...notice, timestamp: draft.timestamp });
+export function sayNotice(builder: StepBuilder, notice: CliNotice): void {
+  builder.event('notice', { sessionId: builder.state.record.sessionId, ...notice, timestamp: builder.timestamp });
 }
 
 /** So often at most is a person told of what goes on for long, in milliseconds. */
 const NOISE_MS = 60_000;
 
 /** A CLI that writes its log to stdout writes a hundred lines in a turn: they are gathered. `bytes`: of one line. */
-export function addNoise(draft: Draft, bytes: number): void {
-  const { noise, ticks } = draft.state;
+export function addNoise(builder: StepBuilder, bytes: number): void {
+  const { noise, ticks } = builder.state;
   const { lines, bytes: before, since } = noise ?? { lines: 0, bytes: 0, since: ticks };
-  draft.update({ noise: { lines: lines + 1, bytes: before + bytes, since } });
+  builder.update({ noise: { lines: lines + 1, bytes: before + bytes, since } });
 }
 
 /** Says once what was gathered, when its turn is over, and each minute while it goes on. */
-export function tellNoise(draft: Draft, { isOver }: { isOver: boolean }): void {
-  const { noise, ticks, record } = draft.state;
+export function tellNoise(builder: StepBuilder, { isOver }: { isOver: boolean }): void {
+  const { noise, ticks, record } = builder.state;
   if (!noise || noise.lines === 0 || (!isOver && ticks - noise.since < NOISE_MS)) return;
   const { lines, bytes } = noise;
   const what = lines === 1 ? `a line of ${bytes} bytes that is` : `${lines} lines (${bytes} bytes) that are`;
   const message = `The Claude CLI wrote ${what} not its protocol.`;
-  draft.update({ noise: { lines: 0, bytes: 0, since: ticks } });
-  draft.frame({
+  builder.update({ noise: { lines: 0, bytes: 0, since: ticks } });
+  builder.frame({
     type: 'progress',
-    data: { sessionId: record.sessionId, stage: 'warning', message, timestamp: draft.timestamp },
+    data: { sessionId: record.sessionId, stage: 'warning', message, timestamp: builder.timestamp },
   });
 }

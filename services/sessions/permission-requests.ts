@@ -5,10 +5,10 @@ import { CompanionError, invalid } from '../../protocol/error-codes.js';
 import type { EventData } from '../../protocol/events.js';
 import type { Journal } from '../ports/journal.js';
 import type { PermissionAsk, PermissionRecord } from '../ports/records.js';
-import type { Draft } from './draft.js';
 import { type Grant, grantOf, updatesOf } from './remembered-grants.js';
 import { rememberOf } from './remembered-words.js';
 import { openPermissions, type SessionState } from './session-state.js';
+import type { StepBuilder } from './step-builder.js';
 
 type Answer = Omit<ClientData<'permission'>, 'sessionId' | 'permissionId'>;
 
@@ -139,12 +139,12 @@ interface Resolution {
 }
 
 /** Decides a permission, once and for all devices. */
-export function resolvePermission(draft: Draft, permission: PermissionRecord, resolution: Resolution): void {
+export function resolvePermission(builder: StepBuilder, permission: PermissionRecord, resolution: Resolution): void {
   const { permissionId, sessionId } = permission;
   const { grant, ...decided } = resolution;
   const { decision, byDeviceId } = decided;
-  draft.putPermission({ ...permission, ...decided });
-  draft.event('permissionResolved', {
+  builder.putPermission({ ...permission, ...decided });
+  builder.event('permissionResolved', {
     permissionId,
     sessionId,
     decision,

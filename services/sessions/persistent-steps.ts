@@ -1,9 +1,9 @@
 import type { SessionId } from '../../protocol/scalars.js';
 import { isStorageError } from '../../protocol/storage-error.js';
 import type { Log } from '../ports/log.js';
-import type { Step } from './draft.js';
 import { sayStorageFull } from './lost-output.js';
 import type { SessionState } from './session-state.js';
+import type { Step } from './step-builder.js';
 
 export type Decide = (state: SessionState, now: number) => Step;
 

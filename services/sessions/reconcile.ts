@@ -1,16 +1,16 @@
 /** What a transcript holds and the journal does not: as functions of both. */
 import type { TranscriptEntry } from '../ports/claude.js';
-import type { Said } from '../ports/journal.js';
+import type { KnownContent } from '../ports/journal.js';
 import type { TranscriptMark } from '../ports/records.js';
 import { blockEvent, toolResultEvent, toolUseEvent } from './decide-blocks.js';
-import { Draft, type Step } from './draft.js';
 import { type Carried, Known, type Missing } from './known-entries.js';
 import type { SessionState } from './session-state.js';
+import { type Step, StepBuilder } from './step-builder.js';
 
 export interface Comparison {
   /** In the order of the conversation. */
   entries: readonly TranscriptEntry[];
-  said: Said;
+  said: KnownContent;
   /** All of the entries lie behind a place at which both agreed. Else what precedes the first that was said is left out. */
   anchored: boolean;
   /** From the page before these. */
@@ -41,60 +41,60 @@ export const canReconcile = ({ turn, child, record }: SessionState, claudeSessio
 
 /** Adds what was missing, as it happened then. */
 export function onMissingFound(state: SessionState, missing: readonly Missing[], now: number): Step {
-  const draft = new Draft(state, now);
+  const builder = new StepBuilder(state, now);
   for (const one of missing) {
-    draft.happenedAt(one.entry.at);
-    say(draft, one);
+    builder.happenedAt(one.entry.at);
+    say(builder, one);
   }
-  draft.happenedAt(undefined);
-  return draft.finish();
+  builder.happenedAt(undefined);
+  return builder.finish();
 }
 
 /** Who a message is from that was typed elsewhere. */
 const TERMINAL = 'terminal';
 
-function say(draft: Draft, missing: Missing): void {
+function say(builder: StepBuilder, missing: Missing): void {
   switch (missing.kind) {
     case 'human': {
       const { uuid, content } = missing.entry;
-      draft.event('humanMessage', { messageId: uuid, content, deviceId: TERMINAL, promptId: uuid }, uuid);
-      countMessage(draft, uuid);
+      builder.event('humanMessage', { messageId: uuid, content, deviceId: TERMINAL, promptId: uuid }, uuid);
+      countMessage(builder, uuid);
       return;
     }
     case 'block':
-      sayBlock(draft, missing);
+      sayBlock(builder, missing);
       return;
     case 'toolResult':
-      toolResultEvent(draft, missing.entry);
+      toolResultEvent(builder, missing.entry);
   }
 }
 
 type MissingBlock = Extract<Missing, { kind: 'block' }>;
 
-function sayBlock(draft: Draft, { entry, blockIndex, isNewMessage, isNewToolUse }: MissingBlock): void {
+function sayBlock(builder: StepBuilder, { entry, blockIndex, isNewMessage, isNewToolUse }: MissingBlock): void {
   const { messageId, parentToolUseId, content } = entry;
-  if (isNewMessage && parentToolUseId === undefined) countMessage(draft, messageId);
+  if (isNewMessage && parentToolUseId === undefined) countMessage(builder, messageId);
   const place = { messageId, blockIndex, ...(parentToolUseId !== undefined && { parentToolUseId }) };
-  blockEvent(draft, { place, content, details: entry, partial: false });
-  if (isNewToolUse && 'input' in content && 'id' in content) toolUseEvent(draft, place, content);
+  blockEvent(builder, { place, content, details: entry, partial: false });
+  if (isNewToolUse && 'input' in content && 'id' in content) toolUseEvent(builder, place, content);
 }
 
-const countMessage = (draft: Draft, lastMessageId: string): void =>
-  draft.updateRecord({ lastMessageId, messageCount: draft.state.record.messageCount + 1 });
+const countMessage = (builder: StepBuilder, lastMessageId: string): void =>
+  builder.updateRecord({ lastMessageId, messageCount: builder.state.record.messageCount + 1 });
 
 /** A child that ends quietly later must not hide that something before it was not read. */
 export function onOwed(state: SessionState, epoch: string, now: number): Step {
-  const draft = new Draft(state, now);
+  const builder = new StepBuilder(state, now);
   const { transcript, claudeSessionId = '' } = state.record;
   const nothing = { claudeSessionId, path: '', size: 0, mtimeMs: 0, epoch, seq: 0 };
-  draft.updateRecord({ transcript: { ...(transcript ?? nothing), owed: true } });
-  return draft.finish();
+  builder.updateRecord({ transcript: { ...(transcript ?? nothing), owed: true } });
+  return builder.finish();
 }
 
 /** The record agrees with the transcript up to here. The mark's `seq` is that of the last event. */
 export function onAgreed(state: SessionState, mark: Omit<TranscriptMark, 'seq'>, now: number): Step {
-  const draft = new Draft(state, now);
-  draft.clearRecord('joining');
-  draft.updateRecord({ transcript: { ...mark, seq: state.head } });
-  return draft.finish();
+  const builder = new StepBuilder(state, now);
+  builder.clearRecord('joining');
+  builder.updateRecord({ transcript: { ...mark, seq: state.head } });
+  return builder.finish();
 }

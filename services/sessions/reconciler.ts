@@ -1,16 +1,16 @@
-import type { ChildExit, ClaudeLauncher, CutBlock, TranscriptEntry, TranscriptPlace } from '../ports/claude.js';
-import type { Journal, Said } from '../ports/journal.js';
+import type { ChildExit, ClaudeLauncher, CutBlock, TranscriptEntry, TranscriptLocation } from '../ports/claude.js';
+import type { Journal, KnownContent } from '../ports/journal.js';
 import type { Log } from '../ports/log.js';
 import type { SessionRecord, TranscriptMark } from '../ports/records.js';
-import type { Step } from './draft.js';
 import type { Carried } from './known-entries.js';
 import { Mailbox } from './mailbox.js';
 import { canReconcile, findMissing, onAgreed, onMissingFound, onOwed } from './reconcile.js';
 import type { SessionState } from './session-state.js';
+import type { Step } from './step-builder.js';
 
 export interface ReconcilerOptions {
   launcher: Pick<ClaudeLauncher, 'findTranscript' | 'readTranscript'>;
-  journal: Pick<Journal, 'epoch' | 'firstSeq' | 'findSaid'>;
+  journal: Pick<Journal, 'epoch' | 'firstSeq' | 'findKnownContent'>;
   log: Log;
   state: () => SessionState;
   /** Takes a step of the session. No other comes between the look and the writing. Rejects when it cannot be written. */
@@ -22,7 +22,7 @@ export type DecideAfterLook<Seen> = (state: SessionState, seen: Seen, now: numbe
 
 type StepAfterLook = <Seen>(look: () => Promise<Seen>, decide: DecideAfterLook<Seen>) => Promise<void>;
 
-type Place = TranscriptPlace & { claudeSessionId: string };
+type Place = TranscriptLocation & { claudeSessionId: string };
 
 /** Where to read from, and whether the journal agreed with all before that. */
 interface Start {
@@ -107,7 +107,7 @@ export class Reconciler {
     let added = 0;
     for await (const entries of launcher.readTranscript({ claudeSessionId, path, from })) {
       await stepAfterLook(
-        () => this.#findSaid(entries, anchored),
+        () => this.#findKnownContent(entries, anchored),
         (state, said, now) => {
           if (!canReconcile(state, claudeSessionId)) throw new Error('the session has moved on');
           const found = findMissing({ entries, said, anchored, carried });
@@ -129,14 +129,19 @@ export class Reconciler {
     return { from: mark.size, anchored: (await journal.firstSeq(sessionId)) <= mark.seq + 1 };
   }
 
-  #findSaid(entries: readonly TranscriptEntry[], anchored: boolean): Promise<Said> {
+  #findKnownContent(entries: readonly TranscriptEntry[], anchored: boolean): Promise<KnownContent> {
     const { sessionId, transcript } = this.#record;
     const messageIds = entries.flatMap((entry) =>
       entry.kind === 'toolResult' ? [] : entry.kind === 'human' ? entry.uuid : entry.messageId,
     );
     const toolIds = entries.flatMap(toolIdsOf);
     const toolsAfter = anchored ? (transcript?.seq ?? 0) : 0;
-    return this.#options.journal.findSaid({ sessionId, messageIds: [...new Set(messageIds)], toolIds, toolsAfter });
+    return this.#options.journal.findKnownContent({
+      sessionId,
+      messageIds: [...new Set(messageIds)],
+      toolIds,
+      toolsAfter,
+    });
   }
 
   #agree(mark: Omit<TranscriptMark, 'seq'>): Promise<void> {

@@ -8,7 +8,7 @@ import type { RequireRoom } from '../ports/machine.js';
 import type { Publisher } from '../ports/publication.js';
 import type { StoredSession, UserId } from '../ports/records.js';
 import type { Place } from '../ports/workspace.js';
-import { ChildPlaces } from './child-places.js';
+import { ChildSlots } from './child-slots.js';
 import { Mailbox } from './mailbox.js';
 import { Session } from './session.js';
 import { WaitingContents } from './waiting-contents.js';
@@ -42,7 +42,7 @@ export class SessionRegistry {
   readonly #sessions = new Map<SessionId, Session>();
   readonly #leaving = new Map<SessionId, Session>();
   readonly #opening = new Mailbox();
-  readonly #places: ChildPlaces;
+  readonly #slots: ChildSlots;
   readonly #waiting: WaitingContents;
   #isEnding = false;
 
@@ -53,7 +53,7 @@ export class SessionRegistry {
       maxBytes: options.maxWaitingBytes,
       prompts: () => this.all().flatMap(({ owner, state }) => state.prompts.map((prompt) => ({ owner, prompt }))),
     });
-    this.#places = new ChildPlaces({
+    this.#slots = new ChildSlots({
       max: options.maxProcesses,
       holders: () => this.all().flatMap((session) => (session.hasChild ? session.placeHolder : [])),
     });
@@ -136,14 +136,14 @@ export class SessionRegistry {
    * A place for a child that is no session's, in the same line as theirs: resolves with what gives it back. Rejects with
    * the reason of `signal` when that comes first.
    */
-  async takePlace(id: string, signal: AbortSignal): Promise<() => void> {
+  async takeSlot(id: string, signal: AbortSignal): Promise<() => void> {
     this.#requireStaying();
-    return this.#places.enter({ id: id as SessionId, since: this.#options.now(), signal });
+    return this.#slots.enter({ id: id as SessionId, since: this.#options.now(), signal });
   }
 
   /** Lets go of all children; they live on. Returns how many. */
   async release(): Promise<number> {
-    this.#places.close();
+    this.#slots.close();
     await Promise.all(this.all().map((session) => session.release()));
     return this.all().filter((session) => session.pid !== undefined).length;
   }
@@ -209,7 +209,7 @@ export class SessionRegistry {
       ...this.#options,
       launcher,
       stored,
-      places: this.#places,
+      slots: this.#slots,
       waiting: this.#waiting,
       onForget,
     });

@@ -80,11 +80,11 @@ export interface SessionState {
   requestedMode?: string;
   /** When, by `ticks`, children of late died before a turn of theirs had ended. */
   failures: readonly number[];
-  /** Its place among the sessions that wait for others to give up their child. */
-  place?: Place;
+  /** Its position among the sessions that wait for a slot. */
+  place?: QueuePosition;
 }
 
-export interface Place {
+export interface QueuePosition {
   /** 1: the next. */
   position: number;
   /** Milliseconds, where turns have ended before from which it can be told. */

@@ -3,9 +3,9 @@ import type { PromptId } from '../../protocol/scalars.js';
 import type { Journal } from '../ports/journal.js';
 import type { Publisher } from '../ports/publication.js';
 import type { PromptRecord, SessionChange } from '../ports/records.js';
-import { mergeChanges, type Step } from './draft.js';
 import type { Effect } from './effects.js';
 import type { SessionState } from './session-state.js';
+import { mergeChanges, type Step } from './step-builder.js';
 
 export interface SessionStepsOptions {
   journal: Journal;

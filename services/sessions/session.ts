@@ -14,11 +14,10 @@ import type {
 import type { ObeyedState } from '../ports/workspace.js';
 import { Acceptance, type Opening } from './acceptance.js';
 import { ChildKeeper, type ChildKeeperOptions } from './child-keeper.js';
-import type { PlaceHolder } from './child-places.js';
+import type { SlotHolder } from './child-slots.js';
 import { tellChangedFiles } from './decide-changed-files.js';
 import * as command from './decide-command.js';
 import { takeBackRemembered } from './decide-remembered.js';
-import type { Step } from './draft.js';
 import { Hibernation } from './hibernation.js';
 import { LiveSettings } from './live-settings.js';
 import { Mailbox } from './mailbox.js';
@@ -26,11 +25,12 @@ import { findOpen, refuseLateAnswer } from './permission-requests.js';
 import { type DecideAfterLook, Reconciler, type ReconcilerOptions } from './reconciler.js';
 import { isUnused, lastUseOf, openPermissions, type SessionState, statusOf } from './session-state.js';
 import { SessionSteps } from './session-steps.js';
+import type { Step } from './step-builder.js';
 import { stateOf } from './stored-state.js';
 import type { OfferedPrompt, WaitingContents } from './waiting-contents.js';
 import { readAsked } from './whole-ask.js';
 
-export interface SessionOptions extends Pick<ChildKeeperOptions, 'launcher' | 'log' | 'places' | 'requireRoom'> {
+export interface SessionOptions extends Pick<ChildKeeperOptions, 'launcher' | 'log' | 'slots' | 'requireRoom'> {
   stored: StoredSession;
   journal: Journal;
   publisher: Publisher;
@@ -106,7 +106,7 @@ export class Session {
       state: () => this.state,
       child: () => this.#keeper.child,
       endIdle: () => this.#run(command.hibernate),
-      onIdle: () => options.places.idle(),
+      onIdle: () => options.slots.idle(),
     });
   }
 
@@ -152,7 +152,7 @@ export class Session {
   }
 
   /** For those who wait for a place. */
-  get placeHolder(): PlaceHolder {
+  get placeHolder(): SlotHolder {
     const { turn } = this.state;
     return {
       id: this.id,
@@ -308,7 +308,7 @@ export class Session {
   #onChange(before: SessionState, after: SessionState): void {
     const { turn } = before;
     if (turn && after.turn?.startedAt !== turn.startedAt) {
-      this.#options.places.turnEnded(performance.now() - turn.startedAt);
+      this.#options.slots.turnEnded(performance.now() - turn.startedAt);
     }
     this.#keeper.update();
     this.#hibernation.update();

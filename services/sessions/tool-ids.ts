@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import { NAMELESS, ownId } from '../../protocol/foreign-ids.js';
 import type { BlockPlace } from '../ports/claude.js';
-import type { Draft } from './draft.js';
 import type { SessionState } from './session-state.js';
+import type { StepBuilder } from './step-builder.js';
 
 /** A tool use of the record, under its own id. */
 export interface KnownTool {
@@ -28,18 +28,18 @@ export function withKnownTools(state: SessionState, { taken, used }: KnownTools)
   return { ...state, takenToolIds: taken, tools };
 }
 
-export function forgetTakenToolIds(draft: Draft): void {
-  const { takenToolIds, ...others } = draft.state;
-  if (takenToolIds) draft.state = others;
+export function forgetTakenToolIds(builder: StepBuilder): void {
+  const { takenToolIds, ...others } = builder.state;
+  if (takenToolIds) builder.state = others;
 }
 
 /** The id of a tool use, unique in the session: that of the API, unless it is missing or was used before. */
-export function nameTool(draft: Draft, foreignId: string, { messageId, blockIndex }: BlockPlace): string {
-  const { takenToolIds = new Set(), tools } = draft.state;
+export function nameTool(builder: StepBuilder, foreignId: string, { messageId, blockIndex }: BlockPlace): string {
+  const { takenToolIds = new Set(), tools } = builder.state;
   const isFree = foreignId !== '' && !takenToolIds.has(foreignId) && !tools.has(foreignId);
-  const place = JSON.stringify([draft.line?.childId, draft.line?.offset, messageId, blockIndex]);
+  const place = JSON.stringify([builder.line?.childId, builder.line?.offset, messageId, blockIndex]);
   const toolId = isFree ? foreignId : ownId(foreignId, createHash('sha256').update(place).digest('hex'));
-  draft.update({ takenToolIds: new Set([...takenToolIds, toolId]) });
+  builder.update({ takenToolIds: new Set([...takenToolIds, toolId]) });
   return toolId;
 }
 

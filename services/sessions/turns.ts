@@ -2,8 +2,8 @@
 import { MAX_FINAL_RESULT_BYTES } from '../../protocol/limits.js';
 import type { TurnResult } from '../ports/claude.js';
 import type { PromptOutcome, PromptRecord } from '../ports/records.js';
-import type { Draft } from './draft.js';
 import { givenPrompts, type Turn } from './session-state.js';
+import type { StepBuilder } from './step-builder.js';
 
 /** The subtype of a turn of which not all could be kept. */
 export const OUTPUT_LOST = 'storage_full';
@@ -18,35 +18,35 @@ export const newTurn = (startedAt: number): Turn => ({
 });
 
 /** The CLI is doing something: if we did not ask for it, it began a turn by itself. */
-export function ensureTurn(draft: Draft): void {
-  if (!draft.state.turn) draft.update({ turn: newTurn(draft.state.ticks) });
+export function ensureTurn(builder: StepBuilder): void {
+  if (!builder.state.turn) builder.update({ turn: newTurn(builder.state.ticks) });
 }
 
 /** The CLI is at work on the turn's prompt. That is kept: another child must not be given it, whatever dies. */
-export function beginAnswer(draft: Draft): void {
-  ensureTurn(draft);
-  const { turn, record } = draft.state;
+export function beginAnswer(builder: StepBuilder): void {
+  ensureTurn(builder);
+  const { turn, record } = builder.state;
   if (!turn || turn.answering) return;
-  draft.update({ turn: { ...turn, answering: true } });
-  if (record.child) draft.updateRecord({ child: { ...record.child, answering: true } });
+  builder.update({ turn: { ...turn, answering: true } });
+  if (record.child) builder.updateRecord({ child: { ...record.child, answering: true } });
 }
 
 /** The turn is over: the next begins now, if its prompt was given already. */
-export function endAnswer(draft: Draft): void {
-  const { child } = draft.state.record;
+export function endAnswer(builder: StepBuilder): void {
+  const { child } = builder.state.record;
   if (child?.answering || child?.interrupted) {
-    draft.updateRecord({ child: { ...child, answering: false, interrupted: false } });
+    builder.updateRecord({ child: { ...child, answering: false, interrupted: false } });
   }
-  draft.update({ turn: givenPrompts(draft.state).length > 0 ? newTurn(draft.state.ticks) : null });
+  builder.update({ turn: givenPrompts(builder.state).length > 0 ? newTurn(builder.state.ticks) : null });
 }
 
 /** Says that a turn is over, once for all the prompts that it took in: the first is its own, the others steered it. */
-export function completeTurn(draft: Draft, prompts: PromptRecord[], outcome: PromptOutcome): void {
+export function completeTurn(builder: StepBuilder, prompts: PromptRecord[], outcome: PromptOutcome): void {
   const [main, ...steered] = [...prompts].sort(byMode);
   const { subtype, isError } = outcome;
   const finalResult = lastBytes(outcome.finalResult, MAX_FINAL_RESULT_BYTES);
-  draft.event('streamComplete', {
-    sessionId: draft.state.record.sessionId,
+  builder.event('streamComplete', {
+    sessionId: builder.state.record.sessionId,
     ...(main && { promptId: main.promptId }),
     ...(steered.length > 0 && { steered: steered.map(({ promptId }) => promptId) }),
     finalResult,
@@ -59,7 +59,7 @@ export function completeTurn(draft: Draft, prompts: PromptRecord[], outcome: Pro
     ...(finalResult.length < outcome.finalResult.length && { truncated: true }),
   });
   const state = subtype === 'interrupted' ? 'cancelled' : isError ? 'failed' : 'completed';
-  for (const prompt of prompts) draft.putPrompt({ ...prompt, state, outcome });
+  for (const prompt of prompts) builder.putPrompt({ ...prompt, state, outcome });
 }
 
 const byMode = (a: PromptRecord, b: PromptRecord) => Number(a.mode === 'steer') - Number(b.mode === 'steer');
@@ -74,13 +74,13 @@ function lastBytes(text: string, max: number): string {
 }
 
 /** A `result` line: the turn that ran is over. */
-export function onResult(draft: Draft, result: TurnResult): void {
-  const { record, turn } = draft.state;
-  const cost = turnCost(draft, result);
-  if (cost !== undefined) draft.updateRecord({ totalCost: record.totalCost + cost });
-  const prompts = promptsOf(draft, result);
+export function onResult(builder: StepBuilder, result: TurnResult): void {
+  const { record, turn } = builder.state;
+  const cost = turnCost(builder, result);
+  if (cost !== undefined) builder.updateRecord({ totalCost: record.totalCost + cost });
+  const prompts = promptsOf(builder, result);
   const subtype = subtypeOf(result, turn);
-  completeTurn(draft, prompts, {
+  completeTurn(builder, prompts, {
     subtype,
     isError: result.isError || subtype === OUTPUT_LOST,
     finalResult: result.finalResult,
@@ -90,15 +90,15 @@ export function onResult(draft: Draft, result: TurnResult): void {
     ...(result.usage && { usage: result.usage }),
   });
   // One that is being ended ends its turn for that, and not since it is well.
-  if (draft.state.child.phase === 'live') draft.update({ failures: [] });
-  endAnswer(draft);
+  if (builder.state.child.phase === 'live') builder.update({ failures: [] });
+  endAnswer(builder);
 }
 
 /** The CLI adds up its cost over the child's life; the turn's own is what came on top of the last. */
-function turnCost(draft: Draft, { totalCost }: TurnResult): number | undefined {
-  const { child } = draft.state.record;
+function turnCost(builder: StepBuilder, { totalCost }: TurnResult): number | undefined {
+  const { child } = builder.state.record;
   if (totalCost === undefined || !child) return undefined;
-  draft.updateRecord({ child: { ...child, costBase: totalCost } });
+  builder.updateRecord({ child: { ...child, costBase: totalCost } });
   return Math.max(0, totalCost - Math.min(child.costBase, totalCost));
 }
 
@@ -113,8 +113,8 @@ function subtypeOf(result: TurnResult, turn: Turn | null): string {
  * The prompts of the turn that ended: those that the CLI names (2.1.329), else those whose start it told. One that was
  * given and not acknowledged is the turn's only when nothing else can be and the CLI did not begin the turn by itself.
  */
-function promptsOf(draft: Draft, { messageUuids, spontaneous }: TurnResult): PromptRecord[] {
-  const given = givenPrompts(draft.state);
+function promptsOf(builder: StepBuilder, { messageUuids, spontaneous }: TurnResult): PromptRecord[] {
+  const given = givenPrompts(builder.state);
   const named = given.filter(({ uuid, state }) => messageUuids?.includes(uuid) || state === 'processing');
   if (named.length > 0 || spontaneous) return named;
   return given.slice(0, 1);

@@ -15,14 +15,14 @@ test('H3: a sweep for which there was no descriptor is tried again, and ends wha
   await once(left, 'spawn');
   const exited = once(left, 'exit');
   let looks = 0;
-  const kin = {
+  const descendants = {
     look: async () => {
       looks += 1;
       if (looks === 1) throw Object.assign(new Error('EMFILE: too many open files'), { code: 'EMFILE' });
       return [];
     },
   };
-  await sweep({ marker: CHILD_MARKER, value, kin });
+  await sweep({ marker: CHILD_MARKER, value, descendants });
   expect((await exited)[1]).toBe('SIGTERM');
   expect(looks).toBeGreaterThan(1);
 });

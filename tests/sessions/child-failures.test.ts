@@ -6,9 +6,9 @@ import * as child from '../../services/sessions/decide-child.js';
 import * as command from '../../services/sessions/decide-command.js';
 import { decideLines } from '../../services/sessions/decide-fact.js';
 import { onInterruptIgnored, onSilence } from '../../services/sessions/decide-silence.js';
-import type { Step } from '../../services/sessions/draft.js';
 import { newPrompt } from '../../services/sessions/new-prompt.js';
 import type { SessionState } from '../../services/sessions/session-state.js';
+import type { Step } from '../../services/sessions/step-builder.js';
 import { stateOf } from '../../services/sessions/stored-state.js';
 import { sessionRecord } from '../support/session-record.js';
 

@@ -63,8 +63,8 @@ test('I1: a machine that went down loses no prompt that waits, whatever became o
     openJournal({ path: join(folder, 'journal.db'), bootId, log, onDamage: () => {} }).journal;
   const sessionId = 'session' as SessionId;
   const device = { userId: 'user' as UserId, deviceId: 'phone' as DeviceId };
-  const places = { sessionId, owner: device.userId, directory: folder, directoryKey: '1:1' };
-  const record = { ...places, messageCount: 0, totalCost: 0, createdAt: 0, updatedAt: 0, lastActivity: 0 };
+  const slots = { sessionId, owner: device.userId, directory: folder, directoryKey: '1:1' };
+  const record = { ...slots, messageCount: 0, totalCost: 0, createdAt: 0, updatedAt: 0, lastActivity: 0 };
   const prompt = newPrompt({ sessionId, device, requestId: 'one', text: 'hello', now: 1 });
   const first = openAfter('boot 1');
   await first.commit({ record, events: [], prompts: [prompt], permissions: [] });

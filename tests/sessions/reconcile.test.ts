@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import type { ClaudeSessionId } from '../../protocol/scalars.js';
 import { pagesOf, toEntries } from '../../services/claude/transcript-entries.js';
 import type { TranscriptEntry } from '../../services/ports/claude.js';
-import type { Said, SaidBlock } from '../../services/ports/journal.js';
+import type { KnownBlock, KnownContent } from '../../services/ports/journal.js';
 import type { EventRecord } from '../../services/ports/records.js';
 import type { Carried } from '../../services/sessions/known-entries.js';
 import { canReconcile, findMissing, onMissingFound } from '../../services/sessions/reconcile.js';
@@ -45,12 +45,12 @@ const result = (toolId: string): TranscriptEntry => ({
   isError: false,
 });
 
-const nothing = (): Said => ({ messages: new Map(), toolUses: new Set(), toolResults: new Set() });
+const nothing = (): KnownContent => ({ messages: new Map(), toolUses: new Set(), toolResults: new Set() });
 
 const fresh = () => stateOf({ record: sessionRecord('session'), head: 0, prompts: [], permissions: [] });
 
 /** What the journal has when these events are in it. */
-function saidBy(events: readonly EventRecord[]): Said {
+function saidBy(events: readonly EventRecord[]): KnownContent {
   const said = nothing();
   for (const { type, data, messageId } of events) {
     const {
@@ -59,7 +59,7 @@ function saidBy(events: readonly EventRecord[]): Said {
       content,
       partial = false,
       truncated = false,
-    } = JSON.parse(data) as Partial<SaidBlock> & { toolId?: string; truncated?: boolean };
+    } = JSON.parse(data) as Partial<KnownBlock> & { toolId?: string; truncated?: boolean };
     if (type === 'toolUse') said.toolUses.add(toolId);
     if (type === 'toolResult') said.toolResults.add(toolId);
     if (messageId === undefined) continue;
@@ -187,7 +187,7 @@ describe('what is added', () => {
       content: [{ type: 'tool_use', id: 't1', name: 'Bash', input: { x: 1 } }],
       partial: false,
     };
-    const saidOf = (block: SaidBlock) => ({ ...nothing(), messages: new Map([['m1', [block]]]) });
+    const saidOf = (block: KnownBlock) => ({ ...nothing(), messages: new Map([['m1', [block]]]) });
     expect(shown(reconcile([tool('m1', 0, 't1')], { said: saidOf(cut) }).events)).toEqual([
       'assistantMessage m1/1',
       'toolUse t1',

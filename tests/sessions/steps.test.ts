@@ -7,9 +7,9 @@ import type { EventRecord, PromptRecord, UserId } from '../../services/ports/rec
 import * as child from '../../services/sessions/decide-child.js';
 import * as command from '../../services/sessions/decide-command.js';
 import { decideLines } from '../../services/sessions/decide-fact.js';
-import type { Step } from '../../services/sessions/draft.js';
 import type { Effect } from '../../services/sessions/effects.js';
 import { type SessionState, statusOf } from '../../services/sessions/session-state.js';
+import type { Step } from '../../services/sessions/step-builder.js';
 
 const device = { userId: 'user' as UserId, deviceId: 'device' as DeviceId };
 

@@ -1,4 +1,4 @@
-import { ChildPlaces } from '../../services/sessions/child-places.js';
+import { ChildSlots } from '../../services/sessions/child-slots.js';
 import type { SessionOptions } from '../../services/sessions/session.js';
 import { WaitingContents, type WaitingContentsOptions } from '../../services/sessions/waiting-contents.js';
 
@@ -17,7 +17,7 @@ export const sessionDefaults = (): Omit<SessionOptions, 'stored' | 'journal' | '
   waiting: new WaitingContents({ journal: NOTHING_KEPT, maxBytes: Number.POSITIVE_INFINITY, prompts: () => [] }),
   now: () => 1,
   idleMs: 60_000,
-  places: new ChildPlaces({ max: 1, holders: () => [] }),
+  slots: new ChildSlots({ max: 1, holders: () => [] }),
   requireRoom: async () => {},
   onForget: () => {},
 });

@@ -40,7 +40,7 @@ export function mergeChanges(earlier: SessionChange | undefined, later: SessionC
 const toldStatus = (key: string): unknown => (JSON.parse(key) as Pick<EventData<'sessionStatus'>, 'status'>).status;
 
 /** Collects what one step of a session changes. The state that it began with is left as it is. */
-export class Draft {
+export class StepBuilder {
   state: SessionState;
   readonly now: number;
   readonly #initial: SessionState;

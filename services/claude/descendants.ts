@@ -8,13 +8,13 @@ import { findOrphanedWriters, listProcesses } from './process-table.js';
 import { SESSION_MARKER } from './sweep.js';
 
 /** A process as it was seen below the child. */
-export interface KinMember extends ProcessIdentity {
+export interface Descendant extends ProcessIdentity {
   group: number;
 }
 
 /** What is recorded of a child. */
-export interface KinRecord extends ProcessIdentity {
-  seen?: readonly KinMember[] | undefined;
+export interface DescendantRecord extends ProcessIdentity {
+  seen?: readonly Descendant[] | undefined;
   /** The CLI's own session, once it is known. */
   conversation?: string | undefined;
 }
@@ -23,27 +23,27 @@ export interface KinRecord extends ProcessIdentity {
 const MAX_OF_GROUP = 4;
 const MAX_RECORDED = 128;
 
-export class Kin {
+export class Descendants {
   readonly #child: ProcessIdentity;
-  #known: readonly KinMember[];
+  #known: readonly Descendant[];
   #hasShell = false;
   conversation: string | undefined;
 
-  constructor({ pid, startTime, seen = [], conversation }: KinRecord) {
+  constructor({ pid, startTime, seen = [], conversation }: DescendantRecord) {
     this.#child = { pid, startTime };
     this.#known = seen;
     this.conversation = conversation;
   }
 
   /** What lives of it now, the child itself left out; what is found is known from then on. */
-  async look(): Promise<readonly KinMember[]> {
+  async look(): Promise<readonly Descendant[]> {
     // A daemon that a tool has started is not to be ended by itself, nor are its other children.
     const rows = (await listProcesses()).filter(({ pid }) => pid !== process.pid);
     const child = this.#child;
     this.#hasShell = rows.some(({ parent, group }) => parent === child.pid && group !== child.pid);
     const { conversation } = this;
     const writers = conversation === undefined ? [] : await findOrphanedWriters(rows, leftBy(conversation));
-    this.#known = findKin(rows, { child, known: [...this.#known, ...writers] });
+    this.#known = findDescendants(rows, { child, known: [...this.#known, ...writers] });
     return this.#known;
   }
 
@@ -53,7 +53,7 @@ export class Kin {
   }
 
   /** What has to be remembered of the last look. */
-  recorded(): KinMember[] {
+  recorded(): Descendant[] {
     const perGroup = new Map<number, number>();
     const chosen = this.#known.filter(({ group }) => {
       const count = (perGroup.get(group) ?? 0) + 1;
@@ -75,20 +75,20 @@ const leftBy = (conversation: string) => ({ part: `/${conversation}/tasks/`, wit
  * group with them. A group's number is not given to another one while a process is in it, so a group with one member
  * that is exactly known is the known one.
  */
-export function findKin(
+export function findDescendants(
   rows: readonly ProcessRow[],
   { child, known }: { child: ProcessIdentity; known: readonly ProcessIdentity[] },
-): KinMember[] {
+): Descendant[] {
   const starts = new Map([...known, child].map(({ pid, startTime }) => [pid, startTime]));
   const isKnown = ({ pid, startTime }: ProcessRow) => isSameStart(starts.get(pid) ?? '', startTime);
-  const kin = new Set(rows.filter(isKnown));
-  for (let before = -1; before < kin.size; ) {
-    before = kin.size;
-    const pids = new Set([...kin].map(({ pid }) => pid));
-    const groups = new Set([...kin].map(({ group }) => group));
-    for (const row of rows) if (pids.has(row.parent) || groups.has(row.group)) kin.add(row);
+  const descendants = new Set(rows.filter(isKnown));
+  for (let before = -1; before < descendants.size; ) {
+    before = descendants.size;
+    const pids = new Set([...descendants].map(({ pid }) => pid));
+    const groups = new Set([...descendants].map(({ group }) => group));
+    for (const row of rows) if (pids.has(row.parent) || groups.has(row.group)) descendants.add(row);
   }
-  return [...kin]
+  return [...descendants]
     .filter(({ pid }) => pid !== child.pid)
     .map(({ pid, group, startTime }) => ({ pid, group, startTime }));
 }

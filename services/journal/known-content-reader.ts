@@ -1,7 +1,7 @@
 import { setImmediate as turnOfOthers } from 'node:timers/promises';
 import type { EventData } from '../../protocol/events.js';
 import { foreignOf } from '../../protocol/foreign-ids.js';
-import type { Journal, Said, SaidBlock, SaidQuery } from '../ports/journal.js';
+import type { Journal, KnownBlock, KnownContent, KnownContentQuery } from '../ports/journal.js';
 import type { DamageGuard } from './damage-guard.js';
 import { JournalDamaged } from './journal-damaged.js';
 import { prepareIndexCheck } from './message-reader.js';
@@ -12,14 +12,17 @@ import type { SqliteDatabase } from './sqlite-database.js';
 /** Of one look, so that nobody waits long for it. */
 const BATCH_EVENTS = 500;
 
-export interface SaidReaderOptions {
+export interface KnownContentReaderOptions {
   database: SqliteDatabase;
   check: RowCheck;
   guard: DamageGuard;
 }
 
 /** Looks for messages by their index, and for tools by reading on from a place: their results have no index. */
-export function createSaidReader({ guard, ...sources }: SaidReaderOptions): Journal['findSaid'] {
+export function createKnownContentReader({
+  guard,
+  ...sources
+}: KnownContentReaderOptions): Journal['findKnownContent'] {
   const findMessages = prepareFindMessages(sources);
   const readTools = prepareReadTools(sources);
   return async (query) => {
@@ -39,9 +42,9 @@ export function createSaidReader({ guard, ...sources }: SaidReaderOptions): Jour
   };
 }
 
-type Sources = Omit<SaidReaderOptions, 'guard'>;
+type Sources = Omit<KnownContentReaderOptions, 'guard'>;
 
-function prepareFindMessages({ database, check }: Sources): (query: SaidQuery) => Said['messages'] {
+function prepareFindMessages({ database, check }: Sources): (query: KnownContentQuery) => KnownContent['messages'] {
   const blocks = database.prepare<[string, string], EventRow>(
     `SELECT * FROM events INDEXED BY events_by_message WHERE session_id = ? AND message_id = ? ORDER BY seq`,
   );
@@ -53,7 +56,7 @@ function prepareFindMessages({ database, check }: Sources): (query: SaidQuery) =
   const requireIndexed = prepareIndexCheck(database);
   return ({ sessionId, messageIds, toolsAfter }) => {
     requireIndexed(sessionId);
-    const found: Said['messages'] = new Map();
+    const found: KnownContent['messages'] = new Map();
     for (const id of new Set(messageIds.map(foreignOf))) {
       const rows = [...blocks.all(sessionId, id), ...owned.all(sessionId, `${id}~`, `${id}~g`)];
       for (const row of rows) {
@@ -67,7 +70,7 @@ function prepareFindMessages({ database, check }: Sources): (query: SaidQuery) =
   };
 }
 
-function blockOf(data: string): SaidBlock {
+function blockOf(data: string): KnownBlock {
   const { blockIndex, content, partial, truncated } = JSON.parse(data) as Partial<EventData<'assistantMessage'>>;
   return {
     ...(blockIndex !== undefined && { blockIndex }),

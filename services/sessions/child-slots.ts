@@ -1,8 +1,8 @@
 import type { SessionId } from '../../protocol/scalars.js';
-import type { Place } from './session-state.js';
+import type { QueuePosition } from './session-state.js';
 
 /** What is known of a session that has a child, or waits for one. */
-export interface PlaceHolder {
+export interface SlotHolder {
   id: SessionId;
   /** For how long its turn has run, in milliseconds; undefined while it has none. */
   turnMs: number | undefined;
@@ -12,20 +12,20 @@ export interface PlaceHolder {
   hibernate: () => Promise<boolean>;
 }
 
-export interface ChildPlacesOptions {
+export interface ChildSlotsOptions {
   /** How many children may live at a time. */
   max: number;
-  holders: () => PlaceHolder[];
+  holders: () => SlotHolder[];
 }
 
-export interface PlaceRequest {
+export interface SlotRequest {
   id: SessionId;
   /** For when its child was first asked, in epoch milliseconds: a daemon that died in between is no reason to wait longer. */
   since: number;
-  /** Called at once where there is a place, else when there is one. */
+  /** Called at once where a slot is free, else when one is. */
   onTaken: () => void;
-  /** Called whenever the place in the line is another one, and now and then for its estimate. */
-  onPlace: (place: Place) => void;
+  /** Called whenever the position in the queue changes, and now and then for its estimate. */
+  onQueued: (position: QueuePosition) => void;
 }
 
 const TELL_AGAIN_MS = 30_000;
@@ -33,30 +33,30 @@ const TELL_AGAIN_MS = 30_000;
 const NEWEST_WEIGHT = 0.2;
 
 /**
- * Which sessions may have a child. Whoever finds no place waits in a line, the one that asked first in front; a session
+ * Which sessions may have a child. A session that finds no slot free waits in a queue, the one that asked first in front; one
  * that has nothing to do makes room, the one first that has been idle longest.
  */
-export class ChildPlaces {
-  readonly #options: ChildPlacesOptions;
+export class ChildSlots {
+  readonly #options: ChildSlotsOptions;
   readonly #taken = new Set<SessionId>();
   readonly #leaving = new Set<SessionId>();
-  #waiting: (PlaceRequest & { told?: number })[] = [];
+  #waiting: (SlotRequest & { told?: number })[] = [];
   #meanTurnMs: number | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isMaking = false;
   /** Somebody waits who did not when the idle ones were looked through. */
   #isWanted = false;
 
-  constructor(options: ChildPlacesOptions) {
+  constructor(options: ChildSlotsOptions) {
     this.#options = options;
   }
 
-  /** Whether a place is to be had at once. */
+  /** Whether a slot is free. */
   get isFree(): boolean {
     return this.#taken.size < this.#options.max && this.#waiting.length === 0;
   }
 
-  take(request: PlaceRequest): void {
+  take(request: SlotRequest): void {
     if (this.#taken.has(request.id) || this.isFree) {
       this.#grant(request);
       return;
@@ -67,12 +67,8 @@ export class ChildPlaces {
     this.#makeRoom();
   }
 
-  /** Waits for a place; resolves with what gives it back. Rejects with the reason of `signal`, and does not wait then. */
-  async enter({
-    id,
-    since,
-    signal,
-  }: Pick<PlaceRequest, 'id' | 'since'> & { signal: AbortSignal }): Promise<() => void> {
+  /** Waits for a slot; resolves with what gives it back. Rejects with the reason of `signal`, and does not wait then. */
+  async enter({ id, since, signal }: Pick<SlotRequest, 'id' | 'since'> & { signal: AbortSignal }): Promise<() => void> {
     signal.throwIfAborted();
     const leave = () => this.leave(id);
     return new Promise((resolve, reject) => {
@@ -85,7 +81,7 @@ export class ChildPlaces {
         signal.removeEventListener('abort', giveUp);
         resolve(leave);
       };
-      this.take({ id, since, onTaken, onPlace: () => {} });
+      this.take({ id, since, onTaken, onQueued: () => {} });
     });
   }
 
@@ -94,7 +90,7 @@ export class ChildPlaces {
     this.#taken.add(id);
   }
 
-  /** Gives a place, or the waiting for one, back. */
+  /** Gives a slot, or the waiting for one, back. */
   leave(id: SessionId): void {
     this.#waiting = this.#waiting.filter((request) => request.id !== id);
     this.#leaving.delete(id);
@@ -123,7 +119,7 @@ export class ChildPlaces {
     this.#waiting = [];
   }
 
-  #grant({ id, onTaken }: PlaceRequest): void {
+  #grant({ id, onTaken }: SlotRequest): void {
     this.#taken.add(id);
     onTaken();
   }
@@ -150,7 +146,7 @@ export class ChildPlaces {
   }
 
   /** The one that has been idle longest first. */
-  #idleHolders(): PlaceHolder[] {
+  #idleHolders(): SlotHolder[] {
     return this.#options
       .holders()
       .filter(({ id, idleMs }) => idleMs !== undefined && this.#taken.has(id) && !this.#leaving.has(id))
@@ -161,7 +157,7 @@ export class ChildPlaces {
     for (const [index, request] of this.#waiting.entries()) {
       if (request.told === index) continue;
       request.told = index;
-      request.onPlace(this.#placeAt(index));
+      request.onQueued(this.#placeAt(index));
     }
     if (this.#waiting.length === 0) {
       clearInterval(this.#timer);
@@ -174,11 +170,11 @@ export class ChildPlaces {
   /** What a child's tools have left behind may have ended meanwhile, without a word of the child. */
   #tellAgain(): void {
     this.#makeRoom();
-    for (const [index, { onPlace }] of this.#waiting.entries()) onPlace(this.#placeAt(index));
+    for (const [index, { onQueued }] of this.#waiting.entries()) onQueued(this.#placeAt(index));
   }
 
   /** As if turns took as long as others did, and each that ends made room for one. */
-  #placeAt(index: number): Place {
+  #placeAt(index: number): QueuePosition {
     const mean = this.#meanTurnMs;
     const position = index + 1;
     if (mean === undefined) return { position };

@@ -1,5 +1,5 @@
 /** Counts what one connection alone was refused, within the time for which its person's frames are counted. */
-export class Refusals {
+export class RefusalCounter {
   #count = 0;
   /** When that time is over, by the monotonic clock. */
   #until = 0;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 const BLOCK = Buffer.alloc(4096);
 
 /** Rejects with the system's error when the disk of this folder takes no more. */
-export async function requireRoom(folder: string): Promise<void> {
+export async function probeDisk(folder: string): Promise<void> {
   const path = join(folder, 'room');
   try {
     await writeFile(path, BLOCK, { mode: 0o600 });

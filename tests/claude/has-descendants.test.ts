@@ -89,25 +89,25 @@ async function runTool(command: string, more: object = {}): Promise<void> {
 const serversOfChild = async () =>
   (await listProcesses()).filter(({ pid, group }) => group === child.pid && pid !== child.pid);
 
-test('H3: servers of the CLI are no kin', async () => {
+test('H3: servers of the CLI do not count', async () => {
   await start('servers');
   await runTool('echo hi');
   await waitUntil('the server runs', async () => (await serversOfChild()).length > 0);
-  expect(await child.hasKin()).toBe(false);
+  expect(await child.hasDescendants()).toBe(false);
 });
 
 test.each([
   ['is left behind by a tool', 'echo q; sleep 4711 & echo hi', {}],
   ['is left behind without its marker', 'echo q; env -i setsid sleep 4712 & echo hi', {}],
   ['is a task in the background', 'until [ -e never ]; do sleep 0.1; done', { run_in_background: true }],
-])('H3: what %s is kin, and gone after the end', async (what, command, more) => {
+])('H3: what %s is descendants, and gone after the end', async (what, command, more) => {
   await start(what.replaceAll(' ', '-'));
-  expect(await child.hasKin()).toBe(false);
+  expect(await child.hasDescendants()).toBe(false);
   await runTool(command, more);
-  expect(await child.hasKin()).toBe(true);
+  expect(await child.hasDescendants()).toBe(true);
   await child.end();
   expect(isAlive(child.pid)).toBe(false);
-  expect(await child.hasKin()).toBe(false);
+  expect(await child.hasDescendants()).toBe(false);
 });
 
 test('H3: a child that is stopped ends without being asked', async () => {

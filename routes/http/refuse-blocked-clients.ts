@@ -4,7 +4,7 @@ import type { RateLimitError } from '../access/rate-limits.js';
 import { httpCredential } from '../access/read-credential.js';
 import type { RouteServices } from '../route-services.js';
 import { errorBody, readRequestId } from './http-errors.js';
-import { tellAllowance } from './tell-allowance.js';
+import { setRateLimitHeaders } from './rate-limit-headers.js';
 
 const SECOND_MS = 1000;
 
@@ -12,7 +12,7 @@ const SECOND_MS = 1000;
  * Refuses whoever has guessed too often before anything is built for the request: one who goes on thousands of times a
  * second must not cost the others their time. What may be a credential goes through to be looked at.
  */
-export const keepOut =
+export const refuseBlockedClients =
   ({ admission }: RouteServices, serve: RequestListener): RequestListener =>
   (request, response) => {
     const refusal = admission.keptOut(httpCredential(request), request);
@@ -22,7 +22,7 @@ export const keepOut =
 
 function refuse(request: IncomingMessage, response: ServerResponse, refusal: RateLimitError): void {
   const requestId = readRequestId(request);
-  tellAllowance(response, refusal.allowance);
+  setRateLimitHeaders(response, refusal.allowance);
   response.writeHead(ERROR_STATUS.RATE_LIMITED, {
     'Content-Type': 'application/json; charset=utf-8',
     'X-Content-Type-Options': 'nosniff',

@@ -4,7 +4,7 @@ import type { Allowance } from '../access/rate-limits.js';
 const SECOND_MS = 1000;
 
 /** As the IETF's draft on `RateLimit` header fields has them. */
-export function tellAllowance(response: ServerResponse, { limit, remaining, resetMs }: Allowance): void {
+export function setRateLimitHeaders(response: ServerResponse, { limit, remaining, resetMs }: Allowance): void {
   response.setHeader('RateLimit-Limit', limit);
   response.setHeader('RateLimit-Remaining', remaining);
   response.setHeader('RateLimit-Reset', Math.ceil(resetMs / SECOND_MS));

@@ -6,7 +6,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { isScarcity, toCapacityError } from '../../protocol/capacity-error.js';
-import type { TranscriptPlace } from '../ports/claude.js';
+import type { TranscriptLocation } from '../ports/claude.js';
 
 /** Where a CLI with this environment keeps what it keeps for a person. */
 export const configFolder = ({ CLAUDE_CONFIG_DIR, HOME }: NodeJS.ProcessEnv): string =>
@@ -26,7 +26,7 @@ export interface PlaceQuery {
 export async function findTranscript(
   environment: NodeJS.ProcessEnv,
   { claudeSessionId, path }: PlaceQuery,
-): Promise<TranscriptPlace | undefined> {
+): Promise<TranscriptLocation | undefined> {
   const name = `${claudeSessionId}.jsonl`;
   const known = path?.endsWith(name) ? await lookAt(path) : undefined;
   if (known) return known;
@@ -41,7 +41,7 @@ export async function findTranscript(
   return found.sort((a, b) => b.mtimeMs - a.mtimeMs)[0];
 }
 
-async function lookAt(path: string): Promise<TranscriptPlace | undefined> {
+async function lookAt(path: string): Promise<TranscriptLocation | undefined> {
   try {
     const { size, mtimeMs } = await stat(path);
     return { path, size, mtimeMs };

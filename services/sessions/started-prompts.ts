@@ -5,7 +5,7 @@ import type { SessionRecord } from '../ports/records.js';
 import { onTranscriptChecked } from './decide-child.js';
 import type { PersistentSteps } from './persistent-steps.js';
 
-export interface BegunPromptsOptions {
+export interface StartedPromptsOptions {
   launcher: Pick<ClaudeLauncher, 'findInTranscript'>;
   log: Log;
   steps: PersistentSteps;
@@ -13,10 +13,10 @@ export interface BegunPromptsOptions {
 }
 
 /** Which prompts a dead child had begun: its transcript tells. */
-export class BegunPrompts {
-  readonly #options: BegunPromptsOptions;
+export class StartedPrompts {
+  readonly #options: StartedPromptsOptions;
 
-  constructor(options: BegunPromptsOptions) {
+  constructor(options: StartedPromptsOptions) {
     this.#options = options;
   }
 

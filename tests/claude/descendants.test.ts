@@ -1,6 +1,6 @@
 /** Which processes of the system's table count as started by a child. */
 import { describe, expect, test } from '@jest/globals';
-import { findKin } from '../../services/claude/kin.js';
+import { findDescendants } from '../../services/claude/descendants.js';
 
 const child = { pid: 100, startTime: 'child' };
 const CHILD = { ...child, parent: 1, group: 100 };
@@ -11,7 +11,7 @@ const row = (pid: number, parent: number, group: number, startTime = `start-${pi
   startTime,
 });
 const pidsOf = (rows: ReturnType<typeof row>[], known: { pid: number; startTime: string }[] = []) =>
-  findKin(rows, { child, known })
+  findDescendants(rows, { child, known })
     .map(({ pid }) => pid)
     .sort((a, b) => a - b);
 

@@ -1,10 +1,10 @@
 import type { CliFact } from '../ports/claude.js';
-import type { Kin, KinMember } from './kin.js';
+import type { Descendant, Descendants } from './descendants.js';
 
-export interface KinWatchOptions {
-  kin: Kin;
+export interface DescendantWatchOptions {
+  descendants: Descendants;
   /** Keeps what was seen. May throw for want of room: it is given again after the next look. */
-  record: (seen: KinMember[]) => void;
+  record: (seen: Descendant[]) => void;
 }
 
 /** After a tool was used, in milliseconds: its shell is there after some 30, and may be gone soon after that. */
@@ -19,8 +19,8 @@ const MAX_LOOK_MS = 8000;
  * Looks at what a child has started while its tools run, since it is not to be found by its parents later. Nothing is
  * looked at while no tool runs.
  */
-export class KinWatch {
-  readonly #options: KinWatchOptions;
+export class DescendantWatch {
+  readonly #options: DescendantWatchOptions;
   readonly #tools = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
   #firstLooks: number[] = [];
@@ -29,7 +29,7 @@ export class KinWatch {
   #recorded: string;
   #closed = false;
 
-  constructor(options: KinWatchOptions) {
+  constructor(options: DescendantWatchOptions) {
     this.#options = options;
     this.#recorded = this.#said();
   }
@@ -48,9 +48,9 @@ export class KinWatch {
 
   /** On record at once: what a tool leaves behind a moment later is found by it, by the next daemon too. */
   #onTurn(conversation: string): void {
-    const { kin } = this.#options;
-    if (conversation === kin.conversation) return;
-    kin.conversation = conversation;
+    const { descendants } = this.#options;
+    if (conversation === descendants.conversation) return;
+    descendants.conversation = conversation;
     try {
       this.#keep();
     } catch {
@@ -82,7 +82,7 @@ export class KinWatch {
   #schedule(): void {
     clearTimeout(this.#timer);
     if (this.#closed) return;
-    const isRunning = this.#tools.size > 0 || this.#options.kin.hasShell;
+    const isRunning = this.#tools.size > 0 || this.#options.descendants.hasShell;
     const delay = this.#firstLooks.shift() ?? (isRunning ? this.#pace : undefined);
     if (delay === undefined) return;
     this.#timer = setTimeout(() => void this.#look(), delay).unref();
@@ -91,7 +91,7 @@ export class KinWatch {
   async #look(): Promise<void> {
     const timer = this.#timer;
     try {
-      await this.#options.kin.look();
+      await this.#options.descendants.look();
       if (this.#closed) return;
       this.#pace = this.#keep() ? LOOK_MS : Math.min(2 * this.#pace, MAX_LOOK_MS);
     } catch {
@@ -105,13 +105,13 @@ export class KinWatch {
   #keep(): boolean {
     const said = this.#said();
     if (said === this.#recorded) return false;
-    this.#options.record(this.#options.kin.recorded());
+    this.#options.record(this.#options.descendants.recorded());
     this.#recorded = said;
     return true;
   }
 
   #said(): string {
-    const { kin } = this.#options;
-    return JSON.stringify([kin.recorded(), kin.conversation]);
+    const { descendants } = this.#options;
+    return JSON.stringify([descendants.recorded(), descendants.conversation]);
   }
 }

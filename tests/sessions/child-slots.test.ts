@@ -1,16 +1,16 @@
 /** Who may have a child, and who is next: the line as such, without sessions. */
 import { describe, expect, test } from '@jest/globals';
 import type { SessionId } from '../../protocol/scalars.js';
-import { ChildPlaces, type PlaceHolder } from '../../services/sessions/child-places.js';
-import type { Place } from '../../services/sessions/session-state.js';
+import { ChildSlots, type SlotHolder } from '../../services/sessions/child-slots.js';
+import type { QueuePosition } from '../../services/sessions/session-state.js';
 
 interface Told {
-  places: ChildPlaces;
-  holders: Map<string, PlaceHolder>;
+  slots: ChildSlots;
+  holders: Map<string, SlotHolder>;
   /** Who got a place, in order. */
   taken: string[];
   /** What each was told last of its place. */
-  told: Map<string, Place>;
+  told: Map<string, QueuePosition>;
   /** How often each was told. */
   times: Map<string, number>;
   /** Who was asked to hibernate, in order. */
@@ -27,8 +27,8 @@ interface Told {
 const idOf = (id: string) => id as SessionId;
 
 function setUp(max: number): Told {
-  const holders = new Map<string, PlaceHolder>();
-  const world: Omit<Told, 'places'> = {
+  const holders = new Map<string, SlotHolder>();
+  const world: Omit<Told, 'slots'> = {
     holders,
     taken: [],
     told: new Map(),
@@ -40,11 +40,11 @@ function setUp(max: number): Told {
     takeSince: (id, since) => {
       // A session that waits is about to have a child: it is among the holders as well.
       holder(id, {});
-      places.take({
+      slots.take({
         id: idOf(id),
         since,
         onTaken: () => world.taken.push(id),
-        onPlace: (place) => {
+        onQueued: (place) => {
           world.told.set(id, place);
           world.times.set(id, (world.times.get(id) ?? 0) + 1);
         },
@@ -52,37 +52,37 @@ function setUp(max: number): Told {
     },
     leave: (id) => {
       holders.delete(id);
-      places.leave(idOf(id));
+      slots.leave(idOf(id));
     },
     rest: (id, idleMs, isRefusing = false) => {
       holder(id, { idleMs, hibernate: async () => world.asked.push(id) > 0 && !isRefusing });
     },
     work: (id, turnMs) => holder(id, { turnMs }),
   };
-  const holder = (id: string, more: Partial<PlaceHolder>) =>
+  const holder = (id: string, more: Partial<SlotHolder>) =>
     holders.set(id, { id: idOf(id), turnMs: undefined, idleMs: undefined, hibernate: async () => false, ...more });
-  const places = new ChildPlaces({ max, holders: () => [...holders.values()] });
-  return { ...world, places };
+  const slots = new ChildSlots({ max, holders: () => [...holders.values()] });
+  return { ...world, slots };
 }
 
 /** What has been asked for has been answered. */
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('the line', () => {
-  test('has places for so many; the others wait and are told where', () => {
-    const { take, taken, told, places } = setUp(2);
+  test('has slots for so many; the others wait and are told where', () => {
+    const { take, taken, told, slots } = setUp(2);
     take('a', 'b', 'c', 'd');
     expect(taken).toEqual(['a', 'b']);
     expect([...told]).toEqual([
       ['c', { position: 1 }],
       ['d', { position: 2 }],
     ]);
-    expect(places.isFree).toBe(false);
-    places.close();
+    expect(slots.isFree).toBe(false);
+    slots.close();
   });
 
   test('goes on in the order of asking, and each is told once where it is now', () => {
-    const { take, leave, taken, told, times, places } = setUp(2);
+    const { take, leave, taken, told, times, slots } = setUp(2);
     take('a', 'b', 'c', 'd', 'e');
     leave('b');
     expect(taken).toEqual(['a', 'b', 'c']);
@@ -92,11 +92,11 @@ describe('the line', () => {
     leave('c');
     expect(taken).toEqual(['a', 'b', 'c', 'd', 'e']);
     expect(Object.fromEntries(times)).toEqual({ c: 1, d: 2, e: 3 });
-    places.close();
+    slots.close();
   });
 
   test('is as it was before a daemon died, in whatever order its sessions come back', () => {
-    const { take, takeSince, leave, taken, told, places } = setUp(1);
+    const { take, takeSince, leave, taken, told, slots } = setUp(1);
     take('a');
     takeSince('d', 30);
     takeSince('b', 10);
@@ -104,11 +104,11 @@ describe('the line', () => {
     expect(['b', 'c', 'd'].map((id) => told.get(id)?.position)).toEqual([1, 2, 3]);
     for (const id of ['a', 'b', 'c']) leave(id);
     expect(taken).toEqual(['a', 'b', 'c', 'd']);
-    places.close();
+    slots.close();
   });
 
   test('is left at any place; who was behind moves up, who was before does not notice', () => {
-    const { take, leave, taken, told, times, places } = setUp(1);
+    const { take, leave, taken, told, times, slots } = setUp(1);
     take('a', 'b', 'c', 'd');
     leave('c');
     expect(told.get('d')).toEqual({ position: 2 });
@@ -116,38 +116,38 @@ describe('the line', () => {
     leave('a');
     leave('b');
     expect(taken).toEqual(['a', 'b', 'd']);
-    places.close();
+    slots.close();
   });
 
   test('is passed by nobody: a place that is free belongs to who waits', () => {
-    const { take, leave, taken, places } = setUp(1);
+    const { take, leave, taken, slots } = setUp(1);
     take('a', 'b');
     leave('a');
     take('c');
     expect(taken).toEqual(['a', 'b']);
-    expect(places.isFree).toBe(false);
+    expect(slots.isFree).toBe(false);
     leave('b');
     leave('c');
     expect(taken).toEqual(['a', 'b', 'c']);
-    expect(places.isFree).toBe(true);
-    places.close();
+    expect(slots.isFree).toBe(true);
+    slots.close();
   });
 
   test('counts children that live already, also those beyond the limit', () => {
-    const { take, leave, taken, places } = setUp(1);
-    for (const id of ['a', 'b']) places.hold(idOf(id));
+    const { take, leave, taken, slots } = setUp(1);
+    for (const id of ['a', 'b']) slots.hold(idOf(id));
     take('c');
     leave('a');
     expect(taken).toEqual([]);
     leave('b');
     expect(taken).toEqual(['c']);
-    places.close();
+    slots.close();
   });
 });
 
 describe('room is made', () => {
   test('by the one that has been idle longest, for as many as wait', async () => {
-    const { take, rest, asked, places } = setUp(3);
+    const { take, rest, asked, slots } = setUp(3);
     take('a', 'b', 'c');
     rest('a', 10);
     rest('b', 30);
@@ -158,87 +158,87 @@ describe('room is made', () => {
     take('e');
     await settled();
     expect(asked).toEqual(['b', 'c']);
-    places.close();
+    slots.close();
   });
 
   test('by the next one where one refuses', async () => {
-    const { take, rest, asked, places } = setUp(2);
+    const { take, rest, asked, slots } = setUp(2);
     take('a', 'b');
     rest('a', 30, true);
     rest('b', 10);
     take('c');
     await settled();
     expect(asked).toEqual(['a', 'b']);
-    places.close();
+    slots.close();
   });
 
   test('when one that works has come to rest', async () => {
-    const { take, rest, work, asked, places } = setUp(1);
+    const { take, rest, work, asked, slots } = setUp(1);
     take('a');
     work('a', 10);
     take('b');
     await settled();
     expect(asked).toEqual([]);
     rest('a', 0);
-    places.idle();
+    slots.idle();
     await settled();
     expect(asked).toEqual(['a']);
-    places.close();
+    slots.close();
   });
 
   test('by nobody while nobody waits, nor for one that has left the line', async () => {
-    const { take, leave, rest, work, asked, places } = setUp(1);
+    const { take, leave, rest, work, asked, slots } = setUp(1);
     take('a');
     work('a', 10);
     take('b');
     leave('b');
     rest('a', 0);
-    places.idle();
+    slots.idle();
     await settled();
     expect(asked).toEqual([]);
-    places.close();
+    slots.close();
   });
 
   test('once by one that takes its time to end', async () => {
-    const { take, leave, rest, asked, taken, places } = setUp(1);
+    const { take, leave, rest, asked, taken, slots } = setUp(1);
     take('a');
     rest('a', 10);
     take('b');
     await settled();
-    places.idle();
+    slots.idle();
     await settled();
     expect(asked).toEqual(['a']);
     leave('a');
     expect(taken).toEqual(['a', 'b']);
-    places.close();
+    slots.close();
   });
 });
 
 describe('the estimate', () => {
   test('is made when turns have ended, from what is left of those that run, and in rounds', () => {
-    const { take, work, told, places } = setUp(2);
+    const { take, work, told, slots } = setUp(2);
     take('a', 'b');
-    places.turnEnded(1000);
+    slots.turnEnded(1000);
     work('a', 100);
     work('b', 400);
     take('c', 'd', 'e', 'f');
     const estimates = ['c', 'd', 'e', 'f'].map((id) => told.get(id)?.estimateMs);
     expect(estimates).toEqual([600, 900, 1600, 1900]);
-    places.close();
+    slots.close();
   });
 
   test('is never below zero, and follows the newer turns', () => {
-    const { take, leave, work, told, places } = setUp(1);
+    const { take, leave, work, told, slots } = setUp(1);
     take('a');
-    places.turnEnded(1000);
+    slots.turnEnded(1000);
     work('a', 5000);
     take('b', 'c');
     expect(told.get('b')).toEqual({ position: 1, estimateMs: 0 });
-    places.turnEnded(2000);
+    slots.turnEnded(2000);
     leave('a');
     work('b', 0);
     take('d');
     expect(told.get('d')).toEqual({ position: 2, estimateMs: 2400 });
-    places.close();
+    slots.close();
   });
 });
