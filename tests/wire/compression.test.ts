@@ -33,11 +33,17 @@ async function follow({ daemon }: World, deviceId: string, { isPlain = false } =
   return { frames, isCompressed: socket.extensions !== '', bytes: () => stream.bytesRead, socket };
 }
 
-/** Frames of the stream, without those that are one connection's alone. */
-const streamed = ({ frames }: Counted) =>
-  frames.filter(
-    (text) => /^{"type":"(streamData|\w+","requestId":null.*"seq":)/.test(text) && !text.includes('"_queued"'),
-  );
+/** Events as they came, and the text that came while it was written; one that lags gets it in fewer pieces. */
+function streamed({ frames }: Counted) {
+  const events = frames.filter((text) => /"seq":\d+,"epoch":/.test(text) && !text.includes('"_queued"'));
+  const written = frames
+    .map((text) => JSON.parse(text) as Pick<Frame, 'type' | 'data'>)
+    .flatMap(({ type, data }) => (type === 'streamData' ? [data.content.text] : []));
+  return { events, text: written.join('') };
+}
+
+const isIdleAfter = (promptId: unknown, { frames }: Counted) =>
+  frames.slice(frames.findIndex(hasEnded(promptId))).some((text) => text.includes('"status":"idle"'));
 
 const hasEnded = (promptId: unknown) => (text: string) =>
   text.startsWith('{"type":"streamComplete"') && text.includes(String(promptId));
@@ -59,8 +65,11 @@ describe('a client that offers compression', () => {
     const client = await world.connect();
     const before = { plain: plain.bytes(), small: small.bytes() };
     const promptId = await run(world, client, scenario({ text: WORDS.repeat(200), chunk: 20 }));
-    await waitUntil('both have all', () => [plain, small].every(({ frames }) => frames.some(hasEnded(promptId))));
+    await waitUntil('both have all', () =>
+      [plain, small].every((one) => one.frames.some(hasEnded(promptId)) && isIdleAfter(promptId, one)),
+    );
     expect(streamed(small)).toEqual(streamed(plain));
+    expect(streamed(small).text).toBe(WORDS.repeat(200));
     expect(small.bytes() - before.small).toBeLessThan((plain.bytes() - before.plain) / 3);
   });
 
