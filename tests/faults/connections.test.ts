@@ -103,7 +103,7 @@ describe('connections', () => {
     const author = await world.connect();
     const sessionId = await openSession(author);
     const relay = await relayed();
-    const slow = await connect(relay, { deviceId: 'slow-link', isPlain: true });
+    const slow = await connect(relay, { deviceId: 'slow-link' });
     await slow.request('subscribe', { events: ['*'], sessionIds: [sessionId] });
     await slow.waitFor('caughtUp');
     // 20 MB at such a pace that they take longer than a heartbeat, and much waits in the daemon meanwhile.
@@ -118,7 +118,7 @@ describe('connections', () => {
   test('D5: a reader that takes nothing for 30 s is closed with 4413 and goes on by its cursor', async () => {
     const author = await world.connect();
     const sessionId = await openSession(author);
-    const stalled = await world.connect({ deviceId: 'stalled-reader', isPlain: true });
+    const stalled = await world.connect({ deviceId: 'stalled-reader' });
     await stalled.request('subscribe', { events: ['*'], sessionIds: [sessionId] });
     const { seq: from } = (await stalled.waitFor('caughtUp')).data;
     stalled.send('ack', { sessionId, seq: from });

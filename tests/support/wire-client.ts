@@ -56,8 +56,6 @@ export interface ConnectOptions {
   headers?: Record<string, string>;
   /** PEM of the only certificate to be trusted, for a `https` URL. */
   ca?: string;
-  /** Offers no compression: what is sent takes as many bytes as it has. */
-  isPlain?: boolean;
   /** Told of every frame as it comes. */
   onFrame?: (frame: Frame) => void;
 }
@@ -67,7 +65,8 @@ export async function connect(daemon: Pick<Daemon, 'url'>, options: ConnectOptio
   const socket = new WebSocket(`${daemon.url.replace('http', 'ws')}/ws${query}`, {
     headers: { authorization: `Bearer ${TOKEN}`, ...options.headers },
     ...(options.ca !== undefined && { ca: options.ca }),
-    perMessageDeflate: !options.isPlain,
+    // As the app on a phone: what is sent takes as many bytes as it has.
+    perMessageDeflate: false,
   });
   const client = attach(socket, options.onFrame);
   await once(socket, 'open');
