@@ -21,9 +21,11 @@ export type AskResult = NonNullable<AnswerData<'askResponse'>['response']>;
 export interface AskRunnerOptions {
   status: CliStatus;
   requireRoom: RequireRoom;
-  /** Waits in the line of all children; resolves with what gives the place back. Rejects with the reason of `signal`. */
+  /**
+   * Queues for a process slot shared by all children; resolves with its release. Rejects with the reason of `signal`.
+   */
   takeSlot: (id: string, signal: AbortSignal) => Promise<() => void>;
-  /** What the CLI of a person finds in its environment. */
+  /** The environment of this person's CLI. */
   environmentOf: (person: UserId) => NodeJS.ProcessEnv;
   /** Questions run in an empty folder below the daemon's home. */
   defaults: CliDefaults;
@@ -32,12 +34,12 @@ export interface AskRunnerOptions {
 }
 
 export interface Question {
-  /** Who asks. */
+  /** The person who asks. */
   person: UserId;
   prompt: string;
-  /** From when it was asked, waiting for a place included. */
+  /** Counted from the request, including the wait for a slot. */
   timeoutMs: number;
-  /** Aborted when nobody waits for the answer any more: whoever asked has left. */
+  /** Aborted when the asker has disconnected. */
   asker: AbortSignal;
 }
 
@@ -55,13 +57,13 @@ const resultSchema = z.object({
 });
 
 const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
-/** Each holds its prompt in memory while it waits. */
+/** Each waiting question holds its prompt in memory. */
 const MAX_QUESTIONS = 100;
-/** How often it is looked at what a running question has started. */
+/** Interval of the scans for descendants of a running question. */
 const LOOK_MS = 1000;
 
 interface AskedQuestion extends Question {
-  /** Also the CLI's own session: what it leaves behind is found by that, by the next daemon too. */
+  /** Also the CLI's own session id, by which this daemon and the next one find leftover processes. */
   id: string;
   signal: AbortSignal;
 }
@@ -70,7 +72,7 @@ interface RunOptions extends AskedQuestion {
   folder: string;
 }
 
-/** One question to a CLI of its own, in an empty folder. */
+/** Answers single questions, each with its own CLI in an empty folder. */
 export class AskRunner {
   readonly #options: AskRunnerOptions;
   readonly #questions = new Map<Question, Promise<AskResult>>();
@@ -81,9 +83,9 @@ export class AskRunner {
   }
 
   /**
-   * Waits for a place like every child. Rejects with `TIMEOUT`, `CAPACITY`, `CLAUDE_UNAVAILABLE` or
-   * `CLAUDE_NOT_LOGGED_IN`, and with the reason of `asker` when whoever asked has left. Nothing of the CLI is left
-   * afterwards, and its place is given back.
+   * Waits for a slot like every child. Rejects with `TIMEOUT`, `CAPACITY`, `CLAUDE_UNAVAILABLE` or
+   * `CLAUDE_NOT_LOGGED_IN`, and with the reason of `asker` when the asker has disconnected. Afterwards all processes of
+   * the CLI have ended and the slot is free.
    */
   async ask(question: Question): Promise<AskResult> {
     if (this.#questions.size === MAX_QUESTIONS) throw new CompanionError('CAPACITY', 'Too many questions are running.');
@@ -97,13 +99,13 @@ export class AskRunner {
     }
   }
 
-  /** Ends all questions: the daemon stops. Resolves when nothing of them is left. */
+  /** Ends all questions when the daemon stops. Resolves when all their processes have ended. */
   async close(): Promise<void> {
     this.#stopping.abort(new CompanionError('CAPACITY', 'The daemon is stopping.'));
     await Promise.allSettled(this.#questions.values());
   }
 
-  /** Whether a question of this person waits or runs. */
+  /** Whether a question of this person is waiting or running. */
   isAsking(person: UserId): boolean {
     return [...this.#questions.keys()].some((question) => question.person === person);
   }
@@ -120,7 +122,7 @@ export class AskRunner {
       return await this.#askInTurn({ id: randomUUID(), signal, ...question });
     } finally {
       clearTimeout(timer);
-      // While it is not aborted, the joint signal is kept with all that listens to it.
+      // A combined signal that is never aborted stays in memory with its listeners.
       deadline.abort();
     }
   }
@@ -140,7 +142,7 @@ export class AskRunner {
     }
   }
 
-  /** Ends what a daemon was asking when it died, and removes its folders: nobody waits for the answers. */
+  /** Ends the questions of a daemon that died, and removes their folders: they have no asker left. */
   async discardOld(): Promise<void> {
     const folder = join(this.#options.defaults.home, 'ask');
     const ids = existsSync(folder) ? readdirSync(folder) : [];
@@ -166,16 +168,16 @@ export class AskRunner {
       cwd: folder,
       env: { ...environmentOf(person), [SESSION_MARKER]: `ask-${id}`, [CHILD_MARKER]: id },
       stdio: ['pipe', 'pipe', 'ignore'],
-      // Whoever is in its process group is taken for its descendant: the daemon must not be.
+      // All members of its process group count as its descendants, so the daemon must not be one.
       detached: true,
     });
-    // Nothing was started: there is nothing to end, and without a descriptor to spare there are no streams.
+    // Nothing was started, so there is nothing to end. Without a free descriptor, the streams are missing too.
     if (child.pid === undefined) {
       const [error] = (await once(child, 'error')) as [Error];
       throw spawnError(error, { workingDirectory: folder, binary });
     }
     const descendants = kinOf({ pid: child.pid, id });
-    // Its tools need nobody's word where `CLAUDE_ALLOWED_TOOLS` or the person's settings allow them.
+    // Its tools run without a request where `CLAUDE_ALLOWED_TOOLS` or the person's settings allow them.
     const looks = setInterval(() => void look(descendants), LOOK_MS).unref();
     try {
       return await outputOf(child, { prompt, signal });
@@ -186,28 +188,30 @@ export class AskRunner {
   }
 }
 
-/** Of a process that cannot be looked at any more. */
+/** Stands for a process that can no longer be identified. */
 const UNKNOWN = { pid: 0, startTime: 'ended' };
 
-/** What the CLI of a question and its tools have started. Never rejects. */
+/** The descendants of a question's CLI. Never rejects. */
 async function kinOf({ pid, id }: { pid: number; id: string }): Promise<Descendants> {
-  // Whatever the reason: what carries the marker or writes into its files is found without it.
+  // Any failure is harmless: processes with the marker and writers into its files are found without it.
   const identity = await identify(pid).catch(() => undefined);
   return new Descendants({ ...(identity ?? UNKNOWN), conversation: id });
 }
 
-/** What is below it now is known from then on. */
+/** Records the current descendants. */
 async function look(descendants: Promise<Descendants>): Promise<void> {
   try {
     await (await descendants).look();
   } catch {
-    // The machine has nothing left to look with, or does not answer: the next look is another try.
+    // The machine lacks resources or does not answer: the next scan tries again.
   }
 }
 
 const leftOf = (id: string, descendants: Descendants): Sweep => ({ marker: CHILD_MARKER, value: id, descendants });
 
-/** All that it writes, when it has ended. Rejects with the reason of `signal`, and leaves it running then. */
+/**
+ * The complete output, once the process has ended. Rejects with the reason of `signal` and leaves the process running.
+ */
 function outputOf(
   child: ChildProcessByStdio<Writable, Readable, null>,
   { prompt, signal }: Pick<RunOptions, 'prompt' | 'signal'>,
@@ -219,7 +223,7 @@ function outputOf(
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
       if (output.length < MAX_OUTPUT_BYTES) output += chunk;
     });
-    // It ends without reading: its output, or the lack of it, says why.
+    // The CLI ended without reading: its output, or the lack of it, gives the reason.
     child.stdin.on('error', () => {});
     child.stdin.end(prompt);
     child.once('close', () => resolve(output));
@@ -236,7 +240,7 @@ function parseResult(output: string): AskResult {
       ...(usage && { usage }),
     };
   } catch {
-    // It is no JSON or another object. What the CLI wrote in its place may hold anything, and is not told.
+    // The output is not JSON, or another object. It can contain anything, so it is not reported.
     throw new CompanionError('CLAUDE_UNAVAILABLE', 'The Claude CLI ended without a result.');
   }
 }

@@ -1,14 +1,14 @@
 import type { StartOptions } from '../ports/claude.js';
 
-/** What the owner has set for every child. */
+/** The owner's settings for every child. */
 export interface CliDefaults {
   model?: string;
   permissionMode?: string;
   allowedTools: string[];
   disallowedTools: string[];
-  /** Whether a child may be switched to `bypassPermissions`; the CLI refuses to start where it may not. */
+  /** Whether a child can be switched to `bypassPermissions`; the CLI refuses to start where that is not permitted. */
   allowBypass: boolean;
-  /** The daemon's home, which no child may read. */
+  /** The daemon's home, which children must not read. */
   home: string;
 }
 
@@ -22,7 +22,7 @@ const STREAM_ARGUMENTS = [
   '--replay-user-messages',
 ];
 
-/** The command line of a child. Values go with `=`, so that none of them can be read as an option. */
+/** The command line of a child. Values are passed with `=`, so that none of them can be parsed as an option. */
 export function cliArguments(options: StartOptions, defaults: CliDefaults): string[] {
   const args = [...STREAM_ARGUMENTS, ...commonArguments(options, defaults)];
   for (const folder of options.addDirectories) args.push(`--add-dir=${folder}`);
@@ -31,7 +31,7 @@ export function cliArguments(options: StartOptions, defaults: CliDefaults): stri
   return args;
 }
 
-/** The command line of a child for a single question, which comes by its stdin. `conversation`: a new uuid. */
+/** The command line of a child for a single question, which is passed by stdin. `conversation`: a new uuid. */
 export const askArguments = (conversation: string, defaults: CliDefaults): string[] => [
   '--print',
   '--output-format=json',
@@ -41,7 +41,7 @@ export const askArguments = (conversation: string, defaults: CliDefaults): strin
 
 type Common = Pick<StartOptions, 'allowedTools' | 'model' | 'permissionMode'>;
 
-/** What every child is told, whatever it is for. */
+/** The arguments of every child, whatever its purpose. */
 function commonArguments(options: Common, defaults: CliDefaults): string[] {
   const args = [`--settings=${JSON.stringify(settingsOf(defaults))}`];
   const model = options.model ?? defaults.model;
@@ -54,20 +54,20 @@ function commonArguments(options: Common, defaults: CliDefaults): string[] {
   return args;
 }
 
-/** Always said: where it is not, the CLI takes what its settings say, which others can write. */
+/** Always passed: without it, the CLI uses its settings, which others can write. */
 function modeOf(options: Common, { permissionMode, allowBypass }: CliDefaults): string {
   const mode = options.permissionMode ?? permissionMode ?? 'default';
   return mode === 'bypassPermissions' && !allowBypass ? 'default' : mode;
 }
 
-/** A rule with a double slash means an absolute path (the CLI's permission rules). */
+/** A rule with a double slash is an absolute path (the CLI's permission rules). */
 const settingsOf = ({ home }: Pick<CliDefaults, 'home'>) => ({
   permissions: { deny: [`Read(/${asPattern(home)}/**)`, `Edit(/${asPattern(home)}/**)`] },
 });
 
 /**
- * A path as a pattern of the CLI's rules. What means something in a pattern stands as `?`, which is any one character but
- * a slash: the CLI takes no escape for a backslash and a wrong one for `?` (2.1.197 to 2.1.332), and to deny a sibling
- * that differs in such a character alone does no harm.
+ * A path as a pattern of the CLI's rules. Special characters are replaced by `?`, which matches any one character but a
+ * slash: the CLI accepts no escape for a backslash and a wrong one for `?` (2.1.197 to 2.1.332), and denying a sibling
+ * that differs only in such a character does no harm.
  */
 const asPattern = (path: string): string => path.replaceAll(/[\\*?[\]{}()!#]/g, '?');

@@ -34,16 +34,16 @@ interface LauncherOptions {
   status: CliStatus;
   environment: NodeJS.ProcessEnv;
   defaults: CliDefaults;
-  /** Where `run/<session>/` is. */
+  /** The parent folder of `run/<session>/`. */
   runFolder: string;
 }
 
 export interface LaunchersOptions extends Omit<LauncherOptions, 'environment'> {
-  /** What the CLI of a person finds in its environment. */
+  /** The environment of this person's CLI. */
   environmentOf: (person: UserId) => NodeJS.ProcessEnv;
 }
 
-/** Starts the children of each person. */
+/** Creates the launcher of each person's children. */
 export function createClaudeLaunchers({ environmentOf, ...options }: LaunchersOptions): ClaudeLaunchers {
   const lanes = new TranscriptLanes();
   const known = new Map<UserId, ClaudeLauncher>();
@@ -77,7 +77,7 @@ function createLauncher(options: LauncherOptions, lanes: TranscriptLanes): Claud
   };
 }
 
-/** What the child was seen to have started that is recorded there. */
+/** The recorded descendants of the child. */
 function recordedDescendants(files: RunFiles): { descendants?: Descendants } {
   const record = readProcessRecord(files);
   return record ? { descendants: new Descendants(record) } : {};
@@ -104,7 +104,7 @@ async function startChild(launcher: LauncherOptions, options: StartOptions): Pro
   }
 }
 
-/** Nobody would know of a child that is not recorded, or not held. */
+/** Ends a child that cannot be recorded or held, since no daemon would find it later. */
 async function hold(record: ProcessRecord, take: () => Promise<ClaudeChild>): Promise<ClaudeChild> {
   try {
     return await take();
@@ -123,7 +123,7 @@ interface SpawnOptions {
   childId: string;
 }
 
-/** The child reads the FIFO, appends to files, and is the leader of its own session: nothing of it hangs on this process. */
+/** The child reads the FIFO, appends to files, and leads its own session: nothing ties it to this process. */
 async function spawnDetached({ launcher, options, binary, files, childId }: SpawnOptions) {
   const descriptors = [
     openForChild(files.stdin),
@@ -152,7 +152,9 @@ async function spawnDetached({ launcher, options, binary, files, childId }: Spaw
   }
 }
 
-/** Of a child that was just started. It ends when that cannot be told: nobody could take it up later. */
+/**
+ * The identity of a child that was just started. Ends it when it cannot be identified: no daemon could adopt it later.
+ */
 async function identityOf(child: ChildProcess, pid: number): Promise<ProcessIdentity> {
   try {
     return (await identify(pid)) ?? { pid, startTime: 'ended' };
@@ -171,12 +173,12 @@ async function adoptChild(launcher: LauncherOptions, options: AdoptOptions): Pro
   if (await isAlive(record)) {
     try {
       const child = await takeUp(held);
-      // A mark that was left by who did not come to end it: its end from here on is no orphan's.
+      // A mark left by a reaper that did not end the child: an end from here on is not an orphan's.
       rmSync(files.orphaned, { force: true });
       return child;
     } catch (error) {
       if (isScarcity(error)) throw toCapacityError('The daemon could not reconnect to the Claude CLI', error);
-      // Nobody can speak to it or hear it, as without its FIFO.
+      // Without its FIFO, the child can receive and report nothing.
       await endChild({
         identity: record,
         left: { marker: CHILD_MARKER, value: childId, descendants: new Descendants(record) },
@@ -188,10 +190,10 @@ async function adoptChild(launcher: LauncherOptions, options: AdoptOptions): Pro
 
 const UNSEEN_END = { alive: false, exited: Promise.resolve({ code: null, signal: null }) };
 
-/** A process that is closing its files, and lives for a moment yet, is ended. */
+/** A process that is closing its files and is still briefly alive is terminated. */
 const DYING_MS = 1000;
 
-/** Holds a child that lived just now. One that has ended meanwhile is held too, for what it wrote and how it ended. */
+/** Holds a child that was alive a moment ago. One that has ended since is also held, for its output and exit. */
 async function takeUp(held: Omit<HeldChildOptions, 'alive'>): Promise<ClaudeChild> {
   try {
     return new HeldChild({ ...held, alive: true });

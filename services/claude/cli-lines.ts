@@ -1,7 +1,7 @@
 /**
- * The lines of the CLI's stream-json output that this daemon understands, as far as it needs them. Seen with
- * Claude Code 2.1.197, 2.1.329 and 2.1.332; unknown types, subtypes and fields are passed over, and a field that cannot be
- * read is as good as left out.
+ * The lines of the CLI's stream-json output that this daemon understands, as far as it needs them. Seen with Claude
+ * Code 2.1.197, 2.1.329 and 2.1.332; unknown types, subtypes and fields are ignored, and an unreadable field counts as
+ * absent.
  */
 
 import * as z from 'zod';
@@ -13,7 +13,7 @@ import { wellFormedValue } from './well-formed-json.js';
 const text = lenient(z.string());
 const flag = lenient(z.boolean());
 const index = z.int().nonnegative().max(1e6);
-/** Answered with the same one, whatever it looks like. */
+/** Returned unchanged in the answer, whatever its form. */
 const requestId = z.string().min(1);
 
 const streamEventSchema = z.object({
@@ -41,7 +41,7 @@ const blockFields = z.object({
   source: lenient(z.object({ media_type: z.string(), data: z.string() })),
 });
 
-/** A block says by its fields what it is, where it does not say it by its type. */
+/** The fields determine a block's type where it does not name one. */
 export const cliBlockSchema = blockFields.transform((block) => ({ ...block, type: block.type ?? kindOf(block) }));
 export type CliBlock = z.infer<typeof cliBlockSchema>;
 
@@ -56,7 +56,7 @@ const toList = (content: unknown): unknown => {
   if (typeof content === 'string') return [{ type: 'text', text: content }];
   return typeof content === 'object' && content !== null && !Array.isArray(content) ? [content] : content;
 };
-/** Blocks, also where one stands without a list or a text without a block. */
+/** A list of blocks; also accepts a single block, or a text without a block. */
 export const cliContentSchema = z.preprocess(toList, lenientList(cliBlockSchema)).catch([]);
 
 const assistantSchema = z.object({
@@ -198,10 +198,10 @@ const schemaOf = new Map<string, z.ZodType<CliMessage>>(
   SCHEMAS.map((schema) => [schema.shape.type.value, schema as z.ZodType<CliMessage>]),
 );
 
-/** `unknown`: well-formed, of a kind that this daemon has no use for. `garbage`: not what the CLI writes. */
+/** `unknown`: well-formed, but of an unused type. `garbage`: not output of the CLI. */
 export type ParsedLine = { kind: 'message'; message: CliMessage } | { kind: 'unknown' } | { kind: 'garbage' };
 
-/** Deeper than any tool's input, and shallow enough for what walks it by recursion; more than any list of theirs. */
+/** Deeper than any tool's input, shallow enough for recursive walks, and larger than any list of the CLI. */
 const BOUNDS = { depth: 256, outsideStrings: 8 * 1024 * 1024 };
 
 const STREAMED = '{"type":"stream_event"';
@@ -212,7 +212,7 @@ export function parseCliLine(bytes: Buffer): ParsedLine {
   if (brokenJsonBound(line, BOUNDS) !== undefined) return { kind: 'garbage' };
   const parsedLine = parseJson(line);
   if (typeof parsedLine !== 'object' || parsedLine === null || Array.isArray(parsedLine)) return { kind: 'garbage' };
-  // A character may come in two deltas.
+  // A character can be split across two deltas.
   const raw = line.startsWith(STREAMED) ? parsedLine : wellFormedValue(parsedLine, line);
   const type = keyword.safeParse('type' in raw ? raw.type : undefined).data ?? typeByFields(raw);
   const schema = type === undefined ? undefined : schemaOf.get(type);
@@ -221,7 +221,7 @@ export function parseCliLine(bytes: Buffer): ParsedLine {
   return parsed.success ? { kind: 'message', message: parsed.data } : { kind: 'garbage' };
 }
 
-/** What a line is that does not say it. */
+/** The type of a line that does not name it. */
 function typeByFields(raw: object): string | undefined {
   if ('event' in raw) return 'stream_event';
   if ('message' in raw) return isOfUser(raw.message) ? 'user' : 'assistant';

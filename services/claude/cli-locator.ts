@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 
 export interface LocateOptions {
-  /** `CLAUDE_PATH`: taken as it is, or not at all. */
+  /** `CLAUDE_PATH`: used as it is, without a fallback. */
   configuredPath?: string;
   /** The search path of the child's environment. */
   path: string;
@@ -23,18 +23,21 @@ export function locateCli({ configuredPath, path }: LocateOptions): string | und
   return [...onPath, ...bundledPaths()].find(isExecutable);
 }
 
-/** Whether this is a file that may be run. */
+/** Whether this is an executable file. */
 export function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);
     return statSync(path).isFile();
   } catch {
-    // Whatever the reason: what cannot be looked at cannot be run.
+    // Whatever the reason, an unreadable file cannot be run.
     return false;
   }
 }
 
-/** The SDK brings its CLI in a package for each platform; on Linux one for each C library, of which one is installed. */
+/**
+ * The SDK bundles its CLI in a package for each platform; on Linux in one for each C library, one of which is
+ * installed.
+ */
 function bundledPaths(): string[] {
   const require = createRequire(import.meta.url);
   const platform = `${process.platform}-${process.arch}`;
@@ -43,7 +46,8 @@ function bundledPaths(): string[] {
       const sdk = dirname(require.resolve('@anthropic-ai/claude-agent-sdk'));
       return createRequire(join(sdk, 'sdk.mjs')).resolve(`@anthropic-ai/claude-agent-sdk-${name}/claude`);
     } catch {
-      // It is not installed, or not for this platform. That no CLI was found is told at the start and by the health.
+      // It is not installed, or not for this platform. A missing CLI is reported at the start and by the health
+      // endpoint.
       return [];
     }
   });
@@ -54,24 +58,24 @@ const PROBE_TIMEOUT_MS = 20_000;
 interface ProbeOptions {
   binary: string;
   environment: NodeJS.ProcessEnv;
-  /** Ends the probe. */
+  /** Aborts the probe. */
   signal: AbortSignal;
 }
 
-/** `--version` of the CLI, for example `2.1.329`; undefined when it does not say. */
+/** `--version` of the CLI, for example `2.1.329`; undefined when it prints none. */
 export async function readVersion({ binary, environment, signal }: ProbeOptions): Promise<string | undefined> {
   try {
     const { stdout } = await run(binary, ['--version'], { env: environment, timeout: PROBE_TIMEOUT_MS, signal });
     return /^\d+\.\d+\.\d+\S*/.exec(stdout.trim())?.[0];
   } catch {
-    // It does not run, does not answer in time or is aborted: the session that needs it is told what is wrong.
+    // It does not run, does not answer in time or is aborted: the session that needs it reports the problem.
     return undefined;
   }
 }
 
 /**
- * Whether the CLI has credentials: `auth status --json` prints `loggedIn` and exits 1 without any (2.1.197, 2.1.329).
- * A CLI that answers anything else is taken to be logged in: its first turn will tell.
+ * Whether the CLI has credentials: `auth status --json` prints `loggedIn` and exits 1 without any (2.1.197, 2.1.329). A
+ * CLI with any other answer counts as logged in: its first turn reveals the state.
  */
 export async function readLoggedIn({ binary, environment, signal }: ProbeOptions): Promise<boolean> {
   const options = { env: environment, timeout: PROBE_TIMEOUT_MS, signal };

@@ -3,7 +3,7 @@ import { isExecutable, locateCli, readLoggedIn, readVersion } from './cli-locato
 import { CliVersion } from './cli-version.js';
 
 export interface CliStatusOptions {
-  /** Where the version that was read last is kept. */
+  /** The file that stores the last known version. */
   versionFile: string;
   configuredPath?: string;
   environment: NodeJS.ProcessEnv;
@@ -16,7 +16,7 @@ const REMEDY_PATH =
 const REMEDY_LOGIN =
   'Run `claude` in a terminal on this machine and log in with /login, or set ANTHROPIC_API_KEY for the daemon.';
 
-/** What is known of the CLI: where it is, its version and whether it has credentials. */
+/** The state of the CLI: its path, its version and whether it has credentials. */
 export class CliStatus {
   readonly #options: CliStatusOptions;
   readonly #closing = new AbortController();
@@ -31,13 +31,13 @@ export class CliStatus {
     this.#version = new CliVersion({ file: options.versionFile, read });
   }
 
-  /** Of the CLI, within 250 ms: `unknown` where it has not said it yet, and undefined without a CLI. */
+  /** The CLI's version within 250 ms: `unknown` while it is pending, and undefined without a CLI. */
   async version(): Promise<string | undefined> {
     const binary = this.#binary();
     return binary === undefined ? undefined : this.#version.of(binary);
   }
 
-  /** The problem and its remedy, as far as known without asking the CLI; undefined when there is none. */
+  /** The problem and its remedy, as far as known without running the CLI; undefined when there is none. */
   get problem(): { code: 'CLAUDE_UNAVAILABLE' | 'CLAUDE_NOT_LOGGED_IN'; message: string; remedy: string } | undefined {
     if (this.#binary() === undefined) return { code: 'CLAUDE_UNAVAILABLE', ...this.#missing() };
     if (this.#loggedIn === false) {
@@ -46,7 +46,7 @@ export class CliStatus {
     return undefined;
   }
 
-  /** The executable, or `CLAUDE_UNAVAILABLE`. */
+  /** Returns the executable, or throws `CLAUDE_UNAVAILABLE`. */
   requireBinary(): string {
     const binary = this.#binary();
     if (binary === undefined) throw this.#error();
@@ -61,13 +61,13 @@ export class CliStatus {
     return this.#probing;
   }
 
-  /** Rejects when a prompt could not be run. Asks anew when the last answer was no: a person may have logged in. */
+  /** Rejects when a prompt could not run. Probes again after a negative answer: a person may have logged in. */
   async check(): Promise<void> {
     if (this.#loggedIn !== true && this.#binary() !== undefined) await this.probe();
     if (this.problem) throw this.#error();
   }
 
-  /** Ends what is being asked of the CLI. */
+  /** Aborts running probes. */
   close(): void {
     this.#closing.abort();
   }
@@ -83,7 +83,7 @@ export class CliStatus {
     this.#loggedIn = loggedIn;
   }
 
-  /** Looked for again only when the one found last is gone: the search is on the way of every prompt. */
+  /** Searched again only when the last executable is gone, because every prompt waits for the search. */
   #binary(): string | undefined {
     if (this.#found !== undefined && isExecutable(this.#found)) return this.#found;
     const { configuredPath, environment } = this.#options;

@@ -1,15 +1,15 @@
 /**
- * Single values of the CLI's output, read as widely as they can be: a value that is wrong costs its own field, never
- * the line that it stands in.
+ * Single values of the CLI's output, parsed as leniently as possible: an invalid value loses its own field, never the
+ * line that contains it.
  */
 import * as z from 'zod';
 import type { Usage } from '../../protocol/content.js';
 import { plainLine, plainText } from '../../protocol/plain-text.js';
 
-/** Absent where it is missing, null or of another kind. */
+/** Undefined where the value is missing, null or of another type. */
 export const lenient = <Schema extends z.ZodType>(schema: Schema) => schema.optional().catch(undefined);
 
-/** Those elements of a list that can be read; an element that cannot be read costs itself alone. */
+/** The readable elements of a list; an unreadable element loses only itself. */
 export const lenientList = <Schema extends z.ZodType>(element: Schema) =>
   z.array(z.unknown()).transform((list) =>
     list.flatMap((value): z.output<Schema>[] => {
@@ -19,7 +19,7 @@ export const lenientList = <Schema extends z.ZodType>(element: Schema) =>
   );
 
 const MAX_ID_UNITS = 512;
-/** A name for something, given by the CLI or the API behind it. It need not be unique. */
+/** An identifier given by the CLI or the API behind it. It need not be unique. */
 export const foreignId = z
   .string()
   .max(MAX_ID_UNITS)
@@ -28,29 +28,31 @@ export const foreignId = z
 const MAX_NAME = 256;
 const ALTERED = '\ufffd';
 /**
- * A name as people see it: of a tool, a model, a server. One that had to be altered ends with U+FFFD, so that it is never
- * taken for another one.
+ * A display name of a tool, a model or a server. An altered one ends with U+FFFD, so that it never equals another name.
  */
 export const shownName = z.string().transform((name) => {
   const plain = plainLine(name, MAX_NAME);
   return plain === name ? name : `${plain}${ALTERED}`;
 });
 
-/** A word of the CLI's own language, such as a subtype or a permission mode. */
+/** A keyword of the CLI, such as a subtype or a permission mode. */
 export const keyword = z.string().regex(/^[A-Za-z][\w.:-]{0,63}$/);
 
 const MAX_WORDS = 16_384;
-/** Words for a person, in lines. */
+/** Multi-line text for a person. */
 export const shownText = z.string().transform((text) => plainText(text.slice(0, MAX_WORDS)).trim());
 
-/** Far beyond what is real, and small enough to be counted on. */
+/** Far above real values, and small enough for exact sums. */
 const MAX_COUNT = 1e12;
 export const count = z.number().nonnegative().max(MAX_COUNT);
 
 const MAX_USAGE_DEPTH = 4;
 const MAX_USAGE_FIELDS = 64;
 
-/** Counts of tokens as clients decode them: whole numbers from 0 on; what is none is left out, as the rest that is no name or nest. */
+/**
+ * Token counts as clients decode them: non-negative integers; other values are omitted, like every other field that is
+ * neither a name nor nested.
+ */
 export const usage = z
   .record(z.string(), z.unknown())
   .transform((fields): Usage => cleanUsage(fields, MAX_USAGE_DEPTH));

@@ -5,21 +5,21 @@ import { writeBriefly } from '../../disk/write-whole.js';
 const knownSchema = z.object({ identity: z.string(), version: z.string() });
 
 export interface CliVersionOptions {
-  /** Where the last version that was read is kept for the next daemon. */
+  /** The file that keeps the last known version for the next daemon. */
   file: string;
-  /** Asks the executable; undefined when it does not say. Takes up to 20 s on a busy machine. */
+  /** Asks the executable; undefined when it prints no version. Takes up to 20 s on a busy machine. */
   read: (binary: string) => Promise<string | undefined>;
 }
 
-/** How long somebody who connects is kept waiting for it, in milliseconds. */
+/** How long a connecting client waits for the version, in milliseconds. */
 const PATIENCE_MS = 250;
-/** After an answer that was none, nobody asks sooner. */
+/** Minimum delay before the next attempt after a failed one. */
 const ASK_AGAIN_MS = 10_000;
 
-/** What is said of a CLI that is there and has not said its version yet. */
+/** The version of a CLI that exists but has not reported one yet. */
 export const UNKNOWN_VERSION = 'unknown';
 
-/** The version of the CLI: asked once for each executable, by path, time and size, since it may be updated in its place. */
+/** The version of the CLI: read once for each executable, by path, time and size, since it can be updated in place. */
 export class CliVersion {
   readonly #options: CliVersionOptions;
   #known: z.infer<typeof knownSchema> | undefined;
@@ -31,7 +31,7 @@ export class CliVersion {
     this.#known = readKnown(options.file);
   }
 
-  /** At once where it is known, and else within a quarter of a second, as `unknown` if need be. */
+  /** Returned at once where it is known, and otherwise within a quarter of a second, as `unknown` if necessary. */
   async of(binary: string): Promise<string> {
     const identity = identityOf(binary);
     if (this.#known?.identity !== identity && this.#mayAsk(identity)) {
@@ -66,12 +66,12 @@ function readKnown(file: string): z.infer<typeof knownSchema> | undefined {
   try {
     return knownSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
   } catch {
-    // The first start, or a file that is broken: it is asked again.
+    // At the first start, or with a corrupt file, the CLI is asked again.
     return undefined;
   }
 }
 
-/** Of what a link leads to. */
+/** The identity of a link's target. */
 function identityOf(binary: string): string {
   const stats = statSync(binary, { throwIfNoEntry: false });
   return `${binary} ${stats?.mtimeMs} ${stats?.size}`;

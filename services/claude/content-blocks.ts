@@ -3,7 +3,7 @@ import { decodedLength } from '../../protocol/scalars.js';
 import type { OpenBlock } from '../ports/claude.js';
 import type { CliBlock } from './cli-lines.js';
 
-/** A content block of the CLI as the wire shows it. */
+/** Converts a content block of the CLI to its wire format. */
 export function toContentBlock(block: CliBlock): ContentBlock {
   switch (block.type) {
     case 'text':
@@ -18,22 +18,22 @@ export function toContentBlock(block: CliBlock): ContentBlock {
   }
 }
 
-/** A tool use without a name is none that can be shown as one; without an id it gets one later. */
+/** A tool use without a name cannot be shown as one; one without an id gets it later. */
 function toolUse({ type, id = '', name, input = {} }: CliBlock): ContentBlock {
   return name === undefined ? { type } : { type: 'tool_use', id, name, input };
 }
 
-/** Nothing that a person could read. */
+/** Whether the text has no visible content. */
 export const isBlank = (text: string | undefined): boolean => (text ?? '').trim() === '';
 
-/** What was written of a block that was cut short. */
+/** The written part of an interrupted block. */
 export function cutContent({ streamType, text, tool }: OpenBlock): ContentBlock {
   if (streamType === 'thinking') return { type: 'thinking', text };
   if (streamType === 'tool_input') return { type: 'tool_use', id: tool?.id ?? '', name: tool?.name ?? '', input: text };
   return { type: 'text', text };
 }
 
-/** The text of a tool's result; images and other parts are named, not carried. */
+/** The text of a tool's result; images and other parts are named, not included. */
 export function resultText(content: unknown): string {
   if (typeof content === 'string') return content;
   return Array.isArray(content) ? content.map(partText).join('\n') : partText(content);

@@ -12,7 +12,7 @@ interface Pending {
 
 const ANSWER_TIMEOUT_MS = 15_000;
 
-/** Requests of ours to the CLI that wait for their answer on its stdout, found again by their request id. */
+/** The daemon's pending requests to the CLI, matched by request id with the answers on its stdout. */
 export class ControlChannel {
   readonly #pending = new Map<string, Pending>();
   readonly #write: (line: object) => void;
@@ -27,8 +27,8 @@ export class ControlChannel {
   }
 
   /**
-   * Resolves with what the CLI answers. Rejects with `INVALID_REQUEST` (its refusal), `TIMEOUT` or `CLAUDE_UNAVAILABLE`.
-   * `withinMs` may be infinite.
+   * Resolves with the CLI's answer. Rejects with `INVALID_REQUEST` (its refusal), `TIMEOUT` or `CLAUDE_UNAVAILABLE`.
+   * `withinMs` can be infinite.
    */
   ask(
     request: { subtype: string } & Record<string, unknown>,
@@ -46,7 +46,9 @@ export class ControlChannel {
     });
   }
 
-  /** Takes a `control_response` line: an answer to us, or the CLI's word that it has read an answer of ours. */
+  /**
+   * Takes a `control_response` line: an answer to the daemon, or the CLI's confirmation that it has read one of its.
+   */
   receive(response: CliControlResponse): CliFact[] {
     const pending = this.#pending.get(response.request_id);
     if (!pending) return [{ kind: 'permissionRead', requestId: response.request_id }];
@@ -60,7 +62,7 @@ export class ControlChannel {
     return pending.subtype === 'initialize' ? [initializedFact(response)] : [];
   }
 
-  /** The child is gone: nothing will answer any more. */
+  /** The child is gone, so no answers will follow. */
   close(): void {
     for (const { reject, timer } of this.#pending.values()) {
       clearTimeout(timer);
@@ -80,7 +82,7 @@ function initializedFact({ response = {}, pending_permission_requests: pending =
   };
 }
 
-/** An account without a token may still have an API key. An answer without an account says nothing against it. */
+/** An account without a token can still have an API key. An answer without an account does not mean a missing login. */
 function isLoggedIn(account: unknown): boolean {
   if (typeof account !== 'object' || account === null) return true;
   const { tokenSource, apiKeySource } = account as { tokenSource?: unknown; apiKeySource?: unknown };

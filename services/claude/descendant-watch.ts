@@ -3,21 +3,21 @@ import type { Descendant, Descendants } from './descendants.js';
 
 export interface DescendantWatchOptions {
   descendants: Descendants;
-  /** Keeps what was seen. May throw for want of room: it is given again after the next look. */
+  /** Stores the observed processes. Can throw for lack of space: it is called again after the next scan. */
   record: (seen: Descendant[]) => void;
 }
 
-/** After a tool was used, in milliseconds: its shell is there after some 30, and may be gone soon after that. */
+/** After a tool use, in milliseconds: its shell appears after about 30, and can be gone soon after that. */
 const FIRST_LOOKS_MS = [50, 150, 300];
-/** When it has ended, which a tool in the background does before its shell is there. */
+/** After a tool's end, which for a background tool comes before its shell appears. */
 const LAST_LOOKS_MS = [0, 150, 300];
-/** While a tool runs; longer and longer while nothing changes. */
+/** While a tool runs; increasing while nothing changes. */
 const LOOK_MS = 1000;
 const MAX_LOOK_MS = 8000;
 
 /**
- * Looks at what a child has started while its tools run, since it is not to be found by its parents later. Nothing is
- * looked at while no tool runs.
+ * Records a child's descendants while its tools run, since their parents no longer lead to them later. No scans take
+ * place while no tool runs.
  */
 export class DescendantWatch {
   readonly #options: DescendantWatchOptions;
@@ -25,7 +25,7 @@ export class DescendantWatch {
   #timer: NodeJS.Timeout | undefined;
   #firstLooks: number[] = [];
   #pace = LOOK_MS;
-  /** A child that is taken up has it on record what was seen of it before. */
+  /** An adopted child already has its earlier descendants on record. */
   #recorded: string;
   #closed = false;
 
@@ -34,7 +34,7 @@ export class DescendantWatch {
     this.#recorded = this.#said();
   }
 
-  /** Takes what a line of the child says. */
+  /** Handles a fact from the child's output. */
   take(fact: CliFact): void {
     if (fact.kind === 'init') this.#onTurn(fact.init.claudeSessionId);
     else if (fact.kind === 'result') this.#tools.clear();
@@ -46,7 +46,9 @@ export class DescendantWatch {
     }
   }
 
-  /** On record at once: what a tool leaves behind a moment later is found by it, by the next daemon too. */
+  /**
+   * Recorded at once: this daemon and the next one find by it the processes that a tool leaves behind a moment later.
+   */
   #onTurn(conversation: string): void {
     const { descendants } = this.#options;
     if (conversation === descendants.conversation) return;
@@ -54,7 +56,7 @@ export class DescendantWatch {
     try {
       this.#keep();
     } catch {
-      // No room: the next look is another try.
+      // No space: the next scan tries again.
     }
   }
 
@@ -63,7 +65,7 @@ export class DescendantWatch {
     this.#lookFrom(LAST_LOOKS_MS);
   }
 
-  /** For a child that was found: a tool of it may be running. */
+  /** Scans a child that was found: one of its tools may be running. */
   lookNow(): void {
     this.#lookFrom([0]);
   }
@@ -95,13 +97,13 @@ export class DescendantWatch {
       if (this.#closed) return;
       this.#pace = this.#keep() ? LOOK_MS : Math.min(2 * this.#pace, MAX_LOOK_MS);
     } catch {
-      // No room, or the system did not answer: the next look is another try.
+      // No space, or the system did not answer: the next scan tries again.
     }
-    // Whoever asked for other looks meanwhile has set a timer of their own.
+    // A concurrent call for other scans has set its own timer.
     if (this.#timer === timer) this.#schedule();
   }
 
-  /** Whether there was something new. */
+  /** Returns whether there was a change. */
   #keep(): boolean {
     const said = this.#said();
     if (said === this.#recorded) return false;

@@ -1,25 +1,25 @@
 /**
- * What a child and its tools have started, also where it does not carry the marker (a tool may clear its environment):
- * what was seen below the child, by the system's table of processes.
+ * The processes that a child and its tools have started, including those without the marker (a tool can clear its
+ * environment): recorded below the child in the system's process table.
  */
 import { isSameStart } from './process-identity.js';
 import type { ProcessIdentity, ProcessRow } from './process-reading.js';
 import { findOrphanedWriters, listProcesses } from './process-table.js';
 import { SESSION_MARKER } from './sweep.js';
 
-/** A process as it was seen below the child. */
+/** A process that was seen below the child. */
 export interface Descendant extends ProcessIdentity {
   group: number;
 }
 
-/** What is recorded of a child. */
+/** The recorded data of a child. */
 export interface DescendantRecord extends ProcessIdentity {
   seen?: readonly Descendant[] | undefined;
   /** The CLI's own session, once it is known. */
   conversation?: string | undefined;
 }
 
-/** What is recorded: some of each group, since one that lives is enough to know the group by. */
+/** Recorded processes of each group: one live member is enough to identify the group. */
 const MAX_OF_GROUP = 4;
 const MAX_RECORDED = 128;
 
@@ -35,9 +35,9 @@ export class Descendants {
     this.conversation = conversation;
   }
 
-  /** What lives of it now, the child itself left out; what is found is known from then on. */
+  /** Returns its live descendants without the child itself, and remembers new ones. */
   async look(): Promise<readonly Descendant[]> {
-    // A daemon that a tool has started is not to be ended by itself, nor are its other children.
+    // A daemon that was started by a tool must not end itself or its other children.
     const rows = (await listProcesses()).filter(({ pid }) => pid !== process.pid);
     const child = this.#child;
     this.#hasShell = rows.some(({ parent, group }) => parent === child.pid && group !== child.pid);
@@ -47,12 +47,12 @@ export class Descendants {
     return this.#known;
   }
 
-  /** Whether a tool ran at the last look: its shell is the child's, in a group of its own. */
+  /** Whether a tool ran at the last scan: its shell is a child of the CLI in its own group. */
   get hasShell(): boolean {
     return this.#hasShell;
   }
 
-  /** What has to be remembered of the last look. */
+  /** The results of the last scan that must be kept. */
   recorded(): Descendant[] {
     const perGroup = new Map<number, number>();
     const chosen = this.#known.filter(({ group }) => {
@@ -65,15 +65,15 @@ export class Descendants {
 }
 
 /**
- * The CLI (2.1.197 and 2.1.329) lets its tools write into files of the conversation, and what a tool leaves behind still
- * does. What carries a marker is found by that, and may be another session's.
+ * The CLI (2.1.197 and 2.1.329) makes its tools write into files of the conversation, and their leftover processes
+ * still do. A process with a marker is found by that, and can belong to another session.
  */
 const leftBy = (conversation: string) => ({ part: `/${conversation}/tasks/`, without: SESSION_MARKER });
 
 /**
- * Of these processes those that descend from the child, those that are known, their descendants, and whoever is in one
- * group with them. A group's number is not given to another one while a process is in it, so a group with one member
- * that is exactly known is the known one.
+ * Those of these processes that descend from the child, the known ones, their descendants, and the members of their
+ * groups. The system reuses no group number while a process is in the group, so a group with one identified member is
+ * the known one.
  */
 export function findDescendants(
   rows: readonly ProcessRow[],

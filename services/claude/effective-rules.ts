@@ -3,7 +3,7 @@ import { plainLine } from '../../protocol/plain-text.js';
 import type { EffectiveRules } from '../ports/claude.js';
 import type { ControlChannel } from './control-channel.js';
 
-// What is of another shape costs its entry alone.
+// An entry of another shape loses only itself.
 const entries = <Shape extends z.ZodType>(shape: Shape) => z.array(shape.catch(() => undefined as never)).catch([]);
 
 const answerSchema = z.object({
@@ -13,18 +13,18 @@ const answerSchema = z.object({
   }),
 });
 
-/** Of rules, and of directories. */
+/** The limit for rules, and for directories. */
 const MAX_ENTRIES = 500;
 const MAX_RULE = 500;
 const MAX_NAME = 64;
 const MAX_PATH = 4096;
 
 /**
- * What the CLI says is allowed, asked for and denied, as it stands now; undefined where it does not tell: 2.1.197 does
- * not know the question, and one that is busy starting may not answer within `withinMs`.
+ * The CLI's current rules to allow, ask and deny; undefined where it does not report them: 2.1.197 does not know the
+ * request, and a starting CLI may not answer within `withinMs`.
  */
 export async function readRules(control: ControlChannel, withinMs: number): Promise<EffectiveRules | undefined> {
-  // Refused, late or gone: it does not tell.
+  // A refusal, a timeout or an ended child means that no rules are reported.
   const answer = await control.ask({ subtype: 'list_permission_rules' }, { withinMs }).catch(() => undefined);
   const { data } = answerSchema.safeParse(answer);
   if (!data) return undefined;

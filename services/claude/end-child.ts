@@ -7,15 +7,15 @@ const TERM_END_MS = 5000;
 
 export interface EndOptions {
   identity: ProcessIdentity;
-  /** Writes to it that it shall interrupt what it does and end; without it the child is not asked. */
+  /** Writes an interrupt to the child; without it the child is not asked. */
   ask?: () => void;
-  /** What is looked for when it is gone. */
+  /** The processes to sweep after its end. */
   left: Sweep;
 }
 
 /**
- * Ends a child and all that it started: asks and waits up to 3 s, SIGTERM and up to 5 s, SIGKILL, then the sweep. One
- * that is stopped or hangs takes no notice of anything but the last.
+ * Ends a child and all its descendants: asks and waits up to 3 s, SIGTERM and up to 5 s, SIGKILL, then the sweep. A
+ * stopped or hung child reacts only to SIGKILL.
  */
 export async function endChild({ identity, ask, left }: EndOptions): Promise<void> {
   if (ask) {

@@ -17,14 +17,14 @@ import type { RawLine } from './line-splitter.js';
 import { MessageAssembler, type MessageAssemblerOptions } from './message-assembler.js';
 import { authNotice, limitNotice, resetNotice, systemNotice } from './notices.js';
 
-/** Who asked the CLI something: given its answer when the line with it comes. */
+/** Receives the answers to control requests when their lines arrive. */
 export type ControlResponseHandler = (response: CliControlResponse) => CliFact[];
 
 export interface FactReaderOptions extends MessageAssemblerOptions {
   onControlResponse: ControlResponseHandler;
 }
 
-/** Turns the lines of one child's output into facts. */
+/** Turns the output lines of one child into facts. */
 export class FactReader {
   readonly #assembler: MessageAssembler;
   readonly #onControlResponse: ControlResponseHandler;
@@ -35,7 +35,7 @@ export class FactReader {
     this.#onControlResponse = options.onControlResponse;
   }
 
-  /** The last lines that were not the CLI's protocol: what a dying CLI says may be among them. */
+  /** The last lines outside the CLI's protocol: a dying CLI may report its reason there. */
   get lastWords(): string {
     return this.#words.text;
   }
@@ -48,7 +48,7 @@ export class FactReader {
     return this.#assembler.cutBlocks();
   }
 
-  /** Reads one line. Never throws: what is not understood becomes `garbage` or nothing. */
+  /** Reads one line. Never throws: a line that cannot be parsed becomes `garbage` or nothing. */
   read(line: RawLine): CliLine {
     const { offset, end, bytes } = line;
     const parsed = parseCliLine(bytes);
@@ -218,7 +218,7 @@ function retryMessage({
   return `${cause}; attempt ${attempt} of ${most} follows in ${Math.ceil(delay / 1000)} s`;
 }
 
-/** 2.1.329 says with `background_tasks_changed` which are in the background; 2.1.197 does not mark them at the start. */
+/** 2.1.329 reports background tasks with `background_tasks_changed`; 2.1.197 does not mark them at the start. */
 function startedFacts(message: CliSystem): CliFact[] {
   const { task_id: taskId, task_type: type, description } = message;
   if (taskId === undefined || message.is_backgrounded === false) return [];

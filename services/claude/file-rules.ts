@@ -4,14 +4,14 @@ import { dirname, join } from 'node:path';
 import { nanoid } from 'nanoid';
 import * as z from 'zod';
 
-/** What "yes, and do not ask again" writes (2.1.197 to 2.1.332). */
+/** The file that "yes, and do not ask again" writes (2.1.197 to 2.1.332). */
 const SETTINGS = '.claude/settings.local.json';
 
 const settingsSchema = z.looseObject({ permissions: z.looseObject({ allow: z.array(z.unknown()) }) });
 
 /**
- * Takes rules out of what the settings of this directory allow; a CLI that runs there follows within about a second.
- * Nothing is done where there are none. Rejects when the file is a link, is no settings file or cannot be written.
+ * Removes rules from the allow list in this directory's settings; a running CLI applies that within about a second.
+ * Does nothing where there are none. Rejects when the file is a link, is not a settings file or cannot be written.
  */
 export async function forgetFileRules(workingDirectory: string, rules: readonly string[]): Promise<void> {
   const path = join(workingDirectory, SETTINGS);
@@ -39,7 +39,7 @@ async function readUnlinked(path: string): Promise<{ text: string; mode: number 
   }
 }
 
-/** Written beside and renamed: a reader finds all of it or the one before. */
+/** Writes a new file and renames it: a reader sees either the old or the new content in full. */
 async function replace(path: string, { text, mode }: { text: string; mode: number }): Promise<void> {
   const fresh = join(dirname(path), `.companion-${nanoid()}.tmp`);
   try {

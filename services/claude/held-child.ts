@@ -39,26 +39,26 @@ export interface HeldChildOptions {
   sessionId: string;
   record: ProcessRecord;
   files: RunFiles;
-  /** Lines before `processed` have had their effect; reading begins at `resume` to rebuild the open messages. */
+  /** Lines before `processed` have been applied; reading begins at `resume` to rebuild the open messages. */
   processed: number;
   resume: number;
   listener: ChildListener;
-  /** Resolves when the process has exited, where we can know; without it the process is polled. */
+  /** Resolves when the process has exited, where the daemon is its parent; without it the process is polled. */
   exited?: Promise<{ code: number | null; signal: string | null }>;
-  /** False for one that had ended before we came: only what it wrote is taken. */
+  /** False for a child that had already ended: only its output is read. */
   alive: boolean;
 }
 
 /** `mcp_status` is answered in a millisecond, at any time. */
 const REACT_MS = 5000;
-/** After a line could not be taken (disk full), when to try again. */
+/** Retry interval after a line could not be stored (disk full). */
 const RETRY_MS = 1000;
-/** After so many looks at half a line that does not grow, its rest will not come. */
+/** Number of checks of an unchanged partial line after which its rest is considered lost. */
 const LOOKS_TORN = 5;
-/** After so many looks at a full disk, something was lost. */
+/** Number of checks with a full disk after which output is considered lost. */
 const LOOKS_FULL = 2;
 
-/** A CLI child behind its FIFO and files, started by this daemon or by an earlier one: from here on there is no difference. */
+/** A CLI child behind its FIFO and files, started by this daemon or by an earlier one: it treats both alike. */
 export class HeldChild implements ClaudeChild {
   readonly childId: string;
   readonly pid: number;
@@ -138,7 +138,7 @@ export class HeldChild implements ClaudeChild {
     return this.#control.request({ subtype: 'set_permission_mode', mode });
   }
 
-  /** Rules of the flags come before all that was allowed; what `--settings` denies stays (2.1.197 and 2.1.332). */
+  /** Rules of the flags precede all allow rules; the deny rules of `--settings` stay (2.1.197 and 2.1.332). */
   askAgainFor(rules: readonly string[]): Promise<void> {
     return this.#control.request({ subtype: 'apply_flag_settings', settings: { permissions: { ask: rules } } });
   }
@@ -151,7 +151,7 @@ export class HeldChild implements ClaudeChild {
     return this.#control.request({ subtype: 'interrupt' }, { withinMs });
   }
 
-  /** One that cannot be written to cannot be asked, and is not to be blamed for it. */
+  /** A child whose input cannot be written cannot be asked, and counts as responsive. */
   async reacts(): Promise<boolean> {
     if (!this.#input) return true;
     return this.#control.request({ subtype: 'mcp_status' }, { withinMs: REACT_MS }).then(
@@ -187,7 +187,7 @@ export class HeldChild implements ClaudeChild {
     await endChild({
       identity: record,
       ...(isAsked && { ask: () => this.#askToEnd() }),
-      // Not by the session's marker, which the child that follows it carries too.
+      // The session's marker does not identify it: the next child of the session carries it too.
       left: this.#ofChild,
     });
     await this.#ended;
@@ -208,22 +208,24 @@ export class HeldChild implements ClaudeChild {
     return { marker: CHILD_MARKER, value: this.childId, descendants: this.#descendants };
   }
 
-  /** What hangs on the answer does so however late it comes: whether it is up, and which requests it still waits with. */
+  /**
+   * The answer is needed however late it arrives: it shows that the child is up, and which requests are still pending.
+   */
   #initialize(): void {
-    // A child that does not agree is not taken for one that is up, and one that dies before says so by its end.
+    // A child that does not agree does not count as up, and one that dies first is reported by its exit.
     this.#control.request({ subtype: 'initialize' }, { withinMs: Number.POSITIVE_INFINITY }).catch(() => {});
   }
 
   #askToEnd(): void {
-    // Whatever it answers to either: one that does not end by itself is ended.
+    // The answers do not matter: a child that does not end by itself is terminated.
     this.interrupt(REACT_MS).catch(() => {});
     // As above.
     this.#control.request({ subtype: 'end_session' }).catch(() => {});
   }
 
   /**
-   * What was written is lost, and so is all that would follow: its end is the end of the child, and what it was given is
-   * given to the next. One that has just ended says so itself.
+   * The written data is lost, and so is all that would follow: the child ends, and its input is given to the next one.
+   * A child that has just ended reports that itself.
    */
   #onInputLost(): void {
     if (!this.#released) void signalEach([this.#options.record], 'SIGKILL');
@@ -276,7 +278,7 @@ export class HeldChild implements ClaudeChild {
     if (last) this.#taken = { processed: last.end, resume: last.resume };
   }
 
-  /** What could not be taken is read again, from where the last taken line left off, by a fresh reader. */
+  /** A line that could not be stored is read again by a fresh reader, from the end of the last stored line. */
   #readAgainLater(error: unknown): void {
     this.#options.listener.onTrouble(error);
     if (this.#released) return;
@@ -316,7 +318,7 @@ export class HeldChild implements ClaudeChild {
     const orphaned = isOrphaned(files);
     listener.onExit({ ...exit, outputLost, orphaned, lastWords }, cut);
     this.#markEnded();
-    // Whoever removes its files hears of a failure.
+    // The caller that removes its files gets the failure.
     await this.#swept.catch(() => {});
   }
 

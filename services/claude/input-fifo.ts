@@ -5,31 +5,30 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** POSIX promises that a write of up to this many bytes (`PIPE_BUF`) into a pipe is whole or not at all. */
+/** POSIX guarantees that a write of up to this many bytes (`PIPE_BUF`) into a pipe is atomic. */
 const ATOMIC_BYTES = process.platform === 'linux' ? 4096 : 512;
 
-/** Makes a FIFO that only its owner may open. Node has no call for it. */
+/** Creates a FIFO that only its owner can open. Node has no call for it. */
 export async function makeFifo(path: string): Promise<void> {
   await run('mkfifo', ['-m', '600', path]);
 }
 
-/** Opens both ends, for the child: it keeps a write end open itself and so never sees end-of-file. */
+/** Opens both ends for the child: it holds a write end itself and so never sees end-of-file. */
 export const openForChild = (path: string): number => openSync(path, constants.O_RDWR);
 
 /**
- * The writing end of a child's stdin. Lines go out in order. While a line that may not fit in one write is on its
- * way, a marker file says so: a daemon that finds the marker knows that the line may be torn, and has to give up the
- * child. So it lies there no longer than it must: what fits into the pipe is written at once, and not when the event
- * loop comes to it.
+ * The writing end of a child's stdin. Lines are written in order. While a line that may not fit in one write is
+ * pending, a marker file exists: a daemon that finds the marker must assume a torn line and give up the child. To keep
+ * that time short, data that fits into the pipe is written at once instead of in a later turn of the event loop.
  */
 export class InputFifo {
   readonly #descriptor: number;
   readonly #socket: Socket;
   readonly #marker: string;
-  /** Lines that may be torn now. */
+  /** The number of lines that may be torn now. */
   #open = 0;
 
-  /** Throws `ENXIO` when nobody reads the FIFO. */
+  /** Throws `ENXIO` when the FIFO has no reader. */
   constructor(path: string, onError: (error: Error) => void) {
     this.#marker = markerOf(path);
     const descriptor = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
@@ -48,11 +47,11 @@ export class InputFifo {
     this.writeLine(Buffer.from(`${JSON.stringify(message)}\n`));
   }
 
-  /** As it is, with the line feed at its end. */
+  /** Writes the bytes unchanged; they end with a line feed. */
   writeLine(line: Buffer): void {
-    // The descriptor may be another file's by now.
+    // The descriptor may already refer to another file.
     if (this.#socket.destroyed) return;
-    // Lines that wait for one another leave together, and then none of them is a write of its own.
+    // Queued lines are written together, so none of them is a single write.
     const isFirst = this.#socket.writableLength === 0;
     if (isFirst && line.length <= ATOMIC_BYTES) {
       this.#socket.write(line);
@@ -71,11 +70,11 @@ export class InputFifo {
 
   #end(): void {
     this.#open -= 1;
-    // What closing cuts short is torn: the mark stays for the next daemon.
+    // A line cut off by closing is torn: the mark stays for the next daemon.
     if (this.#open === 0 && !this.#socket.destroyed) this.#unmark();
   }
 
-  /** Without a mark, for want of room, the line goes all the same: only a death in the middle of it would be found late. */
+  /** Without space for a mark the line is still written: only a death in the middle of it would be noticed late. */
   #mark(): void {
     try {
       writeFileSync(this.#marker, '', { mode: 0o600 });
@@ -84,7 +83,7 @@ export class InputFifo {
     }
   }
 
-  /** A mark that stays costs the next daemon a new child, no more. */
+  /** A mark that remains costs the next daemon only a new child. */
   #unmark(): void {
     try {
       rmSync(this.#marker, { force: true });
@@ -98,7 +97,7 @@ export class InputFifo {
   }
 }
 
-/** Writes what the pipe has room for; returns how many bytes that was. What is wrong with the pipe, the next write tells. */
+/** Writes as much as the pipe has room for; returns the number of bytes. The next write reports errors of the pipe. */
 function writeNow(descriptor: number, line: Buffer): number {
   let written = 0;
   try {

@@ -4,7 +4,7 @@ const MAX_LINES = 8;
 const MAX_LINE_BYTES = 500;
 const MAX_WORDS = 4000;
 
-/** The last lines that a CLI wrote beside its protocol. */
+/** The last lines that a CLI wrote outside its protocol. */
 export class LastWords {
   readonly #lines: string[] = [];
 
@@ -20,13 +20,13 @@ export class LastWords {
   }
 }
 
-/** A torn line of the protocol tells a person nothing. */
+/** A torn line of the protocol does not help a person. */
 function textOf(line: Buffer): string {
   const text = plainText(line.subarray(0, MAX_LINE_BYTES).toString('utf8')).trim();
   return text.startsWith('{') || text.startsWith('"') ? '' : text;
 }
 
-/** What a person is shown of what a CLI said last: plain, of at most 4,000 characters, without credentials. */
+/** The last output of a CLI for display: plain, at most 4,000 characters, without credentials. */
 export function lastWordsOf(parts: readonly (string | Buffer)[]): string {
   const texts = parts.map((part) => (typeof part === 'string' ? plainText(part).trim() : textOf(part)));
   const words = texts.filter((text) => text !== '').join('\n');
@@ -37,5 +37,5 @@ const KEYS = /\bsk-[\w-]{8,}/g;
 const NAMED =
   /((?:authorization|api[-_]?key|auth[-_]?token|bearer|secret|password|cookie)["']?\s*[:=\s]\s*["']?(?:bearer\s+)?)[^\s"',;]{4,}/gi;
 
-/** What a CLI prints of its environment or its requests may hold what lets others in. */
+/** Output with parts of the environment or of requests can contain credentials. */
 const withoutSecrets = (text: string): string => text.replace(KEYS, '(not shown)').replace(NAMED, '$1(not shown)');

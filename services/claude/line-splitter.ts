@@ -3,15 +3,15 @@ export interface RawLine {
   offset: number;
   end: number;
   bytes: Buffer;
-  /** Where in `bytes` a push ended: the line stood there unfinished for a while. */
+  /** Positions in `bytes` where a push ended: the line was incomplete there for a while. */
   seams: number[];
 }
 
 const NEWLINE = 0x0a;
 
 /**
- * Cuts a byte stream into lines, keeping where each began. Half a line waits for its rest; one that grows over
- * `maxLineBytes` is dropped as it comes and given as an empty line of that length, so that memory stays bounded.
+ * Splits a byte stream into lines with their offsets. A partial line waits for its rest; one that exceeds
+ * `maxLineBytes` is dropped as it arrives and returned as an empty line of that length, so that memory stays bounded.
  */
 export class LineSplitter {
   #parts: Buffer[] = [];
@@ -24,12 +24,12 @@ export class LineSplitter {
     this.#maxLineBytes = maxLineBytes;
   }
 
-  /** Bytes of a line whose end has not come. */
+  /** The byte count of the incomplete line. */
   get pending(): number {
     return this.#pending;
   }
 
-  /** Those of them that are kept. */
+  /** The kept bytes of the incomplete line. */
   get unfinished(): Buffer {
     return Buffer.concat(this.#parts);
   }

@@ -13,34 +13,34 @@ import type { CliAssistant, CliBlock, CliStreamEvent } from './cli-lines.js';
 import { cutContent, isBlank, toContentBlock } from './content-blocks.js';
 import { MessageNames } from './message-names.js';
 
-/** A message that the CLI is writing: whole lines for blocks that have ended, deltas for those that have not. */
+/** A message that the CLI is writing: whole lines for completed blocks, deltas for the others. */
 interface OpenMessage {
   /** Unique within the session. */
   id: string;
-  /** As the CLI calls it; absent where it does not. */
+  /** The CLI's id; absent where it gives none. */
   foreign: string | undefined;
   /** It began with a stream event, and ends with one. */
   streamed: boolean;
   startOffset: number;
   parentToolUseId?: string;
-  /** By index. Those that came as a whole line are gone from here. */
+  /** By index. Blocks that arrived as a whole line are removed. */
   blocks: Map<number, AssembledBlock>;
-  /** Above every index that was given to a whole line. */
+  /** Greater than every index that was assigned to a whole line. */
   delivered: number;
 }
 
 interface AssembledBlock {
   open: OpenBlock;
-  /** Its kind is known. */
+  /** Its type is known. */
   typed: boolean;
   /** The API has ended it. Its whole line comes before that (2.1.197 to 2.1.332). */
   stopped: boolean;
-  /** The first half of a character (UTF-16) whose second half is still to come: no frame can hold one alone. */
+  /** The first half of a surrogate pair (UTF-16) whose second half is still to come: no frame can hold one alone. */
   half: string;
 }
 
 const MAIN = '';
-/** A whole line of a kind that is none of these may be of any block. */
+/** A whole line of any other type can belong to any block. */
 const KINDS = new Set(['text', 'thinking', 'redacted_thinking', 'tool_use', 'server_tool_use']);
 
 export interface MessageAssemblerOptions {
@@ -50,8 +50,8 @@ export interface MessageAssemblerOptions {
 }
 
 /**
- * Puts the CLI's stream events and whole-block lines together: which block of which message each belongs to, and the
- * text so far of those still open. The main conversation and each subagent write one message at a time, interleaved.
+ * Combines the CLI's stream events and whole-block lines: which block of which message each belongs to, and the text so
+ * far of the open ones. The main conversation and each subagent write one message at a time, interleaved.
  */
 export class MessageAssembler {
   readonly #open = new Map<string, OpenMessage>();
@@ -61,7 +61,7 @@ export class MessageAssembler {
     this.#names = new MessageNames(options);
   }
 
-  /** Start of the oldest message still open, or undefined. */
+  /** Start of the oldest open message, or undefined. */
   oldestStart(): number | undefined {
     let oldest: number | undefined;
     for (const { startOffset } of this.#open.values()) {
@@ -104,17 +104,17 @@ export class MessageAssembler {
     return facts;
   }
 
-  /** What would be left of the open blocks if nothing more came. */
+  /** The content of the open blocks if no more output followed. */
   cutBlocks(): CutBlock[] {
     return this.openBlocks().map(cutOf);
   }
 
-  /** The conversation of this parent has moved on: what is still open of it was cut short. */
+  /** This parent's conversation has moved on: its open blocks were interrupted. */
   cut(parentToolUseId: string | undefined): CliFact[] {
     return this.#stop(parentToolUseId ?? MAIN);
   }
 
-  /** The main conversation was told something: a message that has no end of its own is over. */
+  /** The main conversation received input: a message without an end of its own is complete. */
   endWhole(): CliFact[] {
     return this.#open.get(MAIN)?.streamed === false ? this.#stop(MAIN) : [];
   }
@@ -167,7 +167,7 @@ export class MessageAssembler {
     return text === '' ? [] : [{ kind: 'delta', block: open, offset, text }];
   }
 
-  /** The CLI keeps blank text to itself: that block is over, and nothing was said in it. */
+  /** The CLI sends no line for blank text: the block ends without content. */
   #stopBlock(key: string, event: CliStreamEvent['event']): CliFact[] {
     const block = this.#blockOf(key, event);
     if (!block) return [];
@@ -177,7 +177,7 @@ export class MessageAssembler {
     return [{ kind: 'blockCut', cut: cutOf(block.open) }];
   }
 
-  /** An event that does not say which block it is about is about the one that is written. */
+  /** An event without an index refers to the block that is being written. */
   #blockOf(key: string, { index }: CliStreamEvent['event']): AssembledBlock | undefined {
     const blocks = this.#open.get(key)?.blocks;
     return index === undefined ? blocks && writtenOf(blocks) : blocks?.get(index);
@@ -218,8 +218,8 @@ function deliver({ message, block, line }: { message: OpenMessage; block: CliBlo
 }
 
 /**
- * The streamed block that a whole line is of: the one that is being written, else one with the same content, else one
- * that it goes on from. Nothing else says it: the line has no index, and the CLI leaves some blocks out.
+ * The streamed block of a whole line: the one that is being written, else one with the same content, else one whose
+ * text it continues. No other hint exists: the line has no index, and the CLI omits some blocks.
  */
 function findStreamed(blocks: ReadonlyMap<number, AssembledBlock>, block: CliBlock): AssembledBlock | undefined {
   const streamType = streamTypeOf(block.type);
@@ -234,7 +234,7 @@ function findStreamed(blocks: ReadonlyMap<number, AssembledBlock>, block: CliBlo
   );
 }
 
-/** The last that was begun and has not ended. */
+/** The last block that was begun and has not ended. */
 const writtenOf = (blocks: ReadonlyMap<number, AssembledBlock>): AssembledBlock | undefined =>
   [...blocks.values()].findLast(({ stopped }) => !stopped);
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { ownId } from '../../protocol/foreign-ids.js';
 import type { MessageStart } from '../ports/claude.js';
 
-/** More than one read of the output can begin: what was read before is in the journal. */
+/** More than one read of the output can begin: earlier messages are in the journal. */
 const MAX_RECENT = 4096;
 
 export interface MessageNamesOptions {
@@ -11,17 +11,17 @@ export interface MessageNamesOptions {
   isTaken: (start: MessageStart) => boolean;
 }
 
-/** Names for messages: the foreign id of the first one that has it, and one of ours for every other. */
+/** Names messages: the first one with a foreign id keeps it, and every other one gets a generated id. */
 export class MessageNames {
   readonly #options: MessageNamesOptions;
-  /** Where the last messages began, by foreign id: the journal has them a moment later. */
+  /** Start offsets of the last messages, by foreign id: the journal has them a moment later. */
   readonly #recent = new Map<string, number>();
 
   constructor(options: MessageNamesOptions) {
     this.#options = options;
   }
 
-  /** The same whenever the message that begins at this offset is read. */
+  /** Returns the same name each time the message at this offset is read. */
   nameOf({
     foreign,
     offset,

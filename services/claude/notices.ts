@@ -1,4 +1,6 @@
-/** What the CLI says to a person beside Claude's answers. Seen with Claude Code 2.1.197 and 2.1.329 where no more is said. */
+/**
+ * Notices of the CLI for a person, besides Claude's answers. Seen with Claude Code 2.1.197 and 2.1.329 unless noted.
+ */
 import { plainText } from '../../protocol/plain-text.js';
 import type { CliFact, CliNotice } from '../ports/claude.js';
 import type { CliRateLimit, CliSystem } from './cli-lines.js';
@@ -8,7 +10,7 @@ const MAX_HOOK_WORDS = 16_384;
 const factsOf = (notice: Omit<CliNotice, 'message'>, message: string | undefined): CliFact[] =>
   message ? [{ kind: 'notice', notice: { ...notice, message } }] : [];
 
-/** The words of a `system` line: those of a subtype that is known, else what it has in the field that holds such words. */
+/** The text of a `system` line: by its subtype where known, else from the usual text field. */
 export function systemNotice(line: CliSystem): CliFact[] {
   const warning = { kind: line.subtype ?? 'system', level: 'warning' } as const;
   switch (line.subtype ?? '') {
@@ -42,7 +44,10 @@ function compactedText({
   return before === undefined || after === undefined ? `${how}.` : `${how}: ${before} tokens before, ${after} after.`;
 }
 
-/** A hook speaks to the person by the JSON that it prints; most words come as `informational` besides, those of a start do not. */
+/**
+ * A hook addresses the person by the JSON that it prints; most texts also arrive as `informational`, those of a start
+ * do not.
+ */
 function hookNotices({ hook_name: name = 'A hook', output = '' }: CliSystem): CliFact[] {
   const said = wordsOf(output.slice(0, MAX_HOOK_WORDS));
   return said.flatMap((words) => factsOf({ kind: 'hook', level: 'info' }, `${name} says: ${words}`));
@@ -60,7 +65,7 @@ function wordsOf(output: string): string[] {
   }
 }
 
-/** `/clear`, and what else begins the conversation anew (2.1.329). */
+/** `/clear`, and other restarts of the conversation (2.1.329). */
 export const resetNotice = (): CliFact[] =>
   factsOf({ kind: 'cleared', level: 'info' }, 'The conversation was cleared: Claude begins anew.');
 

@@ -3,16 +3,16 @@ import type { CliFact } from '../ports/claude.js';
 import { FactReader } from './fact-reader.js';
 import { LineSplitter } from './line-splitter.js';
 
-/** `waiting`: for the answer of a person. */
+/** `waiting`: for a person's answer. */
 export type OrphanVerdict = 'idle' | 'working' | 'waiting';
 
 const CHUNK_BYTES = 256 * 1024;
-/** A longer line is no sign of anything. */
+/** A longer line is ignored. */
 const MAX_LINE_BYTES = 64 * 1024 * 1024;
-/** Most of the lines, and none of them says more than its turn's `init` has said. */
+/** Most lines are of this type, and none adds to what its turn's `init` has shown. */
 const STREAMED = Buffer.from('{"type":"stream_event"');
 
-/** What a child is doing, by all that it has written. Reading 64 MiB takes some 0.5 s. */
+/** Determines a child's activity from its complete output. Reading 64 MiB takes about 0.5 s. */
 export async function judgeOutput(path: string): Promise<OrphanVerdict> {
   const state = new TurnState();
   const reader = new FactReader({
@@ -46,7 +46,7 @@ class TurnState {
     if (fact.kind === 'init') this.#runs = true;
     else if (fact.kind === 'result') this.#runs = false;
     else if (fact.kind === 'permissionAsked') this.#asked.add(fact.ask.requestId);
-    // Nobody is there to refuse it.
+    // Without a daemon, the request is not refused.
     else if (fact.kind === 'unknownRequest') this.#asked.add(fact.requestId);
     else if (fact.kind === 'permissionWithdrawn' || fact.kind === 'permissionRead') this.#asked.delete(fact.requestId);
     else if (fact.kind === 'background') this.#takeChange(fact.change);

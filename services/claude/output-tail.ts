@@ -5,24 +5,24 @@ export interface OutputTailOptions {
   path: string;
   /** Byte offset of the first line to read. */
   offset: number;
-  /** Takes lines in order; the next are read when it has resolved. */
+  /** Receives lines in order; the next ones are read when it has resolved. */
   onLines: (lines: RawLine[]) => Promise<void>;
   /** `onLines` or a read failed: the tail has stopped and is closed. */
   onError: (error: unknown) => void;
 }
 
-/** What is read in one turn of the loop: some 60 events, so that others wait for 2 ms and not for 10. */
+/** Read in one turn of the loop: about 60 events, so that other work waits 2 ms and not 10. */
 const CHUNK_BYTES = 16 * 1024;
-/** Behind `fs.watch`, for file systems and moments where it says nothing. */
+/** Complements `fs.watch`, which misses changes on some file systems and at some moments. */
 const POLL_MS = 1000;
-/** Where the system has no watch left to give. */
+/** Used where the system has no watch left. */
 const FAST_POLL_MS = 50;
-/** The longest line kept; a longer one is passed over. */
+/** The longest line kept; a longer one is skipped. */
 const MAX_LINE_BYTES = 64 * 1024 * 1024;
 
 /**
- * Follows a file that another process appends to and gives its whole lines. Reads are synchronous: the bytes were
- * written a moment ago and lie in the page cache, and a read from there is faster than a trip to the thread pool.
+ * Follows a file that another process appends to and returns its complete lines. Reads are synchronous: the bytes were
+ * just written and are in the page cache, so a read is faster than a trip to the thread pool.
  */
 export class OutputTail {
   readonly #options: OutputTailOptions;
@@ -48,18 +48,21 @@ export class OutputTail {
     wake();
   }
 
-  /** Reads all that has been written up to now; resolves when it has been taken. */
+  /** Reads everything written so far; resolves when it has been handled. */
   drain(): Promise<void> {
     return this.#wake();
   }
 
-  /** Where the half of a line ends that is the last of the file; undefined after a whole one, and while more is read. */
+  /**
+   * The end offset of a partial line at the end of the file; undefined after a complete one, and while reading
+   * continues.
+   */
   get tornAt(): number | undefined {
     const isAtEnd = !this.#closed && !this.#reading;
     return isAtEnd && this.#splitter.pending > 0 ? this.#position : undefined;
   }
 
-  /** The half of a line that is the last of what was read. */
+  /** The partial line at the end of the bytes read. */
   get unfinished(): Buffer {
     return this.#splitter.unfinished;
   }
@@ -101,7 +104,7 @@ export class OutputTail {
       this.#position += bytes;
       const lines = this.#splitter.push(this.#chunk.subarray(0, bytes));
       if (lines.length > 0) await this.#options.onLines(lines);
-      // A read that was not filled has reached the end: what is written from now on wakes us again.
+      // A short read has reached the end: later writes wake the tail again.
       if (bytes < CHUNK_BYTES) return;
       await yieldToLoop();
     }
@@ -110,13 +113,13 @@ export class OutputTail {
 
 function watchFile(path: string, wake: () => void): FSWatcher | undefined {
   try {
-    // A watch that breaks leaves the timer, which looks as well.
+    // After a watch fails, the timer still polls.
     return watch(path, { persistent: false }, wake).on('error', wake);
   } catch {
-    // The system has no watches left, or none for this file system: the timer looks alone.
+    // The system has no watches left, or none for this file system: only the timer polls.
     return undefined;
   }
 }
 
-/** Lets sockets and timers have their turn between two full chunks. */
+/** Lets sockets and timers run between two full chunks. */
 const yieldToLoop = () => new Promise<void>((resolve) => setImmediate(resolve));

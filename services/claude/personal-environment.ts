@@ -5,10 +5,10 @@ import { configFolder } from './transcript-location.js';
 const CREDENTIALS = '.credentials.json';
 
 /**
- * The environment of a member's CLI: what it keeps for its person (settings, conversations, servers, trust) lies in
- * this folder, so that nothing it writes there reaches the owner or another member. The login is the owner's: their
- * credentials are linked where they are a file. On macOS they are in the keychain, which the CLI looks up by the folder;
- * there a member needs a login of their own, or one in the environment.
+ * The environment of a member's CLI: its data for its person (settings, conversations, servers, trust) is in this
+ * folder, so that nothing it writes there affects the owner or another member. The login is the owner's: their
+ * credentials are linked where they are a file. On macOS they are in the keychain, which the CLI looks up by the
+ * folder; there a member needs their own login, or one in the environment.
  */
 export function personalEnvironment(environment: NodeJS.ProcessEnv, folder: string): NodeJS.ProcessEnv {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -21,7 +21,7 @@ function link(target: string, path: string): void {
   try {
     symlinkSync(target, path);
   } catch (error) {
-    // It is linked already, or the member has a login of their own.
+    // It is linked already, or the member has their own login.
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
 }

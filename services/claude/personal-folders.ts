@@ -4,21 +4,21 @@ import type { Log } from '../ports/log.js';
 import type { UserId } from '../ports/records.js';
 
 export interface PersonalFoldersOptions {
-  /** Holds the folder of each member, under the id of the person. */
+  /** Contains each member's folder, named by the person's id. */
   folder: string;
-  /** Whether there is such a person. */
+  /** Whether this person exists. */
   isPerson: (person: UserId) => boolean;
-  /** Whether a CLI of this person may be left. */
+  /** Whether a CLI of this person may still run. */
   isInUse: (person: UserId) => boolean;
   log: Log;
 }
 
-/** The ids that people are given. What has another name was put there by somebody else, and leads nowhere else either. */
+/** The format of person ids. An entry with another name is not the daemon's, and is not followed. */
 const PERSON_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-/** A process that is being ended may write while its folder is removed. */
+/** A process that is being ended can write while its folder is removed. */
 const RETRIES = { maxRetries: 3, retryDelay: 100 };
 
-/** Removes what the CLI has kept for people who are gone. */
+/** Removes the CLI data of people who were removed. */
 export class PersonalFolders {
   readonly #options: PersonalFoldersOptions;
 
@@ -26,11 +26,11 @@ export class PersonalFolders {
     this.#options = options;
   }
 
-  /** Looks at every folder that is there. Never rejects: what cannot be removed is logged. */
+  /** Checks every existing folder. Never rejects: failures are logged. */
   async removeUnused(): Promise<void> {
     const { folder, log } = this.#options;
     const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
-      // The first CLI of a member makes it.
+      // The first CLI of a member creates it.
       if (error.code !== 'ENOENT') log.warn('the folders of people cannot be read', { error: error.message });
       return [];
     });
@@ -38,8 +38,8 @@ export class PersonalFolders {
   }
 
   /**
-   * Removes the folder of a person who is gone, when no CLI of theirs is left; the folder of anybody else stays. Links in
-   * it are removed and not followed. Never rejects: a failure is logged, and the next start tries again.
+   * Removes the folder of a removed person when none of their CLIs is left; all other folders stay. Links in it are
+   * removed and not followed. Never rejects: a failure is logged, and the next start tries again.
    */
   async removeUnusedOf(person: UserId): Promise<void> {
     const { folder, isPerson, isInUse, log } = this.#options;

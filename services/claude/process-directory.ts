@@ -1,6 +1,6 @@
 /**
- * Where a process works, whatever its directory is called by now. Linux tells by /proc; elsewhere (macOS) `lsof` does,
- * which was written after its manual page and has not been tried there.
+ * The working directory of a process, whatever its current name. Linux reports it in /proc; elsewhere (macOS) `lsof`
+ * does, which was written after its manual page and has not been tried there.
  */
 import { execFile } from 'node:child_process';
 import { readlink } from 'node:fs/promises';
@@ -9,20 +9,20 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 
 export interface ProcessDirectory {
-  /** Leads to the directory itself, also when its name has changed since it was asked for. */
+  /** Leads to the directory itself, even after a rename. */
   handle: string;
-  /** Its name now; undefined when it was removed. */
+  /** Its current name; undefined when it was removed. */
   path: string | undefined;
 }
 
 const REMOVED = ' (deleted)';
 
-/** Undefined when it cannot be told, as of a process that is gone. */
+/** Undefined when it cannot be determined, for example because the process is gone. */
 export async function directoryOf(pid: number): Promise<ProcessDirectory | undefined> {
   try {
     return process.platform === 'linux' ? await byProc(pid) : await byLsof(pid);
   } catch {
-    // It is gone, is another user's, or there is no descriptor to spare: then it is as before, the path that counts.
+    // It is gone, is another user's, or no descriptor is free: then the path counts, as before.
     return undefined;
   }
 }

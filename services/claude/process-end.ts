@@ -1,7 +1,7 @@
 import { type Liveness, openLiveness } from './process-identity.js';
 import type { ProcessIdentity } from './process-reading.js';
 
-/** Clients are to know of a death within 100 ms. A look at twenty takes 0.1 ms. */
+/** Clients must learn of an end within 100 ms. A check of twenty processes takes 0.1 ms. */
 const LOOK_MS = 50;
 
 interface Watched {
@@ -13,8 +13,8 @@ const watched = new Set<Watched>();
 let ticker: NodeJS.Timeout | undefined;
 
 /**
- * Tells when a process has ended that is no child of this one, so that the system does not report its end. All of them
- * are looked at by one timer.
+ * Reports the end of a process that is not a child of this one, for which the system sends no signal. One timer checks
+ * all of them.
  */
 export function watchForEnd(identity: ProcessIdentity, onEnd: () => void): { close(): void } {
   const one = { liveness: openLiveness(identity), onEnd };

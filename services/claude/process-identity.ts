@@ -1,25 +1,25 @@
-/** Which process a pid means: a pid alone is used again by the system after its process has ended. */
+/** Identifies the process of a pid: the system reuses a pid after its process has ended. */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { isScarcity } from '../../protocol/capacity-error.js';
 import { bootId, isLinux, isOver, type ProcessIdentity, ps, readRow, slicesOf } from './process-reading.js';
 
 /**
- * The identity of a live process; undefined when there is none or only a zombie is left of it. Rejects when that cannot
- * be told for now: to look takes a descriptor, or on macOS a process.
+ * The identity of a live process; undefined when there is none or only a zombie. Rejects when it cannot be determined
+ * for now: the check takes a descriptor, or on macOS a process.
  */
 export async function identify(pid: number): Promise<ProcessIdentity | undefined> {
   const startTime = isLinux ? readRow(pid)?.startTime : await psStartTime(pid);
   return startTime === undefined ? undefined : { pid, startTime };
 }
 
-/** Whether exactly this process still lives. While that cannot be told, one that has its pid is taken for it. */
+/** Whether exactly this process still lives. While that cannot be determined, any process with its pid counts. */
 export async function isAlive(identity: ProcessIdentity): Promise<boolean> {
   if (isLinux) return livesInProc(identity);
   try {
     return isSame(identity, await identify(identity.pid));
   } catch {
-    // `ps` could not be run, for want of something.
+    // `ps` could not run for lack of resources.
     return isThere(identity.pid);
   }
 }
@@ -31,7 +31,7 @@ export async function someLive(identities: readonly ProcessIdentity[]): Promise<
   return false;
 }
 
-/** Signals these processes and none that may have got a pid of theirs since: while that cannot be told, none. */
+/** Signals these processes and none that has reused their pids: none at all while that cannot be determined. */
 export async function signalEach(identities: readonly ProcessIdentity[], signal: NodeJS.Signals): Promise<void> {
   for await (const slice of slicesOf(identities)) {
     if (isLinux) for (const identity of slice) signalInProc(identity, signal);
@@ -43,7 +43,7 @@ function signalInProc(identity: ProcessIdentity, signal: NodeJS.Signals): void {
   try {
     if (isSame(identity, readRow(identity.pid))) process.kill(identity.pid, signal);
   } catch {
-    // It ended between the two calls, or cannot be looked at.
+    // It ended between the two calls, or cannot be identified.
   }
 }
 
@@ -59,7 +59,7 @@ function livesInProc(identity: ProcessIdentity): boolean {
   try {
     return isSame(identity, readRow(identity.pid));
   } catch {
-    // It could not be opened, for want of something.
+    // The file could not be opened for lack of resources.
     return isThere(identity.pid);
   }
 }
@@ -75,7 +75,7 @@ function isThere(pid: number): boolean {
   }
 }
 
-/** A record of a daemon from before the boot was noted is believed: its child shall survive the upgrade. */
+/** A record from a daemon that did not store the boot id is trusted: its child must survive the upgrade. */
 export const isSameStart = (recorded: string, found: string): boolean =>
   recorded === found || (bootId !== '' && !recorded.includes('@') && `${recorded}@${bootId}` === found);
 
@@ -85,9 +85,9 @@ export interface Liveness {
 }
 
 /**
- * For looking at one process often. On Linux a file of it is kept open: read after the end of the process it fails,
- * whoever has got the pid since, and a look costs 1 µs. Elsewhere a look is at the pid alone, and now and then, beside
- * the loop, at whose it is.
+ * For frequent checks of one process. On Linux a file of the process is kept open: reading it fails after its end, even
+ * when the pid is reused, and a check costs 1 µs. Elsewhere a check looks only at the pid, and occasionally, outside
+ * the loop, at its identity.
  */
 export function openLiveness(identity: ProcessIdentity): Liveness {
   if (!isLinux) return livenessByPid(identity);
@@ -106,21 +106,21 @@ function livenessByPid(identity: ProcessIdentity): Liveness {
   };
   const isAlive = () => {
     looks += 1;
-    // What fails is no news: a pid that is nobody's is seen by the look itself.
+    // A failure here needs no handling: the check itself detects an unused pid.
     if (looks % LOOKS_BEHIND_PID === 0) lookBehind().catch(() => {});
     return !hasEnded && isThere(identity.pid);
   };
   return { isAlive, close: () => {} };
 }
 
-/** The file is of whoever has the pid when it is opened, so the identity is checked behind that. */
+/** The file belongs to the process that has the pid when it is opened, so the identity is checked afterwards. */
 function openMemory(identity: ProcessIdentity): number | undefined {
   try {
     const file = openSync(`/proc/${identity.pid}/statm`, 'r');
     if (livesInProc(identity)) return file;
     closeSync(file);
   } catch {
-    // It has ended, or there is no descriptor left.
+    // It has ended, or no descriptor is free.
   }
   return undefined;
 }
@@ -128,17 +128,17 @@ function openMemory(identity: ProcessIdentity): number | undefined {
 const firstByte = Buffer.alloc(1);
 const ZERO = '0'.charCodeAt(0);
 
-/** Whether the file begins with a size of more than 0, which nothing has that has ended. A zombie's is 0. */
+/** Whether the file begins with a size above 0, which no ended process has. A zombie's is 0. */
 function hasMemory(file: number): boolean {
   try {
     return readSync(file, firstByte, 0, 1, 0) === 1 && firstByte[0] !== ZERO;
   } catch {
-    // `ESRCH`: it has ended since the file was opened, and an open file wants nothing else.
+    // `ESRCH`: it has ended since the file was opened; reading an open file needs no other resource.
     return false;
   }
 }
 
-/** Resident memory in bytes; undefined when it cannot be told. */
+/** Resident memory in bytes; undefined when it cannot be determined. */
 export async function residentBytes(pid: number): Promise<number | undefined> {
   try {
     const kibibytes = isLinux
@@ -146,12 +146,12 @@ export async function residentBytes(pid: number): Promise<number | undefined> {
       : await ps('-o', 'rss=', '-p', String(pid));
     return kibibytes ? Number(kibibytes) * 1024 : undefined;
   } catch {
-    // A figure for people alone: it is left out.
+    // The figure is informative only, so it is omitted.
     return undefined;
   }
 }
 
-/** `ps` fails, too, when there is no such process. */
+/** `ps` also fails when there is no such process. */
 async function psStartTime(pid: number): Promise<string | undefined> {
   try {
     const [state = '', ...started] = (await ps('-o', 'state=,lstart=', '-p', String(pid))).split(/\s+/);

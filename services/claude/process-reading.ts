@@ -1,5 +1,5 @@
 /**
- * What the system tells of one process, and the slices in which many are looked at. Linux answers from /proc; elsewhere
+ * The system's data about one process, and the slices in which many are read. Linux answers from /proc; elsewhere
  * (macOS) `ps` does, which was written after its manual page and has not been tried there.
  */
 import { execFile } from 'node:child_process';
@@ -10,7 +10,7 @@ import { isScarcity } from '../../protocol/capacity-error.js';
 
 export interface ProcessIdentity {
   pid: number;
-  /** When the process started, in the system's own notation; compared only for equality. */
+  /** The start time in the system's own notation; compared only for equality. */
   startTime: string;
 }
 
@@ -23,22 +23,22 @@ export interface ProcessRow extends ProcessIdentity {
 
 export const isLinux = process.platform === 'linux';
 
-/** Linux counts start times from the boot of the machine, so those of two boots may be the same. */
+/** Linux counts start times from the boot of the machine, so those of two boots can be equal. */
 export const bootId = isLinux ? readBootId() : '';
 
 function readBootId(): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
   } catch {
-    // Some containers hide it. Then processes are told apart by the time they started at alone.
+    // Some containers hide it. Then only their start times distinguish processes.
     return '';
   }
 }
 
-/** A look at one process takes 10 to 50 µs of the loop, so a slice takes less than a millisecond. */
+/** Reading one process takes 10 to 50 µs of the loop, so a slice takes less than a millisecond. */
 const SLICE = 16;
 
-/** The items in slices: other work of the loop runs between two of them. */
+/** Yields the items in slices: other work of the loop runs between two of them. */
 export async function* slicesOf<Item>(items: readonly Item[]): AsyncGenerator<readonly Item[]> {
   for (let at = 0; at < items.length; at += SLICE) {
     if (at > 0) await yieldToLoop();
@@ -48,7 +48,7 @@ export async function* slicesOf<Item>(items: readonly Item[]): AsyncGenerator<re
 
 const STAT_FIELDS = 20;
 
-/** Fields 3 to 5 and 22 of `/proc/<pid>/stat`, after the name in parentheses, which may hold spaces (proc(5)). */
+/** Fields 3 to 5 and 22 of `/proc/<pid>/stat`, after the name in parentheses, which can contain spaces (proc(5)). */
 export function readRow(pid: number): ProcessRow | undefined {
   const stat = readProc(pid, 'stat');
   if (stat === undefined) return undefined;
@@ -61,10 +61,10 @@ export function readRow(pid: number): ProcessRow | undefined {
 export const isOver = (state: string | undefined): boolean => state === undefined || state === 'Z' || state === 'X';
 
 /**
- * Synchronous, since the kernel answers from memory in some 10 µs, and a thread of the pool costs five times as much;
- * those who read of many processes do so in slices. As UTF-8, which Node (20.20) reads in one go: for any other encoding
- * it takes 64 KiB of memory for a file whose size it cannot know. Undefined when the process has ended or is another
- * user's; throws for want of a descriptor.
+ * Synchronous, since the kernel answers from memory in about 10 µs, and a pool thread costs five times as much; callers
+ * that read many processes do so in slices. As UTF-8, which Node (20.20) reads in one go: for any other encoding it
+ * takes 64 KiB of memory for a file of unknown size. Undefined when the process has ended or is another user's; throws
+ * when no descriptor is free.
  */
 export function readProc(pid: number, name: string): string | undefined {
   try {
@@ -75,14 +75,14 @@ export function readProc(pid: number, name: string): string | undefined {
   }
 }
 
-/** It tells times in the zone and words of its environment: with another one, no process would be the one it was. */
+/** `ps` prints times in the zone and language of its environment: with another one, no start time would match. */
 const PS_OPTIONS = {
   encoding: 'utf8',
   maxBuffer: 16 * 1024 * 1024,
   env: { PATH: '/bin:/usr/bin', TZ: 'UTC', LC_ALL: 'C' },
 } as const;
 
-/** What `ps` prints. Rejects when it finds no such process, too. */
+/** The output of `ps`. Also rejects when it finds no such process. */
 export async function ps(...args: string[]): Promise<string> {
   const { stdout } = await promisify(execFile)('ps', args, PS_OPTIONS);
   return stdout.trim();

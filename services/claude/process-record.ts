@@ -4,14 +4,14 @@ import * as z from 'zod';
 import { writeBriefly } from '../../disk/write-whole.js';
 import { isScarcity, toCapacityError } from '../../protocol/capacity-error.js';
 
-/** The files by which one child is held, in `run/<session>/`. */
+/** The files that belong to one child, in `run/<session>/`. */
 export interface RunFiles {
   folder: string;
   stdin: string;
   stdout: string;
   stderr: string;
   record: string;
-  /** There when the child was ended because no daemon came back. */
+  /** Exists when the child was ended because no daemon came back. */
   orphaned: string;
 }
 
@@ -27,13 +27,13 @@ export const runFiles = (runFolder: string, sessionId: string): RunFiles => {
   };
 };
 
-/** Empties the folder of a session for a new child; its files are the owner's alone. */
+/** Empties a session's folder for a new child; only the owner can access its files. */
 export function prepareFolder(files: RunFiles): void {
   removeFolder(files);
   mkdirSync(files.folder, { recursive: true, mode: 0o700 });
 }
 
-/** A look for room may be under way in it: what that makes is removed at the second try. */
+/** A disk probe may be running in it: the second attempt removes its file. */
 export const removeFolder = ({ folder }: RunFiles): void =>
   rmSync(folder, { recursive: true, force: true, maxRetries: 3, retryDelay: 10 });
 
@@ -44,26 +44,26 @@ const processRecordSchema = z.object({
   pid,
   startTime: z.string(),
   binary: z.string(),
-  /** What lived of that which the child and its tools have started, when it was looked at last. */
+  /** The live processes started by the child and its tools, as of the last scan. */
   seen: z.array(z.object({ pid, group: z.int(), startTime: z.string() })).optional(),
-  /** The CLI's own session, once it has said it. */
+  /** The CLI's own session, once it has reported it. */
   conversation: z.string().optional(),
 });
 export type ProcessRecord = z.infer<typeof processRecordSchema>;
 
-/** A reader finds all of it or the one before. */
+/** A reader sees either the old or the new content in full. */
 export const writeProcessRecord = (files: RunFiles, record: ProcessRecord): void =>
   writeBriefly(files.record, JSON.stringify(record));
 
-/** Notes more about a child. Nothing happens when it is not the one that is recorded; throws when there is no room. */
+/** Adds data to a child's record. Does nothing when another child is recorded; throws when there is no space. */
 export function amendProcessRecord(files: RunFiles, childId: string, more: Partial<ProcessRecord>): void {
   const record = readProcessRecord(files);
   if (record?.childId === childId) writeProcessRecord(files, { ...record, ...more });
 }
 
 /**
- * The record of the child that was started here last; undefined when there is none, or it is not as it was written.
- * Throws `CAPACITY` when the machine lacks something for now: a child that lives would be taken for one that is gone.
+ * The record of the last child started here; undefined when there is none, or it is damaged. Throws `CAPACITY` when the
+ * machine lacks resources for now: a live child would count as gone.
  */
 export function readProcessRecord(files: RunFiles): ProcessRecord | undefined {
   try {
@@ -79,12 +79,12 @@ export const isOrphaned = ({ orphaned }: RunFiles): boolean => existsSync(orphan
 
 const TAIL_BYTES = 4096;
 
-/** The end of what the child wrote to stderr. */
+/** The end of the child's stderr output. */
 export function readStderrTail(files: RunFiles): string {
   try {
     return readFileSync(files.stderr).subarray(-TAIL_BYTES).toString('utf8').trim();
   } catch {
-    // The end of the child is told all the same, with what it said elsewhere.
+    // The child's end is still reported, with its other output.
     return '';
   }
 }

@@ -1,18 +1,16 @@
-/**
- * The system's table of processes. Everything that looks at all of them does so in slices, beside the loop.
- */
+/** The system's process table. Every scan of all processes runs in slices, so that it does not block the loop. */
 import { readlinkSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { isScarcity } from '../../protocol/capacity-error.js';
 import { isLinux, isOver, type ProcessRow, ps, readProc, readRow, slicesOf } from './process-reading.js';
 
 /**
- * All live processes that this user may see, as of a moment after the call: callers during a listing share the one that
- * follows it, since a process may have started behind it. Rejects only where the system does not answer.
+ * All live processes that this user can see, as of a moment after the call: callers during a listing share the next
+ * one, since a process may have started behind the current one. Rejects only when the system does not answer.
  */
 export function listProcesses(): Promise<ProcessRow[]> {
   if (!listing) return list();
-  // Who asked for that listing gets its failure; the next looks anew.
+  // The caller of that listing gets its failure; the next listing runs anew.
   next ??= listing.then(list, list);
   return next;
 }
@@ -48,7 +46,7 @@ async function listWithPs(): Promise<ProcessRow[]> {
   });
 }
 
-/** The live processes that were started with this variable in their environment. Ours and root's are readable. */
+/** The live processes that were started with this environment variable. The user's own and root's are readable. */
 export async function findByEnvironment(name: string, value: string): Promise<ProcessRow[]> {
   const entry = `${name}=${value}`;
   return isLinux ? findInProc(`${entry}\0`) : findWithPs(entry);
@@ -58,7 +56,7 @@ async function findInProc(wanted: string): Promise<ProcessRow[]> {
   const found: ProcessRow[] = [];
   await lookAtAll((pid) => {
     const environment = readProc(pid, 'environ');
-    // A process in the midst of `exec` has none for a moment.
+    // A process in the middle of `exec` briefly has none.
     if (environment === '') return 'unclear';
     const row = environment?.includes(wanted) && pid !== process.pid ? readRow(pid) : undefined;
     if (row) found.push(row);
@@ -78,8 +76,8 @@ const listPids = async () => (await readdir('/proc')).map(Number).filter(Number.
 const MAX_PASSES = 8;
 
 /**
- * Looks at each process, and again through the list until it holds no new one: one that starts another and ends between
- * two slices would take it out of sight. What was unclear is looked at in each pass.
+ * Checks each process, and repeats the listing until it holds no new one: a process that starts another and ends
+ * between two slices would hide it. Unclear ones are checked in each pass.
  */
 export async function lookAtAll(
   look: (pid: number) => 'seen' | 'unclear',
@@ -98,13 +96,16 @@ export async function lookAtAll(
 }
 
 export interface WriterQuery {
-  /** The path of the file that it writes to holds this. */
+  /** A part of the path of the file that it writes to. */
   part: string;
-  /** It was started without this variable in its environment. */
+  /** It was started without this environment variable. */
   without: string;
 }
 
-/** Processes left by their parents that write into such a file. Empty where the system does not tell: Linux alone does. */
+/**
+ * Processes left by their parents that write into such a file. Empty where the system does not report it: only Linux
+ * does.
+ */
 export async function findOrphanedWriters(
   rows: readonly ProcessRow[],
   { part, without }: WriterQuery,
@@ -119,7 +120,7 @@ export async function findOrphanedWriters(
   return found;
 }
 
-/** For each row once: a daemon that takes up many children looks through one listing for all of them. */
+/** Evaluated once for each row: a daemon that adopts many children checks one listing for all of them. */
 function isKnownOrphan(row: ProcessRow): boolean {
   const known = orphans.get(row) ?? isOrphan(row);
   orphans.set(row, known);
@@ -128,7 +129,7 @@ function isKnownOrphan(row: ProcessRow): boolean {
 
 const orphans = new WeakMap<ProcessRow, boolean>();
 
-/** Its parent has ended: init has taken it over, or what systemd runs for a user. */
+/** Its parent has ended: init has adopted it, or a user's systemd. */
 const isOrphan = ({ parent }: ProcessRow): boolean => parent === 1 || readProc(parent, 'comm')?.trim() === 'systemd';
 
 const ACCESS_MODE = 3;

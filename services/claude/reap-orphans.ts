@@ -8,29 +8,29 @@ import { type ProcessRecord, type RunFiles, readProcessRecord, runFiles } from '
 import { CHILD_MARKER, SESSION_MARKER, type Sweep, sweep } from './sweep.js';
 
 export interface ReapOptions {
-  /** Where `run/<session>/` is. */
+  /** The parent folder of `run/<session>/`. */
   runFolder: string;
-  /** A file that holds `token` for as long as no daemon has come back. */
+  /** A file that contains `token` until a daemon has come back. */
   watchFile: string;
   token: string;
-  /** Whether those that wait for a person have waited long enough. */
+  /** Whether the wait for a person's answer has expired. */
   endWaiting: boolean;
 }
 
 /**
- * Looks at the children that no daemon has come back for: ends those that are idle, and what is left of those that have
- * ended. Resolves with how many go on. Each that it ends gets a mark, for the daemon that comes at last.
+ * Checks the children that no daemon has come back for: ends idle ones, and leftovers of ended ones. Resolves with the
+ * number of those that continue. Each child that it ends gets a mark for a later daemon.
  */
 export async function reapOrphans(options: ReapOptions): Promise<number> {
   const left = await Promise.all(readdirSync(options.runFolder).map((sessionId) => reap(options, sessionId)));
   return left.filter(Boolean).length;
 }
 
-/** Whether the session's child goes on. */
+/** Whether the session's child continues. */
 async function reap(options: ReapOptions, sessionId: string): Promise<boolean> {
   const files = runFiles(options.runFolder, sessionId);
   const record = readProcessRecord(files);
-  // By the child where it is known: the session's marker is also that of one that a daemon may be starting.
+  // By the child where it is known: a child that a daemon may be starting has the same session marker.
   const left: Sweep = record
     ? { marker: CHILD_MARKER, value: record.childId, descendants: new Descendants(record) }
     : { marker: SESSION_MARKER, value: sessionId };
@@ -49,20 +49,20 @@ async function reap(options: ReapOptions, sessionId: string): Promise<boolean> {
   return false;
 }
 
-/** False as soon as a daemon has come back: the children are its own then. */
+/** False as soon as a daemon has come back: it owns the children then. */
 function isAbandoned({ watchFile, token }: ReapOptions): boolean {
   try {
     return readFileSync(watchFile, 'utf8').trim() === token;
   } catch {
-    // What cannot be told must not cost a child its life: the next look tells.
+    // An unknown state must not end a child: the next check decides.
     return false;
   }
 }
 
-/** One whose output cannot be read may be at work. */
+/** A child with unreadable output may be working. */
 const judge = (files: RunFiles): Promise<OrphanVerdict> => judgeOutput(files.stdout).catch(() => 'working');
 
-/** Without it, for want of room, the end looks like a crash. */
+/** Without it, for lack of space, the end looks like a crash. */
 function mark(files: RunFiles): void {
   try {
     writeFileSync(files.orphaned, '', { mode: 0o600 });
@@ -78,20 +78,20 @@ interface Orphan {
   isWaiting: boolean;
 }
 
-/** One that waits is not asked: it would withdraw its request, as if a person had cancelled it. */
+/** A waiting child is not asked to end: it would withdraw its request as if a person had cancelled it. */
 async function endOrphan({ files, record, left, isWaiting }: Orphan): Promise<void> {
   const input = isWaiting ? undefined : openInput(files);
   await endChild({ identity: record, ...(input && { ask: () => askToEnd(input) }), left });
   input?.close();
 }
 
-/** Nothing can be said to a child that has half a line in its input. */
+/** A child with half a line in its input can receive nothing. */
 function openInput({ stdin }: RunFiles): InputFifo | undefined {
   try {
-    // One that does not take the words any more is ended by signals.
+    // A child that no longer accepts input is ended by signals.
     return isTorn(stdin) ? undefined : new InputFifo(stdin, () => {});
   } catch {
-    // Nobody reads it any more, or it is gone: the child is ended by signals.
+    // The FIFO has no reader, or is gone: the child is ended by signals.
     return undefined;
   }
 }

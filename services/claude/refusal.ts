@@ -1,4 +1,4 @@
-/** How the CLI is told that nobody here can do what it asks. */
+/** How the CLI learns that the daemon does not support a request. */
 
 export interface Refused {
   requestId: string;
@@ -7,10 +7,10 @@ export interface Refused {
 }
 
 /**
- * The control response that refuses a request. Claude Code turns an error about an elicitation into the answer "cancel",
- * and the MCP server takes that for the person's. So an elicitation gets a result that the CLI accepts and its MCP client
- * does not: MCP knows no `null` among the values of a form. The server then hears a JSON-RPC error that quotes the reason.
- * "cancel" is what would be left with a client that does not check.
+ * The control response that refuses a request. Claude Code turns an error about an elicitation into the answer
+ * "cancel", which the MCP server attributes to the person. So an elicitation gets a result that the CLI accepts and its
+ * MCP client rejects: MCP allows no `null` among the values of a form. The server then receives a JSON-RPC error that
+ * quotes the reason. "cancel" remains for a client that does not check.
  */
 export function refusalOf({ requestId, subtype }: Refused): object {
   const reason = `${subtype} is not supported here`;

@@ -1,29 +1,29 @@
 /**
- * Whether a definition of a person or a project stands in the place of a command that the CLI has built in. One in
- * `commands` or `skills` does, by its file's or folder's name or by the `name` of a skill (2.1.197, 2.1.332), and it may
- * run programs before Claude reads anything. What MCP servers and folders below the project define has a prefix then.
+ * Whether a person's or a project's definition replaces a built-in command of the CLI. One in `commands` or `skills`
+ * does, by the name of its file or folder or by the `name` of a skill (2.1.197, 2.1.332), and it can run programs
+ * before Claude reads anything. Definitions of MCP servers and of folders below the project have a prefix then.
  */
 import { open, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
-/** What defines commands, below `.claude` or the configuration folder. */
+/** The folders with command definitions, below `.claude` or the configuration folder. */
 const TREES = ['commands', 'skills', 'workflows'];
-/** Deeper and larger trees are not looked through: what they may hold counts as there. */
+/** Deeper or larger trees are not searched: they count as containing a definition. */
 const MAX_DEPTH = 6;
 const MAX_ENTRIES = 5000;
-/** Of a definition's head. */
+/** The size limit for a definition's head. */
 const MAX_HEAD_BYTES = 16 * 1024;
 
 export interface CommandPlace {
-  /** Where the CLI works, canonical. */
+  /** The CLI's working directory, canonical. */
   directory: string;
-  /** Other directories that it was given. */
+  /** The additional directories of the CLI. */
   addDirectories: readonly string[];
-  /** Where it keeps what it keeps for its person. */
+  /** The folder of the CLI's data for its person. */
   configFolder: string;
 }
 
-/** Stricter than the CLI where in doubt: what cannot be read or is written in an unusual way counts as a definition. */
+/** Stricter than the CLI in doubtful cases: an unreadable or unusually written file counts as a definition. */
 export async function isShadowed(name: string, place: CommandPlace): Promise<boolean> {
   const look: Look = { name, entries: 0 };
   for (const folder of foldersOf(place)) {
@@ -66,7 +66,7 @@ async function definesIn(look: Look, folder: string, depth: number): Promise<boo
 
 const NO_FOLDER: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR']);
 
-/** Nothing where there is no folder; undefined where it cannot be read. Links are followed, as the CLI does. */
+/** Empty where there is no folder; undefined where it cannot be read. Links are followed, as the CLI does. */
 async function namesIn(folder: string): Promise<string[] | undefined> {
   try {
     return await readdir(folder);
@@ -75,12 +75,12 @@ async function namesIn(folder: string): Promise<string[] | undefined> {
   }
 }
 
-/** File systems may compare without letter case and normalised. */
+/** File systems can compare names case-insensitively and normalised. */
 const folded = (name: string): string => name.normalize('NFKC').toLowerCase();
 const stemOf = (entry: string): string => folded(entry).replace(/\.[a-z]+$/, '');
 
 async function isNamedInside(path: string, name: string): Promise<boolean> {
-  // Whatever keeps it from being read, it may be such a definition.
+  // An unreadable file may be such a definition, whatever the reason.
   const text = await headOf(path).catch(() => undefined);
   return text === undefined || mayNameItself(text, name);
 }
@@ -96,11 +96,11 @@ async function headOf(path: string): Promise<string> {
 }
 
 const FENCE = /^---\s*$/m;
-/** Lines that say nothing of a name in whatever way YAML is read: other plain keys, what belongs to them, comments. */
+/** Lines that set no name in any reading of YAML: other plain keys, their continuation lines, comments. */
 const OTHER_LINE = /^(?:[\s-].*|(?!name\b)[a-z][\w-]*\s*:.*)$/i;
 const PLAIN_NAME = /^name\s*:\s*["']?([\w .:/-]+?)["']?\s*$/i;
 
-/** YAML 1.1 knows more of them than Markdown. */
+/** YAML 1.1 knows more line breaks than Markdown. */
 const LINE_BREAK = /\r\n?|[\n\u0085\u2028\u2029]/;
 
 /** Whether the YAML at the head of a definition gives it this name, or could. */
@@ -110,7 +110,7 @@ export function mayNameItself(text: string, name: string): boolean {
   const [, head, ...rest] = begun.split(FENCE);
   if (head === undefined || rest.length === 0) return true;
   const lines = head.split(LINE_BREAK).filter((line) => !/^\s*(#|$)/.test(line));
-  // All keys may be indented alike.
+  // All keys can be indented alike.
   if (/^\s/.test(lines[0] ?? '')) return true;
   return lines
     .filter((line) => !OTHER_LINE.test(line))

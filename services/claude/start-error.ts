@@ -6,18 +6,18 @@ import { toStorageError } from '../../protocol/storage-error.js';
 const NOT_STARTED = 'The Claude CLI could not be started';
 
 /**
- * What the failure of one of the steps to a running CLI is for whoever asked: `STORAGE_FULL` and `CAPACITY` pass, for the
- * machine lacks something now. Some that Node knows of are events of the process, `ENOMEM` is thrown.
+ * Maps a failed step of starting a CLI to the error for the caller: `STORAGE_FULL` and `CAPACITY` are temporary, since
+ * the machine lacks resources now. Node emits some errors as events of the process and throws `ENOMEM`.
  */
 export const startError = (error: unknown): unknown =>
   toCapacityError(NOT_STARTED, toStorageError('The folder of the CLI', error));
 
-/** The same of the process itself, whose executable may also be none that can be run: `CLAUDE_UNAVAILABLE`. */
+/** The same for the process itself, whose executable can also be unusable: `CLAUDE_UNAVAILABLE`. */
 export function spawnError(error: Error, { workingDirectory, binary }: Spawned): unknown {
   const told = startError(error);
   if (told !== error) return told;
   const { code = '' } = error as NodeJS.ErrnoException;
-  // The system names the executable, whichever of the two is not there.
+  // The system names the executable even when the working directory is missing.
   if (MISSING.has(code) && !isDirectory(workingDirectory)) {
     return new CompanionError('PROJECT_NOT_FOUND', `${NOT_STARTED}: its directory is gone: ${workingDirectory}`);
   }
@@ -25,7 +25,7 @@ export function spawnError(error: Error, { workingDirectory, binary }: Spawned):
   return new CompanionError('CLAUDE_UNAVAILABLE', `${NOT_STARTED}: ${why}`);
 }
 
-/** The system names the executable, too, where it is there and what its first line or its header asks for is not. */
+/** The system also names the executable when it exists but its interpreter or loader is missing. */
 const missingPart = (binary: string): string =>
   existsSync(binary)
     ? `the interpreter or loader of its executable is missing: ${binary}`

@@ -4,7 +4,7 @@ import { signalEach, someLive } from './process-identity.js';
 import type { ProcessIdentity } from './process-reading.js';
 import { findByEnvironment } from './process-table.js';
 
-/** The variables that mark a child and all that its tools start: by session, and by this one child of it. */
+/** The variables that mark a child and all processes of its tools: by session, and by this child alone. */
 export const SESSION_MARKER = 'CLAUDE_COMPANION_SESSION';
 export const CHILD_MARKER = 'CLAUDE_COMPANION_CHILD';
 
@@ -15,18 +15,18 @@ const ROUNDS = 20;
 export interface Sweep {
   marker: typeof SESSION_MARKER | typeof CHILD_MARKER;
   value: string;
-  /** Finds what does not carry the marker. */
+  /** Finds processes without the marker. */
   descendants?: { look(): Promise<readonly ProcessIdentity[]> };
 }
 
-/** How soon what the machine had not enough for is tried again. */
+/** Retry interval while the machine lacks resources. */
 const RETRY_MS = 1000;
 
 /**
- * Ends every process that carries a marker with this value, and the descendants. Signalling the child's group would not do: each
- * of the CLI's tools runs in a process group and session of its own. Repeats, since a process may start others while it
- * is ended. While the machine has no descriptor or process to look with, it is tried again: nothing may be left behind
- * for that.
+ * Ends every process that carries a marker with this value, and the descendants. Signalling the child's group would not
+ * suffice: each of the CLI's tools runs in its own process group and session. Repeats, since a process can start others
+ * while it is ended. While the machine has no free descriptor or process for the scan, it retries: no process may be
+ * left behind for that.
  */
 export async function sweep(what: Sweep): Promise<void> {
   for (;;) {
@@ -49,7 +49,7 @@ async function sweepOnce(what: Sweep): Promise<void> {
 
 async function findLeft({ marker, value, descendants }: Sweep): Promise<readonly ProcessIdentity[]> {
   const marked = await findByEnvironment(marker, value);
-  // Where the system does not list its processes, the marker is all there is.
+  // Where the system does not list its processes, only the marker is available.
   const seen = (await descendants?.look().catch(nothingUnlessScarce)) ?? [];
   return [...marked, ...seen];
 }
@@ -59,7 +59,7 @@ function nothingUnlessScarce(error: unknown): [] {
   return [];
 }
 
-/** Whether a process with this marker lives in another group than this one. */
+/** Whether a process with this marker lives outside this group. */
 export async function hasMarkedOutside(group: number, { marker, value }: Sweep): Promise<boolean> {
   return (await findByEnvironment(marker, value)).some((row) => row.group !== group);
 }

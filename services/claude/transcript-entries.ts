@@ -1,4 +1,4 @@
-/** What the messages of a transcript say, as the Agent SDK (0.3.329) returns them for Claude Code 2.1.197 and 2.1.329. */
+/** The messages of a transcript, as the Agent SDK (0.3.329) returns them for Claude Code 2.1.197 and 2.1.329. */
 import * as z from 'zod';
 import type { ContentBlock } from '../../protocol/content.js';
 import { decodedLength } from '../../protocol/scalars.js';
@@ -11,7 +11,7 @@ import { wellFormedValue } from './well-formed-json.js';
 
 type Block = CliBlock;
 
-/** The SDK's own type leaves most of these out. */
+/** The SDK's own type omits most of these. */
 const messageSchema = z.object({
   type: z.enum(['user', 'assistant']),
   uuid: z.string(),
@@ -30,7 +30,7 @@ const messageSchema = z.object({
 });
 type Message = z.infer<typeof messageSchema>;
 
-/** Reduces a conversation to what was said in it. What the CLI wrote for itself, and what is not understood, is left out. */
+/** Reduces a conversation to what was said in it. The CLI's internal messages and unknown ones are omitted. */
 export function toEntries(messages: readonly unknown[]): TranscriptEntry[] {
   const seen: Seen = { tools: new Map(), names: new TranscriptNames() };
   return messages.flatMap((raw) => {
@@ -44,7 +44,7 @@ export function toEntries(messages: readonly unknown[]): TranscriptEntry[] {
 const MAX_PAGE_ENTRIES = 500;
 const MAX_PAGE_BYTES = 4 * 1024 * 1024;
 
-/** Pages of at most 500 entries, and of no more after the one with which they exceed 4 MiB of text. */
+/** Pages of at most 500 entries, each ended by the entry that exceeds 4 MiB of text. */
 export function* pagesOf(entries: readonly TranscriptEntry[]): Generator<TranscriptEntry[]> {
   let page: TranscriptEntry[] = [];
   let size = 0;
@@ -64,17 +64,17 @@ const commonOf = ({ uuid, timestamp, parent_tool_use_id: parent }: Message) => {
   return { uuid, ...(!Number.isNaN(at) && { at }), ...(parent !== undefined && { parentToolUseId: parent }) };
 };
 
-/** What 2.1.197 writes in the place of an answer when a conversation is resumed in the middle of a turn. */
+/** Written by 2.1.197 in place of an answer when a conversation is resumed in the middle of a turn. */
 const NO_ANSWER = 'No response requested.';
 const SYNTHETIC = '<synthetic>';
 
 interface Seen {
-  /** Names of tools, by the ids that the CLI has for their uses. */
+  /** Names of tools, by the CLI's ids of their uses. */
   tools: Map<string, string>;
   names: TranscriptNames;
 }
 
-/** Each block of a message is a line of its own, in their order. Blank text is nothing that was said. */
+/** Each block of a message is a separate line, in order. Blank text is omitted. */
 function assistantEntries(message: Message, { tools, names }: Seen): TranscriptEntry[] {
   const { id, model, usage: counts, content } = message.message;
   return content.flatMap((block): TranscriptEntry[] => {
@@ -111,7 +111,7 @@ function shown(block: Block): ContentBlock {
   return block.type === 'text' ? { type: 'text', text: asTyped(text ?? '') } : toContentBlock(block);
 }
 
-/** A command with a prompt of its own, such as `/review`, as the person typed it. */
+/** A command with its own prompt, such as `/review`, as the person typed it. */
 function asTyped(text: string): string {
   const name = text.trimStart().startsWith('<command-') ? tagged(text, 'command-name') : undefined;
   if (name === undefined) return text;
@@ -121,7 +121,7 @@ function asTyped(text: string): string {
 const tagged = (text: string, tag: string): string | undefined =>
   new RegExp(`<${tag}>([\\s\\S]*)</${tag}>`).exec(text)?.[1]?.trim();
 
-/** Who may have typed it; other origins, such as `task-notification`, are the CLI itself or another program. */
+/** Origins of typed messages; others, such as `task-notification`, are the CLI itself or another program. */
 const PERSONS = new Set(['human', 'sdk', 'unknown']);
 
 const isOfTheCli = ({ is_meta: meta, isCompactSummary, isCompletedLocalCommand, origin }: Message): boolean =>
@@ -129,7 +129,7 @@ const isOfTheCli = ({ is_meta: meta, isCompactSummary, isCompletedLocalCommand, 
 
 const isOfOther = (origin: string | undefined): boolean => origin !== undefined && !PERSONS.has(origin);
 
-/** What the CLI writes in a person's name without any mark beside it, seen on one of the versions at least. */
+/** Texts that the CLI writes as the person without any other mark, seen on at least one of the versions. */
 const MARKERS = [
   '[Request interrupted by user',
   'This session is being continued from a previous conversation',

@@ -1,4 +1,4 @@
-/** Where the CLI keeps a conversation's transcript, and what was appended to it. */
+/** The location of a conversation's transcript, and the messages appended to it. */
 
 import { createReadStream } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
@@ -8,20 +8,20 @@ import { createInterface } from 'node:readline';
 import { isScarcity, toCapacityError } from '../../protocol/capacity-error.js';
 import type { TranscriptLocation } from '../ports/claude.js';
 
-/** Where a CLI with this environment keeps what it keeps for a person. */
+/** The folder of a person's data for a CLI with this environment. */
 export const configFolder = ({ CLAUDE_CONFIG_DIR, HOME }: NodeJS.ProcessEnv): string =>
   CLAUDE_CONFIG_DIR ?? join(HOME ?? homedir(), '.claude');
 
 export interface PlaceQuery {
   claudeSessionId: string;
-  /** Where it was the last time. */
+  /** Its last known path. */
   path?: string | undefined;
 }
 
 /**
- * The transcript's file as it is now; undefined when there is none. It is looked for by its name: how the CLI names
- * the folder of a directory is its own matter. Costs one look at the file where it is still where it was, else one for
- * each project that the person has. Rejects with `CAPACITY` when the machine lacks something for now.
+ * The transcript's current file; undefined when there is none. It is searched by its name: the CLI's naming of a
+ * directory's folder is internal to it. Costs one check of the file where it has not moved, else one for each project
+ * of the person. Rejects with `CAPACITY` when the machine lacks resources for now.
  */
 export async function findTranscript(
   environment: NodeJS.ProcessEnv,
@@ -33,7 +33,7 @@ export async function findTranscript(
   const projects = join(configFolder(environment), 'projects');
   const folders = await readdir(projects).catch((error: unknown) => {
     if (isScarcity(error)) throw toCapacityError('The transcripts of the CLI cannot be looked for', error);
-    // Nothing is there, or nothing that may be read: the CLI itself could not go on from it.
+    // Nothing readable is there: the CLI itself could not continue from it.
     return [];
   });
   const places = await Promise.all(folders.map((folder) => lookAt(join(projects, folder, name))));
@@ -46,15 +46,15 @@ async function lookAt(path: string): Promise<TranscriptLocation | undefined> {
     const { size, mtimeMs } = await stat(path);
     return { path, size, mtimeMs };
   } catch {
-    // It is not there, or closed to the CLI as well, which runs as this user.
+    // It is missing, or unreadable for the CLI as well, which runs as this user.
     return undefined;
   }
 }
 
-/** A message that was given to a running turn stands in a line with another uuid, and has its own as `source_uuid`. */
+/** A message that was given to a running turn is in a line with another uuid, and has its own as `source_uuid`. */
 const UUIDS = /"(?:uuid|source_uuid)":"([0-9a-f-]{36})"/g;
 
-/** The uuids in the lines behind this byte. Quotes within the texts of messages are escaped, so none is found there. */
+/** The uuids in the lines after this byte. Quotes inside message texts are escaped, so none matches there. */
 export async function uuidsBehind(path: string, from: number): Promise<Set<string>> {
   const found = new Set<string>();
   const lines = createInterface({

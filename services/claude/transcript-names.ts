@@ -3,21 +3,21 @@ import { ownId } from '../../protocol/foreign-ids.js';
 
 interface Named {
   messageId: string;
-  /** Blocks so far. */
+  /** The number of blocks so far. */
   length: number;
 }
 
 export interface TranscriptLine {
-  /** That of the API. */
+  /** The API's id. */
   id: string | undefined;
   uuid: string;
   isToolUse: boolean;
 }
 
 /**
- * Which message of a transcript a block belongs to. A message is known by its id; where that is missing, or was that of a
- * message before, it is one of its own. The API is asked again when a person has spoken, or when tools have answered and
- * no other is called: a message may call one while the result of another is there already.
+ * Assigns blocks of a transcript to messages. A message is identified by its id; a block with a missing id, or that of
+ * an earlier message, is a message of its own. The API is called again when a person has spoken, or when tools have
+ * answered and no other is called: a message can call one after another's result has arrived.
  */
 export class TranscriptNames {
   readonly #known = new Map<string, Named>();
@@ -34,7 +34,7 @@ export class TranscriptNames {
     return { messageId: named.messageId, blockIndex: named.length - 1 };
   }
 
-  /** The conversation went on with something that is not Claude's. */
+  /** The conversation continued with a message that is not Claude's. */
   answered({ byPerson }: { byPerson: boolean }): void {
     if (this.#answered !== 'by a person') this.#answered = byPerson ? 'by a person' : 'by tools';
   }

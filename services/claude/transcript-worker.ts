@@ -1,4 +1,4 @@
-/** The thread that reads transcripts with the Agent SDK. It answers one question, and is ended by who asked. */
+/** The thread that reads transcripts with the Agent SDK. It answers one request, and the requester ends it. */
 import { once } from 'node:events';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { TranscriptEntry } from '../ports/claude.js';
@@ -30,12 +30,12 @@ async function answer(query: TranscriptRequest): Promise<void> {
   }
 }
 
-/** Takes 0.1 s, which is not spent where nothing was written. */
+/** Takes 0.1 s, which is saved where nothing was written. */
 function loadSdk() {
   return import('@anthropic-ai/claude-agent-sdk');
 }
 
-/** Which of the lines belong to the conversation, and in which order, only the SDK knows: it is given the whole file. */
+/** Only the SDK knows which lines belong to the conversation, and in which order: it gets the whole file. */
 async function entriesBehind({ claudeSessionId, path, from }: Extract<TranscriptRequest, { kind: 'read' }>) {
   const written = from === 0 ? undefined : await uuidsBehind(path, from);
   if (written?.size === 0) return [];
@@ -44,7 +44,7 @@ async function entriesBehind({ claudeSessionId, path, from }: Extract<Transcript
   return written ? entries.filter(({ uuid }) => written.has(uuid)) : entries;
 }
 
-/** Resolves when the next is asked for, so that what lies between the threads is bounded. */
+/** Resolves when the next page is requested, so that the data between the threads is bounded. */
 async function sendPage(page: TranscriptEntry[]): Promise<void> {
   parentPort?.postMessage(page);
   if (parentPort) await once(parentPort, 'message');

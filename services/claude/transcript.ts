@@ -6,7 +6,7 @@ import { toCapacityError } from '../../protocol/capacity-error.js';
 import type { ClaudeLauncher, TranscriptEntry, TranscriptQuery, TranscriptTail } from '../ports/claude.js';
 import { configFolder, findTranscript } from './transcript-location.js';
 
-/** What the worker is asked: whether a conversation is there, which messages it holds, what is in it. */
+/** The requests to the worker: whether a conversation exists, its message ids, its content. */
 export type TranscriptRequest =
   | ({ kind: 'exists' } & Omit<TranscriptQuery, 'uuids'>)
   | ({ kind: 'find' } & TranscriptQuery)
@@ -14,7 +14,7 @@ export type TranscriptRequest =
 
 type Transcripts = Pick<ClaudeLauncher, 'findInTranscript' | 'hasConversation' | 'findTranscript' | 'readTranscript'>;
 
-/** Reads transcripts below the home that this environment names: that of the children. */
+/** Reads transcripts below the home in this environment, which is the children's. */
 export function createTranscripts(environment: NodeJS.ProcessEnv, lanes: TranscriptLanes): Transcripts {
   return {
     findInTranscript: async (query) =>
@@ -26,13 +26,13 @@ export function createTranscripts(environment: NodeJS.ProcessEnv, lanes: Transcr
   };
 }
 
-/** Whole conversations may be in memory while they are read, and many children may end at once. */
+/** Whole conversations can be in memory during reads, and many children can end at once. */
 const MAX_READERS = 2;
 const DEADLINE_MS = 30_000;
 
 /**
- * A thread that reads: the SDK reads a whole file (0.2 to 0.7 s for 50 MB), and it is large to load. What does not
- * answer within 30 s is ended.
+ * A thread for reading: the SDK reads a whole file (0.2 to 0.7 s for 50 MB), and it is large to load. A thread that
+ * does not answer within 30 s is terminated.
  */
 class Reader {
   readonly #worker: Worker;
@@ -40,10 +40,10 @@ class Reader {
   constructor(request: TranscriptRequest, env: NodeJS.ProcessEnv) {
     const script = fileURLToPath(new URL('./transcript-worker.js', import.meta.url));
     if (!existsSync(script)) throw new Error(`missing ${script}: the build is incomplete`);
-    // Named, since in a thread the home folder is that of the process, whatever `HOME` says there.
+    // Set explicitly: in a thread the home folder is that of the process, whatever `HOME` is there.
     const named = { ...env, CLAUDE_CONFIG_DIR: configFolder(env) };
     this.#worker = new Worker(script, { workerData: request, env: named });
-    // It may fail while nobody waits for it; whoever asks next gets no answer.
+    // It can fail while no request is pending; the next request gets no answer.
     this.#worker.on('error', () => {});
     this.#worker.unref();
   }
@@ -89,7 +89,7 @@ async function* readPages(tail: TranscriptTail, env: NodeJS.ProcessEnv): AsyncGe
   }
 }
 
-/** Lets two sequences be read at a time, of all people; the others wait for their turn. */
+/** Allows two sequences of reads at a time across all people; the others queue. */
 export class TranscriptLanes {
   readonly #ends = Array.from({ length: MAX_READERS }, () => Promise.resolve());
   #next = 0;

@@ -1,6 +1,9 @@
 import type { UserMessage } from '../ports/claude.js';
 
-/** A message of a person as the CLI reads it, on one line. Base64 goes from the disk into the pipe without becoming a string. */
+/**
+ * A person's message in the CLI's input format, on one line. Base64 goes from the disk into the pipe without becoming a
+ * string.
+ */
 export function userLine({ uuid, content }: UserMessage): Buffer {
   const parts: (string | Uint8Array)[] = [
     `{"type":"user","uuid":${JSON.stringify(uuid)},"session_id":"","parent_tool_use_id":null,`,
