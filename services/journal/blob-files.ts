@@ -8,21 +8,21 @@ import { CompanionError } from '../../protocol/error-codes.js';
 import { toStorageError } from '../../protocol/storage-error.js';
 import type { BlobRef, BlobStore } from '../ports/blobs.js';
 
-/** The blobs of one journal. A file is written under its final name: until a row of the journal names it, it is nobody's. */
+/** The blobs of one journal. A file is written under its final name and has no owner until a row names it. */
 export interface BlobFiles extends BlobStore {
-  /** As `write`, at the start, where nothing else waits. */
+  /** Like `write`; only for startup, where blocking is harmless. */
   writeSync(parts: readonly Uint8Array[]): BlobRef;
-  /** Removes every blob that is not among these: what a daemon that died has left. Returns how many. */
+  /** Removes every blob not in this set, such as those left by a killed daemon. Returns the number removed. */
   sweep(named: ReadonlySet<string>): number;
 }
 
 const PIECE_BYTES = 64 * 1024;
 const OWNER_FOLDER = 0o700;
-/** Names of ours; anything else in the folder is left alone. */
+/** Our own file names; any other file in the folder is left alone. */
 const ID = /^[0-9a-f]{32}$/;
 const WHAT = 'What was sent';
 
-/** The blobs beside the journal at this path. The folder is made with the first of them. */
+/** Opens the blobs beside the journal at this path. The folder is created with the first blob. */
 export function openBlobFiles(journalPath: string): BlobFiles {
   const folder = `${journalPath}.blobs`;
   const pathOf = (id: string) => join(folder, basename(id));
@@ -33,7 +33,7 @@ export function openBlobFiles(journalPath: string): BlobFiles {
       try {
         return { id, ...(await writeFile(pathOf(id), parts)) };
       } catch (error) {
-        // The first failure is what is told; the next start sweeps what is left over.
+        // The first failure is reported; the next start sweeps the leftovers.
         await rm(pathOf(id), { force: true }).catch(() => {});
         throw toStorageError(WHAT, error);
       }
@@ -50,7 +50,7 @@ export function openBlobFiles(journalPath: string): BlobFiles {
     },
     stream: (blob) => streamFile(pathOf(blob.id), blob),
     remove: async (ids) => {
-      // No row names it any more: the next start sweeps what is left over.
+      // No row names these any more: the next start sweeps the leftovers.
       await Promise.all(ids.map((id) => rm(pathOf(id), { force: true }).catch(() => {})));
     },
     sweep: (named) => {
@@ -72,7 +72,7 @@ function namesIn(folder: string): string[] {
   }
 }
 
-/** The name of a new folder has to survive the machine as well. */
+/** The new folder's directory entry must survive a machine crash as well. */
 async function makeFolder(folder: string): Promise<void> {
   const made = await mkdir(folder, { recursive: true, mode: OWNER_FOLDER }).catch((error: unknown) => {
     throw toStorageError(WHAT, error);
@@ -136,7 +136,7 @@ const after = ({ bytes, sum }: Written, piece: Uint8Array): Written => ({
 
 const WRITE_BYTES = 1024 * 1024;
 
-/** What is written at once: the sum over it must not hold up the event loop. */
+/** The size of one write: computing its checksum must not block the event loop. */
 function* piecesOf(parts: readonly Uint8Array[]): Generator<Uint8Array> {
   for (const part of parts) {
     for (let at = 0; at < part.length; at += WRITE_BYTES) yield part.subarray(at, at + WRITE_BYTES);
@@ -156,7 +156,7 @@ async function* streamFile(path: string, { bytes, sum }: BlobRef): AsyncGenerato
       if (bytesRead === 0) throw lost();
       const piece = buffer.subarray(0, bytesRead);
       read = after(read, piece);
-      // What follows nothing is withheld until it is known to be as it was written.
+      // The last piece is withheld until the checksum is verified.
       if (read.bytes === bytes && read.sum !== sum) throw lost();
       yield piece;
     }

@@ -5,10 +5,10 @@ import { withSum } from './row-sums.js';
 import type { EventRow } from './rows.js';
 import type { SqliteDatabase } from './sqlite-database.js';
 
-/** Each one costs reading and writing a row of up to 1 MiB. */
+/** Each blob costs reading and writing a row of up to 1 MiB. */
 const BATCH = 4;
 
-/** SQL: whether the event of this row asks for a permission that nobody has decided on. */
+/** SQL: whether the event of this row asks for a permission that is still undecided. */
 export const isAwaited = (row: string): string => `EXISTS (
   SELECT 1 FROM events asking JOIN permissions p ON p.session_id = asking.session_id
     AND p.permission_id = asking.data ->> 'permissionId' AND p.decision IS NULL
@@ -17,14 +17,13 @@ export const isAwaited = (row: string): string => `EXISTS (
 interface RemovedBlobs {
   blobs: string[];
   more: boolean;
-  /** Bytes of those that are kept. */
+  /** Bytes of the remaining blobs. */
   blobBytes: number;
 }
 
 /**
- * Takes a batch of the oldest blobs of a session from their events, as long as all of its blobs together exceed so many
- * bytes. The events stay, as their rows have them. The newest blob always stays, and those of requests that wait for
- * their answer.
+ * Detaches a batch of a session's oldest blobs from their events while the session's blobs exceed this many bytes. The
+ * events stay as stored in their rows. The newest blob and the blobs of pending requests always stay.
  */
 export function prepareBlobRemoval(database: SqliteDatabase, bytes: number): (sessionId: string) => RemovedBlobs {
   const sum = database.prepare<[string], number>(BYTES_OF_BLOBS).pluck();

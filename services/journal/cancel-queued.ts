@@ -3,12 +3,12 @@ import type { PromptRow } from './rows.js';
 import type { SqliteDatabase } from './sqlite-database.js';
 
 /**
- * Ends the prompts that wait in a journal that has lost its last commits: they may have run since. Rather a prompt that
- * the person has to send again than one that runs twice. Returns how many there were.
+ * Ends the prompts queued in a journal that lost its last commits: they may already have run. Having to resend a prompt
+ * is better than running it twice. Returns the number of prompts ended.
  */
 export function cancelQueued(database: SqliteDatabase, now: number): number {
   const queued = database.prepare<[], string>(`SELECT prompt_id FROM prompts WHERE state = 'queued'`).pluck().all();
-  // One at a time: a row of an older version holds its attachments.
+  // One row at a time: rows written by an older version contain their attachments.
   const read = database.prepare<[string], PromptRow>(`SELECT * FROM prompts WHERE prompt_id = ?`);
   const write = database.prepare(
     `UPDATE prompts SET state = @state, attachments = NULL, ended_at = @ended_at, sum = @sum WHERE prompt_id = @prompt_id`,

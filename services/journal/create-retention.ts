@@ -22,18 +22,18 @@ export interface RetentionOptions {
 }
 
 export interface Retention {
-  /** To be told when a session has grown. */
+  /** Must be called when a session has grown. */
   onGrown(sessionId: SessionId, extent: Extent): void;
   close(): Promise<void>;
 }
 
-/** Those in the index of events, found by jumping from one to the next: also those whose session was forgotten. */
+/** All session ids in the event index, found by skipping from one to the next; includes forgotten sessions. */
 const ALL_SESSIONS = `WITH RECURSIVE ids (id) AS (
   SELECT MIN(session_id) FROM events
   UNION ALL SELECT (SELECT MIN(session_id) FROM events WHERE session_id > id) FROM ids WHERE id IS NOT NULL
 ) SELECT id FROM ids WHERE id IS NOT NULL UNION SELECT session_id FROM sessions`;
 
-/** Keeps the journal within its limits, for as long as it is open. */
+/** Keeps the journal within its limits while it is open. */
 export function createRetention(options: RetentionOptions): Retention {
   const { database, blobs, guard, limits, now, onExpired, log } = options;
   const sessionIds = database.prepare<[], SessionId>(ALL_SESSIONS).pluck();

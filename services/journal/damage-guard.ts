@@ -2,7 +2,7 @@ import { isStorageError } from '../../protocol/storage-error.js';
 import { JournalDamaged } from './journal-damaged.js';
 import { damageError, storageError } from './sqlite-database.js';
 
-/** Every use of the database passes through it. From the first sign of damage on nothing is read or written any more. */
+/** Wraps every use of the database. After the first sign of damage it rejects all reads and writes. */
 export class DamageGuard {
   readonly #onDamage: (damage: JournalDamaged) => void;
   #damage: JournalDamaged | undefined;
@@ -17,12 +17,12 @@ export class DamageGuard {
     return this.#damage;
   }
 
-  /** Why the last write failed; undefined when it did not. */
+  /** The error of the last write; undefined when it succeeded. */
   get refusal(): unknown {
     return this.#refusal;
   }
 
-  /** As `run`, for what writes: how the last one went is how the disk does, whatever it says of its free space. */
+  /** Like `run`, for writes: the result of the last write counts as the state of the disk, whatever its free space. */
   write<T>(action: () => T): T {
     try {
       const result = this.run(action);
@@ -34,12 +34,12 @@ export class DamageGuard {
     }
   }
 
-  /** A write failed elsewhere: syncing what was written. Only what the disk refuses counts, and not a constraint. */
+  /** Records a write that failed elsewhere, such as a sync. Only a refusal by the disk counts, not a constraint. */
   refused(error: unknown): void {
     if (isStorageError(error)) this.#refusal = error;
   }
 
-  /** Throws `JournalDamaged`, and `CompanionError` `STORAGE_FULL` where the disk takes no more. */
+  /** Throws `JournalDamaged`, or `CompanionError` `STORAGE_FULL` when the disk is full. */
   run<T>(action: () => T): T {
     if (this.#damage) throw this.#damage;
     try {

@@ -5,20 +5,20 @@ import type { Mark } from './mark-file.js';
 import { type MetaRows, openMeta } from './meta-rows.js';
 import type { SqliteDatabase } from './sqlite-database.js';
 
-/** Names this run of the operating system; empty where it cannot be told. */
+/** Identifies this boot of the operating system; empty when unknown. */
 export function readBootId(): string {
   try {
     if (process.platform === 'linux') return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
     return execFileSync('sysctl', ['-n', 'kern.boottime'], { encoding: 'utf8' }).trim();
   } catch {
-    // Then every start counts as that of another boot, and what was not synced is looked at.
+    // Every start then counts as a new boot, and unsynced data is checked.
     return '';
   }
 }
 
 /**
- * Names the file itself, which a copy put in its place is not. A number is soon used again, so the time of birth goes
- * with it where the file system keeps one (elsewhere it is none, or that of the last change).
+ * Identifies the file itself, so that a copy in its place is detected. Inode numbers are soon reused, so the birth time
+ * is included where the file system keeps one (elsewhere it is zero or the time of the last change).
  */
 export function readFileIdentity(path: string): string {
   const { ino, birthtimeNs, ctimeNs } = statSync(path, { bigint: true });
@@ -39,9 +39,9 @@ export interface EpochOptions {
 }
 
 /**
- * Why the journal is not the one that was written here last, in its last state: it was cut, restored or exchanged.
- * Undefined when nothing speaks for that. One that never had a mark is not suspected of having lost it, and where the
- * machine went down the mark says nothing: neither of the two was synced, and a person's prompts were.
+ * Why the journal is not in the last state written here: it was truncated, restored or replaced. Undefined when nothing
+ * indicates that. A journal that never had a mark cannot have lost it. After a machine crash the mark proves nothing:
+ * neither file was synced, but prompts were.
  */
 export function doubtOf(database: SqliteDatabase, { bootId, mark, file }: EpochOptions): string | undefined {
   const meta = openMeta(database);
@@ -54,23 +54,25 @@ export function doubtOf(database: SqliteDatabase, { bootId, mark, file }: EpochO
   return mark.commits > countCommits(database) ? 'its last commits are missing' : undefined;
 }
 
-/** The machine did, while the journal was open. */
+/** The machine went down while the journal was open. */
 function wentDown(meta: MetaRows, bootId: string): boolean {
   const openedIn = meta.get('open_since_boot');
   return openedIn !== undefined && openedIn !== '' && openedIn !== bootId;
 }
 
-/** The number of the last commit. Each session has that of its own last one; `meta` has that of a forgotten session. */
+/**
+ * Number of the last commit. Each session stores that of its own last commit; `meta` stores that of a forgotten
+ * session.
+ */
 export function countCommits(database: SqliteDatabase): number {
   const inSessions = database.prepare<[], number | null>('SELECT MAX(commits) FROM sessions').pluck().get() ?? 0;
   return Math.max(inSessions, Number(openMeta(database).get('commits') ?? 0));
 }
 
 /**
- * The epoch of the journal. What the CLI says is committed without waiting for the disk: it survives the death of the
- * daemon, but its end may be gone when the machine itself went down. So after a boot that the journal was not closed
- * for, seqs could come twice with other events, and a new epoch says that older positions are void. It does so too
- * when the journal is in doubt (`doubtOf`).
+ * The epoch of the journal. CLI output is committed without waiting for the disk: it survives the daemon's death, but
+ * its tail can be lost when the machine goes down. After a boot without a clean close, seqs could be reused for other
+ * events, so a new epoch voids older positions. The same applies when the journal is in doubt (`doubtOf`).
  */
 export function beginEpoch(database: SqliteDatabase, options: EpochOptions): string {
   const { bootId, file } = options;
@@ -86,5 +88,5 @@ export function beginEpoch(database: SqliteDatabase, options: EpochOptions): str
   })();
 }
 
-/** All that was committed is on the disk: the next boot has nothing to doubt. */
+/** Everything committed is on the disk: the next boot has nothing to doubt. */
 export const endEpoch = (database: SqliteDatabase): void => openMeta(database).remove('open_since_boot');

@@ -1,13 +1,15 @@
-/** Events that are too large for a row: the row has them cut, and names the blob that has the whole. */
+/** Events too large for a row: the row stores them cut and names the blob with the full data. */
 import type { BlobRef, BlobStore } from '../ports/blobs.js';
 import type { EventRecord, NewEvent, SessionChange } from '../ports/records.js';
 
-/** A change whose large events are in blobs. */
+/** A change whose large events are stored in blobs. */
 export interface KeptChange extends SessionChange {
   events: EventRecord[];
 }
 
-/** Writes the whole of what is cut beside the journal, synced. Rejects with `STORAGE_FULL`, and leaves nothing then. */
+/**
+ * Writes the full data of cut events beside the journal, synced. Rejects with `STORAGE_FULL` and leaves nothing then.
+ */
 export async function keepWholes(blobs: BlobStore, change: SessionChange): Promise<KeptChange> {
   if (change.events.every(({ whole }) => whole === undefined)) return change;
   const events: EventRecord[] = [];
@@ -24,9 +26,9 @@ async function keepWhole(blobs: BlobStore, { whole, ...event }: NewEvent): Promi
   return whole === undefined ? event : { ...event, blob: await blobs.write([Buffer.from(whole)]) };
 }
 
-/** The blobs that these events name. */
+/** The blobs named by these events. */
 export const idsOf = (events: readonly EventRecord[]): string[] => events.flatMap(({ blob }) => blob?.id ?? []);
 
-/** Of a column of rows. */
+/** The blobs named in a column of rows. */
 export const blobIds = (columns: readonly (string | null)[]): string[] =>
   columns.flatMap((column) => (column === null ? [] : (JSON.parse(column) as BlobRef).id));

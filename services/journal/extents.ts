@@ -1,16 +1,16 @@
 import type { SessionId } from '../../protocol/scalars.js';
 import type { SqliteDatabase } from './sqlite-database.js';
 
-/** What is kept of one session's events. */
+/** The stored part of one session's events. */
 export interface Extent {
-  /** The smallest seq from which on nothing is missing. */
+  /** The smallest seq from which no event is missing. */
   first: number;
   head: number;
-  /** Bytes of data of the events before `first`, removed ones. */
+  /** Bytes of data of the removed events, those before `first`. */
   removed: number;
-  /** Bytes of data of all events there ever were. */
+  /** Bytes of data of all events ever written. */
   total: number;
-  /** Bytes of the blobs that its events name. */
+  /** Bytes of the blobs named by its events. */
   blobs: number;
 }
 
@@ -22,15 +22,15 @@ interface ExtentRow {
   blobs: number;
 }
 
-/** Of one session. */
+/** For one session. */
 export const BYTES_OF_BLOBS = `SELECT COALESCE(SUM(blob ->> 'bytes'), 0)
   FROM events b INDEXED BY events_with_blob WHERE b.session_id = ? AND blob IS NOT NULL`;
 
 const NOTHING: Extent = { first: 1, head: 0, removed: 0, total: 0, blobs: 0 };
 
 /**
- * How much is kept of each session. Each event holds the bytes of those before it, so that the size of any stretch is
- * known from its two ends.
+ * The stored extent of each session. Each event stores the bytes of all events before it, so that the size of any range
+ * follows from its two ends.
  */
 export class Extents {
   readonly #read: (sessionId: SessionId) => ExtentRow | undefined;
@@ -58,12 +58,12 @@ export class Extents {
     return extent;
   }
 
-  /** Whether the session is in the journal. */
+  /** Whether the journal contains the session. */
   has(sessionId: SessionId): boolean {
     return this.of(sessionId) !== NOTHING;
   }
 
-  /** What has been committed. */
+  /** Records a committed extent. */
   set(sessionId: SessionId, extent: Extent): void {
     this.#known.set(sessionId, extent);
   }

@@ -2,39 +2,38 @@ import { type BigIntStats, closeSync, fstatSync, openSync, statSync } from 'node
 import { markExisting } from '../../disk/own-file.js';
 import { JournalDamaged } from './journal-damaged.js';
 
-/** The files of the journal are not the open ones any more. What was written is still reached by the open connection. */
+/** The journal's paths no longer lead to its open files. The open connection can still read what was written. */
 export class JournalDetached extends JournalDamaged {}
 
 /**
- * The files that an open journal writes. SQLite goes on writing into files that were removed or moved away, and everything
- * would be gone with the process: so it is asked, before a person is answered, whether their paths still lead to them.
- * Two looks take 6 µs.
+ * The open files of a journal. SQLite keeps writing to files that were removed or moved, and that data would be lost
+ * with the process. So the paths are checked before a client is answered. The two checks take 6 µs.
  */
 export class HeldFile {
   readonly #path: string;
   /**
-   * Keeps the number of the file from being used again. To close it would take the locks of SQLite away, which belong to
-   * the process: it is closed when the connection is.
+   * Keeps the inode number from being reused. Closing it would drop SQLite's locks, which belong to the process, so it
+   * is closed after the connection.
    */
   readonly #file: number;
   readonly #database: string;
   readonly #log: string;
   #size: bigint;
 
-  /** The journal is open and has been written to, so that both of its files are there. */
+  /** The journal must be open and written to, so that both of its files exist. */
   constructor(path: string) {
     this.#path = path;
     this.#file = openSync(path, 'r');
     const stats = fstatSync(this.#file, { bigint: true });
     this.#database = keyOf(stats);
     this.#size = stats.size;
-    // SQLite makes it, with the permissions of the database and no more.
+    // SQLite creates it with only the permissions of the database.
     markExisting(`${path}-wal`);
     const log = look(`${path}-wal`);
     this.#log = log ? keyOf(log) : '';
   }
 
-  /** Throws `JournalDetached` when a path leads elsewhere, and `JournalDamaged` when the database was cut. */
+  /** Throws `JournalDetached` when a path leads elsewhere, and `JournalDamaged` when the database was truncated. */
   require(): void {
     const stats = this.#require(this.#path, 'its file', this.#database);
     if (stats && stats.size < this.#size) throw new JournalDamaged('its file was cut');
@@ -42,12 +41,12 @@ export class HeldFile {
     this.#require(`${this.#path}-wal`, 'its log', this.#log);
   }
 
-  /** Whether the file has a name somewhere: it was moved, and not removed. */
+  /** Whether the file still has a name: it was moved, not removed. */
   get isNamed(): boolean {
     return fstatSync(this.#file).nlink > 0;
   }
 
-  /** The connection must be closed. */
+  /** Must be called after the connection is closed. */
   close(): void {
     closeSync(this.#file);
   }
@@ -60,12 +59,12 @@ export class HeldFile {
   }
 }
 
-/** Null where there is no such file, undefined where that cannot be told, as when a folder may not be searched. */
+/** Null when the file does not exist; undefined when unknown, such as in a folder without search permission. */
 function look(path: string): BigIntStats | null | undefined {
   try {
     return statSync(path, { bigint: true, throwIfNoEntry: false }) ?? null;
   } catch {
-    // The open files serve as long as nothing speaks against them.
+    // The open files are used until their absence is certain.
     return undefined;
   }
 }

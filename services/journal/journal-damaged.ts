@@ -1,2 +1,2 @@
-/** The journal is not as it was written. The message says where, and never what stands there. */
+/** The journal's content is not what was written. The message says where and never quotes the content. */
 export class JournalDamaged extends Error {}

@@ -8,11 +8,11 @@ import { checkpoint, type SqliteDatabase } from './sqlite-database.js';
 import { WalSync } from './wal-sync.js';
 
 export interface JournalFilesOptions {
-  /** Open, and written to. */
+  /** Must be open and written to. */
   database: SqliteDatabase;
   guard: DamageGuard;
   mark: MarkFile;
-  /** Called before the connection is closed when the files at its path are not its own any more. */
+  /** Called before the connection is closed when the paths no longer lead to its files. */
   onDetached: (held: HeldFile) => void;
 }
 
@@ -21,7 +21,7 @@ export interface JournalFiles extends Pick<Journal, 'sync' | 'probe'> {
   abandon(): Promise<void>;
 }
 
-/** What says whether what was written is really there: before a person is answered, and when somebody asks. */
+/** Checks that written data is really in the files: before a client is answered, and on request. */
 export function createJournalFiles({ database, guard, mark, onDetached }: JournalFilesOptions): JournalFiles {
   const log = new WalSync(`${database.name}-wal`, () => checkpoint(database));
   const held = new HeldFile(database.name);
@@ -42,7 +42,7 @@ export function createJournalFiles({ database, guard, mark, onDetached }: Journa
         held.require();
         select.get();
       });
-      // A disk that has refused a write says by another one that it takes them again.
+      // After a refused write, only a successful write proves that the disk accepts writes again.
       if (guard.refusal === undefined) return;
       guard.write(() => meta.set('probed_at', String(Date.now())));
       await syncAll(log, guard);
@@ -79,6 +79,6 @@ async function endCleanly({ database, guard, log, held }: Ending): Promise<void>
     await log.sync();
     guard.run(() => endEpoch(database));
   } catch {
-    // What cannot be synced, or shows damage only now, is no clean end: the next start looks closer. The daemon ends anyway.
+    // A failed sync, or damage found only now, is no clean end: the next start checks more. The daemon exits anyway.
   }
 }

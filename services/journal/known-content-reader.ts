@@ -9,7 +9,7 @@ import type { RowCheck } from './row-sums.js';
 import type { EventRow } from './rows.js';
 import type { SqliteDatabase } from './sqlite-database.js';
 
-/** Of one look, so that nobody waits long for it. */
+/** Per batch, so that other work does not wait long. */
 const BATCH_EVENTS = 500;
 
 export interface KnownContentReaderOptions {
@@ -18,7 +18,7 @@ export interface KnownContentReaderOptions {
   guard: DamageGuard;
 }
 
-/** Looks for messages by their index, and for tools by reading on from a place: their results have no index. */
+/** Finds messages by their index. Tool results have no index, so tools are found by reading on from a position. */
 export function createKnownContentReader({
   guard,
   ...sources
@@ -48,7 +48,7 @@ function prepareFindMessages({ database, check }: Sources): (query: KnownContent
   const blocks = database.prepare<[string, string], EventRow>(
     `SELECT * FROM events INDEXED BY events_by_message WHERE session_id = ? AND message_id = ? ORDER BY seq`,
   );
-  // Of messages whose ids of ours hold this one.
+  // Messages whose own ids contain this one.
   const owned = database.prepare<[string, string, string], EventRow>(
     `SELECT * FROM events INDEXED BY events_by_message
      WHERE session_id = ? AND message_id > ? AND message_id < ? ORDER BY message_id, seq`,

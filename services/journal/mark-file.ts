@@ -2,14 +2,14 @@ import { closeSync, constants, fsyncSync, ftruncateSync, openSync, readFileSync,
 import { crc32 } from 'node:zlib';
 import { OWN_FILE } from '../../disk/own-file.js';
 
-/** What the journal had written last. */
+/** The journal's last write. */
 export interface Mark {
   epoch: string;
   /** Number of the last commit. */
   commits: number;
 }
 
-/** Where the mark of a journal is. */
+/** The path of a journal's mark file. */
 export const markPath = (journalPath: string): string => journalPath.replace(/(\.db)?$/, '.mark');
 
 const NUMBER_DIGITS = 16;
@@ -20,13 +20,13 @@ const lineOf = ({ epoch, commits }: Mark): string => {
   return `${text} ${crc32(text).toString(16).padStart(8, '0')}\n`;
 };
 
-/** The mark that stands beside a journal; undefined when there is none or it is not as it was written. */
+/** The mark beside a journal; undefined when it is missing or damaged. */
 export function readMark(path: string): Mark | undefined {
   let text: string;
   try {
     text = readFileSync(path, 'latin1');
   } catch {
-    // Whatever the reason: without a mark it is not known that nothing was lost, which is the careful side.
+    // Whatever the reason: without a mark a loss cannot be excluded, which is the safe assumption.
     return undefined;
   }
   const [, epoch = '', number] = PATTERN.exec(text) ?? [];
@@ -35,9 +35,9 @@ export function readMark(path: string): Mark | undefined {
 }
 
 /**
- * A witness outside of the database: a short line, written in place after each commit (2 µs) and before anything of
- * the commit is shown. A journal that holds fewer commits than its mark was cut or restored. The mark may lag behind,
- * for the daemon may die between the two, so it is no harm when it cannot be written.
+ * A witness outside the database: a short line, written in place after each commit (2 µs) and before any of the commit
+ * is shown. A journal with fewer commits than its mark was truncated or restored. The mark can lag behind, since the
+ * daemon can die between the two, so a failed write does no harm.
  */
 export class MarkFile {
   readonly #epoch: string;
@@ -54,11 +54,11 @@ export class MarkFile {
     try {
       writeSync(this.#file, lineOf({ epoch: this.#epoch, commits }), 0, 'latin1');
     } catch {
-      // It lags behind.
+      // The mark lags behind.
     }
   }
 
-  /** May be called again: a number that was closed soon names another file. */
+  /** Safe to call again: a closed descriptor number is soon reused for another file. */
   close(): void {
     const file = this.#file;
     this.#file = undefined;

@@ -31,12 +31,12 @@ export interface MessageReaderOptions {
 }
 
 /**
- * Reads whole messages: the events that share a message id, placed where the first of them stands.
- * Messages of subagents are left out: they are part of a tool's work, not of the conversation. No other events have a
- * message id: the type is not asked for, so that a row in which it was altered is found out when it is read.
+ * Reads whole messages: the events that share a message id, placed at the first of them. Messages of subagents are left
+ * out: they belong to a tool's work, not to the conversation. No other events have a message id. The query does not
+ * filter by type, so that a row with an altered type is detected when it is read.
  *
- * All blocks of the session are passed over once, and then the messages of the page are read; others have their turn
- * every few milliseconds.
+ * Scans all blocks of the session once, then reads the messages of the page; yields to other work every few
+ * milliseconds.
  */
 export function createMessageReader(options: MessageReaderOptions): Journal['readMessages'] {
   const { database, guard } = options;
@@ -74,7 +74,7 @@ export function createMessageReader(options: MessageReaderOptions): Journal['rea
   };
 }
 
-/** Where each message begins, in the order of the session. */
+/** The first event of each message, in session order. */
 function createStartsReader({ database, guard }: MessageReaderOptions) {
   const following = database.prepare<[string, string, number, number], BlockEntry>(
     `SELECT message_id, seq, data ->> 'parentToolUseId' AS parent FROM events INDEXED BY events_by_message
@@ -103,14 +103,14 @@ function prepareMessageOf({ database, check, extents }: MessageReaderOptions) {
   return (sessionId: SessionId, { messageId, seq }: MessageStart) => {
     const rows = blocks.all(sessionId, messageId).map((row) => check('events', row));
     const isThere = rows[0]?.seq === seq && rows.every((row) => row.message_id === messageId);
-    // It may have been removed since it was looked up.
+    // Retention can have removed it since the lookup.
     if (!isThere && (!extents.has(sessionId) || seq < extents.of(sessionId).first)) return undefined;
     if (!isThere) throw new JournalDamaged('a message is not where the index has it');
     return { message: joinBlocks(messageId, rows), size: rows.reduce((sum, { data }) => sum + data.length, 0) };
   };
 }
 
-/** Reads backwards until it has seen enough messages begin. */
+/** Reads backwards until it has found the beginnings of enough messages. */
 export function createNewestReader(database: SqliteDatabase, check: RowCheck) {
   const backwards = database.prepare<[string], EventRow>(
     `SELECT * FROM events INDEXED BY events_by_seq
@@ -130,8 +130,8 @@ export function createNewestReader(database: SqliteDatabase, check: RowCheck) {
 }
 
 /**
- * An event that the index has lost would be missing without a word. So where messages of a session are read for the
- * first time, they are counted by the other index too (5 ms for 10,000 events).
+ * An event missing from the index would be lost silently. So the first read of a session's messages also counts them by
+ * the other index (5 ms for 10,000 events).
  */
 export function prepareIndexCheck(database: SqliteDatabase): (sessionId: string) => void {
   const countBy = (index: string) =>
@@ -168,7 +168,7 @@ function joinBlocks(id: string, rows: EventRow[]): MessageRecord {
   return message;
 }
 
-/** A block of which only a part was known at first, and that was said again as a whole, takes the place of that part. */
+/** A block that was first partial and then repeated as a whole replaces the partial one. */
 function putBlock(blocks: MessageBlock[], block: MessageBlock): void {
   const part = blocks.findIndex(({ blockIndex, partial }) => partial && blockIndex === block.blockIndex);
   if (part === -1) blocks.push(block);

@@ -9,24 +9,24 @@ interface MetaRow {
 
 type MetaKey =
   | 'epoch'
-  /** The boot in which the journal was opened and not closed yet. */
+  /** The boot in which the journal was opened and not yet closed. */
   | 'open_since_boot'
   /** The file that holds the journal. */
   | 'file'
-  /** How many commits there were, where no session says so any more. */
+  /** The number of commits, where no session stores it any more. */
   | 'commits'
-  /** How many steps of the schema are done. */
+  /** The number of applied schema steps. */
   | 'schema'
-  /** What retention took for the time, in epoch milliseconds. */
+  /** The time used by retention, in epoch milliseconds. */
   | 'retention_clock'
-  /** When a disk that had refused a write was asked whether it takes one, in epoch milliseconds. */
+  /** When a write was last tried on a disk that had refused one, in epoch milliseconds. */
   | 'probed_at'
-  /** There are rows from before there were sums. */
+  /** Some rows predate checksums. */
   | 'unsummed_rows';
 
-/** What the journal knows about itself. */
+/** The journal's own metadata. */
 export interface MetaRows {
-  /** Throws `JournalDamaged` when the row is not as it was written. */
+  /** Throws `JournalDamaged` when the row is damaged. */
   get(key: MetaKey): string | undefined;
   set(key: MetaKey, value: string): void;
   remove(key: MetaKey): void;
@@ -49,7 +49,7 @@ export function openMeta(database: SqliteDatabase): MetaRows {
   };
 }
 
-/** How rows of this journal are checked: strictly, unless it is older than the sums. */
+/** How this journal's rows are checked: strictly, unless it predates checksums. */
 export function rowCheckOf(database: SqliteDatabase): RowCheck {
   const row = database.prepare<[], MetaRow>(`SELECT * FROM meta WHERE key = 'unsummed_rows'`).get();
   if (row) createRowCheck({ unsummed: false })('meta', row);

@@ -1,4 +1,4 @@
-/** The journal's schema, one numbered step after another; `user_version` counts those done. Steps are never edited. */
+/** The journal's schema as numbered steps; `user_version` is the number of applied steps. Steps are never edited. */
 export const MIGRATIONS: readonly string[] = [
   `
   CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -70,8 +70,8 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (user_id, device_id, session_id)
   ) WITHOUT ROWID;
   `,
-  // A sum of -1 stands in the rows from before this step, and they are taken unchecked where the row of meta says so;
-  // its own sum is that of `sumOf`.
+  // Rows that predate this step have a sum of -1 and are not checked if the row of meta says so; its own sum is that of
+  // `sumOf`.
   `
   ALTER TABLE meta ADD COLUMN sum INTEGER DEFAULT -1;
   ALTER TABLE sessions ADD COLUMN commits INTEGER;
@@ -83,7 +83,7 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE cursors ADD COLUMN sum INTEGER DEFAULT -1;
   INSERT INTO meta SELECT 'unsummed_rows', 'yes', 2957988183 WHERE EXISTS (SELECT 1 FROM meta);
   `,
-  // What was written before this step has NULL there, and is not weighed.
+  // Rows that predate this step have NULL here: their size is unknown.
   `
   ALTER TABLE sessions ADD COLUMN first INTEGER;
   ALTER TABLE events ADD COLUMN bytes_before INTEGER;
@@ -119,13 +119,13 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX pushes_by_user ON pushes (user_id, created_at);
   CREATE INDEX pushes_by_age ON pushes (updated_at);
   `,
-  // NULL in rows from before: when those devices were here last is not known.
+  // NULL in older rows: when those devices were last connected is unknown.
   `
   ALTER TABLE subscriptions ADD COLUMN seen_at INTEGER;
   ALTER TABLE subscriptions ADD COLUMN nameless INTEGER;
   CREATE INDEX cursors_by_session ON cursors (session_id);
   `,
-  // A `BlobRef`, in the index too: behind long data it would be slow to reach.
+  // A `BlobRef`, also in the index: reading it behind long data would be slow.
   `
   ALTER TABLE events ADD COLUMN blob TEXT;
   CREATE INDEX events_with_blob ON events (session_id, seq, blob) WHERE blob IS NOT NULL;

@@ -9,8 +9,8 @@ import type { PromptRow } from './rows.js';
 import type { SqliteDatabase } from './sqlite-database.js';
 
 /**
- * Moves the attachments and long texts of waiting prompts out of rows that an older version has written, one row at a
- * time: all of them together may be more than fits into memory. Returns how many it moved.
+ * Moves the attachments and long texts of queued prompts out of rows written by an older version, one row at a time:
+ * together they can exceed the memory. Returns the number moved.
  */
 export function moveInline(database: SqliteDatabase, blobs: BlobFiles): number {
   const check = rowCheckOf(database);

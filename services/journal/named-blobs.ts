@@ -1,7 +1,7 @@
 import type { BlobRef } from '../ports/blobs.js';
 import type { SqliteDatabase } from './sqlite-database.js';
 
-/** The ids of all blobs that a row of the journal names. */
+/** The ids of all blobs named by a row of the journal. */
 export function namedBlobs(database: SqliteDatabase): Set<string> {
   const rows = database
     .prepare<[], string>(

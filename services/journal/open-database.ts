@@ -3,12 +3,12 @@ import { openMeta } from './meta-rows.js';
 import { MIGRATIONS } from './migrations.js';
 import { connect, connectInMemory, type SqliteDatabase } from './sqlite-database.js';
 
-/** The step from which on the journal itself says, under a sum, how many are done. */
+/** The first step from which the journal stores the number of applied steps, with a checksum. */
 const FIRST_NOTED_STEP = 2;
 
 /**
- * Opens the journal's file, made when there is none, and brings its schema up to date. Throws when a newer version has
- * written it, and `JournalDamaged` when its schema is one that no version has.
+ * Opens or creates the journal's file and migrates its schema. Throws when a newer version has written it, and
+ * `JournalDamaged` when its schema is not that of any version.
  */
 export function openDatabase(path: string): SqliteDatabase {
   const database = connect(path);
@@ -37,7 +37,7 @@ function migrate(database: SqliteDatabase): void {
   }
 }
 
-/** `user_version` is a bare number in the file's header: another than the one noted is damage, and no version. */
+/** `user_version` is an unprotected number in the file's header: a value other than the noted one is damage. */
 function requireNoted(database: SqliteDatabase, done: number): void {
   const isNew = database.prepare('SELECT 1 FROM sqlite_schema').get() === undefined;
   if (isNew && done === 0) return;
@@ -46,7 +46,7 @@ function requireNoted(database: SqliteDatabase, done: number): void {
   if (noted !== String(done)) throw new JournalDamaged('the number of its schema is not as it was written');
 }
 
-/** What it has to be is found out by making one in memory, in 2 ms. */
+/** The expected schema comes from a new database in memory, which takes 2 ms. */
 function requireSchema(database: SqliteDatabase): void {
   const fresh = connectInMemory();
   migrate(fresh);

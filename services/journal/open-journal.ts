@@ -26,16 +26,16 @@ import { verifyStart, verifyWhole } from './verify-journal.js';
 
 export interface OpenJournalOptions {
   path: string;
-  /** Names this run of the operating system. */
+  /** Identifies this boot of the operating system. */
   bootId: string;
   log: Log;
-  /** Without it, everything is kept. */
+  /** Without it, nothing is removed. */
   retention?: Pick<RetentionOptions, 'limits' | 'now' | 'onExpired'>;
-  /** The built `checkpoint-worker`; without it commits do its work, with a pause now and then. */
+  /** The built `checkpoint-worker`; without it commits run the checkpoints, with occasional pauses. */
   checkpointScript?: string;
-  /** What was found while the journal was in use: it is salvaged before it is opened again. */
+  /** Damage found while the journal was in use: the journal is salvaged before it is reopened. */
   damage?: JournalDamaged;
-  /** Called once, at the first sign of damage. The journal has to be closed then; it does nothing any more. */
+  /** Called once, at the first sign of damage. The journal is then inert and must be closed. */
   onDamage: (damage: JournalDamaged) => void;
 }
 
@@ -46,13 +46,13 @@ export interface OpenedJournal {
 }
 
 /**
- * Opens the journal, or makes one. One that is damaged is salvaged: what of it is whole goes on under a new epoch, the
- * rest is put aside. Throws `JournalUnusableError` when that cannot be done.
+ * Opens or creates the journal. A damaged one is salvaged: its intact part continues under a new epoch, the rest is set
+ * aside. Throws `JournalUnusableError` when that fails.
  */
 export function openJournal(options: OpenJournalOptions): OpenedJournal {
   const { path, log, damage } = options;
   finishSwap(path);
-  // What was detached has been written anew already, by the connection that still reached it.
+  // A detached journal was already rewritten by the connection that still reached it.
   if (damage && !(damage instanceof JournalDetached)) salvage({ path, log, damage });
   try {
     return openVerified(options);
@@ -90,14 +90,14 @@ interface KeepOptions extends OpenJournalOptions {
   extents: Extents;
 }
 
-/** The journal with what works on it by itself: nothing of that is begun before the journal stands. */
+/** The journal with its background tasks, which start only after the journal is open. */
 function keep(options: KeepOptions): OpenedJournal {
   const { database, blobs, bootId, guard, extents, log, retention: kept, checkpointScript: script } = options;
   let retention: Retention | undefined;
   const onGrown = (sessionId: SessionId, extent: Extent) => retention?.onGrown(sessionId, extent);
   const onDetached = (held: HeldFile) => saveDetached(options, held);
   const journal = createSqliteJournal({ database, blobs, bootId, guard, extents, onGrown, onDetached });
-  // What it finds is in the guard: damage is mended, and a refusal shows in the health.
+  // The guard holds the result: damage is repaired, and a refusal shows in the health.
   const looks = setInterval(() => void journal.probe().catch(() => {}), LOOK_MS).unref();
   const cursors = createSqliteCursors(database, guard);
   const onError = (error: unknown) => log.warn('a checkpoint failed', { error: String(error) });
@@ -111,7 +111,7 @@ function keep(options: KeepOptions): OpenedJournal {
   return { journal: { ...journal, close }, cursors, outbox: createSqliteOutbox(database, guard) };
 }
 
-/** How soon it is noticed that the journal was removed, or that a full disk takes writes again, when nobody asks for anything. */
+/** How often to check, without any request, whether the journal was removed or a full disk accepts writes again. */
 const LOOK_MS = 1000;
 
 function saveDetached({ path, log, database, guard }: KeepOptions, held: HeldFile): void {
@@ -123,7 +123,7 @@ function saveDetached({ path, log, database, guard }: KeepOptions, held: HeldFil
     );
   }
   rescue({ path, log, database, reason: guard.damage?.message ?? 'it is not there' });
-  // The lock, and the files of the children, went with the home.
+  // The lock and the children's files were removed with the home.
   if (isHomeless) {
     throw new JournalUnusableError(
       `${home} was removed while the daemon used it. The daemon has written the sessions there again. Start it again.`,
@@ -131,7 +131,7 @@ function saveDetached({ path, log, database, guard }: KeepOptions, held: HeldFil
   }
 }
 
-/** A journal that was cut or restored may still be one in itself. If so it is served, under a new epoch. */
+/** A truncated or restored journal can still be consistent. If so, it is served under a new epoch. */
 function settleDoubt(database: SqliteDatabase, { path, bootId, log }: OpenJournalOptions): void {
   const doubt = doubtOf(database, { bootId, mark: readMark(markPath(path)), file: readFileIdentity(path) });
   if (doubt === undefined) return;

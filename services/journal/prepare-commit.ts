@@ -6,7 +6,7 @@ import { insertInto, SUMMED_COLUMNS, summedValues, type TableName } from './row-
 import { eventRow, permissionRow, promptRow, type SessionRow } from './rows.js';
 import type { SqliteDatabase } from './sqlite-database.js';
 
-/** Writes a change in one transaction, under the number of its commit. Returns how much there is of the session then. */
+/** Writes a change in one transaction, under its commit number. Returns the session's new extent. */
 export function prepareCommit(
   database: SqliteDatabase,
   extents: Extents,
@@ -36,7 +36,7 @@ export function prepareCommit(
   });
 }
 
-/** A row is written whole, since its sum is that of the whole. What stands in an index and never changes is left out. */
+/** Writes the whole row, since its checksum covers all columns. Indexed columns that never change are left out. */
 function prepareUpsert(database: SqliteDatabase, table: TableName, key: string, constant: readonly string[] = []) {
   const kept = new Set([...key.split(', '), ...constant]);
   const changes = [...SUMMED_COLUMNS[table], 'sum'].filter((column) => !kept.has(column));

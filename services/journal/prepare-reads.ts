@@ -23,7 +23,7 @@ export interface ReadSources {
   check: RowCheck;
 }
 
-/** Reads in which every row is checked; a missing one is damage like an altered one. */
+/** Reads that check every row; a missing row is damage like an altered one. */
 export function prepareReads(sources: ReadSources) {
   const { database, check } = sources;
   const event = database.prepare<[string, number], EventRow>(`SELECT * FROM events WHERE session_id = ? AND seq = ?`);
@@ -62,13 +62,13 @@ export function prepareReads(sources: ReadSources) {
   };
 }
 
-/** An index that was altered may lead to a row that is whole, and another one. */
+/** An altered index can lead to a different, intact row. */
 function requireAsked<T>(row: T, isAsked: boolean): T {
   if (!isAsked) throw new JournalDamaged('an index leads to another row');
   return row;
 }
 
-/** What the index does not know is looked for without it, which is seldom needed: then the index has lost it. */
+/** A tool missing from the index is searched without it. That is rarely needed: then the index has lost it. */
 function prepareFindTool(database: SqliteDatabase, check: RowCheck) {
   const selectBy = (index: string) =>
     database.prepare<string[], EventRow>(
@@ -79,7 +79,7 @@ function prepareFindTool(database: SqliteDatabase, check: RowCheck) {
   const [byTool, bySeq] = [selectBy('events_by_tool'), selectBy('events_by_seq')];
   return (sessionId: SessionId, foreignId: string) => {
     const name = foreignId || NAMELESS;
-    // Ids of ours that hold the foreign one.
+    // Our own ids that contain the foreign one.
     const wanted = [sessionId, name, `${name}~g`, name, `${name}~`];
     const row = byTool.get(...wanted);
     if (!row && bySeq.get(...wanted)) throw new JournalDamaged('a tool use is missing');
@@ -108,7 +108,7 @@ function prepareIsTaken(database: SqliteDatabase) {
   };
 }
 
-/** Seqs have no holes from the first that is kept up to the session's head. */
+/** Seqs have no gaps from the first stored one up to the session's head. */
 function prepareReadEvents({ database, extents, check }: ReadSources) {
   const events = database.prepare<[string, number, number], EventRow>(
     `SELECT * FROM events WHERE session_id = ? AND seq >= ? ORDER BY seq LIMIT ?`,
@@ -130,7 +130,7 @@ function prepareReadEvents({ database, extents, check }: ReadSources) {
   };
 }
 
-/** All sessions, with their prompts that have not ended and their permission requests that are not done with. */
+/** All sessions, with their unfinished prompts and permission requests. */
 export function loadSessions(database: SqliteDatabase, check: RowCheck): StoredSession[] {
   const prompts = database.prepare<[string], PromptRow>(
     `SELECT * FROM prompts WHERE session_id = ? AND state IN ('queued', 'dispatching', 'processing') ORDER BY rowid`,

@@ -2,10 +2,10 @@ import { MAX_INLINE_PROMPT_BYTES } from '../../protocol/limits.js';
 import type { BlobStore } from '../ports/blobs.js';
 import type { KeptContents, PromptBody, PromptContents } from '../ports/records.js';
 
-/** What the record keeps of a longer one, in UTF-16 units: enough to tell prompts apart. */
+/** Beginning of a longer text that the record keeps, in UTF-16 units: enough to tell prompts apart. */
 const KEPT_TEXT_UNITS = 1000;
 
-/** What the record of a prompt holds, and the parts of the blob that holds the rest; no parts where there is no rest. */
+/** The record's part of a prompt, and the parts of the blob with the rest; no parts when there is no rest. */
 export interface SplitContents {
   text: string;
   parts: Uint8Array[];
@@ -27,13 +27,13 @@ export function splitContents({ text, images }: PromptContents): SplitContents {
 
 const beginningOf = (text: string): string => text.slice(0, KEPT_TEXT_UNITS).replace(/[\ud800-\udbff]$/, '');
 
-/** Puts beside the journal what is too large to wait in memory. Rejects with `STORAGE_FULL`. */
+/** Stores beside the journal what is too large to keep in memory. Rejects with `STORAGE_FULL`. */
 export async function keepContents(blobs: BlobStore, contents: PromptContents): Promise<KeptContents> {
   const { text, parts, shape } = splitContents(contents);
   return parts.length === 0 ? { text } : { text, body: { ...(await blobs.write(parts)), ...shape } };
 }
 
-/** Rejects with `NOT_FOUND` when the blob is gone or is not as it was written. */
+/** Rejects with `NOT_FOUND` when the blob is missing or damaged. */
 export async function readContents(blobs: BlobStore, { text, body }: KeptContents): Promise<PromptContents> {
   if (!body) return { text, images: [] };
   const bytes = await blobs.read(body);

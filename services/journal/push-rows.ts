@@ -1,4 +1,4 @@
-/** How pushes lie in SQL rows. */
+/** The mapping of pushes to SQL rows. */
 import type { DeviceId, SessionId } from '../../protocol/scalars.js';
 import type { PushRecord, PushState, PushTransition } from '../ports/outbox.js';
 import type { PushKind } from '../ports/push.js';

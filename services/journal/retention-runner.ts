@@ -5,22 +5,22 @@ import type { Expiry, Trim } from './retention.js';
 
 export interface RetentionRunnerOptions {
   trim: Trim;
-  /** Those that are in the journal. Throws where it cannot be used. */
+  /** The sessions in the journal. Throws when the journal cannot be used. */
   sessionIds: () => SessionId[];
-  /** Epoch milliseconds; never ahead by mistake. */
+  /** Epoch milliseconds; never wrongly ahead. */
   now: () => number;
   onExpired: (expiry: Expiry, events: number) => void;
   log: Log;
 }
 
-/** Sessions that grew are looked at together. */
+/** Delay that groups sessions that grew. */
 const DELAY_MS = 200;
-/** How often all are looked at, for what has grown old. */
+/** Interval at which all sessions are checked for expired data. */
 const ROUND_MS = 3_600_000;
-/** The first time: when the start, with all its clients that come back, is over. */
+/** Delay of the first check: after startup and the reconnection of all clients. */
 const FIRST_ROUND_MS = 10_000;
 
-/** Removes what need not be kept, in small batches between which everything else has its turn. */
+/** Removes expired data in small batches, and yields to other work between them. */
 export class RetentionRunner {
   readonly #options: RetentionRunnerOptions;
   readonly #due = new Set<SessionId>();
@@ -35,13 +35,13 @@ export class RetentionRunner {
     this.#timers = [setTimeout(round, FIRST_ROUND_MS).unref(), setInterval(round, ROUND_MS).unref()];
   }
 
-  /** This session has more than it may keep. */
+  /** Schedules a session that exceeds its limits. */
   schedule(sessionId: SessionId): void {
     this.#due.add(sessionId);
     this.#delay ??= setTimeout(() => this.#run(), DELAY_MS).unref();
   }
 
-  /** Resolves when the batch that is being removed is. */
+  /** Resolves when the current batch is removed. */
   async close(): Promise<void> {
     this.#closed = true;
     for (const timer of this.#timers) clearTimeout(timer);
@@ -49,7 +49,7 @@ export class RetentionRunner {
     await this.#running;
   }
 
-  /** On a full disk nothing can be removed either: the next round tries again. */
+  /** On a full disk nothing can be removed either: the next round retries. */
   #beginRound(): void {
     try {
       for (const sessionId of this.#options.sessionIds()) this.#due.add(sessionId);
@@ -63,7 +63,7 @@ export class RetentionRunner {
     this.#delay = undefined;
     this.#running ??= this.#trimAll().finally(() => {
       this.#running = undefined;
-      // What came when all had been looked at, and this was not told yet.
+      // A session can be scheduled between the last check and this callback.
       if (this.#due.size > 0 && !this.#closed) this.#run();
     });
   }

@@ -7,26 +7,26 @@ import { withSum } from './row-sums.js';
 import type { SessionRow } from './rows.js';
 import type { SqliteDatabase } from './sqlite-database.js';
 
-/** How much of a session's record is kept, whichever is reached first. */
+/** How much of a session's record is kept; the first limit reached applies. */
 export interface RetentionLimits {
   days: number;
   /** Events of one session. */
   events: number;
-  /** Bytes of data of one session's events, and once more of the blobs that they name. */
+  /** Bytes of data of one session's events; the same limit applies separately to their blobs. */
   bytes: number;
 }
 
-/** Which limit an event has passed. */
+/** The limit that an event exceeds. */
 export type Expiry = 'events' | 'bytes' | 'days';
 
 interface OldEvent {
   seq: number;
   at: number;
-  /** NULL where it was not weighed. */
+  /** NULL when its size is unknown. */
   bytes_before: number | null;
 }
 
-/** Of one write, so that nobody waits long for it. */
+/** Per write, so that other work does not wait long. */
 const BATCH_EVENTS = 100;
 const BATCH_BYTES = 1024 * 1024;
 const DAY_MS = 86_400_000;
@@ -39,7 +39,7 @@ interface Judged {
   now: number;
 }
 
-/** Why the oldest event of a session has to go; undefined when it stays. The newest one always stays. */
+/** Why the oldest event of a session expires; undefined when it stays. The newest event always stays. */
 function expiryOf({ event, extent, limits, now }: Judged): Expiry | undefined {
   if (event.seq >= extent.head) return undefined;
   if (extent.head - event.seq >= limits.events) return 'events';
@@ -47,21 +47,21 @@ function expiryOf({ event, extent, limits, now }: Judged): Expiry | undefined {
   return event.at < now - limits.days * DAY_MS ? 'days' : undefined;
 }
 
-/** Whether an event that has just come made the session larger than it may be. */
+/** Whether a new event made the session exceed its limits. */
 export const isOverfull = (extent: Extent, { events, bytes }: RetentionLimits): boolean =>
   extent.head - extent.first >= events || extent.total - extent.removed > bytes || extent.blobs > bytes;
 
 export interface Trimmed {
   expired: Map<Expiry, number>;
-  /** There is more to remove. */
+  /** More remains to be removed. */
   more: boolean;
   /** Blobs that no row names any more. */
   blobs: string[];
 }
 
 /**
- * Removes one small batch of what a session need not keep any longer, oldest first. A permission request stays for as
- * long as it waits for its answer, a prompt until it has ended and its request id for as many days as events.
+ * Removes one small batch of a session's expired data, oldest first. A permission request stays until it is answered, a
+ * prompt until it has ended, and its request id for as many days as events.
  */
 export type Trim = (sessionId: SessionId, now: number) => Trimmed;
 
@@ -90,7 +90,7 @@ export function createTrim({ database, extents, limits }: TrimOptions): Trim {
   };
 }
 
-/** How many of these, from the first on, have to go now. */
+/** How many of these events, from the first on, expire now. */
 function judgeBatch(old: OldEvent[], basis: Omit<Judged, 'event'>): { end: number; expired: Map<Expiry, number> } {
   const expired = new Map<Expiry, number>();
   for (const [index, event] of old.entries()) {
@@ -101,7 +101,7 @@ function judgeBatch(old: OldEvent[], basis: Omit<Judged, 'event'>): { end: numbe
   return { end: old.length, expired };
 }
 
-/** Removes a batch of the events of a session that is no more. There may be more of them. */
+/** Removes a batch of the events of a deleted session. More can remain. */
 export function prepareOrphanRemoval(
   database: SqliteDatabase,
 ): (sessionId: SessionId) => Pick<Trimmed, 'more' | 'blobs'> {
@@ -124,10 +124,10 @@ interface Removal {
 }
 
 interface Removed {
-  /** Of what is not an event there may be more to remove. */
+  /** More data other than events can remain. */
   more: boolean;
   blobs: string[];
-  /** Bytes of the session's blobs that are kept. */
+  /** Bytes of the session's remaining blobs. */
   blobBytes: number;
 }
 

@@ -1,10 +1,10 @@
-/** Each row carries a check sum over its other columns, so that what a disk has altered is never taken for true. */
+/** Each row carries a checksum over its other columns, so that data altered on disk is never trusted. */
 import { crc32 } from 'node:zlib';
 import { JournalDamaged } from './journal-damaged.js';
 
 /**
- * The columns under the sum, in this order. NULL counts for nothing, so a column that a later step adds may join
- * without touching older rows, as long as it is NULL in those.
+ * The columns under the checksum, in this order. NULL contributes nothing, so a later step can add a column without
+ * touching older rows, as long as it is NULL in those.
  */
 export const SUMMED_COLUMNS = {
   meta: ['key', 'value'],
@@ -69,17 +69,17 @@ export const SUMMED_COLUMNS = {
 export type TableName = keyof typeof SUMMED_COLUMNS;
 export type Row = Readonly<Record<string, unknown>>;
 
-/** What `sum` holds where a row was written before there were sums. */
+/** The `sum` of a row that predates checksums. */
 const UNSUMMED = -1;
 
-/** What stands before a text and before a number; a text that was read as a blob, or as a number, is another value. */
+/** The prefixes of a text and of a number; a text read as a blob or a number is a different value. */
 const marksOf = (columns: readonly string[]) =>
   columns.map((column) => [column, `\0${column}"`, `\0${column}#`] as const);
 const MARKS = Object.fromEntries(
   Object.entries(SUMMED_COLUMNS).map(([table, columns]) => [table, marksOf(columns)]),
 ) as Record<TableName, ReturnType<typeof marksOf>>;
 
-/** CRC-32 over the row's columns with their names and kinds: 1 µs, so that it can be had on every row. */
+/** CRC-32 over the row's columns with their names and types: 1 µs, cheap enough for every row. */
 function sumOf(table: TableName, row: object): number {
   let text: string = table;
   for (const [column, textMark, numberMark] of MARKS[table]) {
@@ -91,29 +91,29 @@ function sumOf(table: TableName, row: object): number {
   return crc32(text);
 }
 
-/** The row as it has to be written. */
+/** The row with its checksum, ready to write. */
 export const withSum = <T extends object>(table: TableName, row: T): T & { sum: number } => ({
   ...row,
   sum: sumOf(table, row),
 });
 
-/** The row as `insertInto` takes it. */
+/** The row's values in the order of `insertInto`. */
 export function summedValues(table: TableName, row: object): unknown[] {
   const values = SUMMED_COLUMNS[table].map((column) => (row as Row)[column]);
   values.push(sumOf(table, row));
   return values;
 }
 
-/** The statement that writes a row of `summedValues`. */
+/** The statement that writes the values of `summedValues`. */
 export function insertInto(table: TableName): string {
   const columns = [...SUMMED_COLUMNS[table], 'sum'];
   return `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`;
 }
 
-/** Gives the row back when its sum holds, else throws `JournalDamaged`. */
+/** Returns the row when its checksum matches, otherwise throws `JournalDamaged`. */
 export type RowCheck = <T extends object>(table: TableName, row: T) => T;
 
-/** `unsummed`: the journal has rows from before there were sums; they are taken as they are. */
+/** `unsummed`: the journal has rows that predate checksums; those are not checked. */
 export const createRowCheck =
   ({ unsummed }: { unsummed: boolean }): RowCheck =>
   (table, row) => {

@@ -1,4 +1,4 @@
-/** How records lie in SQL rows. */
+/** The mapping of records to SQL rows. */
 import { cutText } from '../../protocol/cut-text.js';
 import type { EventType } from '../../protocol/events.js';
 import type { DeviceId, PermissionId, PromptId, SessionId } from '../../protocol/scalars.js';
@@ -23,9 +23,9 @@ export interface EventRow {
   child_id: string | null;
   line_offset: number | null;
   line_part: number | null;
-  /** Bytes of data of the session's events before it; NULL from before they were weighed. */
+  /** Bytes of data of the session's earlier events; NULL in rows that predate this column. */
   bytes_before: number | null;
-  /** A `BlobRef`: that of the whole of data that are cut. */
+  /** The `BlobRef` of the full data when `data` is cut. */
   blob: string | null;
 }
 
@@ -58,9 +58,9 @@ export interface SessionRow {
   session_id: string;
   head: number;
   record: string;
-  /** Number of the commit that wrote it; NULL from before they were counted. */
+  /** Number of the commit that wrote it; NULL in rows that predate this column. */
   commits: number | null;
-  /** The smallest seq from which on nothing is missing; NULL for 1. */
+  /** The smallest seq from which no event is missing; NULL for 1. */
   first: number | null;
 }
 
@@ -75,7 +75,7 @@ export interface PromptRow {
   mode: string;
   announced: number;
   text: string;
-  /** A `PromptBody`; versions before there were blobs have written the attachments themselves, as a list. */
+  /** A `PromptBody`; versions without blobs wrote the attachments themselves, as a list. */
   attachments: string | null;
   answer: string;
   outcome: string | null;
@@ -100,10 +100,10 @@ export const promptOf = (row: PromptRow): PromptRecord => ({
   ...(row.ended_at !== null && { endedAt: row.ended_at }),
 });
 
-/** Of a prompt that has ended so much of the text is kept; the whole is in its `humanMessage`. */
+/** Text kept of an ended prompt, in UTF-16 units; the full text is in its `humanMessage`. */
 const ENDED_TEXT_UNITS = 1000;
 
-/** Its body is needed until the prompt has ended, and not longer. */
+/** The body is needed only until the prompt has ended. */
 export const promptRow = (prompt: PromptRecord): PromptRow => ({
   prompt_id: prompt.promptId,
   session_id: prompt.sessionId,
@@ -144,7 +144,7 @@ export const permissionOf = (row: PermissionRow): PermissionRecord => ({
   ...(row.answer !== null && { answer: JSON.parse(row.answer) as Record<string, unknown> }),
 });
 
-/** What was asked is not kept when it is decided and the CLI has read that: it is in the request's event. */
+/** The request's contents are dropped once it is decided and the CLI has read the decision: its event has them. */
 const keptAsk = ({ ask, decision, answer }: PermissionRecord): PermissionAsk =>
   decision === undefined || answer !== undefined ? ask : { ...ask, input: {} };
 

@@ -2,7 +2,7 @@ import { rowCheckOf } from './meta-rows.js';
 import { createRowCheck, type Row, type RowCheck, SUMMED_COLUMNS, type TableName, withSum } from './row-sums.js';
 import type { SqliteDatabase } from './sqlite-database.js';
 
-/** Tables with what orders them; a rowid goes along, for prompts are taken in its order. */
+/** Tables with their order; the rowid is copied too, since prompts are taken in its order. */
 const TABLES: Partial<Record<TableName, string>> = {
   sessions: 'session_id',
   events: 'rowid',
@@ -13,10 +13,10 @@ const TABLES: Partial<Record<TableName, string>> = {
   pushes: 'rowid',
 };
 
-/** Of a session that is lost nothing can be shown. */
+/** Nothing can be shown of a lost session. */
 const TABLES_OF_A_SESSION = ['events', 'prompts', 'permissions', 'cursors', 'pushes'];
 
-/** Copies every row that can be read and is as it was written. Returns how many of each table, and how many were not. */
+/** Copies every intact row. Returns the numbers of copied rows per table and of skipped rows. */
 export function copyRows(source: SqliteDatabase, fresh: SqliteDatabase): Record<string, number> {
   const check = checkOf(source);
   const counts: Record<string, number> = { refused: 0 };
@@ -41,12 +41,12 @@ function checkOf(source: SqliteDatabase): RowCheck {
   try {
     return rowCheckOf(source);
   } catch {
-    // Where not even this can be read, sums are required.
+    // When even this is unreadable, checksums are required.
     return createRowCheck({ unsummed: false });
   }
 }
 
-/** From the front up to what cannot be read, and then from the back. */
+/** Reads forward up to the unreadable part, then backward from the end. */
 function* readableRows(source: SqliteDatabase, table: TableName, order: string): Generator<Row> {
   const columns = order === 'rowid' ? 'rowid, *' : '*';
   const descending = order.replaceAll(/\w+/g, '$& DESC');
@@ -55,7 +55,7 @@ function* readableRows(source: SqliteDatabase, table: TableName, order: string):
       yield* source.prepare<[], Row>(`SELECT ${columns} FROM ${table} ORDER BY ${direction}`).iterate();
       return;
     } catch {
-      // Whatever stands in the way: there may be rows behind it.
+      // Whatever the error: there can be rows behind it.
     }
   }
 }
@@ -79,12 +79,12 @@ function isWhole(check: RowCheck, table: TableName, row: Row): boolean {
     for (const column of COLUMNS_WITH_JSON) if (typeof row[column] === 'string') JSON.parse(row[column]);
     return true;
   } catch {
-    // Of whatever is wrong with it: a row that is not as it was written is left behind, and counted.
+    // Whatever the fault: a damaged row is skipped and counted.
     return false;
   }
 }
 
-/** Returns how many rows were added: none when there is one in that place. */
+/** Returns the number of rows added: 0 when the place is taken. */
 function prepareInsert(fresh: SqliteDatabase, { table, withRowid }: { table: TableName; withRowid: boolean }) {
   const columns = [...(withRowid ? ['rowid'] : []), ...SUMMED_COLUMNS[table], 'sum'];
   const values = columns.map((column) => `@${column}`).join(', ');

@@ -5,7 +5,7 @@ import type { SqliteDatabase } from './sqlite-database.js';
 
 type Place = Pick<EventRow, 'seq' | 'child_id' | 'line_offset'> & { rowid: number };
 
-/** Makes each session end where its events end, after some of them were lost. Returns how many those are. */
+/** Makes each session end at its last event after a loss. Returns the number of lost events. */
 export function settleSessions(fresh: SqliteDatabase): { lostEvents: number; readAgain: number } {
   const sessions = fresh.prepare<[], SessionRow>('SELECT * FROM sessions').all();
   const found = { lostEvents: 0, readAgain: 0 };
@@ -53,10 +53,10 @@ interface LossOptions {
 }
 
 /**
- * What the child that is still held said last may be among what was lost; it stands in its output file. Returns the
- * offset of its last line with an event that was kept: from there on the output is read again, that line included, for
- * it may have had more events. Undefined when that would do harm: where nothing after that line is lost, and where a
- * line from before an open prompt might be read again, for its end could be taken for the end of that prompt.
+ * The last output of a running child can be among the lost events, but its output file still has it. Returns the offset
+ * of its last line with a kept event: output is read again from there, including that line, which can have had more
+ * events. Undefined when rereading would do harm: when nothing after that line is lost, or when a line from before an
+ * open prompt would be reread, since its end could be mistaken for the end of that prompt.
  */
 function readAgainFrom(fresh: SqliteDatabase, { row, record, places }: LossOptions): number | undefined {
   const { child, sessionId } = record;
@@ -78,8 +78,8 @@ function readAgainFrom(fresh: SqliteDatabase, { row, record, places }: LossOptio
 }
 
 /**
- * Requests that were decided must not be asked again by lines that are read again: they are treated as decided and not
- * known to have been read, until the line comes by which the child says so.
+ * Rereading lines must not ask decided requests again: they count as decided but unread until a reread line shows that
+ * the child has read them.
  */
 function keepDecisions(fresh: SqliteDatabase, sessionId: string, childId: string): void {
   const decided = fresh
@@ -94,7 +94,7 @@ function keepDecisions(fresh: SqliteDatabase, sessionId: string, childId: string
   for (const row of decided) write.run(withSum('permissions', { ...row, answer: '{}' }));
 }
 
-/** Numbers the events anew, without holes: the epoch is another, so nobody knows them by their old numbers. Returns the last. */
+/** Renumbers the events without gaps: under the new epoch nothing refers to the old numbers. Returns the last. */
 function closeRanks(fresh: SqliteDatabase, sessionId: string): number {
   const read = fresh.prepare<[number], EventRow>('SELECT * FROM events WHERE rowid = ?');
   const write = fresh.prepare(

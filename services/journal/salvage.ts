@@ -1,4 +1,4 @@
-/** Makes a new journal of what is whole in a damaged one. The damaged one is put aside. */
+/** Makes a new journal from the intact parts of a damaged one, which is set aside. */
 
 import {
   chmodSync,
@@ -26,7 +26,7 @@ import { copyRows } from './salvage-rows.js';
 import { settleSessions } from './salvage-sessions.js';
 import { connectToDamaged, type SqliteDatabase } from './sqlite-database.js';
 
-/** The journal is damaged and no other can be put in its place. */
+/** The journal is damaged and cannot be replaced. */
 export class JournalUnusableError extends Error {}
 
 export interface SalvageOptions {
@@ -35,15 +35,15 @@ export interface SalvageOptions {
   damage: JournalDamaged;
 }
 
-/** How many damaged journals are kept for whoever wants to look into them. */
+/** Damaged journals kept for inspection. */
 const KEPT_DAMAGED = 2;
 const PAGE_BYTES = 4096;
-/** A database has these files; the last is made anew whenever it is missing. */
+/** The files of a database; the last one is recreated whenever it is missing. */
 const SUFFIXES = ['', '-wal', '-shm'];
 
 /**
- * Reads all that can be read of the journal at this path and puts a new one in its place; the new one has no epoch yet.
- * Takes as long as reading the whole file. Throws `JournalUnusableError` when the disk does not take it.
+ * Reads everything readable from the journal at this path and puts a new one in its place, without an epoch. Takes as
+ * long as reading the whole file. Throws `JournalUnusableError` when the disk refuses it.
  */
 export function salvage({ path, log, damage }: SalvageOptions): void {
   log.error('the journal is damaged', { reason: damage.message });
@@ -59,14 +59,14 @@ export function salvage({ path, log, damage }: SalvageOptions): void {
 interface RescueOptions {
   path: string;
   log: Log;
-  /** Open on files that its path does not lead to any more. */
+  /** Open on files that its path no longer leads to. */
   database: SqliteDatabase;
   reason: string;
 }
 
 /**
- * Writes what an open connection still reaches into a new journal at its path; whatever lies there now is put aside.
- * Nothing of it is in doubt, so nothing is cancelled. Throws `JournalUnusableError` when the disk does not take it.
+ * Writes what an open connection still reaches into a new journal at its path; whatever is there now is set aside.
+ * Nothing is in doubt, so nothing is cancelled. Throws `JournalUnusableError` when the disk refuses it.
  */
 export function rescue({ path, log, database, reason }: RescueOptions): void {
   log.error('the journal is not where it was written', { reason });
@@ -89,7 +89,7 @@ function rebuild(path: string, fillIn: (fresh: SqliteDatabase) => Record<string,
   const unfinished = `${path}.salvaging`;
   remove(unfinished);
   const fresh = openDatabase(unfinished);
-  // All or nothing of the file counts, so its own journal is of no use and only costs the room of another copy.
+  // The new file counts only when complete, so its own journal is useless and costs the space of another copy.
   fresh.pragma('journal_mode = MEMORY');
   fresh.pragma('synchronous = OFF');
   try {
@@ -117,7 +117,7 @@ function fill(fresh: SqliteDatabase, source: SqliteDatabase | undefined, mark: M
 
 const CLOSED_TO_US = new Set<unknown>(['EACCES', 'EPERM', 'EROFS']);
 
-/** Undefined when nothing of it can be read. Throws when that is for another reason than what stands in the file. */
+/** Undefined when nothing is readable. Throws when the cause is not the file's content. */
 function openSource(path: string): SqliteDatabase | undefined {
   try {
     mendHeader(path);
@@ -128,7 +128,7 @@ function openSource(path: string): SqliteDatabase | undefined {
   }
 }
 
-/** What stands in the header of every journal of ours (sqlite.org/fileformat2.html#the_database_header). */
+/** Header bytes common to all our journals (sqlite.org/fileformat2.html#the_database_header). */
 const HEADER_CONSTANTS: [offset: number, bytes: Buffer][] = [
   [0, Buffer.from('SQLite format 3\0\x10\0\x02\x02\0\x40\x20\x20', 'latin1')],
   [44, Buffer.from([0, 0, 0, 4])],
@@ -153,8 +153,8 @@ function syncFile(path: string): void {
 }
 
 /**
- * Puts a new journal that is whole in place of the one that is there, also when that was begun before and cut
- * short. Returns where the damaged one is now.
+ * Puts a complete new journal in place of the existing one, and also finishes an interrupted swap. Returns the new path
+ * of the damaged one.
  */
 export function finishSwap(path: string): string | undefined {
   const finished = `${path}.salvaged`;

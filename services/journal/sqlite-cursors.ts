@@ -13,7 +13,7 @@ interface SubscriptionRow {
   all_sessions: number;
   acknowledges: number;
   seen_at: number | null;
-  /** NULL: it has a name. */
+  /** NULL: the device has a name. */
   nameless: number | null;
 }
 
@@ -24,8 +24,8 @@ interface CursorRow extends StoredCursor {
 }
 
 /**
- * What a device wants, as JSON, where it has cursors and no subscription: it may have been lost with a damaged page. The
- * row says when the device was here, and is no subscription.
+ * The stored subscription, as JSON, of a device that has cursors only: its subscription can be lost with a damaged
+ * page. The row records when the device was last connected, and is no subscription.
  */
 const NO_WORD = 'null';
 

@@ -11,12 +11,12 @@ const KEPT_LOG_BYTES = 16 * 1024 * 1024;
 /** Raised when another process holds the file. */
 export class DatabaseHeldError extends Error {}
 
-/** What lies in the place of a lock is something else. */
+/** The file at the lock's path is not a lock. */
 export class NotALockError extends Error {}
 
 /**
- * Connects to the journal's file, made when there is none and readable by its owner alone.
- * WAL with `synchronous=NORMAL`: a committed transaction survives this process; see `WalSync` for the loss of power.
+ * Connects to the journal's file, created if missing and readable only by its owner. WAL with `synchronous=NORMAL`: a
+ * committed transaction survives this process; see `WalSync` for power loss.
  */
 export function connect(path: string): SqliteDatabase {
   const database = new Sqlite(path);
@@ -26,7 +26,7 @@ export function connect(path: string): SqliteDatabase {
     database.pragma('synchronous = NORMAL');
     database.pragma('foreign_keys = ON');
     database.pragma('cache_size = -2048');
-    // After a flood the log gives its room back when it begins anew.
+    // After a burst, the log shrinks when it restarts.
     database.pragma(`journal_size_limit = ${KEPT_LOG_BYTES}`);
     return database;
   } catch (error) {
@@ -35,10 +35,10 @@ export function connect(path: string): SqliteDatabase {
   }
 }
 
-/** An empty database that is no file. */
+/** An empty database without a file. */
 export const connectInMemory = (): SqliteDatabase => new Sqlite(':memory:');
 
-/** Connects to a damaged journal to save what can be read: nothing in it is changed, and a file that is too short will do. */
+/** Connects to a damaged journal to read what can be saved: changes nothing, and accepts a truncated file. */
 export function connectToDamaged(path: string): SqliteDatabase {
   const database = new Sqlite(path, { readonly: true });
   database.unsafeMode(true);
@@ -47,9 +47,9 @@ export function connectToDamaged(path: string): SqliteDatabase {
 }
 
 /**
- * Takes a lock that the kernel gives back when this process ends, however it ends: an exclusive transaction
- * on a database of its own, held open (POSIX record locks, sqlite.org/lockingv3.html).
- * Throws `DatabaseHeldError` when another process has it, `NotALockError` when the file is none, `STORAGE_FULL` when the file cannot be made.
+ * Takes a lock that the kernel releases when this process ends, however it ends: an exclusive transaction on a separate
+ * database, held open (POSIX record locks, sqlite.org/lockingv3.html). Throws `DatabaseHeldError` when another process
+ * has it, `NotALockError` when the file is not a lock, `STORAGE_FULL` when the file cannot be created.
  */
 export function acquireLock(path: string): { close(): void } {
   const database = new Sqlite(path, { timeout: 0 });
@@ -65,7 +65,7 @@ export function acquireLock(path: string): { close(): void } {
   return { close: () => database.close() };
 }
 
-/** By its name, not its class: where the package is loaded twice in a process, its errors are all of the first one's class. */
+/** By name, not class: when the package is loaded twice in a process, all its errors have the first one's class. */
 function sqliteCode(error: unknown): string | undefined {
   const { name, code } = (error ?? {}) as { name?: unknown; code?: unknown };
   return name === 'SqliteError' && typeof code === 'string' ? code : undefined;
@@ -73,23 +73,23 @@ function sqliteCode(error: unknown): string | undefined {
 
 const DISK_CODES = /^SQLITE_(FULL|IOERR|READONLY|CANTOPEN)/;
 
-/** Turns the failures that an owner can mend into `STORAGE_FULL`; any other is passed on. */
+/** Turns failures that the owner can fix into `STORAGE_FULL`; returns any other unchanged. */
 export function storageError(error: unknown): unknown {
   const code = sqliteCode(error);
   return code && DISK_CODES.test(code) ? storageFull('The journal', `${(error as Error).message} (${code})`) : error;
 }
 
-/** Moves all of the log into the database and syncs it. Throws when something of it could not be. */
+/** Moves the whole log into the database and syncs it. Throws when that is incomplete. */
 export function checkpoint(database: SqliteDatabase): void {
   const [done] = database.pragma('wal_checkpoint(FULL)') as { busy: number }[];
   if (done?.busy !== 0) throw new Error('the log is in use');
 }
 
-/** An event's place is taken only where an index leads astray. (A prompt's request id may well be.) */
+/** A taken event place means a broken index. (A prompt's request id can legitimately be taken.) */
 const MESSAGES_OF_DAMAGE = /constraint failed: events\.|malformed JSON/;
 const CODES_OF_DAMAGE = /^SQLITE_(CORRUPT|NOTADB|FORMAT|TOOBIG|IOERR_SHORT_READ)/;
 
-/** The error as `JournalDamaged` where it means that the file is not as it was written; any other is passed on. */
+/** Turns an error that means a damaged file into `JournalDamaged`; returns any other unchanged. */
 export function damageError(error: unknown): unknown {
   const code = sqliteCode(error) ?? '';
   const { message } = error as Error;
@@ -98,7 +98,7 @@ export function damageError(error: unknown): unknown {
   return new JournalDamaged(unreadable ? 'a row cannot be parsed' : `${code}: ${message}`);
 }
 
-/** As `damageError`, for what opening throws: there, a statement that fails means that the schema is not ours any more. */
+/** Like `damageError`, for opening: there, a failing statement means that the schema is not ours any more. */
 export function damageAtOpening(error: unknown, path: string): unknown {
   const code = sqliteCode(error) ?? '';
   const looksReadOnly = code === 'SQLITE_READONLY' && isWritable(path);
@@ -106,13 +106,13 @@ export function damageAtOpening(error: unknown, path: string): unknown {
   return new JournalDamaged(`${code}: ${(error as Error).message}`);
 }
 
-/** A file's header may say that it is not to be written. */
+/** A damaged file header can declare the file read-only. */
 function isWritable(path: string): boolean {
   try {
     accessSync(path, constants.W_OK);
     return true;
   } catch {
-    // Whatever the reason: then it is not the header that forbids it.
+    // Whatever the reason: the header is then not what forbids writing.
     return false;
   }
 }

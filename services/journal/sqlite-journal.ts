@@ -23,22 +23,22 @@ import type { SqliteDatabase } from './sqlite-database.js';
 
 export interface SqliteJournalOptions {
   database: SqliteDatabase;
-  /** Names this run of the operating system. */
+  /** Identifies this boot of the operating system. */
   bootId: string;
   blobs?: BlobStore;
-  /** Shared with what else uses the database. */
+  /** Shared with the database's other users. */
   guard?: DamageGuard;
   extents?: Extents;
-  /** Called before the connection is closed when the files at its path are not its own any more. */
+  /** Called before the connection is closed when the paths no longer lead to its files. */
   onDetached?: (held: HeldFile) => void;
-  /** A session has grown to this. */
+  /** Called with a session's new extent. */
   onGrown?: (sessionId: SessionId, extent: Extent) => void;
 }
 
 export interface SqliteJournal extends Journal {
-  /** Ends it cleanly and closes the database. */
+  /** Closes the journal cleanly, and its database. */
   close(): Promise<void>;
-  /** Lets go of what it holds beside the database, which is left as a process leaves it that is killed. */
+  /** Releases everything but the database, which is left as a killed process would leave it. */
   abandon(): Promise<void>;
 }
 
@@ -123,18 +123,18 @@ function openReads({
 
 type IdReads = Pick<SqliteJournal, 'findTool' | 'isToolTaken' | 'isMessageTaken'>;
 
-/** Reads by the ids that the CLI has for things. */
+/** Reads by the CLI's ids. */
 const guardIds = (guard: DamageGuard, reads: ReturnType<typeof prepareReads>): IdReads => ({
   findTool: async (sessionId, foreignId) => guard.run(() => reads.findTool(sessionId, foreignId)),
   isToolTaken: async (sessionId, toolId) => guard.run(() => reads.isToolTaken(sessionId, toolId)),
   isMessageTaken: (sessionId, start) => guard.run(() => reads.isMessageTaken(sessionId, start)),
 });
 
-/** The bodies of prompts that have ended: no row names them any more. */
+/** The bodies of ended prompts, which no row names any more. */
 const doneBodies = ({ prompts }: SessionChange): string[] =>
   prompts.flatMap(({ body, endedAt }) => (body && endedAt !== undefined ? body.id : []));
 
-/** What is written is counted, in the same transaction, and then marked. */
+/** Counts each write in the same transaction, then marks it. */
 function prepareWrites({ database, extents, onGrown }: SqliteJournalOptions & { extents: Extents }, mark: MarkFile) {
   const write = prepareCommit(database, extents);
   const erase = prepareForget(database);
@@ -156,7 +156,7 @@ function prepareWrites({ database, extents, onGrown }: SqliteJournalOptions & { 
       counted((commit) => erase(sessionId, commit));
       extents.forget(sessionId);
     },
-    /** A batch; returns whether there may be others. Those that stay behind go with a round of retention. */
+    /** Removes a batch; returns whether more can remain. Retention removes the leftovers in a later round. */
     forgetEvents: prepareOrphanRemoval(database),
   };
 }

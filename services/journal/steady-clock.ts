@@ -1,25 +1,24 @@
 export interface SteadyClockOptions {
   /** Wall clock in epoch milliseconds. */
   wall: () => number;
-  /** Milliseconds that only go forward. */
+  /** Monotonic milliseconds. */
   monotonic: () => number;
-  /** What this clock said last, in an earlier process. */
+  /** The clock's last value, from an earlier process. */
   last?: number;
 }
 
-/** A clock that is ahead by less is followed at once. */
+/** A smaller jump ahead is followed at once. */
 const DRIFT_MS = 60_000;
-/** A jump forward is believed when it has lasted this long. */
+/** A larger jump ahead is followed after this time. */
 const DOUBT_MS = 3_600_000;
 
 /**
- * A wall clock for deciding what is old enough to be removed. When the wall clock jumps ahead, by a mistake or after a
- * sleep, it is followed only after an hour: what a wrong clock has removed would not come back with the right time.
- * Backwards it is followed at once, which removes nothing.
+ * A wall clock for deciding what has expired. A jump ahead, by mistake or after sleep, is followed only after an hour:
+ * data removed by a wrong clock cannot be restored. A jump back is followed at once, which removes nothing.
  */
 export class SteadyClock {
   readonly #options: SteadyClockOptions;
-  /** Wall clock less monotonic clock, as believed. */
+  /** Trusted wall clock minus monotonic clock. */
   #offset: number;
   #aheadSince: number | undefined;
 

@@ -1,16 +1,16 @@
 import { setImmediate as turnOfOthers } from 'node:timers/promises';
 
-/** Work of any length goes on for so long, in milliseconds, before others have their turn. */
+/** How long work runs before it yields, in milliseconds. */
 const SLICE_MS = 1;
 const FIRST_ROWS = 64;
 const MIN_ROWS = 8;
 const MAX_ROWS = 2048;
 
-/** Cuts work that is done piece by piece into slices. */
+/** Cuts incremental work into slices. */
 export class TimeSlice {
   #begunAt = performance.now();
 
-  /** Others have their turn, where this slice has lasted long enough. */
+  /** Yields when this slice has lasted long enough. */
   async end(): Promise<void> {
     if (performance.now() - this.#begunAt < SLICE_MS) return;
     await turnOfOthers();
@@ -18,7 +18,7 @@ export class TimeSlice {
   }
 }
 
-/** How many rows are read at once: as many as take a slice, found out as it goes. */
+/** The number of rows per read: as many as fit in a slice, adapted on the way. */
 export class Batch {
   #size = FIRST_ROWS;
 

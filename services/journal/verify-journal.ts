@@ -1,26 +1,26 @@
-/** What is looked at before a journal is served. A journal that does not stand it throws `JournalDamaged`. */
+/** Checks made before a journal is served. A journal that fails them throws `JournalDamaged`. */
 import { JournalDamaged } from './journal-damaged.js';
 import { rowCheckOf } from './meta-rows.js';
 import { loadSessions } from './prepare-reads.js';
 import type { SqliteDatabase } from './sqlite-database.js';
 
 /**
- * Tables whose indexes decide what is done, and not only what is shown: a request id that is not found would run its
- * prompt twice. Unlike `events` they are small (10 ms for 10,000 prompts).
+ * Tables whose indexes affect actions, not just output: a request id missing from its index would run its prompt twice.
+ * Unlike `events` they are small (10 ms for 10,000 prompts).
  */
 const DECIDING_TABLES = ['meta', 'sessions', 'prompts', 'permissions', 'subscriptions', 'cursors', 'pushes'];
 
-/** Rows without an index beside them: one whose key was altered would not be missed. */
+/** Tables without a secondary index: a row with an altered key would not be missed. */
 const KEYED_TABLES = ['meta', 'subscriptions', 'cursors'] as const;
 
-/** Looks at everything that the start reads, and at where each session ends; not at the bulk of the events. */
+/** Checks everything that startup reads and the end of each session, but not most of the events. */
 export function verifyStart(database: SqliteDatabase): void {
   for (const table of DECIDING_TABLES) requireIntact(database, table);
   const check = rowCheckOf(database);
   for (const table of KEYED_TABLES) {
     for (const row of database.prepare<[], object>(`SELECT * FROM ${table}`).iterate()) check(table, row);
   }
-  // Those that are read at once.
+  // The pushes that are read at once.
   const open = database.prepare<[], object>(`SELECT * FROM pushes WHERE state IN ('owed', 'sending', 'accepted')`);
   for (const row of open.iterate()) check('pushes', row);
   const lastOf = database.prepare<[string], number | null>('SELECT MAX(seq) FROM events WHERE session_id = ?').pluck();
@@ -30,7 +30,7 @@ export function verifyStart(database: SqliteDatabase): void {
   }
 }
 
-/** Looks at every page and every place in the order of events: 2 s for a gigabyte. */
+/** Checks every page and the order of all events: 2 s for a gigabyte. */
 export function verifyWhole(database: SqliteDatabase): void {
   requireIntact(database);
   const ranges = database

@@ -7,10 +7,9 @@ const syncFile = promisify(fdatasync);
 const closeFile = promisify(close);
 
 /**
- * Brings what was committed to the disk itself, outside of the event loop. With `synchronous=NORMAL` a commit writes
- * the write-ahead log and leaves the syncing to the next checkpoint; syncing the log's file after a commit gives what
- * `FULL` gives (sqlite.org/wal.html), without stopping the loop for as long as a disk takes (1 to 50 ms were seen).
- * Requests that come while a sync runs share the next one.
+ * Syncs commits to the disk outside the event loop. With `synchronous=NORMAL` a commit writes the write-ahead log and
+ * leaves the sync to the next checkpoint; syncing the log file after a commit gives the guarantee of `FULL`
+ * (sqlite.org/wal.html) without blocking the loop (1 to 50 ms were seen). Requests during a sync share the next one.
  */
 export class WalSync {
   readonly #path: string;
@@ -22,19 +21,19 @@ export class WalSync {
   #next: Promise<void> | undefined;
 
   /**
-   * `path`: of the write-ahead log, which exists from the first commit on. `checkpoint` moves all of it into the database
-   * and syncs that, or throws: after a sync that failed the system may hold the log's pages for written, and another sync
-   * would succeed without them (https://lwn.net/Articles/752063/).
+   * `path`: the write-ahead log, which exists from the first commit on. `checkpoint` moves the whole log into the
+   * database and syncs that, or throws: after a failed sync the system can treat the log's pages as written, and
+   * another sync would succeed without them (https://lwn.net/Articles/752063/).
    */
   constructor(path: string, checkpoint: () => void) {
     this.#path = path;
     this.#checkpoint = checkpoint;
   }
 
-  /** Resolves when all that was committed before this call is on the disk. Rejects with `STORAGE_FULL`. */
+  /** Resolves when everything committed before this call is on the disk. Rejects with `STORAGE_FULL`. */
   sync(): Promise<void> {
     if (!this.#running) return this.#begin();
-    // Who waits for that one gets its failure; the next syncs anew.
+    // Callers that wait for the running sync get its failure; the next one syncs again.
     this.#next ??= this.#running
       .catch(() => {})
       .then(() => {
@@ -45,18 +44,18 @@ export class WalSync {
   }
 
   async close(): Promise<void> {
-    // Who waits for it gets the failure.
+    // The callers waiting for it get the failure.
     await (this.#next ?? this.#running)?.catch(() => {});
     await this.#reopen();
   }
 
-  /** A file that could not be opened or synced is opened anew by the next sync. */
+  /** The next sync reopens a file that could not be opened or synced. */
   async #reopen(): Promise<void> {
     const opened = this.#file;
     this.#file = undefined;
-    // It was not opened, which the sync that wanted it has told.
+    // The open failed, and the sync that needed it has reported that.
     const file = await opened?.catch(() => undefined);
-    // Nothing was written by it, so nothing is lost with it.
+    // Nothing was written through it, so nothing is lost with it.
     if (file !== undefined) await closeFile(file).catch(() => {});
   }
 
