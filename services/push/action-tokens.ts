@@ -1,20 +1,20 @@
-/** Tokens with which a notification's button answers a request, without a credential. Only their digests are kept. */
+/** Tokens with which a notification's button answers a request without a credential. Only their digests are stored. */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { PushRecord } from '../ports/outbox.js';
 
 const TOKEN_BYTES = 32;
-/** Of a push that is sent again by another daemon: the buttons of the one before work as well. */
+/** For a push that another daemon sends again: the buttons of the earlier one also work. */
 const MAX_DIGESTS = 4;
-/** A notification has no room for more. */
+/** A notification has no space for more. */
 const MAX_DECISIONS = 4;
 
 export interface MadeTokens {
   tokens: Record<string, string>;
-  /** With those made before. */
+  /** Includes earlier digests. */
   digests: NonNullable<PushRecord['actions']>;
 }
 
-/** One for each decision. */
+/** Creates one token for each decision. */
 export function makeTokens(decisions: readonly string[], known: PushRecord['actions'] = {}): MadeTokens {
   const tokens: Record<string, string> = {};
   const digests: Record<string, readonly string[]> = { ...known };
@@ -27,7 +27,7 @@ export function makeTokens(decisions: readonly string[], known: PushRecord['acti
   return { tokens, digests };
 }
 
-/** Whether the token is one of this push for this decision. In constant time. */
+/** Whether the token belongs to this push and decision. In constant time. */
 export function isTokenOf({ actions = {} }: Pick<PushRecord, 'actions'>, decision: string, token: string): boolean {
   const given = Buffer.from(digestOf(token), 'hex');
   const known = Object.hasOwn(actions, decision) ? (actions[decision] ?? []) : [];
@@ -37,7 +37,7 @@ export function isTokenOf({ actions = {} }: Pick<PushRecord, 'actions'>, decisio
   });
 }
 
-/** The row when a token for this decision was used. */
+/** The row after a token for this decision was used. */
 export function withoutTokens(push: PushRecord, decision: string): PushRecord {
   const { [decision]: _, ...others } = push.actions ?? {};
   return { ...push, actions: others };

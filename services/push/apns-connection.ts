@@ -1,20 +1,20 @@
 /**
- * Requests to one of Apple's environments. Looks over the shoulder of the client of `@parse/node-apn` 8.1, which loses
- * what matters when things go wrong: a request whose session is dropped is never answered (it waits for `end` or
- * `aborted`, and neither comes once the request itself is written), `retry-after` is looked up in capitals and so never
- * found, and a session that hangs is used for the next request. So what became of a request is read from its HTTP/2
- * stream, which always closes; the client is for sessions, tokens and headers.
+ * Requests to one of Apple's environments. Works around the client of `@parse/node-apn` 8.1, which mishandles failures:
+ * a request whose session is dropped is never answered (it waits for `end` or `aborted`, and neither comes once the
+ * request itself is written), `retry-after` is looked up in capitals and so never found, and a hung session is used for
+ * the next request. So the outcome of a request is read from its HTTP/2 stream, which always closes; the client
+ * provides sessions, tokens and headers.
  */
 import type { ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2';
 import { constants } from 'node:http2';
 import { parseRetryAfter } from './retry-after.js';
 
-/** What the client sends; `compile` gives the body. */
+/** The client's request; `compile` gives the body. */
 export interface CompiledNotification {
   id: string;
 }
 
-/** The part of node-apn's `Provider` that is used, with its client, which its types leave out. */
+/** The used part of node-apn's `Provider`, with its client, which its types omit. */
 export interface ApnsProvider {
   send(notification: CompiledNotification, token: string): Promise<{ failed: { error?: Error; code?: string }[] }>;
   client: {
@@ -26,7 +26,7 @@ export interface ApnsProvider {
   };
 }
 
-/** Throws when node-apn has been changed within: its client is not documented (8.1). */
+/** Throws when node-apn's internals have changed: its client is not documented (8.1). */
 export function requireClient(provider: object): ApnsProvider {
   if (hasClient(provider)) return provider;
   throw new Error('node-apn is another version than this was written for');
@@ -40,10 +40,10 @@ function hasClient(provider: object): provider is ApnsProvider {
   return CLIENT_METHODS.every((name) => typeof Reflect.get(client, name) === 'function');
 }
 
-/** What became of a request. */
+/** The outcome of a request. */
 export type ApnsAnswer =
   | { kind: 'answered'; status: number; reason?: string; timestamp?: number; afterMs?: number }
-  /** There may have been one that nobody has seen. `connected`: Apple was reached. */
+  /** An answer may have been lost. `connected`: Apple was reached. */
   | { kind: 'unanswered'; why: string; connected: boolean };
 
 interface Attempt {
@@ -58,14 +58,14 @@ export interface ApnsConnectionOptions {
   timeoutMs: number;
 }
 
-/** Longest body of an answer that is read; Apple's have less than a hundred bytes. */
+/** Maximum answer body that is read; Apple's have less than a hundred bytes. */
 const MAX_ANSWER_CHARS = 10_000;
 
 export class ApnsConnection {
   readonly #provider: ApnsProvider;
   readonly #timeoutMs: number;
   readonly #attempts = new Map<string, Attempt>();
-  /** With their sockets, once there are any. */
+  /** With their sockets, once they have any. */
   readonly #sessions = new Map<ClientHttp2Session, { destroy(): void } | undefined>();
   #onIdle: (() => void) | undefined;
   #closed = false;
@@ -74,10 +74,10 @@ export class ApnsConnection {
     this.#provider = provider;
     this.#timeoutMs = timeoutMs;
     const { client } = provider;
-    // It would log to stdout, which is the daemon's.
+    // The client would log to stdout, which is the daemon's.
     client.setLogger(() => {});
-    // Called for the second 500 or GOAWAY of a session, it would end the requests under way there, and after a 500 it is
-    // called for whichever session is the newest. Node closes a session by itself after GOAWAY and errors.
+    // Called for the second 500 or GOAWAY of a session, it would end the requests in flight there, and after a 500 it
+    // is called for whichever session is the newest. Node closes a session by itself after GOAWAY and errors.
     client.closeAndDestroySession = async () => {};
     const connect = client.connect.bind(client);
     client.connect = async () => {
@@ -86,7 +86,7 @@ export class ApnsConnection {
     };
   }
 
-  /** One request, answered once, at the latest after the time-out. Never rejects. */
+  /** Sends one request and answers once, at the latest after the time-out. Never rejects. */
   request(notification: CompiledNotification, token: string): Promise<ApnsAnswer> {
     if (this.#closed) return Promise.resolve({ kind: 'unanswered', why: 'closing', connected: true });
     return new Promise((resolve) => {
@@ -105,21 +105,21 @@ export class ApnsConnection {
     });
   }
 
-  /** No further request goes there; those under way stay, and so does the provider token. */
+  /** No further request uses the session; those in flight continue, and the provider token stays. */
   #retire(session: ClientHttp2Session | undefined): void {
     const { client } = this.#provider;
     if (session === client.session) client.session = undefined;
     this.#endWhenUnused(session);
   }
 
-  /** Waits for requests under way, for `graceMs` at most; the rest is unanswered. */
+  /** Waits up to `graceMs` for requests in flight; the rest count as unanswered. */
   async close(graceMs: number): Promise<void> {
     this.#closed = true;
     if (this.#attempts.size > 0) await this.#idleWithin(graceMs);
     for (const attempt of this.#attempts.values())
       attempt.settle({ kind: 'unanswered', why: 'closing', connected: true });
     const { client } = this.#provider;
-    // The client would wait for a destroyed session to tell that it has closed, which it never does.
+    // The client would wait for the close event of a destroyed session, which never comes.
     client.session = undefined;
     for (const session of this.#sessions.keys()) this.#destroy(session);
     await client.shutdown();
@@ -135,7 +135,7 @@ export class ApnsConnection {
     });
   }
 
-  /** Only what never became a stream is told by the client's own answer. */
+  /** The client's own answer is used only for requests that never became a stream. */
   async #send(notification: CompiledNotification, token: string): Promise<void> {
     const unsent = (why: string) => {
       const attempt = this.#attempts.get(notification.id);
@@ -175,7 +175,7 @@ export class ApnsConnection {
     const id = String(sent['apns-id']);
     const attempt = this.#attempts.get(id);
     if (!attempt) {
-      // Its time ran out while the connection was made: nobody would learn what becomes of it.
+      // Its time ran out while the connection was made, so its outcome has no recipient.
       stream.close(constants.NGHTTP2_CANCEL);
       return;
     }
@@ -203,15 +203,15 @@ export class ApnsConnection {
     });
   }
 
-  /** One that is no longer the client's ends with its last request; a peer that hangs would not let it end by itself. */
+  /** A session that the client no longer uses ends with its last request; a hung peer would keep it open. */
   #endWhenUnused(session: ClientHttp2Session | undefined): void {
     if (!session || session === this.#provider.client.session) return;
     for (const attempt of this.#attempts.values()) if (attempt.session === session) return;
-    // Behind what else happens with the last stream.
+    // Runs after the other handlers of the last stream.
     setImmediate(() => this.#destroy(session));
   }
 
-  /** A session that was closed in peace waits for its peer to close the socket, and is not ended by a second word. */
+  /** A gracefully closed session waits for its peer to close the socket, and a second close does not end it. */
   #destroy(session: ClientHttp2Session): void {
     const socket = this.#sessions.get(session);
     session.destroy();
@@ -242,7 +242,7 @@ const nameOf = (code = 0): string => ERROR_NAMES[code] ?? `HTTP/2 error ${code}`
 
 const OK = 200;
 
-/** Undefined where the answer broke off before its reason. */
+/** Undefined where the answer was cut off before its reason. */
 function answerOf(headers: IncomingHttpHeaders | undefined, body: string, isWhole: boolean): ApnsAnswer | undefined {
   const status = Number(headers?.[':status']);
   if (!headers || Number.isNaN(status)) return undefined;
@@ -259,7 +259,7 @@ function answerOf(headers: IncomingHttpHeaders | undefined, body: string, isWhol
   };
 }
 
-/** The reason is a word: what else stands there could be anything that was sent. */
+/** The reason is a single word: any other text could repeat the request. */
 function parseBody(text: string): { reason?: string; timestamp?: number } {
   try {
     const { reason, timestamp } = JSON.parse(text) as { reason?: unknown; timestamp?: unknown };
@@ -269,7 +269,7 @@ function parseBody(text: string): { reason?: string; timestamp?: number } {
       ...(timestamp !== undefined && Number.isSafeInteger(at) && { timestamp: at }),
     };
   } catch {
-    // Neither JSON nor an object: the status of the answer is all there is.
+    // Neither JSON nor an object: only the status of the answer is known.
     return {};
   }
 }

@@ -1,11 +1,14 @@
-/** What proves to Apple who sends: a token key or a certificate. */
+/** The daemon's credential for Apple: a token key or a certificate. */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 
-/** As they stand in the settings; nothing here has been looked at. */
+/** The unchecked values of the settings. */
 export interface ApnsCredentialSettings {
   keyFile?: string | undefined;
-  /** PEM (line ends may be written as `\n`), or the base64 within it. */
+  /**
+   * PEM (line ends can be written as `
+   * `), or the base64 within it.
+   */
   key?: string | undefined;
   keyId?: string | undefined;
   teamId?: string | undefined;
@@ -13,23 +16,26 @@ export interface ApnsCredentialSettings {
   certificateKeyFile?: string | undefined;
 }
 
-/** Ready to be used; PEM. */
+/** The checked credential; PEM. */
 export type ApnsCredential =
   | { kind: 'token'; key: string; keyId: string; teamId: string }
   /** `endsAt`: epoch milliseconds. */
   | { kind: 'certificate'; certificate: string; key: string; endsAt: number };
 
-/** What is wrong, and what the owner can do. Never says a secret. */
+/** The problem and its remedy. Never contains a secret. */
 export interface PushProblem {
   message: string;
   remedy: string;
 }
 
-/** Whether any of the settings is there: without one, nobody wants pushes by Apple. */
+/** Whether any of the settings is present: without one, pushes by Apple are off. */
 export const wantsApns = (settings: ApnsCredentialSettings): boolean =>
   [settings.keyFile, settings.key, settings.certificateFile].some((value) => value !== undefined);
 
-/** Reads and checks the credential. A key goes before a certificate, and a file before a text. Reads files; never throws. */
+/**
+ * Reads and checks the credential. A key takes precedence over a certificate, and a file over a text. Reads files;
+ * never throws.
+ */
 export function readApnsCredential(
   settings: ApnsCredentialSettings,
   now: number,
@@ -42,7 +48,7 @@ export function readApnsCredential(
   }
 }
 
-/** The text of a file that a setting names. Never throws. */
+/** The text of the file that a setting names. Never throws. */
 export function readSettingFile(name: string, path: string): { text: string } | { problem: PushProblem } {
   try {
     return { text: readSetting(name, path) };
@@ -101,7 +107,7 @@ function certificateOf(settings: ApnsCredentialSettings, now: number): ApnsCrede
   return credential;
 }
 
-/** A certificate that was good when it was read ends while the daemon runs. */
+/** The problem of a certificate that has expired while the daemon runs. */
 export function endedProblem(credential: ApnsCredential, now: number): PushProblem | undefined {
   if (credential.kind !== 'certificate' || now < credential.endsAt) return undefined;
   const ended = new Date(credential.endsAt).toISOString();
@@ -116,7 +122,7 @@ function required(name: string, value: string | undefined): string {
   throw new CredentialError(`${name} is not set`, `Set ${name}, and restart the daemon.`);
 }
 
-/** Tells the system's code and not the path's content. */
+/** Reports the system's error code, never the file's content. */
 function readSetting(name: string, path: string): string {
   try {
     return readFileSync(path, 'utf8');
@@ -135,7 +141,7 @@ function parseKey(text: string): KeyObject | undefined {
     if (plain.includes('-----BEGIN')) return createPrivateKey(plain);
     return createPrivateKey({ key: Buffer.from(plain, 'base64'), format: 'der', type: 'pkcs8' });
   } catch {
-    // OpenSSL's errors may quote what they have read.
+    // OpenSSL's errors can quote their input.
     return undefined;
   }
 }

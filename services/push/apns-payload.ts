@@ -1,4 +1,7 @@
-/** A push as Apple's service takes it. After "Sending notification requests to APNs" and "Generating a remote notification". */
+/**
+ * Composes a push for Apple's service. After "Sending notification requests to APNs" and "Generating a remote
+ * notification".
+ */
 import type { PushKind, PushMessage, PushRegistration } from '../ports/push.js';
 import { deepLink, fitContent, isWaiting, tokensInClear } from './push-content.js';
 import { parseEncryptionKey, sealedRoom, sealText } from './push-encryption.js';
@@ -6,7 +9,7 @@ import { parseEncryptionKey, sealedRoom, sealText } from './push-encryption.js';
 /** Apple refuses a larger payload. */
 export const MAX_PAYLOAD_BYTES = 4096;
 
-/** What Apple, and whoever looks at a locked screen, sees of an encrypted push. */
+/** The visible part of an encrypted push, for Apple and for viewers of a locked screen. */
 const HIDDEN_ALERT = 'Claude needs you';
 
 const IMMEDIATELY = 10;
@@ -21,11 +24,11 @@ export interface ApnsNotification {
   /** Epoch seconds. */
   expiration: number;
   payload: Record<string, unknown>;
-  /** What was left out, if something was. */
+  /** The omitted parts, if any. */
   note?: string;
 }
 
-/** Buttons of the app: plans are allowed or denied as tools are. */
+/** Categories of the app's buttons: plans are allowed or denied as tools are. */
 const CATEGORIES: Partial<Record<PushKind, string>> = {
   permission: 'PERMISSION_REQUEST',
   plan: 'PERMISSION_REQUEST',
@@ -50,7 +53,7 @@ const RELEVANCE: Record<PushKind, number> = {
   withdrawal: 0,
 };
 
-/** The notification for a device, or what is wrong with its registration. `actions`: tokens that Apple may read. */
+/** The notification for a device, or the problem of its registration. `actions`: tokens that Apple can read. */
 export function composeApns(
   { encryptionKey }: PushRegistration,
   message: PushMessage,
@@ -62,12 +65,12 @@ export function composeApns(
   const alert = { ...headers, pushType: 'alert', priority: IMMEDIATELY } as const;
   if (encryptionKey === undefined) return { ...alert, ...readable(message, actions) };
   const key = parseEncryptionKey(encryptionKey);
-  // Falling back to a readable push would tell Apple what the person wanted to keep from it.
+  // Falling back to a readable push would reveal to Apple what the person wanted to hide.
   if (!key) return { problem: 'encryptionKey is not 32 bytes in base64' };
   return { ...alert, ...sealed(message, key) };
 }
 
-/** The app takes the notification away; the badge stands twice, since the app is not always woken. */
+/** The app removes the notification; the badge is included twice, since the app is not always woken. */
 const withdrawal = (message: PushMessage): Record<string, unknown> => ({
   aps: { 'content-available': 1, badge: message.badge },
   pushId: message.pushId,
@@ -81,7 +84,7 @@ type Body = Pick<ApnsNotification, 'payload' | 'note'>;
 
 function readable(message: PushMessage, actions: 'encrypted' | 'clear'): Body {
   const envelope = (alert: Record<string, string>, rest: object) => ({ ...payloadOf(message, alert), ...rest });
-  // What holds the content has the same names but for `alert`, so that the sum of both is never too small.
+  // The content's envelope has the same names except `alert`, so the sum of both is never too small.
   const room = MAX_PAYLOAD_BYTES - bytesOf(envelope({}, {}));
   const { content, note } = fitContent(message, tokensInClear(message.actionTokens, actions), room);
   const { options, actionTokens, ...texts } = content;

@@ -1,20 +1,20 @@
 /** Apple's reasons for refusing a push: the table of "Handling notification responses from APNs". */
 
-/** What a reason says about. */
+/** The meaning of a reason. */
 export type ApnsVerdict =
-  /** Nobody is at fault for long. */
+  /** A temporary failure. */
   | 'retry'
-  /** The registration is void. */
+  /** The registration is invalid. */
   | 'unregistered'
   /** The token, the key or the certificate belongs to the other of Apple's two environments. */
   | 'environment'
   /** The provider token is too old. */
   | 'expired-token'
-  /** The settings are wrong, and every push will fail until they are mended. */
+  /** The settings are wrong, and every push fails until they are corrected. */
   | 'credential'
   /** The app's id in the settings, or in the registration, is wrong. */
   | 'topic'
-  /** This request is wrong. */
+  /** This request is invalid. */
   | 'request';
 
 export const APNS_REASONS = {
@@ -34,7 +34,7 @@ export const APNS_REASONS = {
   TopicDisallowed: 'topic',
   BadCertificate: 'credential',
   BadCertificateEnvironment: 'environment',
-  // Apple writes both in the table and in answers.
+  // Apple uses both spellings, in the table and in answers.
   BadEnvironmentKeyIdInToken: 'environment',
   BadEnvironmentKeyInToken: 'environment',
   ExpiredProviderToken: 'expired-token',
@@ -57,7 +57,7 @@ export const APNS_REASONS = {
 const TOO_MANY_REQUESTS = 429;
 const SERVER_ERRORS = 500;
 
-/** An answer with a reason that is not in the table is judged by its status. */
+/** An answer whose reason is not in the table is judged by its status. */
 export function judgeAnswer(status: number, reason: string | undefined): ApnsVerdict {
   if (reason !== undefined && Object.hasOwn(APNS_REASONS, reason))
     return APNS_REASONS[reason as keyof typeof APNS_REASONS];
@@ -65,5 +65,5 @@ export function judgeAnswer(status: number, reason: string | undefined): ApnsVer
   return status === 410 ? 'unregistered' : status === 403 ? 'credential' : 'request';
 }
 
-/** A new provider token sooner than this is one too many: "no more than once every 20 minutes". */
+/** The minimum interval between provider tokens: "no more than once every 20 minutes". */
 export const PROVIDER_TOKEN_MIN_MS = 20 * 60_000;

@@ -27,16 +27,16 @@ export interface ApnsSenderOptions {
   /** For registrations without a bundle id. */
   topic?: string | undefined;
   endpoints: Readonly<Record<ApnsEnvironment, ApnsEndpoint>>;
-  /** PEM: trusted instead of the system's. */
+  /** PEM: trusted instead of the system's certificates. */
   caFile?: string | undefined;
-  /** Whether Apple may read tokens that allow something. */
+  /** Whether Apple can read tokens that allow actions. */
   actions: 'encrypted' | 'clear';
-  /** For one request. Default: 5 s. */
+  /** Per request. Default: 5 s. */
   timeoutMs?: number;
 }
 
 const REQUEST_TIMEOUT_MS = 5000;
-/** Requests under way may end when the sender is closed. */
+/** Time for requests in flight when the sender is closed. */
 const CLOSE_GRACE_MS = 1000;
 
 const APPLE: Readonly<Record<ApnsEnvironment, string>> = {
@@ -44,13 +44,13 @@ const APPLE: Readonly<Record<ApnsEnvironment, string>> = {
   sandbox: 'api.sandbox.push.apple.com',
 };
 
-/** Apple's two servers, or the one that stands for both. */
+/** Apple's two servers, or the one that replaces both. */
 export const apnsEndpoints = (address: string | undefined, port: number): ApnsSenderOptions['endpoints'] => ({
   production: { address: address ?? APPLE.production, port },
   sandbox: { address: address ?? APPLE.sandbox, port },
 });
 
-/** Reads the credential's files at once, and nothing else until the first push. Never throws for what they hold. */
+/** Reads the credential's files at once, and nothing else until the first push. Never throws for their content. */
 export function createApnsSender(options: ApnsSenderOptions): PushSender {
   const read = readApnsCredential(options.credential, Date.now());
   if ('problem' in read) return new ApnsSender(options, read);
@@ -61,7 +61,7 @@ export function createApnsSender(options: ApnsSenderOptions): PushSender {
 
 type Prepared = { credential: ApnsCredential; ca?: string } | { problem: PushProblem };
 
-/** A request to one environment, and what Apple said, judged. */
+/** A request to one environment, and Apple's judged answer. */
 interface Tried {
   environment: ApnsEnvironment;
   id: string;
@@ -79,7 +79,7 @@ class ApnsSender implements PushSender {
   readonly #options: ApnsSenderOptions;
   readonly #prepared: Prepared;
   readonly #connections = new Map<ApnsEnvironment, Promise<ApnsConnection>>();
-  /** What an environment has last complained about. */
+  /** The last problem of each environment. */
   readonly #troubles = new Map<ApnsEnvironment, PushProblem & { isNetwork: boolean }>();
   #closed = false;
 
@@ -121,7 +121,7 @@ class ApnsSender implements PushSender {
     );
   }
 
-  /** A token of the app's other build, or a key for one environment alone. */
+  /** Handles a token of the app's other build, or a key for one environment alone. */
   async #tryOther(
     first: Tried,
     registration: PushRegistration,
@@ -134,7 +134,7 @@ class ApnsSender implements PushSender {
     return this.#try({ ...registration, environment: other(registration.environment) }, composed, topic);
   }
 
-  /** A token that has become too old is made anew by the client, once. */
+  /** The client renews an expired provider token, once. */
   async #try({ environment, token }: PushRegistration, composed: ApnsNotification, topic: string): Promise<Tried> {
     const first = await this.#request(environment, token, { composed, topic });
     return first.verdict === 'expired-token' ? this.#request(environment, token, { composed, topic }) : first;
@@ -167,7 +167,7 @@ class ApnsSender implements PushSender {
     if (known) return known;
     const opening = this.#open(environment);
     this.#connections.set(environment, opening);
-    // The next push tries anew: what is wrong now need not be wrong for ever.
+    // The next push tries again: the problem can be temporary.
     opening.catch(() => this.#connections.delete(environment));
     return opening;
   }
@@ -185,9 +185,9 @@ class ApnsSender implements PushSender {
       ...(credential.kind === 'token'
         ? { token: { key: credential.key, keyId: credential.keyId, teamId: credential.teamId } }
         : { cert: credential.certificate, key: credential.key }),
-      // Retries are the outbox's: the client's own come at once, and are not told.
+      // The outbox retries: the client's own retries are immediate and unreported.
       connectionRetryLimit: 0,
-      // The connection's own limit comes first.
+      // The connection's own limit is shorter.
       requestTimeout: 2 * timeoutMs,
     };
     const { Provider } = await import('@parse/node-apn');
@@ -226,11 +226,11 @@ function verdictOf(answer: ApnsAnswer): Tried['verdict'] {
   return answer.status === 200 ? 'accepted' : judgeAnswer(answer.status, answer.reason);
 }
 
-/** Whether the other environment's word counts; elsewhere the first one's does. */
+/** Whether the other environment's answer counts; otherwise the first one's does. */
 const settlesIt = ({ verdict }: Tried): boolean =>
   verdict === 'accepted' || verdict === 'retry' || verdict === 'unanswered' || verdict === 'unregistered';
 
-/** The client looks into certificates when it is made. What it says about them has Apple's own words. */
+/** The client parses certificates when it is created. Its certificate errors use Apple's reasons. */
 function refusalOfClient(error: unknown): ApnsAnswer {
   const message = error instanceof Error ? error.message : '';
   if (message.startsWith('certificate does not support configured environment'))
@@ -254,7 +254,7 @@ function refusal(verdict: Tried['verdict'], reason: string, answer: Answered): S
   return { kind: 'failed', reason };
 }
 
-/** What the error says may repeat the key. */
+/** The error's text can contain the key. */
 const CLIENT_FAILED: PushProblem = {
   message: "The client for Apple's push service cannot be started",
   remedy: 'Check the key or certificate of the APNS settings, and install the dependencies again (npm ci).',

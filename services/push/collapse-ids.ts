@@ -1,18 +1,18 @@
-/** Under the same id a newer push replaces an older one on the device. */
+/** A newer push replaces an older one with the same id on the device. */
 import { createHash } from 'node:crypto';
 import type { Concern } from './concerns.js';
 import { isWaiting } from './concerns.js';
 
-/** The least of what the services take, in bytes: Apple's `apns-collapse-id`. */
+/** The smallest limit of the services, in bytes: Apple's `apns-collapse-id`. */
 const MAX_BYTES = 64;
 
-/** They travel in headers. */
+/** The ids are sent in headers. */
 const isPlain = (id: string): boolean => id.length <= MAX_BYTES && /^[\x21-\x7e]+$/.test(id);
 
 function idOf(kind: 'ask' | 'turn', ...parts: string[]): string {
   const id = [kind, ...parts].join('.');
   if (isPlain(id)) return id;
-  // Ids of requests come from the CLI, and may be of any length.
+  // Ids of requests come from the CLI, and can have any length.
   return `${kind}.${createHash('sha256').update(JSON.stringify(parts)).digest('base64url')}`;
 }
 

@@ -1,4 +1,4 @@
-/** The messages that senders bring to devices. */
+/** Composes the messages that senders deliver to devices. */
 import type { EventData } from '../../protocol/events.js';
 import type { PushBody } from '../../protocol/push-preferences.js';
 import { utf8Length } from '../../protocol/scalars.js';
@@ -8,7 +8,7 @@ import { type Concern, isWaiting, type WaitingConcern } from './concerns.js';
 import type { OwedResult } from './push-digest.js';
 import { digestWording, securityWording, TEST_WORDING, withdrawalWording, wordingOf } from './push-wording.js';
 
-/** What a message has besides its words. */
+/** The metadata of a message. */
 export interface Envelope {
   pushId: string;
   badge: number;
@@ -18,13 +18,13 @@ export interface Envelope {
 
 const PLACELESS = { sessionId: undefined, seq: undefined } as const;
 
-/** Together, in bytes. An answer has to be one of them exactly, so they are not cut: there are all or none. */
+/** In total, in bytes. An answer must match one of them exactly, so they are not cut but omitted as a whole. */
 const MAX_OPTIONS_BYTES = 1024;
 
 const optionsOf = ({ request: { options } }: WaitingConcern): readonly string[] =>
   options.reduce((sum, option) => sum + utf8Length(option), 0) <= MAX_OPTIONS_BYTES ? options : [];
 
-/** Of one event. Tokens for its actions are the sender's caller's to add. */
+/** For one event. The sender's caller adds tokens for its actions. */
 export function composePush(
   concern: Concern,
   words: { project: string; body: PushBody },
@@ -42,7 +42,7 @@ export function composePush(
   };
 }
 
-/** Of two results or more, of different sessions. */
+/** For two results or more, of different sessions. */
 export const composeDigest = (results: readonly OwedResult[], envelope: Envelope): PushMessage => ({
   ...envelope,
   ...PLACELESS,
@@ -57,7 +57,7 @@ export interface Resolved {
   decision: EventData<'permissionResolved'>['decision'];
 }
 
-/** Takes the place of the push about the request. */
+/** Replaces the push about the request. */
 export const composeWithdrawal = ({ concern, project, decision }: Resolved, envelope: Envelope): PushMessage => ({
   ...envelope,
   kind: 'withdrawal',

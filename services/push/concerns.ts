@@ -12,7 +12,7 @@ export type ResultKind = Exclude<ConcernKind, WaitingKind>;
 interface Place {
   sessionId: SessionId;
   seq: number;
-  /** When it happened, in epoch milliseconds. */
+  /** The time of the event, in epoch milliseconds. */
   at: number;
 }
 
@@ -24,16 +24,16 @@ type Result =
   | { kind: Exclude<ResultKind, 'given_up'>; turn: EventData<'streamComplete'> }
   | { kind: 'given_up'; message: string };
 
-/** Something that goes on only when a person has answered. */
+/** An event that waits for a person's answer. */
 export type WaitingConcern = Place & Waiting;
-/** How something ended. */
+/** The result of a turn or session. */
 export type ResultConcern = Place & Result;
 export type Concern = WaitingConcern | ResultConcern;
 
 /** An event with the `data` of its type. */
 export type SaidEvent = { [T in EventType]: { type: T; data: EventData<T> } }[EventType];
 
-/** What kind of concern an event is; undefined: none. */
+/** The kind of concern of an event; undefined: none. */
 export const kindOf = (event: SaidEvent): ConcernKind | undefined => matterOf(event)?.kind;
 
 function matterOf(event: SaidEvent): Waiting | Result | undefined {
@@ -45,7 +45,7 @@ function matterOf(event: SaidEvent): Waiting | Result | undefined {
       return kind && { kind, turn: event.data };
     }
     case 'error':
-      // The turn that a crash has ended says so itself.
+      // A turn that was ended by a crash reports that itself.
       return event.data.givenUp ? { kind: 'given_up', message: event.data.message } : undefined;
     case 'assistantMessage':
     case 'humanMessage':
@@ -59,7 +59,7 @@ function matterOf(event: SaidEvent): Waiting | Result | undefined {
   }
 }
 
-/** A turn that a person has stopped is no news to them. One that the CLI began by itself is like any other. */
+/** A turn that a person stopped is not reported to them. One that the CLI began by itself is treated like any other. */
 function kindOfTurn(turn: EventData<'streamComplete'>): 'turn_complete' | 'turn_failed' | 'limit' | undefined {
   if (turn.subtype === 'interrupted') return undefined;
   if (isLimit(turn)) return 'limit';
@@ -68,7 +68,7 @@ function kindOfTurn(turn: EventData<'streamComplete'>): 'turn_complete' | 'turn_
 
 const CONCERNING: ReadonlySet<EventType> = new Set<EventType>(['permissionRequest', 'streamComplete', 'error']);
 
-/** The concern of an event of the record. Reads the `data` only of events that may have one. */
+/** The concern of a recorded event. Reads `data` only for event types that can have one. */
 export function concernOf(sessionId: SessionId, { type, data, seq, at }: EventRecord): Concern | undefined {
   if (!CONCERNING.has(type)) return undefined;
   const matter = matterOf({ type, data: JSON.parse(data) } as SaidEvent);

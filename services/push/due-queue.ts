@@ -2,22 +2,22 @@ import type { PushRecord } from '../ports/outbox.js';
 
 export interface DueEntry {
   push: PushRecord;
-  /** When it came here, among all. */
+  /** The order of insertion among all entries. */
   order: number;
 }
 
-/** Entries that were replaced stay in the heap until they come up, or until they are this many more than the others. */
+/** Replaced entries stay in the heap until they come up, or until they outnumber the others by this many. */
 const MAX_REPLACED = 1000;
 
-/** Rows by when they are to be looked at. No question here costs more than what it answers with. */
+/** Rows by due time. The cost of each query is proportional to its result. */
 export class DueQueue {
   readonly #entries = new Map<string, DueEntry>();
-  /** A heap: none is due before the one at half its place. */
+  /** A heap: no entry is due before its parent at half its index. */
   #waiting: DueEntry[] = [];
-  /** Due, in that order. */
+  /** Due rows, in that order. */
   readonly #due = new Map<string, DueEntry>();
 
-  /** Takes the place of an earlier entry of the row. */
+  /** Replaces an earlier entry of the row. */
   put(entry: DueEntry): void {
     this.#entries.set(entry.push.pushId, entry);
     this.#due.delete(entry.push.pushId);
@@ -29,7 +29,10 @@ export class DueQueue {
     this.#due.delete(pushId);
   }
 
-  /** What is due, longest first, of what is due since the same moment oldest first. Whoever stops early pays for no more. */
+  /**
+   * Yields due rows by due time, rows due since the same moment in order of insertion. Stopping early saves the rest of
+   * the cost.
+   */
   *due(at: number): Generator<PushRecord> {
     for (const [pushId, entry] of this.#due) {
       if (entry.push.nextTry <= at) yield entry.push;
@@ -46,7 +49,7 @@ export class DueQueue {
     }
   }
 
-  /** When the next one falls due that was not due yet; infinite when there is none. */
+  /** When the next row falls due that is not due yet; infinite when there is none. */
   get nextAt(): number {
     return this.#first()?.push.nextTry ?? Number.POSITIVE_INFINITY;
   }

@@ -1,12 +1,12 @@
-/** Times of day where a person lives, by the time zone database of Node. */
+/** Local times of day, by Node's time zone database. */
 
 const DAY_MS = 86_400_000;
 const MINUTE_MS = 60_000;
 
-/** A day of the calendar, as the epoch milliseconds of its midnight in UTC. */
+/** A calendar day, as the epoch milliseconds of its midnight in UTC. */
 export type CalendarDay = number & { readonly __brand: 'CalendarDay' };
 
-/** Making one costs more than using it a hundred times. Bounded, since a person may write a name in many ways. */
+/** Creating a format costs more than using it a hundred times. Bounded, since the name of a zone has many spellings. */
 const formats = new Map<string, Intl.DateTimeFormat>();
 const MAX_FORMATS = 200;
 
@@ -29,7 +29,7 @@ function formatOf(timeZone: string): Intl.DateTimeFormat {
   return format;
 }
 
-/** What the clock shows at this moment, read as if it were UTC. Whole seconds. */
+/** The local clock's reading at this moment, interpreted as UTC. Whole seconds. */
 function clockAt(timeZone: string, at: number): number {
   const parts = new Map(
     formatOf(timeZone)
@@ -40,7 +40,7 @@ function clockAt(timeZone: string, at: number): number {
   return Date.UTC(part('year'), part('month') - 1, part('day'), part('hour'), part('minute'), part('second'));
 }
 
-/** By how much the clock is ahead of UTC. */
+/** The clock's offset from UTC. */
 const offsetAt = (timeZone: string, at: number): number => clockAt(timeZone, at) - Math.floor(at / 1000) * 1000;
 
 export const calendarDayAt = (timeZone: string, at: number): CalendarDay =>
@@ -52,8 +52,8 @@ export const addDays = (day: CalendarDay, days: number): CalendarDay => (day + d
 export const parseTimeOfDay = (text: string): number => Number(text.slice(0, 2)) * 60 + Number(text.slice(3, 5));
 
 /**
- * When the clock shows this time for the first time on this day, in epoch milliseconds. Where the clock is put forward
- * over it, when that happens: whoever looks at the clock then sees that it is past.
+ * The first moment on this day at which the clock shows this time, in epoch milliseconds. Where the clock is put
+ * forward over it, the moment of that change: from then on the clock shows a later time.
  */
 export function instantOf(timeZone: string, day: CalendarDay, minutes: number): number {
   const clock = day + minutes * MINUTE_MS;
@@ -64,7 +64,7 @@ export function instantOf(timeZone: string, day: CalendarDay, minutes: number): 
   return changeBetween(timeZone, clock - Math.max(before, after), clock - Math.min(before, after));
 }
 
-/** The moment of the only change of the clock between two others. */
+/** The moment of the only clock change between two others. */
 function changeBetween(timeZone: string, from: number, to: number): number {
   const offset = offsetAt(timeZone, from);
   let [still, changed] = [from, to];

@@ -1,19 +1,19 @@
-/** Pushes by an ntfy server, after its manual (docs.ntfy.sh/publish). Whoever knows a topic can read it there. */
+/** Pushes by an ntfy server, after its manual (docs.ntfy.sh/publish). Everyone who knows a topic can read it there. */
 import type { PushKind, PushMessage, PushRegistration, PushSender, SendOutcome } from '../ports/push.js';
 import type { PushProblem } from './apns-key.js';
 import { deepLink, fitContent, shortCollapseId, tokensInClear } from './push-content.js';
 import { retryOutcome } from './retry-after.js';
 
 export interface NtfySenderOptions {
-  /** The server, http or https; it may have a path. */
+  /** The server, http or https; it can have a path. */
   url: string;
-  /** Its access token: without one nobody is asked who reads, and pushes have no buttons. */
+  /** Its access token: without one the server does not restrict readers, so pushes have no buttons. */
   token?: string | undefined;
-  /** Where buttons reach the daemon; without it there are none. */
+  /** The daemon's address for buttons; without it there are none. */
   publicUrl?: string | undefined;
-  /** Whether the server may read tokens that allow something. */
+  /** Whether the server can read tokens that allow actions. */
   actions: 'encrypted' | 'clear';
-  /** For one request. Default: 5 s. */
+  /** Per request. Default: 5 s. */
   timeoutMs?: number;
 }
 
@@ -23,7 +23,7 @@ const MAX_BYTES = 4096;
 const MAX_ACTIONS = 3;
 const LABELS: Readonly<Record<string, string>> = { allow: 'Allow', deny: 'Deny' };
 
-/** From 1 to 5; 3 is usual. */
+/** From 1 to 5; the default is 3. */
 const PRIORITIES: Record<PushKind, number> = {
   permission: 4,
   question: 4,
@@ -80,7 +80,7 @@ class NtfySender implements PushSender {
     return this.#conclude(response, note);
   }
 
-  /** Since ntfy 2.16; an older server does not know the path, and its notification stays where it is. */
+  /** Since ntfy 2.16; an older server does not know the path and keeps its notification. */
   async #withdraw(topic: string, { collapseId }: PushMessage): Promise<SendOutcome> {
     const response = await this.#request(`${topic}/${shortCollapseId(collapseId)}`, { method: 'DELETE' });
     if (response.status === 404 || response.status === 405)
@@ -101,7 +101,7 @@ class NtfySender implements PushSender {
       },
       signal: AbortSignal.any([timeout, this.#closing.signal]),
     });
-    // What it says is not needed, but the connection is.
+    // The body is not needed, but the connection is reused.
     await response.body?.cancel();
     return response;
   }
@@ -141,7 +141,7 @@ class NtfySender implements PushSender {
     if (token === undefined || publicUrl === undefined || sessionId === undefined || permissionId === undefined)
       return [];
     const path = `api/sessions/${encodeURIComponent(sessionId)}/permissions/${encodeURIComponent(permissionId)}`;
-    // There is no room to say what "always" remembers, so it is not offered here.
+    // There is no space to show what "always" remembers, so it is not offered here.
     const given = Object.entries(tokensInClear(actionTokens, actions) ?? {});
     const tokens = given.filter(([response]) => response !== 'always').slice(0, MAX_ACTIONS);
     return tokens.map(([response, actionToken]) => ({
@@ -158,7 +158,7 @@ class NtfySender implements PushSender {
 
 const below = (base: string, path: string): string => new URL(path, base.endsWith('/') ? base : `${base}/`).href;
 
-/** `fetch` hides the system's error behind its own. */
+/** `fetch` wraps the system's error in its own. */
 function failureOf(error: unknown): string {
   const { name, cause } = error as { name?: unknown; cause?: { code?: unknown } };
   if (name === 'TimeoutError') return 'no answer in time';

@@ -8,30 +8,30 @@ import { PlaceLines } from './place-lines.js';
 import { type About, readAbout } from './push-about.js';
 import { mayHaveArrived } from './push-record.js';
 
-/** So that a row that is written anyway takes others along. */
+/** Delay that lets several changes share one write. */
 const SOON_MS = 20;
-/** After a failed write: a full disk may have room again. */
+/** Retry interval after a failed write: a full disk may have space again. */
 const RETRY_MS = 1000;
 
 export interface OutboxRowsOptions {
   store: OutboxStore;
   log: Log;
-  /** A row is in another state. */
+  /** The state of a row has changed. */
   onChange: (push: PushRecord) => void;
 }
 
-/** The rows that are not done, in memory as in the journal: writes that fail are made up for. */
+/** The rows that are not done, in memory as in the journal: failed writes are repeated. */
 export class OutboxRows {
   readonly #options: OutboxRowsOptions;
   /** Owed or being sent. */
   readonly #open = new Map<string, PushRecord>();
-  /** Accepted and not seen, or given up although it may have arrived. */
+  /** Accepted and not seen, or given up although possibly delivered. */
   readonly #delivered = new Map<string, PushRecord>();
   readonly #bySession = new Map<SessionId, Set<string>>();
   readonly owed = new OwedRows();
   readonly lines = new PlaceLines();
   readonly #abouts = new Map<string, About>();
-  /** By the id of an open row: what was sent before is sent again, word for word. */
+  /** By the id of an open row: a repeated push is identical to the first. */
   readonly messages = new Map<string, PushMessage>();
   #added = new Map<string, PushRecord>();
   #changed = new Map<string, PushRecord>();
@@ -60,7 +60,7 @@ export class OutboxRows {
     return this.#open.get(pushId) ?? this.#delivered.get(pushId);
   }
 
-  /** All of a session that are owed, being sent, accepted and not seen, or may have arrived. */
+  /** All rows of a session that are owed, being sent, accepted and not seen, or possibly delivered. */
   *ofSession(sessionId: SessionId): Generator<PushRecord> {
     for (const pushId of this.#bySession.get(sessionId) ?? []) {
       const push = this.find(pushId);
@@ -74,12 +74,12 @@ export class OutboxRows {
     return known;
   }
 
-  /** A row that the journal has already. */
+  /** Adds a row that is already in the journal. */
   take(push: PushRecord): void {
     const { pushId, sessionId, state } = push;
     const isOpen = state === 'owed' || state === 'sending';
     this.#delivered.delete(pushId);
-    // One that is there keeps its place among the others.
+    // A row that is present keeps its position.
     if (isOpen) this.#open.set(pushId, push);
     else this.#close(pushId);
     this.owed.put(push);
@@ -104,7 +104,7 @@ export class OutboxRows {
     if (ids?.size === 0) this.#bySession.delete(sessionId);
   }
 
-  /** When it is to be looked at next: no news for the journal. */
+  /** Sets its next attempt: this change is not journalled. */
   postpone(push: PushRecord, nextTry: number): void {
     if (!this.#open.has(push.pushId)) return;
     const postponed = { ...push, nextTry };
@@ -126,7 +126,7 @@ export class OutboxRows {
     this.#options.onChange(push);
   }
 
-  /** The session and its rows are gone. */
+  /** The session and its rows were removed. */
   forget(sessionId: SessionId): void {
     for (const push of this.ofSession(sessionId)) {
       const { pushId } = push;
@@ -137,7 +137,7 @@ export class OutboxRows {
     this.#bySession.delete(sessionId);
   }
 
-  /** What was delivered before this moment, and never seen, is not waited for any longer. */
+  /** Rows that were delivered before this moment and never seen are dropped. */
   prune(before: number): void {
     for (const { pushId, sessionId, updatedAt } of Array.from(this.#delivered.values())) {
       if (updatedAt >= before || this.#added.has(pushId) || this.#changed.has(pushId)) continue;
@@ -146,7 +146,7 @@ export class OutboxRows {
     }
   }
 
-  /** Writes what has changed; resolves also when that has failed, and tries again later. */
+  /** Writes changed rows; also resolves after a failed write, and retries later. */
   async flush(): Promise<void> {
     while (this.#flushing) await this.#flushing;
     if (this.#added.size === 0 && this.#changed.size === 0) return;
@@ -155,7 +155,9 @@ export class OutboxRows {
     this.#flushing = undefined;
   }
 
-  /** With what else changes soon: what is lost with a crash before is that a push was sent, and it is sent again. */
+  /**
+   * Together with further changes: a crash before that loses only the fact that a push was sent, and it is sent again.
+   */
   flushSoon(): void {
     if (this.#closed || this.#retry) return;
     this.#retry = setTimeout(() => {
@@ -179,7 +181,7 @@ export class OutboxRows {
     } catch (error) {
       this.#options.log.warn('pushes could not be recorded', { error: String(error) });
       if (!isStorageError(error)) return;
-      // What has changed since then is newer.
+      // Changes since then are newer.
       this.#changed = new Map([...changed, ...this.#changed]);
       this.#added = new Map([...added, ...this.#added]);
       for (const [pushId, push] of this.#changed) if (this.#added.has(pushId)) this.#added.set(pushId, push);

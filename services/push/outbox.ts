@@ -23,12 +23,12 @@ export interface OutboxOptions {
 
 /** A longer timer of Node fires at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
-/** After something that should not have failed. */
+/** Retry interval after an unexpected failure. */
 const RETRY_MS = 1000;
-/** Is anything due? */
+/** Enough to find out whether a row is due. */
 const ONE: Allowance = { free: 0, paced: 1 };
 
-/** Takes what is due from the rows, has it judged once more, and sends it. */
+/** Takes due rows, has them judged once more, and sends them. */
 export class Outbox {
   readonly #options: OutboxOptions;
   readonly #gatherer: ResultGatherer;
@@ -45,7 +45,7 @@ export class Outbox {
     this.#gatherer = new ResultGatherer({ ...options, postpone });
   }
 
-  /** Takes up what an earlier daemon has left: what it was sending goes out again. */
+  /** Adopts the rows of an earlier daemon: pushes that were being sent are sent again. */
   begin(): void {
     const { rows, now } = this.#options;
     const at = now();
@@ -57,7 +57,7 @@ export class Outbox {
     this.wake();
   }
 
-  /** There is something new to look at. What is done in this turn of the event loop is seen together. */
+  /** Schedules a check. Changes in the same turn of the event loop share one. */
   wake(): void {
     if (this.#closed || !this.#begun) return;
     this.#immediate ??= setImmediate(() => {
@@ -66,18 +66,18 @@ export class Outbox {
     });
   }
 
-  /** What waits for a person's devices is judged again, unless it was tried before. */
+  /** Pushes that wait because of a person's devices are judged again, unless they were tried before. */
   judgeAgain(userId: UserId): void {
     for (const push of this.#options.rows.open()) if (push.device.userId === userId) this.#lookAt(push);
   }
 
-  /** Rows that were written with their events. */
+  /** Adds rows that were written with their events. */
   took(pushes: readonly PushRecord[]): void {
     for (const push of pushes) this.#options.rows.take(push);
     if (pushes.length > 0) this.wake();
   }
 
-  /** A device has received everything up to these positions. Nearly always nobody is owed anything of that. */
+  /** A device has received everything up to these positions. Nearly always, no push is owed for that. */
   acknowledged(device: DeviceRef, cursors: ReadonlyMap<SessionId, StoredCursor>): void {
     const { rows, epoch } = this.#options;
     for (const [sessionId, cursor] of cursors) {
@@ -89,7 +89,7 @@ export class Outbox {
     }
   }
 
-  /** What was not told of this request is owed no withdrawal: also a look that has judged it already must not send it. */
+  /** An unreported request is owed no withdrawal: a check that has already judged it must not send it either. */
   resolved(sessionId: SessionId, permissionId: string): void {
     for (const push of this.#options.rows.ofSession(sessionId))
       if (push.permissionId === permissionId && push.kind !== 'withdrawal') this.#lookAt(push);
@@ -101,7 +101,7 @@ export class Outbox {
     else if (push.state === 'accepted' && push.device.deviceId === deviceId) this.seen(push, 'acknowledged');
   }
 
-  /** What has failed keeps its time: it is judged then. */
+  /** A failed push keeps its retry time: it is judged then. */
   #lookAt(push: PushRecord): void {
     const { rows, now } = this.#options;
     if (push.state !== 'owed' || push.attempts > 0) return;
@@ -170,7 +170,7 @@ export class Outbox {
     }
   }
 
-  /** What is due, with all results of a device that one of them is due of. What is urgent comes first. */
+  /** Due rows, with all results of a device that has a due one. Urgent rows come first. */
   #due(at: number, { free, paced }: Allowance): PushRecord[] {
     const urgent = this.#ready(at, 'urgent', free + paced);
     const room = paced - Math.max(0, urgent.length - free);
@@ -180,7 +180,7 @@ export class Outbox {
     return [...urgent, ...patient.filter((push) => !isResult(push)), ...results];
   }
 
-  /** At most so many, and of results those of so many devices. */
+  /** At most this many, and for results those of at most this many devices. */
   #ready(at: number, kind: 'urgent' | 'patient', max: number): PushRecord[] {
     const found: PushRecord[] = [];
     if (max <= 0) return found;
@@ -194,28 +194,28 @@ export class Outbox {
     return found;
   }
 
-  /** Those that failed before as well: a later result must not be overtaken by an earlier one of its session. */
+  /** Includes failed ones: a later result must not overtake an earlier one of its session. */
   #resultsOf(device: DeviceRef): PushRecord[] {
     return this.#options.rows.owed.resultsOf(device).filter((push) => this.#isReady(push));
   }
 
   /**
-   * Whether it need not wait for another push of its place: for one that is under way, or, of pushes of no session, for an
-   * older one that is not done. Results are gathered, and what a withdrawal takes away is not owed any more.
+   * Whether it need not wait for another push of its place: for one in flight, or, without a session, for an older open
+   * one. Results are gathered, and a withdrawn push is no longer owed.
    */
   #isReady(push: PushRecord): boolean {
     const { rows, dispatcher } = this.#options;
     return !dispatcher.isBlocked(push) && !rows.lines.isBehind(push);
   }
 
-  /** What has failed is not tried before its time. */
+  /** A failed push is not tried before its time. */
   #postpone(push: PushRecord, until: number): void {
     const { rows, now } = this.#options;
     const at = now();
     rows.postpone(push, isResting(push, at) ? Math.max(until, push.nextTry) : Math.max(until, at + 1));
   }
 
-  /** What is not owed now waits, or is done. */
+  /** A row that is not owed now waits, or is done. */
   #isOwed({ push, verdict }: Judged, at: number): boolean {
     const { rows } = this.#options;
     // It was acknowledged, or forgotten, while it was judged.
@@ -244,7 +244,7 @@ export class Outbox {
   }
 }
 
-/** Of what was tried and is stale now: why it did not succeed. */
+/** For a push that was tried and is stale now: why it failed. */
 const lastReason = ({ reason, attempts }: PushRecord): string =>
   attempts > 0 && reason !== undefined ? `stale: ${reason}` : 'stale';
 

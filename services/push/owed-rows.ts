@@ -4,18 +4,18 @@ import { type DueEntry, DueQueue } from './due-queue.js';
 import { isResult, isUrgent } from './push-record.js';
 
 /**
- * What is owed, by when it is to be looked at. Ten thousand rows may wait while a few are looked at, again and again: no
- * question here costs more than what it answers with.
+ * Owed rows, by due time. Ten thousand rows can wait while a few are checked repeatedly: the cost of each query is
+ * proportional to its result.
  */
 export class OwedRows {
   readonly #entries = new Map<string, DueEntry>();
-  /** What a person is waited for with, and was not tried yet. */
+  /** Rows that wait for a person's answer, and were not tried yet. */
   readonly #urgent = new DueQueue();
   readonly #patient = new DueQueue();
   readonly #results = new Map<string, Map<string, PushRecord>>();
   #order = 0;
 
-  /** The row as it is now. One that is not owed is none of these. */
+  /** Stores the row's current state. A row that is not owed is removed. */
   put(push: PushRecord): void {
     if (push.state !== 'owed') {
       this.drop(push);
@@ -43,12 +43,12 @@ export class OwedRows {
     if (members?.delete(push.pushId) && members.size === 0) this.#results.delete(key);
   }
 
-  /** Of either kind what is due, longest first, of what is due since the same moment oldest first. */
+  /** Yields due rows of either kind by due time, rows due since the same moment in order of insertion. */
   due(at: number, kind: 'urgent' | 'patient'): Generator<PushRecord> {
     return (kind === 'urgent' ? this.#urgent : this.#patient).due(at);
   }
 
-  /** When the next one falls due that was not due yet; infinite when there is none. */
+  /** When the next row falls due that is not due yet; infinite when there is none. */
   get nextAt(): number {
     return Math.min(this.#urgent.nextAt, this.#patient.nextAt);
   }

@@ -7,14 +7,14 @@ import type { PushService } from './push-service.js';
 type Owing = Pick<PushService, 'owe' | 'unowed' | 'committed' | 'forgotten'>;
 
 interface Watched<Push> {
-  /** Looked up when it is needed. */
+  /** Looked up on use. */
   push: () => Push;
   log: Log;
 }
 
 /**
- * The journal, with what devices are owed written in the transaction of its event. A bug in what concerns pushes holds
- * up no session: the event is written, and that its push was not is on record.
+ * The journal, extended to write the pushes owed to devices in the transaction of their event. A bug in the push code
+ * blocks no session: the event is written, and the missing push is on record.
  */
 export const owingJournal = <J extends Journal>(journal: J, watched: Watched<Owing>): J => {
   const { push } = watched;
@@ -31,7 +31,7 @@ export const owingJournal = <J extends Journal>(journal: J, watched: Watched<Owi
         pushes = owe(change);
         return pushes;
       });
-      // Rows that are in the journal are read at the next start.
+      // Rows in the journal are read at the next start.
       attempt('take up what is owed', () => push().committed(pushes));
     },
     forget: async (sessionId) => {
@@ -41,7 +41,7 @@ export const owingJournal = <J extends Journal>(journal: J, watched: Watched<Owi
   };
 };
 
-/** Positions, of which pushes are told when they are written. */
+/** Stores positions and reports them to the push service once they are written. */
 export const watchedCursors = (
   cursors: CursorStore,
   { push, log }: Watched<Pick<PushService, 'acknowledged'>>,
@@ -53,7 +53,7 @@ export const watchedCursors = (
   },
 });
 
-/** Undefined where it failed, which is a bug: the log has its place. */
+/** Undefined after a failure, which is a bug: the log has its location. */
 const attempts =
   (log: Log) =>
   <T>(what: string, action: () => T): T | undefined => {

@@ -1,18 +1,17 @@
 import type { PushRecord } from '../ports/outbox.js';
 
-/** Where a push is shown: on one device, of those with the same collapse id only the last. */
+/** Where a push is shown: a device shows only the last one with the same collapse id. */
 export const placeOf = ({ device, collapseId }: PushRecord): string =>
   `${device.userId}/${device.deviceId}/${collapseId}`;
 
 /**
- * Open pushes of no session, each place's in the order in which they were written. One that is being sent keeps its
- * place: it may fail, and is then to be sent again before what came after it. The clock does not count, as it can be
- * put back.
+ * Open pushes without a session, for each place in the order of writing. One that is being sent keeps its position: it
+ * can fail, and must then be sent again before later ones. The clock is not used, as it can be put back.
  */
 export class PlaceLines {
   readonly #lines = new Map<string, Set<string>>();
 
-  /** The row as it is now. One that is done leaves. */
+  /** Stores the row's current state. A row that is done is removed. */
   put(push: PushRecord): void {
     const { pushId, sessionId, state } = push;
     if (sessionId !== undefined) return;
@@ -22,7 +21,7 @@ export class PlaceLines {
     else if (line.delete(pushId) && line.size === 0) this.#lines.delete(place);
   }
 
-  /** Whether this row, which is open, has to wait for an older one. Once it has not, it never has. */
+  /** Whether this open row must wait for an older one. Once false, it stays false. */
   isBehind(push: PushRecord): boolean {
     if (push.sessionId !== undefined) return false;
     const [first] = this.#lines.get(placeOf(push)) ?? [];

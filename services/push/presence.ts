@@ -8,7 +8,7 @@ export interface Visit {
   end(): void;
 }
 
-/** A device that was here since this daemon began. Times are epoch milliseconds. */
+/** A device that has connected since this daemon began. Times are epoch milliseconds. */
 export interface KnownDevice {
   device: DeviceRef;
   presence: Presence;
@@ -18,16 +18,16 @@ export interface KnownDevice {
 
 export interface DevicePresenceOptions {
   now: () => number;
-  /** Somebody came, went, or looks elsewhere. */
+  /** A device has connected, disconnected, or changed between foreground and background. */
   onChange: (userId: UserId) => void;
 }
 
-/** So long may devices take to connect to a new daemon. */
+/** Time for devices to connect to a new daemon. */
 const RETURN_MS = 2000;
-/** Clients may name their devices anew each time: those that left longest ago are forgotten. */
+/** Clients can choose a new device id each time: the devices that left longest ago are forgotten. */
 const MAX_KNOWN = 100;
 
-/** Where the devices of people are. */
+/** The presence of people's devices. */
 export class DevicePresence {
   readonly #options: DevicePresenceOptions;
   readonly #known = new Map<string, KnownDevice>();
@@ -38,17 +38,19 @@ export class DevicePresence {
     this.#options = options;
   }
 
-  /** Devices may connect from here on. */
+  /** Devices can connect from here on. */
   begin(): void {
     this.#begunAt = this.#options.now();
   }
 
-  /** From when on a device that is missing is away. A clock that was put back is waited for no longer than that. */
+  /**
+   * From this moment a missing device counts as away. A clock that was put back extends this by no more than that time.
+   */
   get knownFrom(): number {
     return Math.min(this.#begunAt, this.#options.now()) + RETURN_MS;
   }
 
-  /** Whoever connects looks at it. A newer connection takes the place of an older one. */
+  /** A connecting device counts as in the foreground. A newer connection replaces an older one. */
   arrive(device: DeviceRef): Visit {
     const key = keyOf(device);
     const isLatest = () => this.#visits.get(key) === visit;
@@ -76,7 +78,7 @@ export class DevicePresence {
     return [...this.#known.values()].filter(({ device }) => device.userId === userId);
   }
 
-  /** People who look at a device. */
+  /** People with a device in the foreground. */
   looking(): UserId[] {
     const present = [...this.#known.values()].filter(({ presence }) => presence === 'foreground');
     return [...new Set(present.map(({ device }) => device.userId))];

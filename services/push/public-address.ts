@@ -1,7 +1,7 @@
 import { BlockList, isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 
-/** IPv4 ranges that lead to no server of the public internet: the special-purpose registry of RFC 6890, and multicast. */
+/** IPv4 ranges without servers of the public internet: the special-purpose registry of RFC 6890, and multicast. */
 const SPECIAL_IPV4: readonly (readonly [network: string, bits: number])[] = [
   ['0.0.0.0', 8],
   ['10.0.0.0', 8],
@@ -20,7 +20,10 @@ const SPECIAL_IPV4: readonly (readonly [network: string, bits: number])[] = [
   ['240.0.0.0', 4],
 ];
 
-/** IPv6 addresses that carry an IPv4 address in their last 32 bits: mapped, and NAT64 (RFC 6052), which DNS64 hands out. */
+/**
+ * IPv6 addresses that contain an IPv4 address in their last 32 bits: mapped, and NAT64 (RFC 6052), as returned by
+ * DNS64.
+ */
 const CARRIERS = ['::ffff:', '64:ff9b::'];
 const CARRIER_BITS = 96;
 
@@ -46,7 +49,7 @@ for (const [network, bits] of SPECIAL_IPV4) {
 
 /**
  * Whether an IP address belongs to a server of the public internet. False for private, loopback, link-local, shared
- * (CGNAT), multicast and reserved ranges, for IPv6 addresses that carry such an IPv4 address, and for text that is no
+ * (CGNAT), multicast and reserved ranges, for IPv6 addresses that contain such an IPv4 address, and for text that is no
  * address.
  */
 export function isPublicAddress(address: string): boolean {
@@ -60,7 +63,7 @@ export function isPublicAddress(address: string): boolean {
   }
 }
 
-/** Whether it is an address of this machine: a firewall keeps others from ports there, and not the daemon. */
+/** Whether it is an address of this machine: a firewall shields its ports from others, but not from the daemon. */
 export function isOwnAddress(address: string): boolean {
   const family = isIP(address);
   if (family === 0) return false;

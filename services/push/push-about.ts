@@ -1,4 +1,4 @@
-/** What a push is about, as its row in the outbox keeps it: as much as its message is made of, and not more. */
+/** The subject of a push as stored in its outbox row: only the data that its message needs. */
 import { cutText } from '../../protocol/cut-text.js';
 import type { EventData } from '../../protocol/events.js';
 import type { Concern, WaitingConcern } from './concerns.js';
@@ -13,7 +13,7 @@ export type About =
       project: string;
       decision: EventData<'permissionResolved'>['decision'];
     }
-  /** A device was signed out because somebody else has a copy of its credential. */
+  /** A device was signed out because its credential was copied. */
   | { what: 'security'; deviceName: string }
   | { what: 'test' };
 
@@ -39,7 +39,7 @@ function shortConcern(concern: Concern): Concern {
   return { ...concern, turn: { ...concern.turn, finalResult: cutText(concern.turn.finalResult, MAX_TEXT) } };
 }
 
-/** A digest names its projects only. */
+/** A digest contains only the names of its projects. */
 const wordless = (concern: OwedResult['concern']): OwedResult['concern'] =>
   'turn' in concern ? { ...concern, turn: { ...concern.turn, finalResult: '' } } : { ...concern, message: '' };
 

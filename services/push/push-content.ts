@@ -1,10 +1,10 @@
-/** What a push says, cut to what its carrier takes, whoever carries it. */
+/** The content of a push, cut to the limit of its carrier. */
 import { createHash } from 'node:crypto';
 import { wellFormed } from '../../protocol/plain-text.js';
 import type { PushKind, PushMessage } from '../ports/push.js';
 import { fitText, jsonBytes } from './fit-text.js';
 
-/** What only the person shall read. */
+/** The parts that only the person may read. */
 export interface PushContent {
   title: string;
   subtitle: string;
@@ -16,7 +16,7 @@ export interface PushContent {
 /** Whether it waits for an answer of the person. */
 export const isWaiting = (kind: PushKind): boolean => kind === 'permission' || kind === 'question' || kind === 'plan';
 
-/** Opens the app at the event. Undefined for what belongs to no session. */
+/** Opens the app at the event. Undefined for pushes without a session. */
 export function deepLink({ sessionId, seq }: PushMessage): string | undefined {
   if (sessionId === undefined) return undefined;
   const link = `claude-companion://session/${encodeURIComponent(sessionId)}`;
@@ -25,11 +25,14 @@ export function deepLink({ sessionId, seq }: PushMessage): string | undefined {
 
 const SHORT_ID_LENGTH = 32;
 
-/** The collapse id for services that take no more than 32 characters of base64url. */
+/** The collapse id for services that accept at most 32 characters of base64url. */
 export const shortCollapseId = (collapseId: string): string =>
   createHash('sha256').update(collapseId).digest('base64url').slice(0, SHORT_ID_LENGTH);
 
-/** Tokens that a carrier may be shown: the one that denies harms least, and others only if the owner wants that. */
+/**
+ * Tokens that a carrier can see: the denying one does the least harm, and others are included only if the owner allows
+ * it.
+ */
 export function tokensInClear(
   tokens: PushMessage['actionTokens'],
   actions: 'encrypted' | 'clear',
@@ -38,18 +41,18 @@ export function tokensInClear(
   return kept.length > 0 ? Object.fromEntries(kept) : undefined;
 }
 
-/** A shorter beginning of a body says less than what would have to make way for it. */
+/** A shorter body says less than the parts dropped for it. */
 const MIN_BODY_BYTES = 64;
 
 interface Fitted {
   content: PushContent;
-  /** What had to be left out; undefined when nothing was. */
+  /** The omitted parts; undefined when there are none. */
   note: string | undefined;
 }
 
 /**
- * The message's content with at most `maxBytes` of JSON: the body is cut first, then the options go, then the tokens,
- * and at last subtitle and title are cut.
+ * The message's content with at most `maxBytes` of JSON: the body is cut first, then the options and the tokens are
+ * dropped, and finally subtitle and title are cut.
  */
 export function fitContent(message: PushMessage, tokens: Record<string, string> | undefined, maxBytes: number): Fitted {
   const texts = { title: wellFormed(message.title), subtitle: wellFormed(message.subtitle) };

@@ -1,15 +1,15 @@
-/** Several results that come within a short while are told a person at once. What waits for a person is never held back. */
+/** Several results within a short time are sent together. Pushes that wait for a person are never held back. */
 import type { SessionId } from '../../protocol/scalars.js';
 import type { ResultConcern } from './concerns.js';
 
-/** Results are gathered for so long, from the first that is owed. */
+/** Results are gathered for this long, from the first one owed. */
 export const DIGEST_WINDOW_MS = 30_000;
-/** No two digests come closer than this to one device. */
+/** Minimum interval between two digests to one device. */
 export const DIGEST_PAUSE_MS = 60_000;
 
 /** A result that a device is owed. */
 export interface OwedResult {
-  /** Of its row in the outbox. */
+  /** The id of its row in the outbox. */
   pushId: string;
   concern: ResultConcern;
   /** Epoch milliseconds. */
@@ -19,26 +19,28 @@ export interface OwedResult {
   project: string;
 }
 
-/** What is sent now; `covers`: the rows that are done with it, what it tells among them. */
+/** The push to send now; `covers`: the rows that are done with it, including those in it. */
 export type PlannedPush =
   | { kind: 'single'; result: OwedResult; covers: readonly OwedResult[] }
-  /** One result for each session, in the order in which they came. */
+  /** One result for each session, in order of arrival. */
   | { kind: 'digest'; results: readonly OwedResult[]; covers: readonly OwedResult[]; expiresAt: number };
 
 export interface Gathering {
-  /** All results that one device is owed and that were not sent. */
+  /** All unsent results that one device is owed. */
   owed: readonly OwedResult[];
-  /** Sessions of the person in which a turn runs, or whose result is still judged: another result may come soon. */
+  /** Sessions of the person with a running turn, or with a result still being judged: another result may come soon. */
   expected: ReadonlySet<SessionId>;
-  /** When the device was sent its last digest; undefined for never. */
+  /** When the device was last sent a digest; undefined for never. */
   lastDigestAt: number | undefined;
   now: number;
 }
 
-/** `wait`: nothing is sent before, unless the input changes. */
+/** `wait`: no push is sent before, unless the input changes. */
 export type DigestPlan = { kind: 'nothing' } | { kind: 'wait'; until: number } | { kind: 'send'; push: PlannedPush };
 
-/** When and as what the results go out that a device is owed. Each is told, or its session's later one in its place. */
+/**
+ * When and in which form a device's owed results are sent. Each is included, or replaced by a later one of its session.
+ */
 export function planResults({ owed, expected, lastDigestAt, now }: Gathering): DigestPlan {
   const results = lastOfEachSession(owed);
   const [first, ...others] = results;
@@ -64,7 +66,7 @@ function lastOfEachSession(owed: readonly OwedResult[]): OwedResult[] {
   return [...bySession.values()].sort(inOrder);
 }
 
-/** A session that is given up fails its waiting prompts as well: that says less. */
+/** A session that is given up also fails its waiting prompts, which says less. */
 const outweighs = (earlier: OwedResult, later: OwedResult): boolean =>
   earlier.concern.kind === 'given_up' && later.concern.kind === 'turn_failed';
 

@@ -22,31 +22,31 @@ export interface PushDispatcherOptions {
   senders: ReadonlyMap<PushPlatform, PushSender>;
   devices: PushDevices;
   sessions: PushSessions;
-  /** What pushes say where a device prefers nothing. */
+  /** The default for devices without a preference. */
   body: PushBody;
   log: Log;
   now: () => number;
-  /** There is room for another push. */
+  /** There is capacity for another push. */
   onDone: () => void;
 }
 
-/** What is to be sent. `row`: as it was when that was decided. */
+/** A push to send. `row`: its state at the time of the decision. */
 export interface Sendable {
   row: PushRecord;
   push: PushRecord;
 }
 
-/** At a time; senders have connections that take this many. */
+/** Maximum number of pushes in flight; senders' connections allow this many. */
 const MAX_UNDER_WAY = 128;
 const BACKOFF_MS = 2000;
 const MAX_BACKOFF_MS = 600_000;
-/** The device has registered anew while it was pushed to. */
+/** Delay after the device has registered anew during a push. */
 const REGISTERED_ANEW_MS = 1000;
 
-/** Gives pushes to senders and records what becomes of them. */
+/** Passes pushes to senders and records their outcomes. */
 export class PushDispatcher {
   readonly #options: PushDispatcherOptions;
-  /** By what must not be overtaken: the device and the collapse id. */
+  /** By the order that must be kept: the device and the collapse id. */
   readonly #underWay = new Map<string, Promise<void>>();
 
   constructor(options: PushDispatcherOptions) {
@@ -57,14 +57,14 @@ export class PushDispatcher {
     return MAX_UNDER_WAY - this.#underWay.size;
   }
 
-  /** Whether this row must wait for another one, of the same device and place. */
+  /** Whether this row must wait for another one of the same device and place. */
   isBlocked(push: PushRecord): boolean {
     return this.#underWay.has(placeOf(push));
   }
 
   /**
-   * Marks the rows as being sent, and then sends them. At most `room`. A few at a time are made, and sent. What something
-   * has happened to since it was decided is left alone.
+   * Marks the rows as being sent, and then sends them in small batches. At most `room`. Rows that have changed since
+   * the decision are skipped.
    */
   async dispatch(all: readonly Sendable[]): Promise<void> {
     const { rows } = this.#options;
@@ -72,14 +72,14 @@ export class PushDispatcher {
     const begun: Begun[] = [];
     await this.#inGoes(all, ({ row, push }) => {
       const isAsDecided = rows.find(row.pushId) === row;
-      // Also by one of these.
+      // Another row of this call can block it too.
       if (isAsDecided && !this.isBlocked(push)) begun.push(this.#begin(push, badges));
     });
     await rows.flush();
     await this.#inGoes(begun, ({ push, settle }) => void this.#send(push).finally(() => this.#end(push, settle)));
   }
 
-  /** A few of them, and then a turn of the event loop for whatever else waits. */
+  /** Handles a few of them, and then yields a turn of the event loop to other work. */
   async #inGoes<T>(all: readonly T[], act: (one: T) => void): Promise<void> {
     for (let from = 0, to = 0; from < all.length; from = to) {
       if (from > 0) await turnOfOthers();
@@ -101,7 +101,7 @@ export class PushDispatcher {
     return { push: sending, settle };
   }
 
-  /** Resolves when nothing is under way any more. */
+  /** Resolves when no push is in flight any more. */
   async settled(): Promise<void> {
     await Promise.all(this.#underWay.values());
   }
@@ -133,7 +133,7 @@ export class PushDispatcher {
     rows.change(changed(current, change));
     rows.flushSoon();
     const { pushId, kind, device } = push;
-    // Its row says the same. A line for each of thousands costs as much as writing the rows.
+    // Its row contains the same. A line for each of thousands costs as much as writing the rows.
     const level = change.state === 'accepted' ? 'debug' : 'info';
     log[level]('push', { pushId, kind, deviceId: device.deviceId, state: change.state, reason: change.reason, detail });
   }
@@ -164,7 +164,7 @@ export class PushDispatcher {
     return { ...this.#change('owed', reason), nextTry: now() + REGISTERED_ANEW_MS };
   }
 
-  /** A registry that cannot be written is no reason to send once more. */
+  /** A registry that cannot be written is no reason to send again. */
   async #try<T>(action: Promise<T>): Promise<T | true> {
     try {
       return await action;
@@ -178,15 +178,15 @@ export class PushDispatcher {
     return { state, at: this.#options.now(), reason };
   }
 
-  /** Not behind the moment when it is stale, which somebody has to notice. */
+  /** Not after it becomes stale, which must be noticed. */
   #nextTry({ attempts, expiresAt }: PushRecord, afterMs = 0): number {
     const backoff = Math.min(MAX_BACKOFF_MS, BACKOFF_MS * 2 ** Math.min(attempts - 1, 20));
-    // Half of it by chance, so that what failed together does not come back together.
+    // Half of it is random, so that pushes that failed together are not retried together.
     const jittered = backoff / 2 + (Math.random() * backoff) / 2;
     return Math.min(this.#options.now() + Math.max(afterMs, Math.ceil(jittered)), expiresAt);
   }
 
-  /** Makes its message, where that was not done before. */
+  /** Composes its message, unless that was done before. */
   #prepare(push: PushRecord, badges: Badges): Pick<Change, 'actions'> {
     const { rows } = this.#options;
     if (rows.messages.has(push.pushId)) return {};
@@ -200,7 +200,7 @@ export class PushDispatcher {
     return isAnswerable ? { actions: made.digests } : {};
   }
 
-  /** All of a person that are made together have the same. */
+  /** All pushes of a person that are composed together have the same badge. */
   #badges(): Badges {
     const known = new Map<UserId, number>();
     return (userId) => {
@@ -241,7 +241,9 @@ interface Begun {
 type Badges = (userId: UserId) => number;
 
 /** What buttons may say. */
-/** A notification does not show what "always" remembers, so it is not offered there. A question may have such an option. */
+/**
+ * A notification does not show what "always" remembers, so it is not offered there. A question can have such an option.
+ */
 function decisionsOf(concern: Concern): readonly string[] {
   if (!isWaiting(concern)) return [];
   const { kind, options } = concern.request;

@@ -12,8 +12,8 @@ export function parseEncryptionKey(text: string): Buffer | undefined {
 }
 
 /**
- * base64(nonce 12 ‖ ciphertext ‖ tag 16) of AES-256-GCM, which is what CryptoKit opens as the `combined` form of a
- * sealed box. The nonce is random: a registration's key sees far fewer pushes than the 2^32 that allows.
+ * base64(nonce 12 ‖ ciphertext ‖ tag 16) of AES-256-GCM, which CryptoKit opens as the `combined` form of a sealed box.
+ * The nonce is random: a registration's key is used for far fewer pushes than the 2^32 that this permits.
  */
 export function sealText(key: Buffer, text: string): string {
   const nonce = randomBytes(NONCE_BYTES);
@@ -21,5 +21,5 @@ export function sealText(key: Buffer, text: string): string {
   return Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]).toString('base64');
 }
 
-/** So many bytes of text fit when the sealed form may take `maxBytes`; negative when none do. */
+/** The number of text bytes that fit when the sealed form can take `maxBytes`; negative when none do. */
 export const sealedRoom = (maxBytes: number): number => Math.floor(maxBytes / 4) * 3 - NONCE_BYTES - TAG_BYTES;

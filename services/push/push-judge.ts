@@ -19,7 +19,7 @@ export interface PushJudgeOptions {
 
 const NOT_REGISTERED = 'the device is not registered';
 
-/** Of a row whose device cannot be reached any more. */
+/** For a row whose device can no longer be reached. */
 interface Unregistered {
   kind: 'suppressed';
   reason: typeof NOT_REGISTERED;
@@ -30,7 +30,7 @@ export interface Judged {
   verdict: Verdict | Unregistered;
 }
 
-/** Verdicts of the policy on rows of the outbox, from what is known at this moment. */
+/** Judges rows of the outbox by the policy and the current state. */
 export class PushJudge {
   readonly #options: PushJudgeOptions;
 
@@ -38,7 +38,7 @@ export class PushJudge {
     this.#options = options;
   }
 
-  /** Rows with what they are about. Those that tell of no event are owed until they are stale. */
+  /** Judges rows with their subjects. Those without an event are owed until they are stale. */
   async judge(pushes: readonly (readonly [PushRecord, About])[], now: number): Promise<Judged[]> {
     const people = new Map<UserId, PersonDevice[]>();
     for (const [{ device }] of pushes)
@@ -74,7 +74,7 @@ export class PushJudge {
         preferences: readSessionPreferences(session?.preferences),
         openRequests: session?.openRequests ?? new Set(),
       },
-      // Positions of another epoch mean other events.
+      // Positions of another epoch refer to other events.
       devices: push.epoch === epoch ? devices : devices.map((device) => ({ ...device, cursors: new Map() })),
       knownFrom: presence.knownFrom,
       now,
@@ -114,7 +114,7 @@ interface Case {
   push: PushRecord;
   about: About;
   devices: PersonDevice[];
-  /** What was said of the events of other rows, to all devices at once. */
+  /** Verdicts on the events of other rows, for all devices at once. */
   events: Map<string, DeviceVerdict[]>;
   now: number;
 }

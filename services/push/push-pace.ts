@@ -1,48 +1,48 @@
 export interface PushPaceOptions {
-  /** When something was last said to somebody who is here. */
+  /** When output was last sent to a connected person. */
   lastSaidAt: () => number;
-  /** Milliseconds by a clock that nobody sets, as `lastSaidAt`. */
+  /** Milliseconds by a monotonic clock, as `lastSaidAt`. */
   ticks?: () => number;
 }
 
-/** How many rows may be taken up in a look: of those that are urgent `free` and `paced`, of the others what is left of `paced`. */
+/** How many rows a check can take: of urgent ones `free` and `paced`, of the others the rest of `paced`. */
 export interface Allowance {
   free: number;
   paced: number;
 }
 
-/** Of rows looked at together; the others' turn comes when these are on their way. */
+/** Rows in one check; the others follow when these are in flight. */
 const MAX_LOOK = 64;
-/** Not one by one, as answers come: a transaction for each would cost more than the pushes. */
+/** Minimum capacity for a batch: one transaction for each single answer would cost more than the pushes. */
 const LEAST_ROOM = 32;
-/** Of rows that are marked in one transaction. */
+/** Rows that are marked in one transaction. */
 const MAX_MARKED = 32;
 const MAX_MARKED_WATCHED = 4;
-/** Pushes that are made, or sent, in one go: less than two milliseconds. */
+/** Pushes that are composed or sent in one batch: less than two milliseconds. */
 const MAX_AT_ONCE = 4;
 
-/** So many may leave at once while somebody watches, and so many a millisecond from then on. */
+/** The burst size while a person watches, and the number per millisecond after that. */
 interface Rate {
   most: number;
   perMs: number;
 }
 
 /**
- * Of those that can wait. One by itself costs the event loop one to two milliseconds in all; so seldom, it meets less
- * than one piece of text in a hundred.
+ * For pushes that can wait. A single one costs the event loop one to two milliseconds in all; at this rate, it delays
+ * less than one piece of text in a hundred.
  */
 const PATIENT: Rate = { most: 4, perMs: 0.005 };
-/** Of those that a person is waited for with: more of them at once are a long queue. */
+/** For pushes that wait for a person's answer: a larger number at once is a long queue. */
 const URGENT: Rate = { most: 64, perMs: 0.064 };
 
-/** Text that comes is watched for so long after a session has said something to a device that is here. */
+/** A person counts as watching for this long after a session has sent output to a connected device. */
 const WATCHED_MS = 500;
-/** Whoever watches is looked for as often as this. */
+/** Interval of the checks for watching people. */
 const LOOK_MS = 20;
 
 /**
- * How fast pushes leave. They give way to text that somebody watches come, which must be there at once: a push that
- * leaves a second later is no loss. Where nobody watches they have the event loop to themselves, in goes.
+ * Limits the rate of pushes. They yield to streamed text that a person watches, which must arrive at once: a second's
+ * delay does not harm a push. Otherwise they use the whole event loop, in batches.
  */
 export class PushPace {
   readonly #lastSaidAt: () => number;
@@ -66,7 +66,7 @@ export class PushPace {
     return this.#watched.is;
   }
 
-  /** `room`: for how many more under way. */
+  /** `room`: the capacity for further pushes in flight. */
   allowance(room: number): Allowance {
     const paced = room < LEAST_ROOM ? 0 : Math.min(MAX_LOOK, room);
     if (!this.isSlow) return paced > 0 ? { free: 0, paced } : { free: room, paced };
@@ -74,14 +74,14 @@ export class PushPace {
     return { free: Math.max(0, Math.min(MAX_LOOK, room - slowly, Math.floor(this.#urgent.left))), paced: slowly };
   }
 
-  /** When to look again at something that is due; infinite: when something that is under way has ended. */
+  /** When to check a due row again; infinite: when a push in flight has ended. */
   waitMs(room: number, isUrgent: boolean): number {
     const restMs = (bucket: Bucket) => (this.isSlow ? bucket.restMs : 0);
     const paced = room < LEAST_ROOM ? Number.POSITIVE_INFINITY : restMs(this.#patient);
     return !isUrgent || room === 0 ? paced : Math.min(paced, restMs(this.#urgent));
   }
 
-  /** How many are made, or sent, in one go. */
+  /** How many are composed or sent in one batch. */
   get atOnce(): number {
     return this.isSlow ? 1 : MAX_AT_ONCE;
   }
@@ -91,14 +91,14 @@ export class PushPace {
     return this.isSlow ? MAX_MARKED_WATCHED : MAX_MARKED;
   }
 
-  /** So many were taken up in a look, and so many of them were urgent. */
+  /** Records how many were taken in a check, and how many of them were urgent. */
   took(pushes: number, urgent: number): void {
     this.#urgent.take(urgent);
     this.#patient.take(pushes - urgent);
   }
 }
 
-/** What is left of a rate. */
+/** The remaining allowance of a rate. */
 class Bucket {
   readonly #rate: Rate;
   readonly #ticks: () => number;
@@ -116,12 +116,12 @@ class Bucket {
     return Math.min(this.#rate.most, this.#left + (this.#ticks() - this.#at) * this.#rate.perMs);
   }
 
-  /** Until there is one. */
+  /** Time until one is available. */
   get restMs(): number {
     return Math.max(0, (1 - this.left) / this.#rate.perMs);
   }
 
-  /** More may be taken than there is when nobody watches: nobody owes that. */
+  /** Without a watching person, more can be taken than is left: that incurs no debt. */
   take(count: number): void {
     this.#left = Math.max(0, this.left - count);
     this.#at = this.#ticks();

@@ -1,16 +1,19 @@
-/** Who is owed a push. Nothing here knows a clock: the same input has the same answer. Times are epoch milliseconds. */
+/**
+ * Which devices are owed a push. No clock is used here: the same input has the same result. Times are epoch
+ * milliseconds.
+ */
 import type { PushPreferences, SessionPushPreferences } from '../../protocol/push-preferences.js';
 import type { SessionId } from '../../protocol/scalars.js';
 import type { DeviceRef } from '../ports/records.js';
 import { type Concern, type ConcernKind, isWaiting } from './concerns.js';
 import { quietUntil } from './quiet-hours.js';
 
-/** For so long after the event one of the person's devices may acknowledge it, when one is in the foreground. */
+/** The time after the event in which one of the person's devices can acknowledge it, when one is in the foreground. */
 export const WAITING_DELAY_MS = 3000;
 export const RESULT_DELAY_MS = 10_000;
-/** A device in the foreground that acknowledged something so long ago is being looked at. */
+/** A foreground device with an acknowledgement within this time counts as in use. */
 const ACTIVE_MS = 15_000;
-/** For so long somebody wants to hear of it. */
+/** After this time the push is no longer of interest. */
 export const WAITING_STALE_MS = 600_000;
 export const RESULT_STALE_MS = 86_400_000;
 
@@ -20,14 +23,16 @@ export type Presence = 'foreground' | 'background' | 'away';
 /** A device of the person whom the event concerns. */
 export interface PersonDevice {
   device: DeviceRef;
-  /** Whether it can be pushed to; the acknowledgements and the presence of the others count as well. */
+  /** Whether it can receive pushes; acknowledgements and presence count for other devices as well. */
   isRegistered: boolean;
   presence: Presence;
-  /** When it was in the foreground last; undefined while it is, and for one that this daemon has not seen there. */
+  /**
+   * When it was last in the foreground; undefined while it is, and for a device that this daemon has not seen there.
+   */
   leftAt: number | undefined;
   /** When it last acknowledged anything, in any session; undefined for never. */
   lastAckAt: number | undefined;
-  /** What it has acknowledged, by session: cursors of the journal's epoch alone. */
+  /** Its acknowledged positions by session: only cursors of the journal's epoch. */
   cursors: ReadonlyMap<SessionId, number>;
   preferences: PushPreferences;
 }
@@ -35,7 +40,7 @@ export interface PersonDevice {
 /** The session of the event. */
 export interface ConcernedSession {
   preferences: SessionPushPreferences;
-  /** Permission requests that nobody has answered yet, by permission id. */
+  /** Unanswered permission requests, by permission id. */
   openRequests: ReadonlySet<string>;
 }
 
@@ -44,12 +49,12 @@ export interface Situation {
   session: ConcernedSession;
   /** All devices of the person. */
   devices: readonly PersonDevice[];
-  /** Nothing is owed before: a daemon that has just come up does not know who is here, and who was comes back. */
+  /** No push is owed before: a new daemon does not know who is connected, and devices reconnect. */
   knownFrom: number;
   now: number;
 }
 
-/** Why a push waits. `delay`: a device may still acknowledge it; `active`: the device is being looked at. */
+/** Why a push waits. `delay`: a device can still acknowledge it; `active`: the device is in use. */
 export type WaitReason = 'delay' | 'active' | 'quiet_hours';
 export type SuppressedReason =
   | 'resolved'
@@ -61,11 +66,13 @@ export type SuppressedReason =
   | 'stale';
 
 export type Verdict =
-  /** `at`: since when, not later than now. `expiresAt`: then it is stale. */
+  /** `at`: since when, not later than now. `expiresAt`: when it becomes stale. */
   | { kind: 'owed'; at: number; expiresAt: number }
-  /** To be judged again then, and when a device acknowledges something, comes or goes, or a request is resolved. */
+  /**
+   * To be judged again at `until`, and when a device acknowledges, connects or disconnects, or a request is resolved.
+   */
   | { kind: 'wait'; until: number; reason: WaitReason }
-  /** For good. */
+  /** Permanently. */
   | { kind: 'suppressed'; reason: SuppressedReason };
 
 export interface DeviceVerdict {
@@ -73,7 +80,7 @@ export interface DeviceVerdict {
   verdict: Verdict;
 }
 
-/** What each device that can be pushed to is owed. */
+/** The verdict for each device that can receive pushes. */
 export function judge(situation: Situation): DeviceVerdict[] {
   const reason = endedFor(situation);
   return situation.devices
@@ -84,7 +91,7 @@ export function judge(situation: Situation): DeviceVerdict[] {
     }));
 }
 
-/** Why nobody needs to hear of it any more. */
+/** Why no push is needed any more. */
 function endedFor({ concern, session, devices }: Situation): SuppressedReason | undefined {
   if (isWaiting(concern) && !session.openRequests.has(concern.request.permissionId)) return 'resolved';
   const isSeen = devices.some(({ cursors }) => (cursors.get(concern.sessionId) ?? 0) >= concern.seq);
@@ -107,7 +114,7 @@ function judgeDevice(situation: Situation, device: PersonDevice): Verdict {
   return { kind: 'owed', at: from, expiresAt };
 }
 
-/** When this device is owed it, but for what it prefers. */
+/** When this device is owed the push, without regard to its preferences. */
 function dueAt({ concern, devices }: Situation, device: PersonDevice): { at: number; reason: WaitReason } {
   const last = concern.at + (isWaiting(concern) ? WAITING_DELAY_MS : RESULT_DELAY_MS);
   const alone = !devices.some(({ presence }) => presence === 'foreground');
@@ -126,7 +133,9 @@ function switchedOff(kind: ConcernKind, { enabled, kinds }: PushPreferences): Su
 const isMuted = ({ preferences: { muted } }: ConcernedSession, at: number): boolean =>
   typeof muted === 'string' ? at < Date.parse(muted) : muted === true;
 
-/** Until when quiet hours hold it back: what waits for a person at most until they end. Undefined: they do not. */
+/**
+ * Until when quiet hours hold it back: a push that waits for a person at most until they end. Undefined: they do not.
+ */
 function holdOf(concern: Concern, { quietHours }: PushPreferences, at: number): number | 'suppressed' | undefined {
   if (!quietHours || (isWaiting(concern) && quietHours.exceptUrgent !== false)) return undefined;
   const until = quietUntil(quietHours, at);

@@ -7,7 +7,7 @@ import {
   sessionPushPreferencesSchema,
 } from '../../protocol/push-preferences.js';
 
-/** The preferences after a change that was asked for. */
+/** The preferences after a requested change. */
 export function patchPreferences(known: PushPreferences, patch: PushPreferencesPatch): PushPreferences {
   const kinds = patch.kinds ? { ...known.kinds, ...patch.kinds } : patch.kinds;
   const changes = Object.entries({ ...patch, kinds }).filter(([, value]) => value !== undefined);
@@ -15,7 +15,7 @@ export function patchPreferences(known: PushPreferences, patch: PushPreferencesP
   return Object.fromEntries(changed);
 }
 
-/** What is stored, as far as it can be understood: the file may be older, or an owner has mended it by hand. */
+/** The readable part of the stored preferences: the file can be older, or edited by hand. */
 export function readPreferences(stored: unknown): PushPreferences {
   return readFields(pushPreferencesSchema.shape, stored);
 }
@@ -24,7 +24,7 @@ export function readSessionPreferences(stored: unknown): SessionPushPreferences 
   return readFields(sessionPushPreferencesSchema.shape, stored);
 }
 
-/** A field that cannot be read takes no other with it. */
+/** A field that cannot be read affects no other. */
 function readFields(
   shape: Record<string, { safeParse(value: unknown): { success: boolean } }>,
   stored: unknown,
@@ -37,5 +37,5 @@ function readFields(
   );
 }
 
-/** What a push may say: the device's preference where it has one, else what the server is set to. */
+/** The permitted content of a push: the device's preference where it has one, else the server's setting. */
 export const bodyFor = ({ body }: PushPreferences, setting: PushBody): PushBody => body ?? setting;

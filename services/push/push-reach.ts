@@ -1,4 +1,4 @@
-/** Which hosts a device may make the daemon push to: a subscription names its host, and any device brings one. */
+/** Which hosts a device can make the daemon push to: a subscription names its host, and any device can register one. */
 import { type LookupAddress, type LookupOptions, lookup as systemLookup } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import { invalid } from '../../protocol/error-codes.js';
@@ -8,20 +8,20 @@ import { isOwnAddress, isPublicAddress } from './public-address.js';
 type LookupDone = Parameters<LookupFunction>[2];
 
 export interface PushReachOptions {
-  /** `PUSH_ALLOW_PRIVATE`: any host will do. */
+  /** `PUSH_ALLOW_PRIVATE`: any host is permitted. */
   allowPrivate: boolean;
   /** Default: the system's. */
   lookup?: (host: string, options: LookupOptions, done: LookupDone) => void;
 }
 
-/** A name that takes longer counts as one that does not resolve. */
+/** A name that takes longer counts as unresolvable. */
 const LOOKUP_MS = 2000;
-/** At a time. Names beyond that are looked up at the connection alone. */
+/** Concurrent lookups. Further names are looked up only at the connection. */
 const MAX_LOOKUPS = 8;
 
 const RULE = 'must be the subscription of a push service at a public address (PUSH_ALLOW_PRIVATE allows others)';
 
-/** The host is not one of the public internet. */
+/** The host is not on the public internet. */
 class PrivateHostError extends Error {
   readonly code = 'PRIVATE_ADDRESS';
 
@@ -30,7 +30,7 @@ class PrivateHostError extends Error {
   }
 }
 
-/** Keeps pushes away from hosts that a device may know and not reach by itself. */
+/** Blocks pushes to hosts that a device can name but not reach by itself. */
 export class PushReach {
   readonly #allowPrivate: boolean;
   readonly #lookup: NonNullable<PushReachOptions['lookup']>;
@@ -43,7 +43,7 @@ export class PushReach {
 
   /**
    * Rejects with `INVALID_REQUEST` where a registration names a host that is not public, by address or by a name that
-   * resolves to one. A name that does not resolve passes: the connection is checked again.
+   * resolves to one. An unresolvable name passes: the connection is checked again.
    */
   async requirePublic({ platform, token }: { platform: PushPlatform; token: string }): Promise<void> {
     if (this.#allowPrivate || platform !== 'web') return;
@@ -53,15 +53,15 @@ export class PushReach {
     if (isLoopbackName(host) || !addresses.every(isReachable)) throw invalid('token', RULE);
   }
 
-  /** Throws where the host is an address that is not public. A connection to an address asks no `lookup`. */
+  /** Throws where the host is an address that is not public. A connection to an address does not call `lookup`. */
   requireLiteral(url: URL): void {
     const host = hostOf(url);
     if (!this.#allowPrivate && isIP(host) > 0 && !isReachable(host)) throw new PrivateHostError();
   }
 
   /**
-   * For the connection itself: gives exactly the addresses that are then connected to, so that a name cannot resolve to
-   * another address than the one that was checked (DNS rebinding).
+   * For the connection itself: returns exactly the addresses that are then used, so that a name cannot resolve to
+   * another address than the checked one (DNS rebinding).
    */
   readonly lookup: LookupFunction = (host, options, done) => {
     this.#lookup(host, options, (error, found, family) => {

@@ -1,4 +1,4 @@
-/** Rows of the outbox: how they begin, and how they change. */
+/** Rows of the outbox: their creation and changes. */
 
 import { nanoid } from 'nanoid';
 import { cutText } from '../../protocol/cut-text.js';
@@ -13,19 +13,19 @@ import { RESULT_STALE_MS, WAITING_STALE_MS } from './push-policy.js';
 export interface NewPush {
   device: DeviceRef;
   about: About;
-  /** Of the journal. */
+  /** The journal's epoch. */
   epoch: string;
   /** Epoch milliseconds. */
   now: number;
-  /** Where it is known already. */
+  /** Where it is already known. */
   expiresAt?: number;
 }
 
-/** How many states of a row are kept. */
+/** Number of past states kept in a row. */
 const MAX_HISTORY = 20;
 const MAX_REASON = 200;
 
-/** A row that is owed; when it is due is judged at once. */
+/** An owed row; its due time is judged at once. */
 export function newPush({ device, about, epoch, now, expiresAt }: NewPush): PushRecord {
   const place = placeOf(about);
   return {
@@ -67,7 +67,7 @@ interface Circumstances {
   now: number;
 }
 
-/** What devices with a registration are owed for the events of a change. */
+/** The pushes that registered devices are owed for the events of a change. */
 export function pushesFor(
   { sessionId }: Pick<SessionRecord, 'sessionId'>,
   events: readonly EventRecord[],
@@ -80,14 +80,14 @@ export function pushesFor(
   });
 }
 
-/** The kind of push that an event of a type usually leads to: what it says is not looked at. */
+/** The usual kind of push for an event type, without regard to the event's data. */
 const USUAL_KINDS: Partial<Record<EventRecord['type'], PushKind>> = {
   permissionRequest: 'permission',
   streamComplete: 'turn_complete',
   error: 'given_up',
 };
 
-/** Rows that say of events which may concern a person that their pushes could not be made. */
+/** Rows which record, for events that may concern a person, that their pushes could not be made. */
 export function failedPushes(
   { sessionId }: Pick<SessionRecord, 'sessionId'>,
   events: readonly EventRecord[],
@@ -118,8 +118,8 @@ export function changed(push: PushRecord, { state, at, reason, ...others }: Chan
 }
 
 /**
- * Whether a push about a request that is not sent any more may be on its device: it was tried, and the answer may have
- * been lost. While the request is open it is to be withdrawn when the request is resolved.
+ * Whether a push about a request that is no longer sent may be on its device: it was tried, and the answer may have
+ * been lost. While the request is open, its resolution must withdraw the push.
  */
 export const mayHaveArrived = ({ state, attempts, permissionId, kind }: PushRecord): boolean =>
   attempts > 0 &&
@@ -127,10 +127,10 @@ export const mayHaveArrived = ({ state, attempts, permissionId, kind }: PushReco
   kind !== 'withdrawal' &&
   (state === 'suppressed' || state === 'expired' || state === 'failed');
 
-/** Whether it is about how something ended: several of those are told at once. */
+/** Whether it is about a result: several results are sent together. */
 export const isResult = ({ kind }: Pick<PushRecord, 'kind'>): boolean =>
   kind === 'turn_complete' || kind === 'turn_failed' || kind === 'limit' || kind === 'given_up';
 
-/** Whether a person is waited for and has not been told: that comes before all else, at once. */
+/** Whether it waits for a person's answer and has not been tried: it then precedes all others, at once. */
 export const isUrgent = ({ kind, attempts }: Pick<PushRecord, 'kind' | 'attempts'>): boolean =>
   attempts === 0 && (kind === 'permission' || kind === 'question' || kind === 'plan');

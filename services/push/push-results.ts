@@ -3,7 +3,7 @@ import { isWaiting } from './concerns.js';
 import type { About } from './push-about.js';
 import type { OwedResult } from './push-digest.js';
 
-/** A row about a result, as results are gathered. */
+/** Converts a row about a result for gathering. */
 export function owedResultOf(options: {
   push: PushRecord;
   about: About;

@@ -23,37 +23,37 @@ export interface PushServiceOptions {
   devices: PushDevices;
   sessions: PushSessions;
   senders: readonly PushSender[];
-  /** Whether the settings name a way for pushes. Browsers can be pushed to without. */
+  /** Whether the settings configure a push service. Browsers can receive pushes without. */
   isSetUp: boolean;
-  /** What browsers subscribe with. */
+  /** The key with which browsers subscribe. */
   vapidKey: string | undefined;
   vapidSubject: VapidSubject;
-  /** Where browsers may be pushed to. */
+  /** The hosts that are permitted for pushes to browsers. */
   reach: PushReach;
   body: PushDispatcherOptions['body'];
-  /** Of the journal. */
+  /** The journal's epoch. */
   epoch: string;
   log: Log;
   now: () => number;
-  /** A push is in another state. */
+  /** The state of a push has changed. */
   onState: (push: PushRecord) => void;
-  /** When a session of this person has last said something, by `performance.now()`. */
+  /** When a session of this person last sent output, by `performance.now()`. */
   lastSaidAt: (userId: UserId) => number;
 }
 
-/** How pushes do: `off` when the settings name no way for them, and no browser has subscribed. */
+/** The state of pushes: `off` when the settings configure no push service, and no browser has subscribed. */
 export interface PushHealth {
   verdict: 'off' | 'ok' | 'degraded';
   remedy?: string;
 }
 
-/** How long the rows of what is done are kept. */
+/** Retention of completed rows. */
 const KEPT_MS = 7 * 86_400_000;
 const PRUNE_MS = 3_600_000;
-/** A test nobody sees soon is of no use. */
+/** A test that is not seen soon is useless. */
 const TEST_STALE_MS = 600_000;
 
-/** Tells people's devices what concerns them while they are not looking. */
+/** Notifies people's devices of relevant events while they are not in use. */
 export class PushService {
   readonly #options: PushServiceOptions;
   readonly #rows: OutboxRows;
@@ -95,7 +95,7 @@ export class PushService {
   get health(): PushHealth {
     const { senders, isSetUp, devices, vapidSubject } = this.#options;
     const browsers = devices.tokensOf('web');
-    // First: without its keys no browser can register, and nothing would ever be said of them.
+    // First: without its keys no browser can register, and the problem would never be reported.
     const problem = senders.find((sender) => sender.problem)?.problem ?? subjectProblem(vapidSubject, browsers);
     if (problem) return { verdict: 'degraded', remedy: `${problem.message}. ${problem.remedy}` };
     return { verdict: isSetUp || browsers.length > 0 ? 'ok' : 'off' };
@@ -106,12 +106,12 @@ export class PushService {
     return this.#rows.openCount;
   }
 
-  /** Reads what is not done. Before anything is committed. */
+  /** Reads the open rows. Called before the first commit. */
   load(): Promise<void> {
     return this.#rows.load();
   }
 
-  /** Sends from here on: the sessions are known. */
+  /** Starts sending: the sessions are known. */
   begin(): void {
     this.#presence.begin();
     this.#outbox.begin();
@@ -119,7 +119,7 @@ export class PushService {
     this.#pruning = setInterval(() => void this.#prune(), PRUNE_MS).unref();
   }
 
-  /** What devices are owed for a change that is written at this moment. */
+  /** The pushes that devices are owed for a change that is being written. */
   owe({ record, events }: SessionChange): PushRecord[] {
     const { devices, epoch, now } = this.#options;
     if (events.length === 0) return [];
@@ -133,7 +133,7 @@ export class PushService {
     return [...pushesFor(record, events, { devices: registered, epoch, now: at }), ...withdrawals];
   }
 
-  /** What devices would be owed for a change where that could not be worked out: rows that say so, and are not sent. */
+  /** The rows for a change whose pushes could not be computed: they record that, and are not sent. */
   unowed({ record, events }: SessionChange): PushRecord[] {
     const { devices, epoch, now } = this.#options;
     const registered = devices.pushDevices(record.owner).filter(({ registration }) => registration);
@@ -141,7 +141,7 @@ export class PushService {
     return failedPushes(record, events, { devices: () => refs, epoch, now: now() });
   }
 
-  /** They are in the journal. */
+  /** The rows are in the journal. */
   committed(pushes: readonly PushRecord[]): void {
     this.#outbox.took(pushes);
     for (const push of pushes) this.#options.onState(push);
@@ -169,7 +169,7 @@ export class PushService {
     this.#outbox.judgeAgain(userId);
   }
 
-  /** Owes a device a push that says that pushes reach it, also in the place of one that does not. Resolves to its id, when it is recorded. */
+  /** Owes a device a test push, even one that is otherwise not pushed to. Resolves to its id once it is recorded. */
   async test(device: DeviceRef): Promise<string> {
     const { epoch, now } = this.#options;
     const at = now();
@@ -184,7 +184,7 @@ export class PushService {
     return push.pushId;
   }
 
-  /** Tells a person's other devices that this one was put out, since somebody else has a copy of its credential. */
+  /** Notifies a person's other devices that this one was signed out because its credential was copied. */
   async warn(device: DeviceRef, name = 'a device'): Promise<void> {
     const { devices, epoch, now } = this.#options;
     const about = { what: 'security', deviceName: name } as const;
@@ -196,17 +196,17 @@ export class PushService {
     this.#outbox.wake();
   }
 
-  /** What became of a person's pushes, newest first. */
+  /** The outcomes of a person's pushes, newest first. */
   async deliveries(userId: UserId, range: { limit: number; offset: number }): Promise<PushPage> {
     await this.#rows.flush();
     return this.#options.store.readPage(userId, range);
   }
 
-  /** Whose token this is, if it is one for this answer to this request. */
+  /** The push of this token, if it is valid for this answer to this request. */
   async findByToken({ sessionId, permissionId, response, token }: TokenAnswer): Promise<PushRecord | undefined> {
     const pushes = await this.#options.store.readRequest(sessionId, permissionId);
     const found = pushes.find((push) => isTokenOf(push, response, token));
-    // What the device may do can have changed since the push was made.
+    // The device's permissions can have changed since the push was made.
     return found && this.#mayApprove(found.device) ? found : undefined;
   }
 

@@ -17,11 +17,11 @@ export interface WithdrawalParts {
 
 type Resolution = EventData<'permissionResolved'>;
 
-/** Which requests were resolved among these events, and how. */
+/** The requests that these events resolved, and how. */
 export const resolutionsIn = (events: readonly EventRecord[]): Resolution[] =>
   events.flatMap(({ type, data }) => (type === 'permissionResolved' ? [JSON.parse(data) as Resolution] : []));
 
-/** What takes the place of pushes about requests of a session that are resolved. */
+/** The replacements for pushes about a session's resolved requests. */
 export function withdrawalPushes(
   { sessionId }: Pick<SessionRecord, 'sessionId'>,
   resolutions: readonly Resolution[],
@@ -48,6 +48,6 @@ function withdrawalsFor(
   );
 }
 
-/** One that failed may have arrived nevertheless, as when its answer was lost. */
+/** A failed one can have arrived nevertheless, for example when its answer was lost. */
 const asSent = (push: PushRecord): RequestPush =>
   (push.state === 'owed' && push.attempts > 0) || mayHaveArrived(push) ? { ...push, state: 'sending' } : push;

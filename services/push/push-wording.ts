@@ -1,4 +1,4 @@
-/** What a notification says. In the mode `state` nothing of what a person or Claude has said, nor of any file. */
+/** The texts of notifications. The mode `state` includes no words of a person or of Claude, nor of any file. */
 import type { EventData } from '../../protocol/events.js';
 import { plainLine } from '../../protocol/plain-text.js';
 import type { PushBody } from '../../protocol/push-preferences.js';
@@ -6,7 +6,7 @@ import type { Concern, ResultConcern, WaitingConcern } from './concerns.js';
 import { cutText, firstLine } from './short-text.js';
 import { resetOf } from './turn-limits.js';
 
-/** In UTF-16 units: what a lock screen shows of a body. */
+/** In UTF-16 units: the part of a body that a lock screen shows. */
 export const MAX_BODY = 178;
 const MAX_TITLE = 60;
 const MAX_NAME = 48;
@@ -17,7 +17,7 @@ export interface Wording {
   body: string;
 }
 
-/** Of one event. `project`: the name of the session's. */
+/** For one event. `project`: the name of the session's project. */
 export function wordingOf(concern: Concern, { project, body }: { project: string; body: PushBody }): Wording {
   const { subtitle, state, text } = tell(concern);
   const said = body === 'full' && text !== undefined ? firstLine(text, MAX_BODY) : undefined;
@@ -31,7 +31,7 @@ const nameOf = (name: string): string => cutText(plainLine(name) || 'A tool', MA
 interface Telling {
   subtitle: string;
   state: string;
-  /** What `full` shows the first line of, where there is something. */
+  /** `full` shows its first line, where it has one. */
   text?: string | undefined;
 }
 
@@ -63,7 +63,7 @@ function tell(concern: Concern): Telling {
 
 type Turn = EventData<'streamComplete'>;
 
-/** What is asked about: that itself, for what Claude says of it may be wrong. */
+/** The input fields that identify the subject: Claude's description of it can be wrong. */
 const SUBJECTS = ['command', 'file_path', 'notebook_path', 'url', 'path', 'plan'] as const;
 
 function subjectOf({ request }: WaitingConcern): string {
@@ -76,7 +76,7 @@ function subjectOf({ request }: WaitingConcern): string {
 const SECOND_MS = 1000;
 const MINUTE_S = 60;
 
-/** " after 3 min"; nothing for a turn that took no time to speak of. */
+/** " after 3 min"; empty for a turn of negligible duration. */
 function after({ duration }: Turn): string {
   const seconds = Math.round(duration / SECOND_MS);
   if (seconds < 1) return '';
@@ -114,7 +114,7 @@ const RESOLVED: Record<Decision, string> = {
   cancelled: 'It is not asked any more.',
 };
 
-/** In the place of a request that was resolved, where a notification can be replaced and not removed. */
+/** Replaces a resolved request where a notification can be replaced but not removed. */
 export const withdrawalWording = (project: string, decision: Decision): Wording => ({
   title: titleOf(project),
   subtitle: decision === 'allow' || decision === 'deny' ? 'Answered' : 'No longer open',
@@ -146,7 +146,7 @@ const endOf = ({ concern: { kind } }: Told): End =>
 
 const COUNTED: Record<End, string> = { Failed: 'failed', 'Limit reached': 'at a limit', Done: 'done' };
 
-/** Of two sessions or more, one result each. What did not go well comes first. */
+/** For two or more sessions with one result each. Failures come first. */
 export function digestWording(results: readonly Told[]): Wording {
   const counts = ENDS.map((end) => ({ end, count: results.filter((result) => endOf(result) === end).length }));
   const some = counts.filter(({ count }) => count > 0);
@@ -163,7 +163,7 @@ export function digestWording(results: readonly Told[]): Wording {
 
 const MAX_NAMED = 30;
 
-/** As many names as fit, and how many there are besides. */
+/** As many names as fit, and the number of the others. */
 function namesOf(results: readonly Told[]): string {
   const sorted = ENDS.flatMap((end) => results.filter((result) => endOf(result) === end));
   for (let named = Math.min(sorted.length, MAX_NAMED); named > 1; named -= 1) {

@@ -1,7 +1,7 @@
 import type { QuietHours } from '../../protocol/push-preferences.js';
 import { addDays, type CalendarDay, calendarDayAt, instantOf, parseTimeOfDay } from './local-time.js';
 
-/** When the quiet hours end that there are at this moment, in epoch milliseconds; undefined when there are none. */
+/** When the current quiet hours end, in epoch milliseconds; undefined outside quiet hours. */
 export function quietUntil(quiet: QuietHours, at: number): number | undefined {
   return dayOf(quiet, at).periods.find(({ since, until }) => since <= at && at < until)?.until;
 }
@@ -11,12 +11,12 @@ interface Period {
   until: number;
 }
 
-/** A day where the person lives, with the quiet hours that reach into it. */
+/** A local day, with the quiet hours that overlap it. */
 interface Day extends Period {
   periods: Period[];
 }
 
-/** What a calendar says costs half a millisecond, and is asked for each push: the answer is kept for a day. */
+/** A calendar query costs half a millisecond, and is needed for each push: the result is kept for a day. */
 const days = new Map<string, Day>();
 const MAX_DAYS = 1000;
 
@@ -29,7 +29,7 @@ function dayOf(quiet: QuietHours, at: number): Day {
   const day = {
     since: instantOf(quiet.timeZone, today, 0),
     until: instantOf(quiet.timeZone, addDays(today, 1), 0),
-    // Of later days too: a clock that is put back over midnight shows the day before once more.
+    // Includes later days: a clock that is put back over midnight shows the previous day again.
     periods: joined([-1, 0, 1, 2].map((offset) => periodOf(quiet, addDays(today, offset)))),
   };
   days.set(key, day);
@@ -42,7 +42,7 @@ function periodOf({ from, to, timeZone }: QuietHours, day: CalendarDay): Period 
   return { since, until: instantOf(timeZone, end < begin ? addDays(day, 1) : day, end) };
 }
 
-/** A calendar that leaves out a day joins two nights. */
+/** A calendar that skips a day joins two nights. */
 function joined(periods: readonly Period[]): Period[] {
   const all: Period[] = [];
   for (const period of periods) {

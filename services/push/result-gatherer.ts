@@ -15,11 +15,11 @@ export interface ResultGathererOptions {
   rows: OutboxRows;
   sessions: PushSessions;
   epoch: string;
-  /** What is not sent now is looked at again then. */
+  /** A result that is not sent now is checked again then. */
   postpone: (push: PushRecord, until: number) => void;
 }
 
-/** Brings results of each device together: one by itself, or several as a digest. */
+/** Gathers the results of each device: a single push, or several as a digest. */
 export class ResultGatherer {
   readonly #options: ResultGathererOptions;
   readonly #lastDigests = new Map<string, number>();
@@ -28,7 +28,7 @@ export class ResultGatherer {
     this.#options = options;
   }
 
-  /** What is to be sent of these results, which are all that their devices are owed. */
+  /** The pushes to send for these results, which are all that their devices are owed. */
   gather(owed: readonly Owed[], at: number): Sendable[] {
     const byDevice = new Map<string, Owed[]>();
     for (const one of owed) {
@@ -75,7 +75,7 @@ export class ResultGatherer {
     return owedResultOf({ push, about: rows.aboutOf(push), verdict, project: project ?? '' });
   }
 
-  /** Rows that are done with another one. */
+  /** Marks rows as done with another one. */
   #cover(covers: readonly { pushId: string }[], by: string, at: number): void {
     const { rows } = this.#options;
     for (const { pushId } of covers) {
@@ -93,10 +93,10 @@ export class ResultGatherer {
   }
 }
 
-/** Whether it has failed, and its next try is still to come. */
+/** Whether it has failed, and waits for its next attempt. */
 export const isResting = ({ attempts, nextTry }: PushRecord, at: number): boolean => attempts > 0 && nextTry > at;
 
-/** With the times of its verdict. */
+/** Applies the times of its verdict. */
 export const timed = ({ push, verdict: { at, expiresAt } }: Owed): Sendable => ({
   row: push,
   push: { ...push, dueAt: at, expiresAt },

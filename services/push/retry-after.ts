@@ -1,6 +1,6 @@
 import type { SendOutcome } from '../ports/push.js';
 
-/** Milliseconds that a `Retry-After` header (seconds, or an HTTP date) asks to wait; undefined when it asks nothing. */
+/** The delay in milliseconds that a `Retry-After` header (seconds, or an HTTP date) requests; undefined without one. */
 export function parseRetryAfter(header: string | null | undefined, now: number): number | undefined {
   if (header === null || header === undefined) return undefined;
   const text = header.trim();
@@ -17,7 +17,7 @@ const SERVER_ERRORS = 500;
 const isTransient = (status: number): boolean =>
   status === REQUEST_TIMEOUT || status === TOO_MANY_REQUESTS || status >= SERVER_ERRORS;
 
-/** The outcome for a status that passes by itself; undefined for every other. */
+/** The outcome for a temporary failure's status; undefined for every other. */
 export function retryOutcome(
   { status, retryAfter }: { status: number; retryAfter: string | null | undefined },
   reason: string,

@@ -4,7 +4,10 @@ import { plainLine } from '../../protocol/plain-text.js';
 const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
 const MORE = '…';
 
-/** At most `max` UTF-16 units, and so not more graphemes either; what was cut ends with an ellipsis. Never half of a grapheme. */
+/**
+ * At most `max` UTF-16 units, and so at most as many graphemes; a cut text ends with an ellipsis. Never splits a
+ * grapheme.
+ */
 export function cutText(text: string, max: number): string {
   if (text.length <= max) return text;
   let end = 0;
@@ -15,10 +18,10 @@ export function cutText(text: string, max: number): string {
   return text.slice(0, end).trimEnd() + MORE;
 }
 
-/** A text of any length may come: no more of it than this is looked at. */
+/** The text can have any length: only this much of it is read. */
 const MAX_LOOK = 4096;
 
-/** The first line that says something, at most `max` long; an ellipsis tells that there is more. Undefined where nothing is said. */
+/** The first line with content, at most `max` long; an ellipsis marks further text. Undefined without any content. */
 export function firstLine(text: string, max: number): string | undefined {
   const lines = text
     .slice(0, MAX_LOOK)

@@ -1,4 +1,4 @@
-/** Turns that ended because something was used up, and not because something went wrong. */
+/** Turns that ended because a limit was reached, and not because of an error. */
 import type { EventData } from '../../protocol/events.js';
 
 type Turn = Pick<EventData<'streamComplete'>, 'subtype' | 'isError' | 'finalResult'>;
@@ -6,7 +6,7 @@ type Turn = Pick<EventData<'streamComplete'>, 'subtype' | 'isError' | 'finalResu
 /** Subtypes of the CLI. */
 const LIMIT_SUBTYPES: ReadonlySet<string> = new Set(['error_max_turns', 'error_max_budget_usd']);
 
-/** How the CLI begins what it says of a plan that is used up (list of 2.1.197 and 2.1.329). */
+/** The prefixes of the CLI's messages about a used-up plan (list of 2.1.197 and 2.1.329). */
 const USED_UP = [
   "You've hit your ",
   "You've reached your ",
@@ -18,14 +18,16 @@ const USED_UP = [
   'Claude AI usage limit reached',
 ];
 
-/** A refusal of the API: 429, or an account with nothing left. Measured with 2.1.197 and 2.1.329. */
+/** A refusal of the API: 429, or an account without credit. Measured with 2.1.197 and 2.1.329. */
 const REFUSED =
   /^(?:Credit balance (?:is )?too low|API Error: (?:429\b|Request rejected \(429\)|Server is temporarily limiting requests|.{0,80}reached your specified[\w\s-]{0,40}usage limits))/;
 
 /** A plan does not include the model (2.1.197, 2.1.329). */
 const NEEDS_CREDITS = /^[A-Z][\w .]{0,60} requires usage credits\b/;
 
-/** Whether it was a limit that ended the turn. What Claude itself says of limits does not count: only of a failed turn is the text the CLI's. */
+/**
+ * Whether a limit ended the turn. Claude's own words about limits do not count: only a failed turn's text is the CLI's.
+ */
 export function isLimit({ subtype, isError, finalResult }: Turn): boolean {
   if (LIMIT_SUBTYPES.has(subtype)) return true;
   if (!isError || (subtype !== 'api_error' && subtype !== 'success')) return false;
@@ -33,7 +35,7 @@ export function isLimit({ subtype, isError, finalResult }: Turn): boolean {
   return USED_UP.some((beginning) => text.startsWith(beginning)) || REFUSED.test(text) || NEEDS_CREDITS.test(text);
 }
 
-/** When it begins anew, in the CLI's own words ("3pm (Europe/Berlin)"); undefined where it does not say. */
+/** When it resets, in the CLI's own words ("3pm (Europe/Berlin)"); undefined where it does not say. */
 export function resetOf({ finalResult }: Pick<Turn, 'finalResult'>): string | undefined {
   return /[·∙] resets ([\w ,:()/+-]{1,60})/.exec(finalResult)?.[1]?.trim();
 }

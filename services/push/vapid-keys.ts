@@ -1,4 +1,7 @@
-/** The keys by which push services of browsers know this daemon (RFC 8292). A subscription is bound to its public key. */
+/**
+ * The keys that identify this daemon to push services of browsers (RFC 8292). A subscription is bound to the public
+ * key.
+ */
 import { createECDH } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import * as z from 'zod';
@@ -15,7 +18,7 @@ export type VapidKeys = z.infer<typeof keysSchema>;
 export interface VapidKeySettings {
   publicKey?: string | undefined;
   privateKey?: string | undefined;
-  /** Where a pair is kept that was made here. */
+  /** The file of a generated pair. */
   file: string;
 }
 
@@ -54,7 +57,7 @@ function read(file: string): VapidKeys | undefined {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
-  // A disk that was full, or a machine that went down, has left a name without keys: no browser ever saw any of it.
+  // A full disk or a machine crash left an empty file: no browser ever saw its keys.
   if (/^[\s\0]*$/.test(text)) return undefined;
   return keysSchema.parse(JSON.parse(text));
 }
@@ -80,7 +83,7 @@ function publicKeyOf(privateKey: string): Buffer | undefined {
     curve.setPrivateKey(privateKey, 'base64url');
     return curve.getPublicKey();
   } catch {
-    // It is no key of this curve. What OpenSSL says may repeat it.
+    // It is no key of this curve. OpenSSL's message can contain it.
     return undefined;
   }
 }

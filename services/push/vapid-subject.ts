@@ -1,17 +1,17 @@
-/** Where a push service of browsers can complain (RFC 8292, section 2.1): the subject that pushes name. */
+/** The contact address for push services of browsers (RFC 8292, section 2.1): the subject that pushes name. */
 import { isIP } from 'node:net';
 import type { PushProblem } from './apns-key.js';
 
 export interface VapidSubject {
   /** A `mailto:` or `https:` address. */
   subject: string;
-  /** It names nobody: Apple's service refuses such pushes, others take them. */
+  /** It names no contact: Apple's service refuses such pushes, others accept them. */
   isPlaceholder: boolean;
 }
 
 const PLACEHOLDER: VapidSubject = { subject: 'mailto:owner@claude-companion.invalid', isPlaceholder: true };
 
-/** The setting, else the public address of the daemon where that may be one of the internet. */
+/** The setting, else the daemon's public address if it can be one of the internet. */
 export function chooseSubject(setting: string | undefined, publicUrl: string | undefined): VapidSubject {
   if (setting !== undefined) return { subject: setting, isPlaceholder: !isPublicName(hostOf(setting)) };
   if (publicUrl === undefined || !publicUrl.startsWith('https:') || !isPublicName(hostOf(publicUrl)))
@@ -19,7 +19,7 @@ export function chooseSubject(setting: string | undefined, publicUrl: string | u
   return { subject: publicUrl, isPlaceholder: false };
 }
 
-/** What keeps Apple's service from taking the pushes of these subscriptions (their tokens). */
+/** Why Apple's service would refuse the pushes of these subscriptions (their tokens). */
 export function subjectProblem({ isPlaceholder }: VapidSubject, tokens: readonly string[]): PushProblem | undefined {
   if (!isPlaceholder || !tokens.some(isOfApple)) return undefined;
   return {
@@ -28,12 +28,12 @@ export function subjectProblem({ isPlaceholder }: VapidSubject, tokens: readonly
   };
 }
 
-/** Names of RFC 2606, RFC 6761 and RFC 6762, and those of networks at home. */
+/** Names of RFC 2606, RFC 6761 and RFC 6762, and those of home networks. */
 const LOCAL_NAME = /(^|\.)(invalid|localhost|local|test|example|internal|lan|home|home\.arpa)$/;
 
 const isPublicName = (host: string): boolean => isIP(host) === 0 && host.includes('.') && !LOCAL_NAME.test(host);
 
-/** Of `mailto:` what stands behind the last @. An IPv6 address has no dot. */
+/** For `mailto:` the part after the last @. An IPv6 address has no dot. */
 const hostOf = (address: string): string => {
   const { protocol, hostname, pathname } = new URL(address);
   return (protocol === 'mailto:' ? pathname.slice(pathname.lastIndexOf('@') + 1) : hostname).toLowerCase();
@@ -44,7 +44,7 @@ function isOfApple(token: string): boolean {
     const { endpoint } = JSON.parse(token) as { endpoint: string };
     return new URL(endpoint).hostname.endsWith('.push.apple.com');
   } catch {
-    // It is no subscription with an address, which is for the sender to say.
+    // It is no subscription with an address; the sender reports that.
     return false;
   }
 }

@@ -1,7 +1,7 @@
 /**
  * Pushes to browsers (RFC 8030), encrypted for the subscription (RFC 8291), with VAPID (RFC 8292). The only importer of
  * `web-push`, which encrypts and signs, and is loaded with the first push; the request is made here, so that it ends in
- * time and its connection is used again.
+ * time and its connection is reused.
  */
 
 import { Agent, request as httpsRequest } from 'node:https';
@@ -22,20 +22,20 @@ export interface WebPushSenderOptions {
   reach: PushReach;
   /** PEM: trusted instead of the system's certificates. */
   ca?: string;
-  /** For one request. Default: 5 s. */
+  /** Per request. Default: 5 s. */
   timeoutMs?: number;
 }
 
 export interface WebPushSender extends PushSender {
-  /** What a browser subscribes with; undefined with a problem. */
+  /** The key with which a browser subscribes; undefined with a problem. */
   readonly publicKey: string | undefined;
 }
 
-/** All that a device learns: a word for each failure would tell it which hosts and ports answer. */
+/** The only failure text for devices: distinct texts would reveal which hosts and ports answer. */
 const UNREACHABLE = 'the push service cannot be reached';
 
 const REQUEST_TIMEOUT_MS = 5000;
-/** A push service need not take more than 4,096 bytes: less a header of 86, a tag of 16 and a delimiter. */
+/** A push service is only required to accept 4,096 bytes: less a header of 86, a tag of 16 and a delimiter. */
 const MAX_PLAIN_BYTES = 4096 - 86 - 16 - 1;
 const MAX_ANSWER_CHARS = 10_000;
 const SECOND_MS = 1000;
@@ -47,7 +47,7 @@ const subscriptionSchema = z.object({
 });
 type Subscription = z.infer<typeof subscriptionSchema>;
 
-/** Reads, or makes, the keys at once. Never throws for what their file holds. */
+/** Reads, or generates, the keys at once. Never throws for the file's content. */
 export function createWebPushSender(options: WebPushSenderOptions): WebPushSender {
   return new Sender(options, openVapidKeys(options.keys));
 }
@@ -101,7 +101,7 @@ class Sender implements WebPushSender {
     this.#agent.destroy();
   }
 
-  /** What to send, or why nothing can be sent to this subscription. */
+  /** The request to send, or why this subscription cannot be sent to. */
   async #seal(
     { subscription, keys }: { subscription: Subscription; keys: VapidKeys },
     payload: string,
@@ -118,7 +118,7 @@ class Sender implements WebPushSender {
       });
     } catch (error) {
       if (isAboutKeys(error)) return { kind: 'unregistered', reason: 'the keys of the subscription are not valid' };
-      // It is about the daemon's own part, and no reason to forget a browser.
+      // The problem is the daemon's own, and no reason to forget a browser.
       const reason = 'the push cannot be signed';
       this.#trouble = {
         message: `${reason}: ${(error as Error).message}`,
@@ -180,13 +180,13 @@ class Sender implements WebPushSender {
 const parseSubscription = (token: string): Subscription | undefined =>
   subscriptionSchema.safeParse(parseJson(token)).data;
 
-/** Whether web-push (3.6.7) speaks of the browser's keys: their length, or that they are no point of the curve. */
+/** Whether web-push (3.6.7) rejects the browser's keys: their length, or that they are no point of the curve. */
 function isAboutKeys(error: unknown): boolean {
   const { code, message } = error as NodeJS.ErrnoException;
   return code === 'ERR_CRYPTO_ECDH_INVALID_PUBLIC_KEY' || /p256dh|auth/.test(message);
 }
 
-/** The service worker shows it. Only the browser can read it, so that every token may travel. */
+/** The service worker shows it. Only the browser can read it, so that every token can be included. */
 function compose(message: PushMessage): { payload: string; note: string | undefined } {
   const { pushId, kind, sessionId, seq, permissionId, collapseId, badge } = message;
   const url = deepLink(message);
@@ -206,13 +206,13 @@ function compose(message: PushMessage): { payload: string; note: string | undefi
   return { payload: JSON.stringify({ ...envelope, ...content }), note };
 }
 
-/** A word such as Apple's `VapidPkHashMismatch`; other texts of push services may repeat what was sent. */
+/** A single word such as Apple's `VapidPkHashMismatch`; other texts of push services can repeat the request. */
 function reasonOf({ status, body }: Answer): string {
   const word = /"reason"\s*:\s*"([A-Za-z]{1,64})"/.exec(body)?.[1];
   return word ?? `HTTP ${status}`;
 }
 
-/** The code alone: messages name the endpoint, which is a secret of the browser. */
+/** The code alone: messages contain the endpoint, which is a secret of the browser. */
 function failureOf(error: unknown): string {
   const { name, code, cause } = error as { name?: unknown; code?: unknown; cause?: { name?: unknown } };
   if (name === 'TimeoutError' || cause?.name === 'TimeoutError') return 'no answer in time';

@@ -1,4 +1,4 @@
-/** A request was resolved: what becomes of the pushes that told of it. */
+/** The effect of a resolved request on its pushes. */
 import type { SessionId } from '../../protocol/scalars.js';
 import type { DeviceRef } from '../ports/records.js';
 
@@ -12,11 +12,11 @@ export interface RequestPush {
 }
 
 export interface Resolution {
-  /** All that told of the request. */
+  /** All pushes about the request. */
   pushes: readonly RequestPush[];
-  /** Whose answer it was: it knows already. Undefined for a request that expired or was cancelled. */
+  /** The device that answered: it already knows. Undefined for a request that expired or was cancelled. */
   byDeviceId: string | undefined;
-  /** Of the person, without the one that was resolved. */
+  /** The person's open requests, without the resolved one. */
   openRequests: OpenRequests;
 }
 
@@ -28,10 +28,10 @@ export interface Withdrawal {
   badge: number;
 }
 
-/** Things that wait for the person. */
+/** The number of items that wait for the person. */
 export const badgeOf = (open: OpenRequests): number => [...open.values()].reduce((sum, count) => sum + count, 0);
 
-/** Which devices are to take their notification away: those that have it, or may be getting it at this moment. One for each. */
+/** Which devices must remove their notification: those that have it, or may be receiving it now. One push for each. */
 export function withdrawalsOf({ pushes, byDeviceId, openRequests }: Resolution): Withdrawal[] {
   const badge = badgeOf(openRequests);
   const told = new Map<string, DeviceRef>();
