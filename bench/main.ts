@@ -29,12 +29,14 @@ import { closeStages } from './support/stage.js';
 import { formatTable, type Row } from './support/table.js';
 import { wake } from './wake.js';
 import { warmPrompt } from './warm-prompt.js';
+import { wireBytes } from './wire-bytes.js';
 
 const BENCHES: Bench[] = [
   start,
   warmPrompt,
   firstPrompt,
   deltaLatency,
+  wireBytes,
   socketWrite,
   wake,
   memory,

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import WebSocket from 'ws';
 import type { ClientFrameType, ClientInput } from '../../protocol/client-frames.js';
 import { type Daemon, TOKEN } from '../../tests/support/daemon.js';
@@ -9,13 +10,21 @@ export interface BenchSocket {
   send<T extends ClientFrameType>(type: T, data: ClientInput<T>): void;
   /** Called with each frame and when it came; returns what ends that. */
   listen(listener: (frame: string, at: number) => void): () => void;
+  /** Bytes that have come, as they were on the wire. */
+  bytes(): number;
   close(): Promise<void>;
 }
 
 let requests = 0;
 
-export async function openBenchSocket({ url }: Pick<Daemon, 'url'>): Promise<BenchSocket> {
-  const socket = new WebSocket(`${url.replace('http', 'ws')}/ws`, { headers: { authorization: `Bearer ${TOKEN}` } });
+export async function openBenchSocket(
+  { url }: Pick<Daemon, 'url'>,
+  { isCompressed = false } = {},
+): Promise<BenchSocket> {
+  const socket = new WebSocket(`${url.replace('http', 'ws')}/ws`, {
+    headers: { authorization: `Bearer ${TOKEN}` },
+    perMessageDeflate: isCompressed,
+  });
   const listeners = new Set<(frame: string, at: number) => void>();
   socket.on('message', (bytes: Buffer) => {
     const at = now();
@@ -33,6 +42,7 @@ export async function openBenchSocket({ url }: Pick<Daemon, 'url'>): Promise<Ben
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
+    bytes: () => (socket as unknown as { _socket: Socket })._socket.bytesRead,
     close: async () => {
       const closed = once(socket, 'close');
       socket.close();
