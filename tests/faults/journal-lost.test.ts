@@ -173,6 +173,8 @@ describe('a journal that is not the one that was written last', () => {
     const from = client.frames.length;
     await client.request('subscribe', { events: ['*'], cursors: { [sessionId]: { epoch, seq: 0 } } });
     await client.waitFor('caughtUp', from);
+    // It serves while the output is read.
+    await client.waitFor(({ type, data }) => type === 'streamComplete' && data.finalResult === said, from);
     const events = client.frames.slice(from).filter(({ seq }) => seq !== undefined);
     expect(events.map(({ seq }) => seq)).toEqual(events.map((_, index) => index + 1));
     expect(events.filter(({ type, data }) => type === 'streamComplete' && data.finalResult === said)).toHaveLength(1);

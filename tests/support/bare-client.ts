@@ -29,7 +29,7 @@ let requests = 0;
 
 export async function openBare({ url }: Pick<Daemon, 'url'>, token: string): Promise<BareClient> {
   const headers = { authorization: `Bearer ${token}` };
-  const socket = new WebSocket(`${url.replace('http', 'ws')}/ws`, { headers });
+  const socket = new WebSocket(`${url.replace('http', 'ws')}/ws`, { headers, perMessageDeflate: false });
   const frames: BareFrame[] = [];
   socket.on('error', () => {});
   socket.on('message', (bytes: Buffer) => void frames.push(JSON.parse(bytes.toString()) as BareFrame));
