@@ -1,15 +1,17 @@
-/** A file that a person wrote by hand, and where its JSON breaks off. */
+/** Locates syntax errors in JSON files that a person edits. */
 
-/** The file at this path is not one that the daemon can work with. The message names it and what to do, and repeats none of it. */
+/** The daemon cannot use the file at this path. The message names the file and the remedy, and quotes no content. */
 export class BrokenFileError extends Error {}
 
-/** Parses JSON, with a byte order mark or without. Throws `BrokenFileError` with line and column, never with the text. */
+/**
+ * Parses JSON, with or without a byte order mark. Throws `BrokenFileError` with line and column, never with content.
+ */
 export function parseJsonFile(text: string, path: string, remedy = 'Mend it'): unknown {
   const json = text.replace(/^\uFEFF/, '');
   try {
     return JSON.parse(json);
   } catch {
-    // What the engine says differs with its version, often has no position, and repeats what stands in the file.
+    // The engine's message varies with its version, often has no position, and quotes the file.
     throw new BrokenFileError(`${path} is not valid JSON: ${faultOf(json)}. ${remedy}.`);
   }
 }
@@ -37,7 +39,7 @@ function faultOf(text: string): string {
   return at >= text.length ? `it ends at ${place}, where ${expected} must stand` : `${expected} must stand at ${place}`;
 }
 
-/** Reads JSON for the first character that cannot stand where it does (RFC 8259). */
+/** Scans JSON for the first invalid character (RFC 8259). */
 class Scanner {
   readonly #text: string;
   #at = 0;

@@ -1,15 +1,15 @@
-/** How every small file of the home is written: beside its place, synced, and renamed into it. */
+/** How every small file of the home is written: to a draft beside it, synced, and renamed. */
 import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { open, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { markOwn, markOwnSync, OWN_FILE } from './own-file.js';
 
-/** Two processes that write one file at the same time must not share a draft. */
+/** Two processes that write the same file must not share a draft. */
 const draftOf = (path: string): string => `${path}.${process.pid}.new`;
 
 /**
- * Replaces a file as a whole: a reader finds all of it or the one before, and so does the next start, also when the
- * machine went down. Only its owner may read it. Throws the system's error; the file is as it was then.
+ * Replaces a file atomically: readers, and the next start even after a machine crash, find either the old or the new
+ * content. Only its owner can read it. Throws the system's error and then leaves the file unchanged.
  */
 export async function writeWhole(path: string, text: string): Promise<void> {
   const draft = draftOf(path);
@@ -18,22 +18,22 @@ export async function writeWhole(path: string, text: string): Promise<void> {
     await markOwn(draft);
     await rename(draft, path);
   } catch (error) {
-    // What cannot be removed either goes with the next start.
+    // The next start removes a draft that cannot be removed now.
     await rm(draft, { force: true }).catch(() => {});
     throw error;
   }
   await syncFolder(dirname(path));
 }
 
-/** As `writeWhole`, for the start, when nothing else runs yet. */
+/** Like `writeWhole`, for startup, when nothing else runs yet. */
 export function writeWholeSync(path: string, text: string): void {
   writeUnsynced(path, text, true);
   syncFolderSync(dirname(path));
 }
 
 /**
- * As `writeWholeSync`, for what is void anyway once the machine has gone down, such as the pid of a process: it is not
- * forced to the disk, which may take 50 ms.
+ * Like `writeWholeSync`, for data that is void after a machine crash, such as a pid: it is not synced, which can take
+ * 50 ms.
  */
 export const writeBriefly = (path: string, text: string): void => writeUnsynced(path, text, false);
 
@@ -50,8 +50,8 @@ function writeUnsynced(path: string, text: string, flush: boolean): void {
 }
 
 /**
- * A rename is in the folder, and the folder has to be on the disk as well: a machine that goes down would bring back an
- * older file. Where a file system does not know that of folders, the rename is all there is.
+ * A rename changes the folder, so the folder must be synced as well: otherwise a crash of the machine would restore the
+ * older file. On a file system that cannot sync folders, the rename has to suffice.
  */
 async function syncFolder(path: string): Promise<void> {
   // As above: not every file system opens and syncs folders.
@@ -74,11 +74,11 @@ function syncFolderSync(path: string): void {
   }
 }
 
-/** Drafts of `writeWhole`, of this version or of one that left the pid out. */
+/** Drafts of `writeWhole`, from this version or one without the pid in the name. */
 const DRAFT =
   /^(registry\.json|keys\.json|vapid\.json|claude-version\.json|daemon\.pid|demo-api-port|orphan-watch)(\.\d+)?\.new$/;
 
-/** Removes the drafts in a folder whose writers are dead: the caller is the only one that may write there. */
+/** Removes the drafts of dead writers: the caller must be the only writer in the folder. */
 export function removeDrafts(folder: string): string[] {
   const drafts = readdirSync(folder).filter((name) => DRAFT.test(name));
   for (const name of drafts) rmSync(join(folder, name), { force: true });

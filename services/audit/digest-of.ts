@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Digest } from '../ports/audit.js';
 
-/** What stands for a content or a path in the audit log: a text counts as its UTF-8. */
+/** The digest of a content or path in the audit log; a text is hashed as UTF-8. */
 export const digestOf = (content: string | Uint8Array): Digest =>
   createHash('sha256').update(content).digest('hex') as Digest;

@@ -7,26 +7,26 @@ import type { Workspace } from '../ports/workspace.js';
 import type { Session } from '../sessions/session.js';
 import type { SessionRegistry } from '../sessions/session-registry.js';
 
-/** What use cases work with. */
+/** The services used by the commands. */
 export interface CommandServices {
   registry: SessionRegistry;
   workspace: Workspace;
   launchers: ClaudeLaunchers;
   journal: Journal;
   requireRoom: RequireRoom;
-  /** Why `bypassPermissions` cannot be had; undefined where it can. */
+  /** Why `bypassPermissions` is unavailable; undefined when it is available. */
   bypassProblem: string | undefined;
   now: () => number;
 }
 
-/** Who asks. */
+/** The authenticated caller. */
 export interface Caller {
   device: DeviceRef;
-  /** Makes a prompt of this device run once; null where the client gave none. */
+  /** Makes a prompt of this device run only once; null when the client gave none. */
   requestId: string | null;
 }
 
-/** A directory as a client names it, the field it came in, and where relative paths begin. */
+/** A directory as named by a client, the field that named it, and the base of relative paths. */
 export interface NamedDirectory {
   path: string;
   field: string;

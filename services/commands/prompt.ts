@@ -14,11 +14,11 @@ type PromptInput = Pick<ClientData<'streamSend'>, 'sessionId' | 'prompt' | 'atta
 export interface AcceptedPrompt {
   session: Session;
   prompt: PromptRecord;
-  /** It was accepted before. */
+  /** The prompt was accepted before. */
   duplicate: boolean;
 }
 
-/** Gives a session a prompt; `reply` is called when it is recorded, before any client sees an event of it. */
+/** Sends a prompt to a session; `reply` is called when it is recorded, before any client sees an event of it. */
 export async function sendPrompt(
   services: CommandServices,
   { caller, sessionId, prompt: text, attachments, mode }: PromptInput & { caller: Caller },
@@ -30,7 +30,7 @@ export async function sendPrompt(
   await session.acceptPrompt(offered, (accepted) => reply({ session, ...accepted }));
 }
 
-/** Rejects when a prompt could not be run; one that was accepted before needs nothing any more. */
+/** Rejects when a prompt could not run; a prompt that was accepted before is not checked. */
 async function requireClaude(
   { journal, launchers, requireRoom, workspace }: CommandServices,
   session: Session,
@@ -40,7 +40,7 @@ async function requireClaude(
   await launchers.of(device.userId).checkAvailable();
   const { record } = session.state;
   if (session.hasChild || record.closed) return;
-  // A session that sleeps outlives its directory.
+  // A hibernating session can outlive its directory.
   if ((await workspace.identify(record.directory)) === undefined) {
     throw new CompanionError('PROJECT_NOT_FOUND', `The directory of the session is gone: ${record.directory}`, {
       field: 'sessionId',
@@ -50,7 +50,7 @@ async function requireClaude(
   await requireRoom();
 }
 
-/** Cancels a prompt, or interrupts the turn that it began. Rejects with `NOT_FOUND`. */
+/** Cancels a prompt, or interrupts the turn it began. Rejects with `NOT_FOUND`. */
 export async function cancelPrompt(
   { journal, registry }: CommandServices,
   { caller, promptId }: { caller: Caller; promptId: PromptId },
@@ -71,13 +71,13 @@ export interface EndedTurn {
 
 export interface TurnInput {
   text: string;
-  /** The session, or the directory whose session it is. */
+  /** The session, or the directory of the session. */
   at: SessionId | NamedDirectory;
 }
 
 /**
- * Runs a prompt to the end of its turn. Resolves when it is accepted; `reply` is called when its turn is over, and
- * `fail` when that cannot be found out.
+ * Runs a prompt to the end of its turn. Resolves when it is accepted; calls `reply` when its turn has ended, and `fail`
+ * when the end cannot be determined.
  */
 export async function runTurn(
   services: CommandServices,
@@ -98,10 +98,7 @@ export async function runTurn(
   });
 }
 
-/**
- * Whether this command would be something else than the CLI's own, in a session or in a directory. Rejects as
- * `resolveDirectory` does.
- */
+/** Whether a definition in a session or directory shadows this command of the CLI. Rejects like `resolveDirectory`. */
 export async function isShadowed(
   services: CommandServices,
   { caller, command, at }: { caller: Pick<Caller, 'device'>; command: string; at: SessionId | NamedDirectory },

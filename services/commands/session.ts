@@ -1,4 +1,4 @@
-/** What is done to a session that is there: changing, steering and ending it, answering what it asks. */
+/** Commands on an existing session: changing, steering and ending it, and answering its requests. */
 import type { ClientData } from '../../protocol/client-frames.js';
 import type { PatchSession } from '../../protocol/rest.js';
 import type { SessionId } from '../../protocol/scalars.js';
@@ -15,7 +15,7 @@ interface OfSession {
   sessionId: SessionId;
 }
 
-/** Changes names and settings, and tells the live child. `modeField`: how the client calls the permission mode. */
+/** Changes names and settings, and tells the running child. `modeField`: the client's name for the permission mode. */
 export async function changeSession(
   services: CommandServices,
   {
@@ -40,7 +40,7 @@ function recordOf({ sessionName, model, ...changes }: PatchSession): Partial<Ses
   };
 }
 
-/** Interrupts the turn; `was` is the status before. */
+/** Interrupts the turn; `was` is the previous status. */
 export async function interruptTurn(
   services: CommandServices,
   { caller, sessionId, clearQueue = false }: OfSession & { clearQueue?: boolean | undefined },
@@ -76,7 +76,7 @@ export interface TakenBack {
   taken: readonly RememberedGrant[];
 }
 
-/** Takes back one of the grants that are remembered, or all of them where none is named. */
+/** Revokes one remembered grant, or all of them when none is named. */
 export async function takeBackRemembered(
   services: CommandServices,
   { caller, sessionId, rememberedId }: OfSession & { rememberedId?: string },

@@ -11,7 +11,7 @@ import type { Caller, CommandServices, NamedDirectory } from './command-context.
 
 export interface StartSessionInput {
   directory: NamedDirectory;
-  /** What stands before the names of the options in the client's request. */
+  /** Prefix of the option names in the client's request. */
   optionsField?: string;
   prompt: string;
   attachments?: Attachment[] | undefined;
@@ -22,13 +22,13 @@ export interface StartedSession {
   session: Session;
   prompt: PromptRecord | undefined;
   answer: AnswerData<'streamStarted'>;
-  /** seq of the last event before those that the prompt has caused. */
+  /** seq of the last event before those caused by the prompt. */
   head?: number;
 }
 
 /**
- * Opens, joins or reopens the session of a directory, and gives it a prompt. `reply` is called when session and prompt
- * are recorded, before any client sees an event of them.
+ * Opens, joins or reopens the session of a directory and sends it a prompt. Calls `reply` when session and prompt are
+ * recorded, before any client sees an event of them.
  */
 export async function startSession(
   services: CommandServices,
@@ -41,7 +41,7 @@ export async function startSession(
   requireAllowedMode(services, options.permissionMode, `${optionsField}permissionMode`);
   const repeated = await findRepeated(services, caller);
   if (repeated) {
-    // The first answer may have failed for want of this.
+    // The first answer can have failed because this sync failed.
     await services.journal.sync();
     return reply(repeated);
   }
@@ -58,11 +58,11 @@ export async function startSession(
   await session.start({ changes, ...(conversation && { conversation }), ...(offered && { offered }) }, (known) =>
     reply(started(session, known, created)),
   );
-  // After the answer, which does not wait for it. The next opening looks again where this could not be recorded.
+  // Runs after the answer, which does not wait for it. If the result cannot be recorded, the next opening checks again.
   session.lookForChanges(() => workspace.readObeyedState(place.path)).catch(() => {});
 }
 
-/** A mode that asks no questions must have been allowed by the owner of the machine. Throws `PERMISSION_DENIED`. */
+/** The owner of the machine must have allowed a mode that asks no questions. Throws `PERMISSION_DENIED`. */
 export function requireAllowedMode(
   { bypassProblem: rule }: Pick<CommandServices, 'bypassProblem'>,
   mode: PermissionMode | undefined,
@@ -72,7 +72,7 @@ export function requireAllowedMode(
   throw new CompanionError('PERMISSION_DENIED', `${field}: ${rule}`, { field, rule });
 }
 
-/** A request that was accepted before, wherever its directory pointed then: it opens and runs nothing. */
+/** A request that was accepted before, wherever its directory led then: it opens and runs nothing. */
 async function findRepeated(
   { journal, registry }: CommandServices,
   { device, requestId }: Caller,

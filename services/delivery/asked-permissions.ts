@@ -4,11 +4,11 @@ import { Frame } from './frame.js';
 import type { StreamSink } from './frame-sink.js';
 import { permissionCopyFrame } from './frames.js';
 
-/** The permission requests that one stream was sent: one from before its cursor comes once, as a copy without `seq`. */
+/** The permission requests sent on one stream: one from before its cursor is sent once, as a copy without `seq`. */
 export class AskedPermissions {
   #asked: Set<string> | undefined;
 
-  /** The event goes out, so no copy of it is needed. */
+  /** Records a sent event, which makes a copy of it unnecessary. */
   sent({ type, data }: EventRecord): void {
     if (type === 'permissionRequest') this.#add((JSON.parse(data) as EventData<'permissionRequest'>).permissionId);
   }

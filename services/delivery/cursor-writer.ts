@@ -6,14 +6,14 @@ export interface CursorWriterOptions {
   device: DeviceRef;
   cursors: CursorStore;
   epoch: string;
-  /** A write failed; it will be tried again. */
+  /** A write failed and will be retried. */
   onError: (error: unknown) => void;
 }
 
-/** After a failed write: a full disk may have room again. */
+/** Retry interval after a failed write: a full disk can have space again. */
 const RETRY_MS = 1000;
 
-/** Writes the moves of a device's cursors, those of one turn of the event loop together. */
+/** Writes the moves of a device's cursors, batched per turn of the event loop. */
 export class CursorWriter {
   readonly #options: CursorWriterOptions;
   #moved: Map<SessionId, StoredCursor> | undefined;
@@ -32,7 +32,7 @@ export class CursorWriter {
     setImmediate(() => this.flushOrRetry());
   }
 
-  /** Rejects when the journal takes no more; what was moved is kept then and tried again. */
+  /** Rejects when the journal refuses the write; the moves are then kept and retried. */
   async flush(): Promise<void> {
     const moved = this.#moved;
     this.#moved = undefined;
@@ -45,19 +45,19 @@ export class CursorWriter {
     }
   }
 
-  /** The device has left the session: what is not written yet must not bring its cursor back. */
+  /** The device has left the session: pending moves must not restore its cursor. */
   forget(sessionId: SessionId): void {
     this.#moved?.delete(sessionId);
   }
 
-  /** Writes what can be written; nothing is tried again. */
+  /** Writes what it can, without a retry. */
   close(): void {
     clearTimeout(this.#retry);
     this.#closed = true;
     this.flush().catch(this.#options.onError);
   }
 
-  /** Writes at once, and when that fails again and again until it succeeds. */
+  /** Writes at once, and retries until the write succeeds. */
   flushOrRetry(): void {
     this.#scheduled = false;
     this.flush().catch((error: unknown) => {

@@ -5,7 +5,7 @@ import type { SessionSource } from '../ports/session-source.js';
 import type { FrameCache } from './frame-cache.js';
 import type { StreamIndex } from './stream-index.js';
 
-/** What all connections share. */
+/** The parts shared by all connections. */
 export interface DeliveryParts {
   readonly journal: Journal;
   readonly cursors: CursorStore;
@@ -15,8 +15,8 @@ export interface DeliveryParts {
   readonly log: Log;
   /** Epoch milliseconds. */
   readonly now: () => number;
-  /** A device has subscribed for the first time, or one without a name has left. */
+  /** A device has subscribed for the first time, or a device without a name has left. */
   readonly onDevicesChanged: () => void;
-  /** A device got a snapshot because events were missing. */
+  /** A device received a snapshot because events were missing. */
   readonly onReset: (reason: ResumeReason) => void;
 }

@@ -16,24 +16,24 @@ export type DeliveryOptions = Omit<DeliveryParts, 'frames' | 'index'>;
 
 export interface ConnectOptions {
   device: DeviceRef;
-  /** The daemon has made up its id for this connection. */
+  /** The daemon generated the device id for this connection. */
   isNameless?: boolean;
   sink: FrameSink;
   owner: ConnectionOwner;
 }
 
-/** Who holds the connection. */
+/** The owner of a connection. */
 export interface ConnectionOwner {
-  /** A newer connection of the same device has taken its place. */
+  /** A newer connection of the same device has replaced it. */
   onReplaced(): void;
-  /** Reading from the journal failed: the connection cannot go on. */
+  /** Reading from the journal failed: the connection cannot continue. */
   onError(error: unknown): void;
 }
 
-/** A reader that takes a little now and then may not keep what is to be forgotten. */
+/** Limit for slow readers: they must not block the removal of a forgotten session. */
 const LAST_EVENTS_MS = 5000;
 
-/** Brings what sessions publish to the connections of devices. */
+/** Delivers what sessions publish to the connections of devices. */
 export class Delivery implements Publisher {
   readonly #parts: DeliveryParts;
   readonly #connections = new Map<string, { connection: DeviceConnection; owner: ConnectionOwner }>();
@@ -52,14 +52,14 @@ export class Delivery implements Publisher {
     return this.#connections.has(keyOf(device));
   }
 
-  /** What waits in this process for readers that are slower than what they are sent. */
+  /** Bytes buffered in this process for slow readers. */
   get unsentBytes(): number {
     let bytes = 0;
     for (const { connection } of this.#connections.values()) bytes += connection.unsent;
     return bytes;
   }
 
-  /** A device is here. An older connection of it is told to go. */
+  /** Connects a device. An older connection of it is told that it was replaced. */
   connect({ device, isNameless = false, sink, owner }: ConnectOptions): DeviceConnection {
     const key = keyOf(device);
     const older = this.#connections.get(key);
@@ -74,7 +74,7 @@ export class Delivery implements Publisher {
     return connection;
   }
 
-  /** One session for a reader without a device. Rejects with `SESSION_NOT_FOUND`. */
+  /** Opens one session for a reader without a device. Rejects with `SESSION_NOT_FOUND`. */
   async openFeed(options: FeedOptions): Promise<SessionFeed> {
     const onEnd = (error?: unknown) => {
       this.#feeds.delete(feed);
@@ -85,7 +85,7 @@ export class Delivery implements Publisher {
     return feed;
   }
 
-  /** What lies ready for a device; undefined for one that never subscribed. */
+  /** The undelivered events of a device; undefined for a device that never subscribed. */
   queueOf(device: DeviceRef): Promise<QueuedSession[] | undefined> {
     return readDeviceQueue(this.#parts, device);
   }
@@ -121,7 +121,7 @@ export class Delivery implements Publisher {
   }
 }
 
-/** Resolves when this does, or after so many milliseconds. */
+/** Resolves with this promise, or after this many milliseconds. */
 async function noLonger(wanted: Promise<unknown>, ms: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const overdue = new Promise<void>((resolve) => {

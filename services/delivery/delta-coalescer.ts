@@ -3,12 +3,11 @@ import { continuesText, joinText } from '../../protocol/stream-data.js';
 
 type StreamData = PositionedData<'streamData'>;
 
-/** Held text above this many UTF-16 units goes out before its time. */
+/** Held text above this many UTF-16 units is sent early. */
 const MAX_HELD = 32 * 1024;
 
 /**
- * Text that waits for more of it, for a reader that lags or wants fewer frames. Each piece is one that continues the
- * last or begins another block.
+ * Buffers text for a reader that lags or wants fewer frames. Each piece continues the last one or begins another block.
  */
 export class DeltaCoalescer {
   readonly #flush: (pieces: StreamData[]) => void;
@@ -24,7 +23,7 @@ export class DeltaCoalescer {
     return this.#held.length > 0;
   }
 
-  /** Goes out after so many milliseconds, or with what was held before. */
+  /** The piece is sent after this many milliseconds, or together with text already held. */
   hold(piece: StreamData, ms: number): void {
     const last = this.#held.at(-1);
     if (last && continuesText(last, piece)) this.#held[this.#held.length - 1] = joinText(last, piece);
@@ -34,7 +33,7 @@ export class DeltaCoalescer {
     else this.#timer ??= setTimeout(() => this.flush(), ms).unref();
   }
 
-  /** Gives out what is held, for something that must come after it. */
+  /** Sends the held text before something that must follow it. */
   flush(): void {
     if (!this.isHolding) return;
     const pieces = this.#held;
@@ -42,7 +41,7 @@ export class DeltaCoalescer {
     this.#flush(pieces);
   }
 
-  /** Forgets what is held: it will be told from its beginning. */
+  /** Discards the held text, which will be sent again from its beginning. */
   drop(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;

@@ -18,7 +18,7 @@ export interface DeviceConnectionOptions {
   device: DeviceRef;
   isNameless: boolean;
   sink: FrameSink;
-  /** Reading failed: the connection cannot go on. */
+  /** Reading failed: the connection cannot continue. */
   onError: (error: unknown) => void;
   onClose: () => void;
 }
@@ -35,12 +35,12 @@ type Plan = ResumedSession & { sessionId: SessionId; open?: BlockPosition[] };
 interface Subscribed {
   id: SessionId;
   known: Cursor | undefined;
-  /** Where its cursor has been put just now. */
+  /** The seq at which its cursor was just created. */
   begun: number | undefined;
   given: StreamPlace | undefined;
 }
 
-/** One connection of one device: its subscription, its streams and how far it has come in each. */
+/** One connection of one device: its subscription, its streams and its position in each. */
 export class DeviceConnection implements StreamOwner, ReceiptOwner {
   readonly device: DeviceRef;
   readonly streams = new Map<SessionId, SessionStream>();
@@ -106,7 +106,7 @@ export class DeviceConnection implements StreamOwner, ReceiptOwner {
     this.#positionWait.begin();
   }
 
-  /** What the device was subscribed to before; `start` then streams it. */
+  /** The device's earlier subscription; `start` then streams it. */
   async resume(): Promise<ResumedSession[]> {
     const { cursors, source } = this.#parts;
     if (!(await this.#subscription.load())) return [];
@@ -125,7 +125,7 @@ export class DeviceConnection implements StreamOwner, ReceiptOwner {
     this.#planned = [];
   }
 
-  /** Changes the subscription. Sessions that stream already go on, unless a cursor is given for them. */
+  /** Changes the subscription. Running streams continue, unless a cursor is given for them. */
   async subscribe({ events, sessionIds, cursors = {}, deltaIntervalMs = 0 }: SubscribeRequest) {
     const { source } = this.#parts;
     const owned = source.owned(this.device.userId);
@@ -143,7 +143,10 @@ export class DeviceConnection implements StreamOwner, ReceiptOwner {
     return { sessions: plans.filter((plan) => plan !== undefined), begin: () => this.#beginAll(plans) };
   }
 
-  /** A session that this device has just used: it is streamed from here, or this seq, on, if it was not, and that is recorded at once. */
+  /**
+   * Streams a session that this device has just used, from here or from this seq, if it was not streamed, and records
+   * that at once.
+   */
   join(sessionId: SessionId, seq?: number): void {
     if (this.streams.has(sessionId) || this.#closed) return;
     const head = this.#parts.source.head(this.device.userId, sessionId) ?? 0;
@@ -156,30 +159,33 @@ export class DeviceConnection implements StreamOwner, ReceiptOwner {
 
   async unsubscribe(sessionIds: SessionId[]): Promise<void> {
     for (const sessionId of sessionIds) this.#requireOwned(sessionId);
-    // In this order: one of all sessions without a cursor would be sent from its beginning.
+    // This order matters: a session under `all` without a cursor would be sent from its beginning.
     if (this.#subscription.all) await this.#subscription.change({ all: false });
     for (const sessionId of sessionIds) this.#writer.forget(sessionId);
     await this.#parts.cursors.removeCursors(this.device, sessionIds);
     for (const sessionId of sessionIds) this.forget(sessionId);
   }
 
-  /** The device has everything up to this seq, for good. */
+  /** The device has durably received everything up to this seq. */
   ack(sessionId: SessionId, seq: number): void {
     const head = this.#requireOwned(sessionId);
     const stream = this.streams.get(sessionId);
     if (!stream) throw invalid('sessionId', 'must be a session that this device subscribes to');
     if (seq > head) throw invalid('seq', `must be at most ${head}, the last event of the session`);
     if (!this.#subscription.acknowledges) this.#subscription.changeWhenRoom({ acknowledges: true });
-    // It may speak of a position from before the reset, which means another event now.
+    // The position can be from before the reset, where it means another event.
     if (!stream.isResetting) this.#writer.move(sessionId, seq);
   }
 
-  /** Asks the device for a sign of life, which is a receipt as well: see `received`. */
+  /** Asks the device for a sign of life, which also serves as a receipt: see `received`. */
   ping(): void {
     this.#receipts.ask();
   }
 
-  /** What was sent before `sink.confirm(id)` has arrived: a device that never acknowledges by itself does so by that. */
+  /**
+   * Everything sent before `sink.confirm(id)` has arrived: this is how a device that never acknowledges moves its
+   * cursor.
+   */
   received(id: number): void {
     this.#receipts.confirmed(id);
     this.#positionWait.confirmed();
@@ -194,7 +200,7 @@ export class DeviceConnection implements StreamOwner, ReceiptOwner {
     if (!this.#subscription.all || this.streams.has(sessionId)) return;
     this.#writer.move(sessionId, 0);
     const plan: Plan = { sessionId, resume: 'replay', from: 0, head: 0 };
-    // Before the welcome nothing is streamed.
+    // Nothing is streamed before the welcome.
     if (this.#isStarted) this.#begin(plan);
     else this.#planned.push(plan);
   }
@@ -207,7 +213,7 @@ export class DeviceConnection implements StreamOwner, ReceiptOwner {
     this.#parts.index.remove(sessionId, stream);
   }
 
-  /** The session is about to be gone: what is not written yet must not bring its cursor back. */
+  /** The session is about to be removed: pending moves must not restore its cursor. */
   forgetFully(sessionId: SessionId): void {
     this.#writer.forget(sessionId);
     this.forget(sessionId);
@@ -233,7 +239,7 @@ export class DeviceConnection implements StreamOwner, ReceiptOwner {
     return { epoch: this.#parts.journal.epoch, seq: 0 };
   }
 
-  /** A session that the device has not followed before begins at its head. It is on record before the subscription is. */
+  /** A session that is new to the device begins at its head. Its cursor is recorded before the subscription. */
   async #beginCursors(sessionIds: SessionId[]): Promise<Map<SessionId, number>> {
     const begun = new Map(sessionIds.map((id) => [id, this.#parts.source.head(this.device.userId, id) ?? 0]));
     for (const [sessionId, head] of begun) this.#writer.move(sessionId, head);
@@ -271,7 +277,7 @@ export class DeviceConnection implements StreamOwner, ReceiptOwner {
   #begin({ sessionId, from, head, reason, open = [] }: Plan, { awaitsPosition = false } = {}): void {
     if (this.#closed) return;
     const published = this.#parts.source.head(this.device.userId, sessionId);
-    // It was purged meanwhile.
+    // The session was purged meanwhile.
     if (published === undefined) return;
     const place = { sessionId, from, head, published, open, awaitsPosition, ...(reason && { reset: reason }) };
     const stream = new SessionStream({ parts: this.#parts, owner: this, ...place });

@@ -7,21 +7,21 @@ import { forgottenDevices, NAMELESS_TTL_MS } from './forgotten-devices.js';
 
 export interface DeviceExpiryOptions {
   cursors: CursorStore;
-  /** How long a device may be away, in milliseconds. */
+  /** How long a device can be away, in milliseconds. */
   ttlMs: number;
-  /** Epoch milliseconds; never ahead by mistake. */
+  /** Epoch milliseconds; never wrongly ahead. */
   now: () => number;
   isConnected: (device: DeviceRef) => boolean;
-  /** It has a credential, or wants pushes. */
+  /** The device has a credential, or wants pushes. */
   isRegistered: (device: DeviceRef) => boolean;
-  /** Sessions that have ended: nothing will be said in them that was not long ago. */
+  /** Ended sessions, in which nothing recent is left to deliver. */
   endedSessions: () => SessionId[];
   log: Log;
 }
 
 const LOOKS_PER_TTL = 10;
 
-/** Forgets devices that do not come back, and positions in sessions that have ended. */
+/** Forgets devices that do not return, and positions in ended sessions. */
 export class DeviceExpiry {
   readonly #options: DeviceExpiryOptions;
   readonly #begunAt: number;
@@ -37,7 +37,7 @@ export class DeviceExpiry {
     this.#timer = setInterval(() => void this.#look(), periodMs).unref();
   }
 
-  /** There may be too many devices by now. */
+  /** Schedules a check, since there can now be too many devices. */
   soon(): void {
     if (this.#closed) return;
     this.#next ??= setImmediate(() => {
@@ -52,7 +52,7 @@ export class DeviceExpiry {
     clearImmediate(this.#next);
   }
 
-  /** What fails, for a full disk, is done at the next look. */
+  /** A failure, such as a full disk, is retried at the next check. */
   async #look(): Promise<void> {
     if (this.#looking) return;
     this.#looking = true;
@@ -79,7 +79,10 @@ export class DeviceExpiry {
     }
   }
 
-  /** A daemon that is killed says of no device that it left. Records of older daemons, and a clock that was ahead, say nothing. */
+  /**
+   * A killed daemon does not record that its devices left. Records of older daemons, or of a clock that was ahead, are
+   * no evidence.
+   */
   async #markSeen(devices: readonly FollowingDevice[], now: number): Promise<void> {
     const { cursors, isConnected, ttlMs } = this.#options;
     for (const device of devices) {

@@ -11,7 +11,7 @@ export interface QueueSources {
   source: SessionSource;
 }
 
-/** What lies ready for a device in each session that it follows; undefined for one that never subscribed. */
+/** The undelivered events of a device in each session that it follows; undefined for a device that never subscribed. */
 export async function readDeviceQueue(sources: QueueSources, device: DeviceRef): Promise<QueuedSession[] | undefined> {
   const { journal, cursors, source } = sources;
   const subscription = await cursors.readSubscription(device);

@@ -2,7 +2,7 @@ import type { CursorStore, StoredSubscription } from '../ports/journal.js';
 import type { DeviceRef } from '../ports/records.js';
 import { createEventFilter, type EventFilter } from './event-filter.js';
 
-/** After a full disk, when to try again. */
+/** Retry interval when the disk is full. */
 const RETRY_MS = 1000;
 
 const NOTHING: StoredSubscription = { events: [], all: false, acknowledges: false };
@@ -10,17 +10,17 @@ const NOTHING: StoredSubscription = { events: [], all: false, acknowledges: fals
 export interface DeviceSubscriptionOptions {
   device: DeviceRef;
   cursors: CursorStore;
-  /** The daemon has made up its id for this connection. */
+  /** The daemon generated the device id for this connection. */
   isNameless: boolean;
   /** Epoch milliseconds. */
   now: () => number;
-  /** It has subscribed for the first time, or has left without a name. */
+  /** The device has subscribed for the first time, or has left without a name. */
   onChanged: () => void;
-  /** A write failed; it will be tried again. */
+  /** A write failed and will be retried. */
   onWriteError: (error: unknown) => void;
 }
 
-/** What a device wants, as it is on record. */
+/** The recorded subscription of a device. */
 export class DeviceSubscription {
   readonly #options: DeviceSubscriptionOptions;
   #stored = NOTHING;
@@ -36,7 +36,7 @@ export class DeviceSubscription {
     return this.#filter;
   }
 
-  /** All its person's sessions, present and future. */
+  /** All sessions of its person, present and future. */
   get all(): boolean {
     return this.#stored.all;
   }
@@ -45,23 +45,23 @@ export class DeviceSubscription {
     return this.#stored.acknowledges;
   }
 
-  /** Whether it ever said what it wants to be told. */
+  /** Whether the device ever set an event filter. */
   get hasFilter(): boolean {
     return this.#stored.events.length > 0;
   }
 
-  /** What was stored by an earlier connection. Resolves with whether there was something. */
+  /** Loads what an earlier connection stored. Resolves to whether there was anything. */
   async load(): Promise<boolean> {
     const stored = await this.#options.cursors.readSubscription(this.#options.device);
     if (!stored) return false;
     this.#isStored = true;
     this.#set(stored);
-    // It came back under the id that it was given, which is a name from now on.
+    // The device returned under its generated id, which now counts as a name.
     if (stored.isNameless && !this.#options.isNameless) this.changeWhenRoom({});
     return true;
   }
 
-  /** What cannot be written has not happened. */
+  /** A change that cannot be written does not take effect. */
   async change(changes: Partial<StoredSubscription>): Promise<void> {
     const changed = this.#changed(changes);
     await this.#options.cursors.writeSubscription(this.#options.device, changed);
@@ -69,7 +69,7 @@ export class DeviceSubscription {
     this.#written();
   }
 
-  /** Holds at once for this connection, and is no reason to close it while the disk is full. */
+  /** Takes effect at once for this connection; a full disk is no reason to close it. */
   changeWhenRoom(changes: Partial<StoredSubscription>): void {
     this.#set(this.#changed(changes));
     this.#writeOrRetry(this.#stored);

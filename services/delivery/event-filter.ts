@@ -1,7 +1,7 @@
-/** Which frame types a device wants: all, or those named. */
+/** The frame types that a device wants: all, or named ones. */
 export interface EventFilter {
   wants(type: string): boolean;
-  /** Whether the type was asked for by its name. */
+  /** Whether the type was requested by name. */
   names(type: string): boolean;
 }
 

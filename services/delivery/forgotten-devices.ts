@@ -4,28 +4,28 @@ import type { UserId } from '../ports/records.js';
 export interface DeviceFacts {
   /** Epoch milliseconds. */
   now: number;
-  /** When devices could begin to come back to this daemon. */
+  /** The time from which devices could reconnect to this daemon. */
   begunAt: number;
-  /** How long a device may be away, in milliseconds. */
+  /** How long a device can be away, in milliseconds. */
   ttlMs: number;
   isConnected: (device: FollowingDevice) => boolean;
-  /** It has a credential, or wants pushes. */
+  /** The device has a credential, or wants pushes. */
   isRegistered: (device: FollowingDevice) => boolean;
 }
 
 const MINUTE_MS = 60_000;
-/** How long a device may be away that never came under a name of its own. */
+/** How long a device without a name of its own can be away. */
 export const NAMELESS_TTL_MS = 10 * MINUTE_MS;
-/** After the daemon itself was away, devices have this long to come back. */
+/** After the daemon was down, devices have this long to return. */
 const RETURN_MS = 60 * MINUTE_MS;
-/** Of one person; each has a cursor in every session that it follows. */
+/** Per person; each device has a cursor in every session that it follows. */
 const MAX_DEVICES = 100;
-/** Of one person's devices without a name, so many may be away. */
+/** Per person: devices without a name that can be away. */
 const MAX_NAMELESS = 10;
 
 /**
- * The devices that are forgotten, with their subscriptions and cursors: those that were away for too long, and where a
- * person has too many the ones that matter least. A device that is connected stays.
+ * The devices to forget, with their subscriptions and cursors: those away for too long, and the least important ones of
+ * a person with too many. A connected device stays.
  */
 export function forgottenDevices(devices: readonly FollowingDevice[], facts: DeviceFacts): FollowingDevice[] {
   const away = devices.filter((device) => !facts.isConnected(device));
@@ -37,7 +37,7 @@ export function forgottenDevices(devices: readonly FollowingDevice[], facts: Dev
   return away.filter((device) => !kept.has(device));
 }
 
-/** One of which it is not known when it was here last was here just now. */
+/** A device whose last connection time is unknown counts as just seen. */
 function hasExpired({ isNameless, seenAt }: FollowingDevice, { now, begunAt, ttlMs }: DeviceFacts): boolean {
   if (seenAt === undefined) return false;
   if (isNameless) return now - Math.max(seenAt, begunAt) > Math.min(NAMELESS_TTL_MS, ttlMs);
@@ -46,7 +46,7 @@ function hasExpired({ isNameless, seenAt }: FollowingDevice, { now, begunAt, ttl
 
 interface Kept {
   devices: readonly FollowingDevice[];
-  /** Those that are away and have not expired. */
+  /** The devices that are away and have not expired. */
   kept: readonly FollowingDevice[];
   facts: DeviceFacts;
 }

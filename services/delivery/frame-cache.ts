@@ -3,7 +3,7 @@ import type { EventRecord } from '../ports/records.js';
 import { Frame } from './frame.js';
 import { conversationResultFrame, eventFrame } from './frames.js';
 
-/** Bytes of event data whose frames are kept; the oldest go first. */
+/** Bytes of event data whose frames are cached; the oldest are evicted first. */
 const MAX_BYTES = 2 * 1024 * 1024;
 
 type Form = 'live' | 'replayed' | 'result';
@@ -14,8 +14,8 @@ interface Entry {
 }
 
 /**
- * Frames of the latest events asked for, so that an event is written once for all connections: those that see it live,
- * and the many that come back at once after a restart and all have missed the same.
+ * Frames of the latest requested events, so that an event is serialized once for all connections: for live ones, and
+ * for the many that reconnect at once after a restart and have missed the same events.
  */
 export class FrameCache {
   readonly #epoch: string;
@@ -26,7 +26,7 @@ export class FrameCache {
     this.#epoch = epoch;
   }
 
-  /** `replayed`: marked as one that the device missed; `result`: the `conversationResult` of a `streamComplete`. */
+  /** `replayed`: marked as missed by the device; `result`: the `conversationResult` of a `streamComplete`. */
   get(sessionId: SessionId, event: EventRecord, form: Form): Frame {
     const key = `${sessionId}/${event.seq}/${form}`;
     const known = this.#entries.get(key);

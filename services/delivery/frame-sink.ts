@@ -1,17 +1,17 @@
 import type { Frame } from './frame.js';
 
-/** Where the frames of a reader go. */
+/** The destination of a reader's frames. */
 export interface StreamSink {
-  /** Takes a frame for this connection. Frames leave in order, those of one tick together. */
+  /** Sends a frame on this connection. Frames leave in order, batched per tick. */
   send(frame: Frame): void;
   /** Bytes given to `send` that have not left this process. */
   readonly unsent: number;
-  /** Bytes of an earlier tick are still here: the reader, or the way to it, is slower than what it is sent. */
+  /** Bytes of an earlier tick are still buffered: the reader or the network is slower than the stream. */
   readonly lagging: boolean;
 }
 
 /** The socket of a device. */
 export interface FrameSink extends StreamSink {
-  /** Asks the other side to tell when it has all that was sent before. What it tells is the id. 0: only that it lives. */
+  /** Asks the peer to confirm, with this id, that it has received everything sent before. 0: only that it is alive. */
   confirm(id: number): void;
 }

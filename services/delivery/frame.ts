@@ -1,13 +1,13 @@
-/** Brings the text of a frame into the form of one transport. Always the same function for the same form. */
+/** Encodes the text of a frame for one transport. The same encoding always uses the same function. */
 export type Encoder = (text: string) => Uint8Array;
 
 /**
- * A frame on its way. Its text is built, and brought into the form of a transport, once for all who get it in that form.
- * `build` gives the same text each time.
+ * A frame to be sent. Its text is built once, and encoded once per encoding for all its receivers. `build` must return
+ * the same text each time.
  */
 export class Frame {
   readonly #build: () => string;
-  /** Nearly always there is one form: a map for each frame would cost more than the frame. */
+  /** There is nearly always one encoding: a map per frame would cost more than the frame. */
   #encoder: Encoder | undefined;
   #encoded: Uint8Array | undefined;
   #others: Map<Encoder, Uint8Array> | undefined;
@@ -16,7 +16,7 @@ export class Frame {
     this.#build = build;
   }
 
-  /** What the transport writes. */
+  /** The bytes that the transport writes. */
   encoded(encode: Encoder): Uint8Array {
     if (this.#encoded && this.#encoder === encode) return this.#encoded;
     if (this.#encoded) return this.#inAnotherForm(encode);

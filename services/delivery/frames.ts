@@ -1,4 +1,4 @@
-/** How frames are written. Each is built once, whoever gets it. */
+/** Serialization of frames. Each is built once for all receivers. */
 
 import { boundData, fitsWithin } from '../../protocol/bounded-data.js';
 import type { EventData } from '../../protocol/events.js';
@@ -12,7 +12,7 @@ interface EventFrameOptions {
   sessionId: SessionId;
   epoch: string;
   event: EventRecord;
-  /** The device missed it and gets it now. */
+  /** The device missed the event and gets it now. */
   replayed: boolean;
 }
 
@@ -25,16 +25,16 @@ export function eventFrame({ sessionId, epoch, event, replayed }: EventFrameOpti
   return `{"type":"${event.type}","requestId":null,"timestamp":"${at}",${place}${marks},"data":${data}}`;
 }
 
-/** Whether the frame of an event with this JSON shows all of it. */
+/** Whether the frame of an event with this JSON shows it in full. */
 export const fitsEventFrame = (json: string): boolean => fitsWithin(json, MAX_EVENT_DATA_BYTES);
 
-/** Its time is the same in every form. */
+/** The timestamp is the same in every encoding. */
 export function positionedFrame(positioned: PositionedFrame): Frame {
   const timestamp = new Date().toISOString();
   return new Frame(() => positionedText(positioned, timestamp));
 }
 
-/** Text keeps its positions, and comes in pieces that are small; anything else is cut like an event. */
+/** Text keeps its positions and comes in small pieces; anything else is cut like an event. */
 function positionedText({ type, data }: PositionedFrame, timestamp: string): string {
   const json = JSON.stringify(data);
   const bounded = type === 'streamData' ? json : boundData(json, MAX_EVENT_DATA_BYTES);
@@ -47,19 +47,19 @@ interface AnswerFrame<T extends string, Data> {
   data: Data;
 }
 
-/** A frame that is no event: an answer, or a word about the stream itself. */
+/** A frame that is not an event: an answer, or a notice about the stream itself. */
 export const answerFrame = <T extends AnswerType>(frame: AnswerFrame<T, AnswerData<T>>): string => copyFrame(frame);
 
 /** An answer under an event's name: a copy of it without `seq`. */
 export const copyFrame = ({ type, requestId, data }: AnswerFrame<string, object>): string =>
   JSON.stringify({ type, requestId, timestamp: new Date().toISOString(), data });
 
-/** A permission request that comes again, without `seq`; no larger than the event was. */
+/** A repeated permission request, without `seq`; no larger than the event was. */
 export function permissionCopyFrame(data: PermissionData): string {
   return copyFrame({ type: 'permissionRequest', requestId: null, data: boundPermission(data, MAX_EVENT_DATA_BYTES) });
 }
 
-/** Of each open permission request in a snapshot so many bytes are shown: there may be several. */
+/** Bytes shown of each open permission request in a snapshot, which can contain several. */
 const MAX_SNAPSHOT_PERMISSION_BYTES = 32 * 1024;
 
 export function resetFrame(data: AnswerData<'reset'>): string {
@@ -73,11 +73,11 @@ export function resetFrame(data: AnswerData<'reset'>): string {
 
 type PermissionData = EventData<'permissionRequest'>;
 
-/** A permission request of at most `max` bytes as JSON; `truncated` when that is not all. */
+/** A permission request of at most `max` bytes as JSON; `truncated` when it was cut. */
 export const boundPermission = <T extends PermissionData>(data: T, max: number): T =>
   JSON.parse(boundData(JSON.stringify(data), max)) as T;
 
-/** What a `streamComplete` says, in the form of older clients. */
+/** The content of a `streamComplete`, in the form of older clients. */
 export function conversationResultFrame(sessionId: SessionId, event: EventRecord): string {
   const { finalResult, isError, duration, cost, usage } = JSON.parse(event.data) as EventData<'streamComplete'>;
   const data = {

@@ -15,29 +15,29 @@ type StreamData = PositionedData<'streamData'>;
 export interface OpenTextOptions {
   sessionId: SessionId;
   sink: StreamSink;
-  /** The least time between two frames of text, in milliseconds; 0: none. */
+  /** Minimum time between two text frames, in milliseconds; 0: none. */
   intervalMs: () => number;
   openBlocks: () => readonly OpenBlock[];
-  /** How much the device has of blocks that were open when it was here last. */
+  /** The device's positions in blocks that were open when it was last connected. */
   known: readonly BlockPosition[];
-  /** Text before the piece that was offered has not gone out: the stream has to catch up. */
+  /** Text before the offered piece has not been sent: the stream has to catch up. */
   onGap: () => void;
 }
 
-/** UTF-16 units in one frame of text that was missed. */
+/** UTF-16 units per frame of missed text. */
 const PIECE_UNITS = 32 * 1024;
-/** How long text waits for more of it where the reader lags. */
+/** How long text is held to be joined when the reader lags. */
 const LAG_MS = 20;
-/** So many blocks are known at a time; the CLI writes one for each subagent at work. */
+/** Maximum number of known blocks; the CLI writes one for each active subagent. */
 const MAX_BLOCKS = 64;
 
 /**
- * The text of open blocks on one stream: how far each has gone out, so that every piece goes out once and continues
- * what was sent before. What a reader missed because it came late or was slow follows in pieces, as it makes room.
+ * The text of open blocks on one stream: tracks the sent position of each, so that every piece is sent once and
+ * continues the text before it. Text that a late or slow reader missed follows in pieces as the reader drains.
  */
 export class OpenText {
   readonly #options: OpenTextOptions;
-  /** There from the first time that text has to wait. */
+  /** Created when text first has to wait. */
   #held: DeltaCoalescer | undefined;
   #sent: BlockPosition[];
   #sentAt = Number.NEGATIVE_INFINITY;
@@ -47,7 +47,7 @@ export class OpenText {
     this.#sent = options.known.map((position) => ({ ...position }));
   }
 
-  /** A piece that was just written, with the frame that all streams share. */
+  /** A piece that was just written, with the frame shared by all streams. */
   offer(data: StreamData, frame: Frame): void {
     const waitMs = this.#waitMs();
     if (waitMs > 0 || this.#held?.isHolding) {
@@ -65,17 +65,17 @@ export class OpenText {
     return Math.max(tooSoonMs, sink.lagging ? LAG_MS : 0);
   }
 
-  /** Sends what is held back, for something that must come after it. */
+  /** Sends the held text before something that must follow it. */
   flush(): void {
     this.#held?.flush();
   }
 
-  /** Forgets what is held back: the stream has to catch up. */
+  /** Discards the held text: the stream has to catch up. */
   drop(): void {
     this.#held?.drop();
   }
 
-  /** The device drops all that it knows of the session. */
+  /** The device discards everything it knows of the session. */
   reset(): void {
     this.#sent = [];
   }
@@ -86,14 +86,14 @@ export class OpenText {
     return open.reduce((sum, block) => sum + block.text.length - (this.#find(block)?.offset ?? 0), 0);
   }
 
-  /** Sends what was written of open blocks and has not gone out. False: there was no room for all of it. */
+  /** Sends the unsent text of open blocks. False: not all of it fitted. */
   catchUp(isFull: () => boolean): boolean {
     return this.#open().every((block) => this.#sendRest(block, isFull));
   }
 
   /**
-   * A block has ended whose event follows. Where the event is too long for its frame, a device that was in the middle of
-   * the text gets the rest of it first. False: there was no room for all of it.
+   * A block has ended and its event follows. If the event is too long for its frame, a device in the middle of the text
+   * gets the rest of it first. False: not all of it fitted.
    */
   finish(event: EventRecord, isFull: () => boolean): boolean {
     if (!this.#sent.some(({ messageId }) => messageId === event.messageId)) return true;
@@ -109,7 +109,7 @@ export class OpenText {
     return true;
   }
 
-  /** The blocks that are being written. A position that does not lie in its block counts for nothing. */
+  /** The blocks that are being written. A position outside its block is ignored. */
   #open(): readonly OpenBlock[] {
     const open = this.#options.openBlocks();
     for (const block of open) {
@@ -125,7 +125,7 @@ export class OpenText {
     }
   }
 
-  /** False when something before it is missing that can still be sent. */
+  /** False when earlier text is missing that can still be sent. */
   #send(data: StreamData, frame: Frame): boolean {
     const from = this.#find(data)?.offset ?? 0;
     const { offset, isComplete } = data;
@@ -139,7 +139,7 @@ export class OpenText {
     return true;
   }
 
-  /** A block that is not open any more is brought by its event. */
+  /** A block that is no longer open arrives with its event. */
   #lacks(data: StreamData): boolean {
     const isOpen = this.#options.openBlocks().some((block) => isSame(block, data));
     if (isOpen) this.#options.onGap();
@@ -189,11 +189,11 @@ type Place = Pick<BlockPosition, 'messageId' | 'blockIndex'>;
 const isSame = (one: Place, other: Place): boolean =>
   one.blockIndex === other.blockIndex && one.messageId === other.messageId;
 
-/** Not beyond the end, and not in the middle of a character. */
+/** Neither beyond the end nor in the middle of a character. */
 const isWithin = (text: string, offset: number): boolean =>
   offset <= text.length && !/[\ud800-\udbff][\udc00-\udfff]/.test(text.slice(Math.max(0, offset - 1), offset + 1));
 
-/** A character that a piece would cut in two is left to the next. */
+/** A character that would be split is left to the next piece. */
 const pieceOf = (text: string): string => (text.length > 1 ? withoutHalf(text) : text);
 
 const trimmed = (data: StreamData, from: number): Frame => {
@@ -201,7 +201,7 @@ const trimmed = (data: StreamData, from: number): Frame => {
   return positionedFrame({ type: 'streamData', data: { ...data, offset: from, content } });
 };
 
-/** A finished text or thought, as it was while it was written. */
+/** A finished text or thought, in the form in which it was streamed. */
 function textBlockOf({ messageId, blockIndex, parentToolUseId, content: [block] }: EventData<'assistantMessage'>) {
   if (!block || !('text' in block) || block.text === undefined) return undefined;
   const streamType = block.type === 'thinking' ? ('thinking' as const) : ('assistant_message' as const);

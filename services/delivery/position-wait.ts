@@ -1,16 +1,16 @@
 export interface PositionWaitOptions {
-  /** Asks the other side to confirm that it has what was sent before: `confirmed` is called then. */
+  /** Asks the peer to confirm everything sent before, which calls `confirmed`. */
   confirm: () => void;
-  /** The device has spoken, or had the time to. */
+  /** The device has reported its position, or its time is up. */
   onOver: () => void;
 }
 
-/** How long a device may take to say how much text it has, once its welcome has arrived. */
+/** Time for a device to report how much text it has, once its welcome has arrived. */
 const GRACE_MS = 250;
 
 /**
- * A device that comes back is streamed to without asking, and may be in the middle of a long text. Before all of that is
- * sent again it gets the time to say so: until its welcome has arrived, and a moment more.
+ * A returning device is streamed to without asking, and can be in the middle of a long text. Before all of that text is
+ * sent again, the device gets time to report its position: until its welcome has arrived, plus a grace period.
  */
 export class PositionWait {
   readonly #options: PositionWaitOptions;
@@ -25,14 +25,14 @@ export class PositionWait {
     return this.#state === 'over';
   }
 
-  /** A stream waits. */
+  /** A stream is waiting. */
   begin(): void {
     if (this.#state !== 'idle') return;
     this.#state = 'asked';
     this.#options.confirm();
   }
 
-  /** What was sent before a `confirm` has arrived. */
+  /** Everything sent before a `confirm` has arrived. */
   confirmed(): void {
     if (this.#state !== 'asked') return;
     this.#state = 'arrived';

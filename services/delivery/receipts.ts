@@ -1,19 +1,21 @@
 import type { SessionId } from '../../protocol/scalars.js';
 
-/** How far one session has gone out on a connection. */
+/** The position of one session on a connection. */
 interface Progress {
-  /** seq of the last event that went out; undefined before one has. */
+  /** seq of the last sent event; undefined before the first. */
   readonly delivered: number | undefined;
-  /** Where the last `reset` that went out has put the device. */
+  /** The position set by the last sent `reset`. */
   readonly resetTo: number | undefined;
 }
 
-/** A connection as its receipts see it. */
+/** A connection as seen by its receipts. */
 export interface ReceiptOwner {
   readonly streams: ReadonlyMap<SessionId, Progress>;
-  /** The device says itself what it has: then only a `reset` counts as received by delivery. */
+  /** The device acknowledges by itself: then only a `reset` counts as received on delivery. */
   readonly acknowledges: boolean;
-  /** Asks the other side to confirm that it has what was sent before; `confirmed` is called with the same id then. 0: only that it lives. */
+  /**
+   * Asks the peer to confirm everything sent before, which calls `confirmed` with the same id. 0: only a sign of life.
+   */
   confirm(id: number): void;
   onReceived(sessionId: SessionId, seq: number): void;
 }
@@ -24,20 +26,20 @@ interface Pending {
   seq: number;
 }
 
-/** Learns by pings and their pongs what has reached a device. */
+/** Tracks by pings and pongs what has reached a device. */
 export class Receipts {
   readonly #owner: ReceiptOwner;
   #pending: Pending[] = [];
   #lastId = 0;
   #immediate: NodeJS.Immediate | undefined;
-  /** What was asked for last, for each session. */
+  /** The last requested position of each session. */
   #asked: Map<SessionId, number> | undefined;
 
   constructor(owner: ReceiptOwner) {
     this.#owner = owner;
   }
 
-  /** Notes what has been sent up to now and asks for its receipt. */
+  /** Requests a receipt for everything sent so far. */
   ask(): void {
     const { streams, acknowledges } = this.#owner;
     const id = this.#lastId + 1;
@@ -48,7 +50,7 @@ export class Receipts {
     this.#owner.confirm(this.#pending.length > 0 ? this.#lastId : 0);
   }
 
-  /** Something went out whose receipt should be known soon: asks at the end of this tick. */
+  /** Something was sent whose receipt is needed soon: asks at the end of this tick. */
   askSoon(): void {
     this.#immediate ??= setImmediate(() => {
       this.#immediate = undefined;
@@ -56,7 +58,7 @@ export class Receipts {
     });
   }
 
-  /** All that was sent before this id was asked has arrived. Pongs that nobody asked for say nothing. */
+  /** Everything sent before this id was requested has arrived. Unsolicited pongs are ignored. */
   confirmed(id: number): void {
     if (this.#pending.length === 0 || !Number.isInteger(id) || id > this.#lastId) return;
     const arrived = this.#pending.filter((pending) => pending.id <= id);

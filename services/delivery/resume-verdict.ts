@@ -7,14 +7,14 @@ import type { DeliveryParts } from './delivery-parts.js';
 
 export interface Position {
   cursor: StoredCursor;
-  /** Of the journal. */
+  /** The journal's epoch. */
   epoch: string;
-  /** From this seq on nothing is missing. */
+  /** The seq from which no event is missing. */
   first: number;
   head: number;
 }
 
-/** Why what lies after a cursor cannot be sent whole; undefined when it can. */
+/** Why the events after a cursor cannot be sent completely; undefined when they can. */
 export function resetReason({ cursor, epoch, first, head }: Position): ResumeReason | undefined {
   if (cursor.epoch !== epoch) return 'epoch';
   if (cursor.seq > head) return 'ahead';
@@ -23,10 +23,10 @@ export function resetReason({ cursor, epoch, first, head }: Position): ResumeRea
 
 type Sources = Pick<DeliveryParts, 'source' | 'journal'>;
 
-/** `first`: the smallest seq that is kept. */
+/** `first`: the smallest stored seq. */
 export type ResumePlan = ResumedSession & { sessionId: SessionId; first: number };
 
-/** How a person's reader goes on after a cursor; undefined for a session that is not there. */
+/** How a person's reader continues after a cursor; undefined for an unknown session. */
 export async function planResume(
   { source, journal }: Sources,
   { userId, sessionId, cursor }: { userId: UserId; sessionId: SessionId; cursor: Cursor },

@@ -12,32 +12,32 @@ import { SessionStream, type StreamOwner } from './session-stream.js';
 export interface FeedOptions {
   userId: UserId;
   sessionId: SessionId;
-  /** What the reader has; without it the feed begins with the first event that is kept. */
+  /** The reader's position; without it the feed begins with the first stored event. */
   from?: StreamPlace | undefined;
   /** Types of frames, or `*`. */
   events?: readonly string[];
-  /** The least time between two frames of text, in milliseconds. */
+  /** Minimum time between two text frames, in milliseconds. */
   deltaIntervalMs?: number;
-  /** Frames come in order, and none while more than 256 KiB are unsent. */
+  /** Frames come in order, and pause while more than 256 KiB are unsent. */
   sink: StreamSink;
-  /** The feed is over: the session was forgotten, or its record cannot be read. */
+  /** The feed has ended: the session was forgotten, or its record is unreadable. */
   onEnd: (error?: unknown) => void;
 }
 
 /** Where a feed begins. */
 export interface FeedStart {
   epoch: string;
-  /** seq of the last event, and of the first that is kept. */
+  /** seq of the last event, and of the first stored one. */
   head: number;
   first: number;
-  /** seq of the last event before those that come; with `reset`, behind the snapshot that comes in their place. */
+  /** seq of the last event before the first sent one; with `reset`, the position after the snapshot sent instead. */
   from: number;
   reset?: ResumeReason;
 }
 
 /**
- * One session for a reader that has no device and no cursor of its own. It gets what a socket gets, in the same order
- * and with the same flow control (D1, D3, D4, D5); where it is, it keeps itself.
+ * One session for a reader without a device or a stored cursor. It gets what a socket gets, in the same order and with
+ * the same flow control (D1, D3, D4, D5); the reader keeps its own position.
  */
 export class SessionFeed implements StreamOwner {
   readonly start: FeedStart;
@@ -62,7 +62,7 @@ export class SessionFeed implements StreamOwner {
     return this.#options.sessionId;
   }
 
-  /** Nothing comes before `begin`. Rejects with `SESSION_NOT_FOUND`. */
+  /** Nothing is sent before `begin`. Rejects with `SESSION_NOT_FOUND`. */
   static async open(parts: DeliveryParts, options: FeedOptions): Promise<SessionFeed> {
     const { userId, sessionId, from } = options;
     const { epoch } = parts.journal;
@@ -86,12 +86,12 @@ export class SessionFeed implements StreamOwner {
     this.#stream.start();
   }
 
-  /** The sink has sent all that it was given. */
+  /** The sink has sent everything it was given. */
   drained(): void {
     this.#stream?.drained();
   }
 
-  /** Resolves when everything that was published has gone out, or the feed is over. */
+  /** Resolves when everything published has been sent, or the feed has ended. */
   async untilSent(): Promise<void> {
     await this.#stream?.untilSent();
   }

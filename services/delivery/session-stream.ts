@@ -13,17 +13,17 @@ import { answerFrame, resetFrame } from './frames.js';
 import { OpenText } from './open-text.js';
 import type { PublicationListener, SharedFrame } from './stream-index.js';
 
-/** The connection as its streams see it. */
+/** The connection as seen by its streams. */
 export interface StreamOwner {
   readonly sink: StreamSink;
   readonly filter: EventFilter;
-  /** The least time between two frames of text of a session, in milliseconds. */
+  /** Minimum time between two text frames of a session, in milliseconds. */
   readonly deltaIntervalMs: number;
-  /** A `reset` is on its way: whether it arrives has to be known. */
+  /** A `reset` was sent: its arrival must be confirmed. */
   onResetSent(): void;
-  /** Much text is owed to a device that may have some of it: see `SessionStreamOptions.awaitsPosition`. */
+  /** Much text is owed to a device that can already have some of it: see `SessionStreamOptions.awaitsPosition`. */
   onPositionAwaited(): void;
-  /** Reading failed: the connection cannot go on. */
+  /** Reading failed: the connection cannot continue. */
   onError(error: unknown): void;
 }
 
@@ -31,32 +31,31 @@ export interface SessionStreamOptions {
   parts: DeliveryParts;
   owner: StreamOwner;
   sessionId: SessionId;
-  /** seq of the last event that the device has. */
+  /** seq of the device's last event. */
   from: number;
-  /** seq of the last event when the client was told what it missed: up to it, events count as missed. */
+  /** seq of the last event when the client was told what it missed: events up to it count as missed. */
   head: number;
-  /** seq of the last event that was published up to now. */
+  /** seq of the last published event. */
   published: number;
-  /** Not everything missed is there: a snapshot takes its place. */
+  /** Some missed events are gone: a snapshot replaces them. */
   reset?: ResumeReason;
-  /** How much the device has of blocks that are being written. */
+  /** The device's positions in blocks that are being written. */
   open: readonly BlockPosition[];
-  /** It has not said so yet, and may: where that is much, nothing is sent before `positionKnown`. */
+  /** The device can still report its position: if much text is owed, nothing is sent before `positionKnown`. */
   awaitsPosition: boolean;
 }
 
-/** More unsent bytes than this, and the connection gets nothing more until they are gone. */
+/** Above this many unsent bytes, the connection pauses until they are sent. */
 const PAUSE_BYTES = 256 * 1024;
-/** Less text than this (UTF-16 units) is sent sooner than it is asked for. */
+/** Less text than this (UTF-16 units) is sent without waiting for the device's position. */
 const SENT_UNASKED = 16 * 1024;
-/** What is read from the journal at once. */
+/** Events per read from the journal. */
 const PAGE_EVENTS = 100;
 const PAGE_BYTES = 256 * 1024;
 
 /**
- * One session on one connection. While it is live, events go out as they are published. Whatever else it has to catch
- * up with (missed before it came, or held back because the reader is slow) it reads from the journal, so nothing is
- * queued for it in memory.
+ * One session on one connection. A live stream sends events as they are published. Anything else to catch up with
+ * (missed while away, or held back for a slow reader) is read from the journal, so nothing is queued in memory.
  */
 export class SessionStream implements PublicationListener {
   readonly #parts: DeliveryParts;
@@ -97,22 +96,22 @@ export class SessionStream implements PublicationListener {
     });
   }
 
-  /** seq of the last event that went out or that the filter passed over. */
+  /** seq of the last event that was sent or skipped by the filter. */
   get sent(): number {
     return this.#sent;
   }
 
-  /** seq of the last event that went out here; undefined before one has. */
+  /** seq of the last event sent here; undefined before the first. */
   get delivered(): number | undefined {
     return this.#delivered;
   }
 
-  /** Where the last `reset` that went out has put this device. */
+  /** The position set by the last sent `reset`. */
   get resetTo(): number | undefined {
     return this.#resetTo;
   }
 
-  /** A `reset` is owed or on its way: what the device says of its position may be from before it. */
+  /** A `reset` is owed or in flight: the device's reported position can be from before it. */
   get isResetting(): boolean {
     return this.#reset !== undefined || !this.#resetArrived;
   }
@@ -141,7 +140,7 @@ export class SessionStream implements PublicationListener {
     this.#onSent?.();
   }
 
-  /** Resolves when everything that was published has gone out, or the stream is closed. For the end of a session. */
+  /** Resolves when everything published has been sent, or the stream is closed. Used at the end of a session. */
   async untilSent(): Promise<void> {
     if (this.#mode === 'live' || this.#mode === 'closed') return;
     await new Promise<void>((resolve) => {
@@ -158,21 +157,21 @@ export class SessionStream implements PublicationListener {
     }
   }
 
-  /** The connection has sent all that it was given. */
+  /** The connection has sent everything it was given. */
   drained(): void {
     if (this.#mode !== 'paused') return;
     this.#mode = 'catchingUp';
     void this.#pump();
   }
 
-  /** The device has said how much text it has, or will not. */
+  /** The device has reported its position in the text, or will not. */
   positionKnown(): void {
     if (this.#mode !== 'awaitingPosition') return;
     this.#mode = 'catchingUp';
     void this.#pump();
   }
 
-  /** False when the stream is not live any more. */
+  /** False when the stream is no longer live. */
   #offerLive({ item, frame }: SharedFrame): boolean {
     if (this.#isFull()) return false;
     if (item.kind === 'frame') this.#offerFrame(item.frame, frame);
@@ -202,7 +201,7 @@ export class SessionStream implements PublicationListener {
     this.#text.drop();
   }
 
-  /** Something before it was not offered: the record and the open blocks have it. */
+  /** Skipped items are read from the record and the open blocks. */
   #readUp(): void {
     if (this.#mode !== 'closed') this.#mode = 'catchingUp';
     this.#text.drop();
@@ -218,7 +217,7 @@ export class SessionStream implements PublicationListener {
         else await this.#sendPage();
       }
     } catch (error) {
-      // What one reads that has ended may be gone by now, with its session.
+      // After the stream has ended, its session can be gone too.
       if (!this.#isClosed) this.#owner.onError(error);
     } finally {
       this.#pumping = false;
@@ -263,14 +262,14 @@ export class SessionStream implements PublicationListener {
     else await turnOfOthers();
   }
 
-  /** More than the connection may hold waits already: this stream goes on when it is gone. */
+  /** The connection's buffer is full: this stream continues when it drains. */
   #isFull(): boolean {
     if (this.#owner.sink.unsent <= PAUSE_BYTES) return false;
     this.#pause();
     return true;
   }
 
-  /** What comes next has been removed while this reader was on its way. */
+  /** The next events were removed while this reader was catching up. */
   #startAnew(): void {
     this.#reset = 'retention';
     this.#head = this.#published;
@@ -283,7 +282,7 @@ export class SessionStream implements PublicationListener {
     if (!this.#announcedCaughtUp) this.#permissions.sent(event);
   }
 
-  /** `conversationResult` goes to those who asked for it by name. */
+  /** `conversationResult` is sent only to readers that requested it by name. */
   #sendEvent(event: EventRecord, frame: () => Frame): void {
     const { filter, sink } = this.#owner;
     this.#sent = event.seq;
@@ -294,7 +293,7 @@ export class SessionStream implements PublicationListener {
     }
   }
 
-  /** Runs without a pause up to the mode change, so that nothing can be published in between. */
+  /** Runs synchronously up to the mode change, so that nothing can be published in between. */
   #goLive(): void {
     const { sink, filter } = this.#owner;
     const sessionId = this.#sessionId;
@@ -313,7 +312,7 @@ export class SessionStream implements PublicationListener {
     this.#onSent?.();
   }
 
-  /** False: there was no room for all that has to come before the event. */
+  /** False: the text that must precede the event did not fit. */
   #finishText(event: EventRecord): boolean {
     const isWanted = event.type === 'assistantMessage' && this.#owner.filter.wants('streamData');
     return !isWanted || this.#text.finish(event, () => this.#isFull());

@@ -2,19 +2,19 @@ import type { SessionId } from '../../protocol/scalars.js';
 import type { Publication } from '../ports/publication.js';
 import type { Frame } from './frame.js';
 
-/** An item of a publication with its frame, which all streams share. */
+/** A published item with its frame, shared by all streams. */
 export interface SharedFrame {
   item: Publication;
   frame: Frame;
 }
 
-/** Follows one session. */
+/** A follower of one session. */
 export interface PublicationListener {
   /** Something was published. Never blocks. */
   offer(items: readonly SharedFrame[]): void;
 }
 
-/** Which streams follow a session, so that an event costs nothing where nobody wants it. */
+/** The streams that follow each session, so that an event without followers costs nothing. */
 export class StreamIndex {
   readonly #bySession = new Map<SessionId, Set<PublicationListener>>();
 

@@ -1,6 +1,6 @@
 /**
- * How much memory programs can still have. On Linux `/proc` and the control groups tell; macOS is asked by `sysctl`,
- * which was written after its manual page and has not been run there.
+ * The memory still available to programs. Linux reports it in `/proc` and the control groups; macOS in `sysctl`, which
+ * was implemented from its manual page and has not been run there.
  */
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
@@ -11,39 +11,41 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 
 /**
- * Bytes that can be had without the system having to end something, caches that it can drop included. Node's own
- * `process.availableMemory()` does not do: within a control group it counts the cache of files as taken, so that a
- * daemon with a memory limit would have no room after any build; and on macOS it knows free pages alone, which are few
- * on a healthy Mac.
+ * Bytes available without the system having to kill a process, including reclaimable caches. Node's own
+ * `process.availableMemory()` is unsuitable: within a control group it counts the page cache as used, so that a daemon
+ * with a memory limit would have no room after any build; on macOS it counts only free pages, of which a healthy Mac
+ * has few.
  */
 export async function availableMemory(): Promise<number> {
   if (process.platform === 'darwin') return macMemory();
-  // Of the machine; where there is one, `MemAvailable` of Linux.
+  // Memory of the machine: `MemAvailable` on Linux.
   return Math.min(freemem(), await groupMemory({ membership: '/proc/self/cgroup', mount: '/sys/fs/cgroup' }));
 }
 
 const SYSCTL_TIMEOUT_MS = 5000;
 
-/** What the system itself judges by (see `memory_pressure(1)`): how many per cent of the memory are available. */
+/** The system's own measure (see `memory_pressure(1)`): available memory in per cent. */
 async function macMemory(): Promise<number> {
   try {
     const { stdout } = await run('/usr/sbin/sysctl', ['-n', 'kern.memorystatus_level'], { timeout: SYSCTL_TIMEOUT_MS });
     const percent = Number.parseInt(stdout, 10);
     return Number.isNaN(percent) ? Number.POSITIVE_INFINITY : (percent / 100) * totalmem();
   } catch {
-    // Unknown is no reason to refuse.
+    // An unknown value is no reason to refuse.
     return Number.POSITIVE_INFINITY;
   }
 }
 
 export interface ControlGroups {
-  /** The file that says which groups this process is in (`cgroups(7)`). */
+  /** The file that lists this process's groups (`cgroups(7)`). */
   membership: string;
-  /** Where the groups are. */
+  /** The mount point of the groups. */
   mount: string;
 }
 
-/** What the control groups of this process, each with those above it, leave of their limits; infinite without one. */
+/**
+ * The smallest headroom below the limits of this process's control groups and their parents; infinite without a limit.
+ */
 export async function groupMemory({ membership, mount }: ControlGroups): Promise<number> {
   const lines = (await readText(membership)).split('\n');
   const groups = lines.flatMap((line) => {
@@ -61,7 +63,7 @@ export async function groupMemory({ membership, mount }: ControlGroups): Promise
 interface GroupFiles {
   limits: readonly string[];
   usage: string;
-  /** The names of the caches of files in `memory.stat`. */
+  /** The names of the page cache entries in `memory.stat`. */
   caches: RegExp;
 }
 
@@ -76,7 +78,7 @@ const VERSION_2: GroupFiles = {
   caches: /^(?:in)?active_file (\d+)$/gm,
 };
 
-/** In a container the path may be that of the host; what is mounted then is the group itself, which is the last here. */
+/** In a container the path can be that of the host; the mounted folder is then the group itself, the last one here. */
 function withParents(path: string): string[] {
   return path === '/' ? [path] : [path, ...withParents(dirname(path))];
 }
@@ -90,11 +92,11 @@ async function roomIn(folder: string, { limits, usage, caches }: GroupFiles): Pr
   return Math.max(0, limit - Math.max(0, used - cached));
 }
 
-/** `max`, or no file, is no limit. */
+/** `max`, or a missing file, means no limit. */
 function bytesOf(text: string): number {
   const bytes = Number.parseInt(text, 10);
   return Number.isNaN(bytes) ? Number.POSITIVE_INFINITY : bytes;
 }
 
-/** Empty where a system or container does not have it: each figure that is missing counts as no limit. */
+/** Empty when a system or container lacks the file: each missing figure counts as no limit. */
 const readText = (path: string): Promise<string> => readFile(path, 'utf8').catch(() => '');

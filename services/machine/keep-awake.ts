@@ -5,20 +5,20 @@ import type { Log } from '../ports/log.js';
 import type { Publication, Publisher } from '../ports/publication.js';
 
 export interface KeepAwakeOptions {
-  /** Off, or on another system than macOS, nothing is ever started. */
+  /** When off, or on any system but macOS, nothing is started. */
   setting: 'on' | 'off';
   platform: NodeJS.Platform;
-  /** `caffeinate`, or what stands for it. */
+  /** `caffeinate`, or a substitute. */
   program: string;
   log: Log;
 }
 
-/** One that waits counts too: its person answers from afar, and a machine that sleeps cannot be answered. */
+/** A waiting turn counts too: its person answers remotely, and a sleeping machine cannot receive the answer. */
 const TURN_RUNS: ReadonlySet<SessionStatus> = new Set(['working', 'waiting']);
 
 /**
- * Keeps a Mac from going to sleep while a turn runs: one `caffeinate` for all, which the system also ends when this
- * process is gone, however it went (`-w`). Written after the manual page `caffeinate(8)`; not run on a Mac.
+ * Keeps a Mac awake while a turn runs: one `caffeinate` for all turns, which also ends with this process, however that
+ * ends (`-w`). Implemented from the manual page `caffeinate(8)`; not run on a Mac.
  */
 export class KeepAwake {
   readonly #options: KeepAwakeOptions;
@@ -33,7 +33,7 @@ export class KeepAwake {
     this.#isOn = options.setting === 'on' && options.platform === 'darwin';
   }
 
-  /** The publisher, with every status that it is given looked at. */
+  /** Wraps the publisher and observes every published status. */
   observe(publisher: Publisher): Publisher {
     if (!this.#isOn) return publisher;
     return {
@@ -49,7 +49,7 @@ export class KeepAwake {
     };
   }
 
-  /** A session has this status now. */
+  /** Records a session's status. */
   see(sessionId: SessionId, status: SessionStatus): void {
     if (!this.#isOn || this.#closed) return;
     if (!TURN_RUNS.has(status)) this.#end(sessionId);
@@ -69,7 +69,7 @@ export class KeepAwake {
     this.see(sessionId as SessionId, status);
   }
 
-  /** One that ended too early is started again here, and not before: it may do so each time. */
+  /** A `caffeinate` that exited early is restarted only here, since it can exit early every time. */
   #begin(sessionId: SessionId): void {
     this.#working.add(sessionId);
     this.#process ??= this.#start();
@@ -83,17 +83,17 @@ export class KeepAwake {
   #start(): ChildProcess | undefined {
     const onError = (error: unknown) => this.#tellOnce(error as Error);
     try {
-      // Nothing of the daemon's environment concerns it.
+      // It needs nothing from the daemon's environment.
       const child = spawn(this.#options.program, ['-i', '-w', String(process.pid)], { stdio: 'ignore', env: {} });
       const forget = () => {
         if (this.#process === child) this.#process = undefined;
       };
-      // What is wrong is told by the second of its listeners.
+      // The second `error` listener reports the problem.
       child.once('exit', forget).on('error', forget).on('error', onError);
       child.unref();
       return child;
     } catch (error) {
-      // What is not among the usual failures (`ENOMEM`, for one) is thrown, and whoever publishes must not get it.
+      // An unusual failure (such as `ENOMEM`) is thrown, and must not reach the publisher's caller.
       onError(error);
       return undefined;
     }

@@ -3,9 +3,9 @@ import { CompanionError } from '../../protocol/error-codes.js';
 import { availableMemory } from './available-memory.js';
 
 export interface MachineRoomOptions {
-  /** On the disk that counts. */
+  /** On the disk to check. */
   home: string;
-  /** With less of these, in bytes, nothing new is to start. */
+  /** Below this many available bytes, nothing new starts. */
   minMemory: number;
   minDisk: number;
 }
@@ -17,7 +17,7 @@ export interface Shortage {
   remedy: string;
 }
 
-/** Whether the machine has room for another Claude CLI. */
+/** Checks whether the machine has room for another Claude CLI. */
 export class MachineRoom {
   readonly #options: MachineRoomOptions;
 
@@ -25,7 +25,7 @@ export class MachineRoom {
     this.#options = options;
   }
 
-  /** What there is too little of. What cannot be told is not short: whoever needs it will see. */
+  /** The scarce resources. An unknown value is not scarce: its user will notice. */
   async shortages(): Promise<Shortage[]> {
     const { home, minMemory, minDisk } = this.#options;
     const [memory, disk] = await Promise.all([availableMemory(), freeDisk(home)]);
@@ -47,7 +47,7 @@ export class MachineRoom {
     return short;
   }
 
-  /** Rejects with `CAPACITY`, saying what is short and what to do, where no other CLI is to be started. */
+  /** Rejects with `CAPACITY`, with the shortage and the remedy, when no other CLI can start. */
   async require(): Promise<void> {
     const short = await this.shortages();
     if (short.length === 0) return;
@@ -58,13 +58,13 @@ export class MachineRoom {
   }
 }
 
-/** Bytes that its owner may still write there. */
+/** Bytes that the owner can still write there. */
 async function freeDisk(folder: string): Promise<number> {
   try {
     const { bavail, bsize } = await statfs(folder);
     return bavail * bsize;
   } catch {
-    // No reason to refuse a child: what the disk does not take is told by the write.
+    // No reason to refuse a child: a full disk shows when writing.
     return Number.POSITIVE_INFINITY;
   }
 }

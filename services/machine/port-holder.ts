@@ -5,16 +5,16 @@ import { promisify } from 'node:util';
 /** A process that listens on a port. */
 export interface PortHolder {
   pid: number;
-  /** Its program and arguments, as far as they can be read. */
+  /** Its program and arguments, as far as readable. */
   command: string;
-  /** `COMPANION_HOME` in its environment, where that can be read. */
+  /** `COMPANION_HOME` from its environment, if readable. */
   home?: string;
 }
 
 const LISTENING = '0A';
 const PORT_DIGITS = 4;
 
-/** Who listens on a TCP port; undefined where the system does not tell, as for processes of other users. */
+/** The process that listens on a TCP port; undefined when unknown, as for processes of other users. */
 export async function findPortHolder(port: number, platform: NodeJS.Platform): Promise<PortHolder | undefined> {
   const pid = platform === 'linux' ? holderOnLinux(port) : await holderByLsof(port);
   if (pid === undefined) return undefined;
@@ -30,7 +30,7 @@ function holderOnLinux(port: number): number | undefined {
     .find((pid) => readNames(`/proc/${pid}/fd`).some((fd) => sockets.has(linkOf(`/proc/${pid}/fd/${fd}`))));
 }
 
-/** The sockets that listen on a port, in the words of `/proc/<pid>/fd`. */
+/** The sockets that listen on a port, in the notation of `/proc/<pid>/fd`. */
 function socketsOf(table: string, port: number): string[] {
   const wanted = port.toString(16).toUpperCase().padStart(PORT_DIGITS, '0');
   return read(table)
@@ -40,12 +40,12 @@ function socketsOf(table: string, port: number): string[] {
     .map((fields) => `socket:[${fields[9] ?? ''}]`);
 }
 
-/** What others own cannot be read, and what ends meanwhile is gone: both hold nothing that could be told. */
+/** Other users' processes are unreadable, and a process can exit meanwhile: neither can be named. */
 function read(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch {
-    // What others own cannot be read, and what ends meanwhile is gone.
+    // Unreadable, or exited meanwhile.
     return '';
   }
 }
@@ -54,7 +54,7 @@ function readNames(path: string): string[] {
   try {
     return readdirSync(path);
   } catch {
-    // What others own cannot be read, and what ends meanwhile is gone.
+    // Unreadable, or exited meanwhile.
     return [];
   }
 }
@@ -63,7 +63,7 @@ function linkOf(path: string): string {
   try {
     return readlinkSync(path);
   } catch {
-    // What others own cannot be read, and what ends meanwhile is gone.
+    // Unreadable, or exited meanwhile.
     return '';
   }
 }
@@ -78,10 +78,10 @@ function describe(pid: number): PortHolder {
 
 const LSOF_MS = 3_000;
 
-/** macOS brings `lsof`, which ends with 1 when it finds none. Without it the holder is not named. */
+/** macOS includes `lsof`, which exits with 1 when it finds nothing. Without it the holder is not named. */
 async function holderByLsof(port: number): Promise<number | undefined> {
   const args = ['-nP', `-iTCP:${port}`, '-sTCP:LISTEN', '-t'];
-  // As above.
+  // As above: the holder is not named.
   const found = await promisify(execFile)('lsof', args, { timeout: LSOF_MS }).catch(() => ({ stdout: '' }));
   const pid = Number(found.stdout.split('\n')[0]);
   return Number.isSafeInteger(pid) && pid > 0 ? pid : undefined;

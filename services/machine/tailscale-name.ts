@@ -9,8 +9,8 @@ const statusSchema = z.object({ Self: z.object({ DNSName: z.string() }) });
 const DNS_NAME = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])$/i;
 
 /**
- * The name of this machine in its tailnet, without the dot at its end. Takes at most 2 s. Undefined without Tailscale,
- * and when its program fails or answers something else: the name is a help, and nothing depends on it.
+ * The name of this machine in its tailnet, without the trailing dot. Takes at most 2 s. Undefined without Tailscale,
+ * and when its program fails or gives another answer: the name is optional, and nothing depends on it.
  */
 export async function findTailscaleName(environment: Readonly<Record<string, string>>): Promise<string | undefined> {
   const options = {
@@ -24,7 +24,7 @@ export async function findTailscaleName(environment: Readonly<Record<string, str
     const name = statusSchema.parse(JSON.parse(stdout)).Self.DNSName.replace(/\.$/, '');
     return DNS_NAME.test(name) ? name : undefined;
   } catch {
-    // As above: the name is a help.
+    // As above: the name is optional.
     return undefined;
   }
 }

@@ -1,34 +1,34 @@
 import type { AuditAction } from '../../protocol/commands.js';
 import type { ErrorCode } from '../../protocol/error-codes.js';
 
-/** SHA-256, in hex: says whether it was this content, and not what it was. Made by `digestOf`. */
+/** SHA-256, in hex: identifies a content without revealing it. Made by `digestOf`. */
 export type Digest = string & { readonly __brand: 'Digest' };
 
-/** A type and not an interface, since the writer takes it for a record of texts. */
+/** A type, not an interface, so that the writer can take it as a record of texts. */
 export type AuditEntry = {
   action: AuditAction;
-  /** How it went: the code of the error where there was one. */
+  /** The result: `ok` or the error code. */
   outcome: 'ok' | ErrorCode;
-  /** Who. */
+  /** The person who acted. */
   userId?: string;
   deviceId?: string;
-  /** The kind or the id of the credential, never the credential. */
+  /** The kind or the id of the credential, never the credential itself. */
   credential?: string;
-  /** From where: the network address of the client, or `local`. */
+  /** The client's network address, or `local`. */
   address?: string;
   requestId?: string;
-  /** On whom, or on whose device. */
+  /** The person affected, or the owner of the affected device. */
   targetUserId?: string;
   targetDeviceId?: string;
-  /** On what. */
+  /** The session affected. */
   sessionId?: string;
   permissionId?: string;
   path?: Digest;
-  /** Of what was said, read or written. */
+  /** Digest of what was said, read or written. */
   digest?: Digest;
 };
 
-/** Where it is kept who did what, and from where. Never fails. */
+/** Records who did what, and from where. Never fails. */
 export interface Audit {
   record(entry: AuditEntry): void;
 }

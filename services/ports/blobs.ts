@@ -1,6 +1,6 @@
-/** What is too large to be kept in memory or in a row lies in files beside the journal. */
+/** Data too large for memory or a row is stored in files beside the journal. */
 
-/** Names the contents of a blob. */
+/** Identifies the contents of a blob. */
 export interface BlobRef {
   id: string;
   bytes: number;
@@ -9,12 +9,12 @@ export interface BlobRef {
 }
 
 export interface BlobStore {
-  /** Writes and syncs. Rejects with `STORAGE_FULL` when the disk takes no more, and leaves nothing behind then. */
+  /** Writes and syncs. Rejects with `STORAGE_FULL` when the disk is full, and then leaves nothing behind. */
   write(parts: readonly Uint8Array[]): Promise<BlobRef>;
-  /** The whole of it. Rejects with `NOT_FOUND` when it is gone or is not as it was written. */
+  /** The whole blob. Rejects with `NOT_FOUND` when it is missing or damaged. */
   read(blob: BlobRef): Promise<Buffer>;
-  /** The same in pieces of at most 64 KiB, each read when it is asked for; `NOT_FOUND` may come after the first ones. */
+  /** The same in pieces of at most 64 KiB, each read on demand; `NOT_FOUND` can come after the first ones. */
   stream(blob: BlobRef): AsyncGenerator<Buffer>;
-  /** Ones that are gone already count as removed; what cannot be removed now goes at the next start. */
+  /** Missing blobs count as removed; the next start removes those that cannot be removed now. */
   remove(ids: readonly string[]): Promise<void>;
 }

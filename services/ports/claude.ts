@@ -1,4 +1,4 @@
-/** What sessions need of the Claude CLI: children they can start, adopt, speak to and end. */
+/** What sessions need from the Claude CLI: children to start, adopt, talk to and end. */
 import type { ContentBlock, Usage } from '../../protocol/content.js';
 import type { EventData } from '../../protocol/events.js';
 import type { ClaudeSessionId, SessionId } from '../../protocol/scalars.js';
@@ -7,14 +7,14 @@ import type { BackgroundTask, PermissionAsk, UserId } from './records.js';
 
 export type StreamType = PositionedData<'streamData'>['streamType'];
 
-/** Where a content block belongs: its message, its index in it, and the tool call of the subagent that wrote it. */
+/** The place of a content block: its message, its index there, and the tool call of the subagent that wrote it. */
 export interface BlockPlace {
   messageId: string;
   blockIndex: number;
   parentToolUseId?: string;
 }
 
-/** Where a message began in a child's output, and the id that the API gave it. Offsets are bytes. */
+/** Where a message began in a child's output, and its API id. Offsets are bytes. */
 export interface MessageStart {
   messageId: string;
   childId: string;
@@ -29,7 +29,7 @@ export interface OpenBlock extends BlockPlace {
   tool?: { id: string; name: string };
 }
 
-/** A block that was cut short: it will get no whole line. */
+/** An interrupted block: its complete line will never come. */
 export interface CutBlock {
   block: OpenBlock;
   content: ContentBlock;
@@ -41,18 +41,18 @@ export interface TurnResult {
   finalResult: string;
   durationMs: number;
   numTurns: number;
-  /** Adds up over the child's life. */
+  /** Cumulative over the child's life. */
   totalCost?: number;
   usage?: Usage;
   apiError: boolean;
   aborted: boolean;
-  /** A turn that the CLI began by itself. */
+  /** The CLI began this turn by itself. */
   spontaneous: boolean;
-  /** The uuids of the messages that this turn took in, where the CLI says so. */
+  /** The uuids of the messages handled in this turn, if the CLI reports them. */
   messageUuids?: string[];
 }
 
-/** One thing that a line of the CLI's output says. */
+/** One fact stated by a line of the CLI's output. */
 export type CliFact =
   | { kind: 'init'; init: CliInit }
   | { kind: 'blockStarted'; block: OpenBlock }
@@ -65,20 +65,20 @@ export type CliFact =
   | { kind: 'permissionAsked'; ask: PermissionAsk }
   | { kind: 'permissionWithdrawn'; requestId: string }
   | { kind: 'permissionRead'; requestId: string }
-  /** It asks for something that this daemon cannot do; `about`: what, in words for a person. */
+  /** The CLI asks for something that this daemon does not support; `about` describes it for a person. */
   | { kind: 'unknownRequest'; requestId: string; subtype: string; about?: string }
   | { kind: 'initialized'; pendingRequestIds: string[]; loggedIn: boolean; version?: string }
   | { kind: 'result'; result: TurnResult }
   | { kind: 'modeChanged'; permissionMode: string }
   | { kind: 'background'; change: BackgroundChange }
-  /** It asks the API, and waits for it to begin its answer. */
+  /** The CLI has called the API and waits for the response to begin. */
   | { kind: 'calling' }
   | { kind: 'progress'; stage: string; message: string }
-  /** Words for a person that are no answer of Claude's: of the CLI, or of a hook. */
+  /** A message for a person from the CLI or a hook, not from Claude. */
   | { kind: 'notice'; notice: CliNotice }
-  /** Lines that are not its protocol. */
+  /** Lines outside its protocol. */
   | { kind: 'garbage'; bytes: number }
-  /** Something before this could not be written: lines are missing. */
+  /** Output before this was not written: lines are missing. */
   | { kind: 'outputLost' };
 
 export type CliNotice = Pick<EventData<'notice'>, 'kind' | 'level' | 'message'>;
@@ -93,7 +93,7 @@ export interface BlockDetails {
   usage?: Usage;
   aborted: boolean;
   apiError?: string;
-  /** UTF-16 units that were streamed of it before as deltas; absent when nothing was. */
+  /** UTF-16 units already streamed as deltas; absent when none were. */
   streamedLength?: number;
   streamType: StreamType;
 }
@@ -107,7 +107,7 @@ export interface CliInit {
   permissionMode: string;
 }
 
-/** The facts of one line, and where it stands in the child's output. Offsets are bytes. */
+/** The facts of one line and its position in the child's output. Offsets are bytes. */
 export interface CliLine {
   offset: number;
   end: number;
@@ -119,22 +119,22 @@ export interface CliLine {
 export interface ChildExit {
   code: number | null;
   signal: string | null;
-  /** The disk took no more when it ended: what it said last may be missing. */
+  /** The disk was full when it ended: its last output can be missing. */
   outputLost?: boolean;
-  /** It was ended because no daemon came back for it. */
+  /** It was ended because no daemon returned for it. */
   orphaned?: boolean;
-  /** The last lines that it wrote to stderr, and to stdout beside its protocol; plain text of at most some KiB. */
+  /** Its last lines on stderr, and on stdout outside the protocol; plain text of at most a few KiB. */
   lastWords: string;
 }
 
 export interface ChildListener {
-  /** Whether another message of the session has this id already. Throws when the record cannot be read. */
+  /** Whether another message of the session already has this id. Throws when the record is unreadable. */
   isTaken(start: MessageStart): boolean;
-  /** Takes lines in order; the next are not read before this resolves. Rejecting stops the reading for a while. */
+  /** Receives lines in order; the next are read only after this resolves. A rejection pauses the reading. */
   onLines(lines: CliLine[]): Promise<void>;
-  /** Lines could not be read or taken: they are tried again. */
+  /** Lines could not be read or handled and will be retried. */
   onTrouble(error: unknown): void;
-  /** Everything that it wrote has been given to `onLines` before. `cut` are the blocks that it left open. */
+  /** All of its output has been passed to `onLines`. `cut`: the blocks it left open. */
   onExit(exit: ChildExit, cut: CutBlock[]): void;
 }
 
@@ -146,51 +146,54 @@ export interface UserMessage {
   )[];
 }
 
-/** A live CLI child. Methods reject with `CompanionError` when the child does not answer or is gone. */
+/** A running CLI child. Methods reject with `CompanionError` when the child does not answer or is gone. */
 export interface ClaudeChild {
   readonly childId: string;
   readonly pid: number;
-  /** An earlier daemon died while it wrote a long line: nothing may be written any more. */
+  /** An earlier daemon died in the middle of writing a long line: nothing more can be written. */
   readonly inputTorn: boolean;
   sendMessage(message: UserMessage): void;
   answerPermission(requestId: string, answer: Record<string, unknown>): void;
-  /** Tells the CLI that nobody here can do what it asks. */
+  /** Tells the CLI that its request is not supported here. */
   refuseRequest(request: { requestId: string; subtype: string }): void;
-  /** Where it works, whatever its directory is called by now: a path that leads there, and its name unless it was removed. */
+  /** Its working directory, even if renamed: a path that leads there, and its name unless it was removed. */
   directory(): Promise<{ handle: string; path: string | undefined } | undefined>;
-  /** Resolves with the answer of the CLI. */
+  /** Resolves when the CLI has confirmed. */
   setModel(model: string): Promise<void>;
   setPermissionMode(mode: string): Promise<void>;
-  /** From here on a person is asked for what these rules cover, whatever has been allowed. They replace those before. */
+  /** A person is asked from now on about what these rules cover, whatever was allowed. Replaces earlier such rules. */
   askAgainFor(rules: readonly string[]): Promise<void>;
-  /** The permission rules in effect; undefined where the CLI does not tell them within this time, in milliseconds. */
+  /** The permission rules in effect; undefined when the CLI does not report them within this time, in milliseconds. */
   rules(withinMs: number): Promise<EffectiveRules | undefined>;
-  /** Rejects with `TIMEOUT` when the CLI has not taken it up within this time, in milliseconds. */
+  /** Rejects with `TIMEOUT` when the CLI has not accepted it within this time, in milliseconds. */
   interrupt(withinMs: number): Promise<void>;
-  /** Whether it answers at all, be it in the middle of a turn. */
+  /** Whether it responds at all, even in the middle of a turn. */
   reacts(): Promise<boolean>;
   openBlocks(): OpenBlock[];
-  /** Whether what it writes can be kept; to be asked once a second while it works, for a single look can err. */
+  /** Whether its output can be stored; to be called once a second while it works, since a single check can be wrong. */
   checkOutput(): Promise<'kept' | 'lost'>;
-  /** Resolves when all that it has written up to now has been taken. */
+  /** Resolves when all its output so far has been handled. */
   drain(): Promise<void>;
-  /** Whether something that its tools have started still runs, in the foreground or left behind. */
+  /** Whether any process started by its tools still runs, in the foreground or background. */
   hasDescendants(): Promise<boolean>;
-  /** Ends the child and all that it started: asks, then insists; with `insist` at once. Resolves when nothing of it is left. */
+  /**
+   * Ends the child and everything it started: asks first, then kills; with `insist` at once. Resolves when nothing is
+   * left.
+   */
   end(options?: { insist?: boolean }): Promise<void>;
-  /** To be called when its end is on record: removes its files as soon as nothing that it started is left. */
+  /** Must be called when its end is recorded: removes its files once no process that it started is left. */
   removeFiles(): Promise<void>;
-  /** Lets go of the child and leaves it running. */
+  /** Detaches from the child and leaves it running. */
   release(): void;
 }
 
-/** Cleaned, and not more than fits on a screen or two. */
+/** Cleaned, and limited to a screen or two. */
 export interface EffectiveRules {
-  /** As the CLI writes them, with what they do (`allow`, `ask`, `deny`) and where the CLI has them from. */
+  /** In the CLI's notation, with their behavior (`allow`, `ask`, `deny`) and their source. */
   rules: { rule: string; behavior: string; source: string }[];
-  /** In which Claude works besides its own. */
+  /** Directories in which Claude works besides its own. */
   directories: string[];
-  /** There are more. */
+  /** The list is incomplete. */
   truncated?: boolean;
 }
 
@@ -216,32 +219,32 @@ export interface AdoptOptions {
 export interface ClaudeLauncher {
   /**
    * Starts a child. Rejects with `CLAUDE_UNAVAILABLE` or `CLAUDE_NOT_LOGGED_IN` with the remedy; with `CAPACITY` or
-   * `STORAGE_FULL` when the machine lacks what it takes, which passes: a later try may succeed.
+   * `STORAGE_FULL` when the machine lacks resources, which is temporary: a later attempt can succeed.
    */
   start(options: StartOptions): Promise<ClaudeChild>;
-  /** Takes up a child that an earlier daemon left; undefined when it is gone (what it wrote was read first). */
+  /** Adopts a child left by an earlier daemon; undefined when it is gone (after reading its output). */
   adopt(options: AdoptOptions): Promise<ClaudeChild | undefined>;
-  /** Takes rules out of the settings that the CLI wrote for this directory. */
+  /** Removes rules from the settings that the CLI wrote for this directory. */
   forgetFileRules(workingDirectory: string, rules: readonly string[]): Promise<void>;
-  /** Ends what an earlier daemon may have started for this session and did not come to record, and removes its files. */
+  /** Ends whatever an earlier daemon started for this session without recording it, and removes its files. */
   discard(sessionId: SessionId): Promise<void>;
-  /** Whether a file of the person or the project stands in the place of this command of the CLI, or may. */
+  /** Whether a file of the person or the project shadows this CLI command, or could. */
   isShadowed(command: string, place: Pick<StartOptions, 'workingDirectory' | 'addDirectories'>): Promise<boolean>;
-  /** Rejects as `start` would, as far as this is known without starting. */
+  /** Rejects like `start` would, as far as known without starting. */
   checkAvailable(): Promise<void>;
-  /** Which of these messages the conversation's transcript holds. */
+  /** The messages among these that the conversation's transcript contains. */
   findInTranscript(query: TranscriptQuery): Promise<Set<string>>;
   /** Whether the directory has a conversation with this id. */
   hasConversation(workingDirectory: string, claudeSessionId: ClaudeSessionId): Promise<boolean>;
-  /** The transcript's file as it is now; undefined when there is none. `path`: where it was before. */
+  /** The current transcript file; undefined when there is none. `path`: its earlier path. */
   findTranscript(query: { claudeSessionId: string; path?: string }): Promise<TranscriptLocation | undefined>;
-  /** What the conversation says, page by page. Rejects when a page takes longer than 30 s. */
+  /** The conversation, page by page. Rejects when a page takes longer than 30 s. */
   readTranscript(tail: TranscriptTail): AsyncIterable<TranscriptEntry[]>;
 }
 
-/** People do not share what the CLI keeps for one of them. */
+/** The CLI's data of one person is not shared with others. */
 export interface ClaudeLaunchers {
-  /** What starts the children of this person. */
+  /** The launcher for this person's children. */
   of(person: UserId): ClaudeLauncher;
 }
 
@@ -255,18 +258,18 @@ export interface TranscriptLocation {
 export interface TranscriptTail {
   claudeSessionId: string;
   path: string;
-  /** Only what was written behind this byte of the file. */
+  /** Start offset in bytes: only what follows is read. */
   from: number;
 }
 
-/** One thing that was said in a conversation, as its transcript has it. Of what subagents say it has nothing. */
+/** One utterance of a conversation, as in its transcript, which excludes what subagents say. */
 export type TranscriptEntry = TranscriptEntryPlace &
   (
     | { kind: 'human'; content: ContentBlock[] }
     | {
         kind: 'block';
         messageId: string;
-        /** Its place among the blocks of its message in the transcript. */
+        /** Its position among the blocks of its message in the transcript. */
         blockIndex: number;
         content: ContentBlock;
         model?: string;
@@ -277,7 +280,7 @@ export type TranscriptEntry = TranscriptEntryPlace &
 
 interface TranscriptEntryPlace {
   uuid: string;
-  /** Epoch milliseconds; absent where the transcript does not tell. */
+  /** Epoch milliseconds; absent when the transcript has no time. */
   at?: number;
   parentToolUseId?: string;
 }

@@ -21,7 +21,7 @@ export interface EventRange {
   after: number;
   /** At most this many events. */
   limit: number;
-  /** No more after the one with which their data exceeds this many bytes. */
+  /** Stops after the event with which the data exceed this many bytes. */
   bytes?: number;
 }
 
@@ -33,7 +33,7 @@ export interface MessageRange {
   after?: number;
   /** The newest are wanted, and `offset` counts back. */
   backwards?: boolean;
-  /** No more after the one with which their data exceeds so much. */
+  /** Stops after the message with which the data exceed this many bytes. */
   bytes?: number;
 }
 
@@ -41,13 +41,13 @@ export interface KnownContentQuery {
   sessionId: SessionId;
   messageIds: readonly string[];
   toolIds: readonly string[];
-  /** Tools are looked for among the events with a greater seq: reading those is what it costs. */
+  /** Tools are searched among the events with a greater seq: the cost is reading those. */
   toolsAfter: number;
 }
 
-/** Which of the things that were asked for the record has, also under ids of ours that hold the foreign one. */
+/** The requested items that the record contains, including those under our own ids that contain the foreign one. */
 export interface KnownContent {
-  /** Blocks of each message, in their order; a person's message is one without an index. */
+  /** Blocks of each message, in order; a person's message is one block without an index. */
   messages: Map<string, KnownBlock[]>;
   toolUses: Set<string>;
   toolResults: Set<string>;
@@ -59,57 +59,57 @@ export interface KnownBlock {
   partial: boolean;
   /** Its long texts are cut. */
   isCut?: boolean;
-  /** Its event is behind the place from which tools are looked for. */
+  /** Its event is after the position from which tools are searched. */
   isLate?: boolean;
 }
 
-/** The durable record. Every method rejects with `CompanionError` `STORAGE_FULL` when the disk takes no more. */
+/** The durable record. Every method rejects with `CompanionError` `STORAGE_FULL` when the disk is full. */
 export interface Journal {
-  /** Made with the journal; another one means that older positions are void. */
+  /** Created with the journal; a different epoch voids older positions. */
   readonly epoch: string;
-  /** What is too large for a row. A blob is written before the change that names it, and goes when nothing names it any more. */
+  /** Data too large for a row. A blob is written before the change that names it, and removed when nothing names it. */
   readonly blobs: BlobStore;
-  /** Puts beside the journal what of a prompt is too large to wait in memory; synced when this resolves. */
+  /** Stores beside the journal the parts of a prompt too large to keep in memory; synced when this resolves. */
   keepContents(contents: PromptContents): Promise<KeptContents>;
-  /** Rejects with `NOT_FOUND` when what was put beside the journal is gone or is not as it was written. */
+  /** Rejects with `NOT_FOUND` when the stored parts are missing or damaged. */
   readContents(kept: KeptContents): Promise<PromptContents>;
   loadSessions(): Promise<StoredSession[]>;
   /**
-   * Writes all of the change, with what devices are owed for it, or nothing. What is written survives this process,
-   * however it ends. `owed` is asked once, when the change is about to be written: nothing else happens in between.
+   * Writes the whole change, with the pushes owed for it, or nothing. Written data survives this process, however it
+   * ends. `owed` is called once, right before the write: nothing else happens in between.
    */
   commit(change: SessionChange, owed?: () => readonly PushRecord[]): Promise<void>;
-  /** Resolves when all that was committed before survives the machine as well. */
+  /** Resolves when everything committed before survives a machine crash as well. */
   sync(): Promise<void>;
-  /** Without a hole, from the first that is kept. */
+  /** Without gaps, from the first stored event. */
   readEvents(range: EventRange): Promise<EventRecord[]>;
-  /** Also one from before the smallest seq that is kept, when something else keeps it. */
+  /** Includes an event from before the smallest stored seq, if something else keeps it. */
   findEvent(sessionId: SessionId, seq: number): Promise<EventRecord | undefined>;
   /** Bytes of data that `findEvent` would read; undefined when there is no such event. */
   sizeOfEvent(sessionId: SessionId, seq: number): Promise<number | undefined>;
-  /** The smallest seq still kept, or head + 1 when none is. */
+  /** The smallest stored seq, or head + 1 when none is stored. */
   firstSeq(sessionId: SessionId): Promise<number>;
   findRequest(device: DeviceRef, requestId: string): Promise<PromptRecord | undefined>;
   findPrompt(promptId: PromptId): Promise<PromptRecord | undefined>;
   findPermission(sessionId: SessionId, permissionId: PermissionId): Promise<PermissionRecord | undefined>;
-  /** The last tool use that the CLI called so. */
+  /** The last tool use with this id of the CLI. */
   findTool(sessionId: SessionId, foreignId: string): Promise<{ toolId: string; toolName: string } | undefined>;
   /** Whether a tool was used under this id. */
   isToolTaken(sessionId: SessionId, toolId: string): Promise<boolean>;
-  /** Whether a message has this id that did not begin there. Throws when the record cannot be read. */
+  /** Whether a message that began elsewhere has this id. Throws when the record is unreadable. */
   isMessageTaken(sessionId: SessionId, start: MessageStart): boolean;
   /**
-   * Messages by their first event, oldest first, and how many there are in the range without limit and offset.
-   * `hasBegun`: the session has a message at all. Others have their turn in between.
+   * Messages by their first event, oldest first, and their number in the range without limit and offset. `hasBegun`:
+   * the session has any message. Yields to other work.
    */
   readMessages(range: MessageRange): Promise<{ messages: MessageRecord[]; total: number; hasBegun: boolean }>;
-  /** The last messages, oldest first; costs what these cost, however many there are before. */
+  /** The last messages, oldest first; the cost does not depend on the number of earlier ones. */
   readNewestMessages(sessionId: SessionId, limit: number): Promise<MessageRecord[]>;
-  /** What of this was said before. Reads in batches, with a turn of the event loop in between. */
+  /** The known items among these. Reads in batches, with a turn of the event loop in between. */
   findKnownContent(query: KnownContentQuery): Promise<KnownContent>;
-  /** Rejects when the record cannot be read. */
+  /** Rejects when the record is unreadable. */
   probe(): Promise<void>;
-  /** Removes the session and all that belongs to it. */
+  /** Removes the session and all its data. */
   forget(sessionId: SessionId): Promise<void>;
 }
 
@@ -123,19 +123,19 @@ export interface StoredSubscription {
   /** All its person's sessions, present and future. */
   all: boolean;
   acknowledges: boolean;
-  /** When the device was here last, in epoch milliseconds; older records have not kept it. */
+  /** When the device was last connected, in epoch milliseconds; missing in older records. */
   seenAt?: number;
-  /** The daemon made up its id, and it has not come back under it. */
+  /** The daemon generated its id, and it has not returned under that id. */
   isNameless?: boolean;
 }
 
-/** A device of which there is a subscription, or a cursor alone. */
+/** A device with a subscription, or with cursors only. */
 export interface FollowingDevice extends DeviceRef {
   seenAt: number | undefined;
   isNameless: boolean;
 }
 
-/** Where each device is in each session, and what it wants. */
+/** The position of each device in each session, and its subscription. */
 export interface CursorStore {
   readSubscription(device: DeviceRef): Promise<StoredSubscription | undefined>;
   writeSubscription(device: DeviceRef, subscription: StoredSubscription): Promise<void>;
@@ -145,8 +145,8 @@ export interface CursorStore {
   removeCursors(device: DeviceRef, sessionIds: readonly SessionId[]): Promise<void>;
   readDevices(): Promise<FollowingDevice[]>;
   /**
-   * The device is here, or was until this time, in epoch milliseconds. Does nothing where it has neither subscription nor
-   * cursor; where it has cursors alone it gets no subscription by that.
+   * The device is connected, or was until this time, in epoch milliseconds. Does nothing when it has neither
+   * subscription nor cursor; does not create a subscription when it has cursors only.
    */
   markSeen(device: DeviceRef, at: number): Promise<void>;
   /** Removes its subscription and all its cursors. */

@@ -1,4 +1,4 @@
-/** Where services write what an operator may want to know. Never prompts, file contents or credentials. */
+/** Messages for the operator. Never prompts, file contents or credentials. */
 export interface Log {
   debug(message: string, fields?: Record<string, unknown>): void;
   info(message: string, fields?: Record<string, unknown>): void;

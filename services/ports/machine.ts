@@ -1,4 +1,4 @@
-/** What services need of the machine. */
+/** What services need from the machine. */
 
-/** Rejects with `CAPACITY`, saying what is short, where no other Claude CLI is to be started. */
+/** Rejects with `CAPACITY`, naming the shortage, when no other Claude CLI can start. */
 export type RequireRoom = () => Promise<void>;

@@ -1,11 +1,11 @@
-/** The outbox: what devices are owed, and what became of it. Times are epoch milliseconds. */
+/** The outbox: pushes owed to devices, and their state. Times are epoch milliseconds. */
 import type { SessionId } from '../../protocol/scalars.js';
 import type { PushKind } from './push.js';
 import type { DeviceRef, UserId } from './records.js';
 
 /**
- * `accepted`: by the service that brings it. `seen`: the device has acknowledged the event, or answered it.
- * `suppressed`: it is not needed. `expired`: nobody wants to hear of it any more. `failed`: it cannot be brought.
+ * `accepted`: by the push service. `seen`: the device has acknowledged or answered the event. `suppressed`: not needed.
+ * `expired`: no longer relevant. `failed`: undeliverable.
  */
 export type PushState = 'owed' | 'sending' | 'accepted' | 'seen' | 'suppressed' | 'expired' | 'failed';
 
@@ -19,9 +19,9 @@ export interface PushTransition {
 export interface PushRecord {
   pushId: string;
   device: DeviceRef;
-  /** Undefined for what belongs to no session. */
+  /** Undefined when it belongs to no session. */
   sessionId: SessionId | undefined;
-  /** Of its event, within the epoch. */
+  /** seq of its event, within the epoch. */
   seq: number | undefined;
   epoch: string;
   /** The request that waits for an answer. */
@@ -30,13 +30,13 @@ export interface PushRecord {
   collapseId: string;
   state: PushState;
   reason: string | undefined;
-  /** JSON: what the message is made of. */
+  /** JSON: the data for the message. */
   about: string;
   /** SHA-256, in hexadecimal, of the tokens that answer the request, by decision. */
   actions: Readonly<Record<string, readonly string[]>> | undefined;
   /** The last states, oldest first. */
   history: readonly PushTransition[];
-  /** How often it was given to a sender. */
+  /** How often it was passed to a sender. */
   attempts: number;
   dueAt: number;
   nextTry: number;
@@ -47,20 +47,23 @@ export interface PushRecord {
 
 export interface PushPage {
   pushes: PushRecord[];
-  /** How many there are in all. */
+  /** The total number. */
   total: number;
 }
 
-/** Every method rejects with `CompanionError` `STORAGE_FULL` when the disk takes no more. */
+/** Every method rejects with `CompanionError` `STORAGE_FULL` when the disk is full. */
 export interface OutboxStore {
-  /** What is owed, being sent, or accepted and not seen, and what was given up about a request and may have arrived; oldest first. */
+  /**
+   * Pushes owed, being sent, or accepted and not seen, and given-up pushes about a request that could have arrived;
+   * oldest first.
+   */
   readOpen(): Promise<PushRecord[]>;
-  /** Adds rows and takes over what has changed of others, all or nothing. A row that was removed stays removed, unless it is new. */
+  /** Adds rows and updates changed ones, all or nothing. A removed row stays removed, unless it is added again. */
   write(changes: { added?: readonly PushRecord[]; changed?: readonly PushRecord[] }): Promise<void>;
-  /** All about one request. */
+  /** All pushes about one request. */
   readRequest(sessionId: SessionId, permissionId: string): Promise<PushRecord[]>;
   /** Newest first. */
   readPage(userId: UserId, range: { limit: number; offset: number }): Promise<PushPage>;
-  /** Removes a batch of what was done before this moment. Resolves to whether there may be more. */
+  /** Removes a batch of pushes that ended before this time. Resolves to whether more can remain. */
   prune(before: number): Promise<boolean>;
 }

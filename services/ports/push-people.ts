@@ -1,27 +1,27 @@
-/** What pushes need to know of people, their devices and their sessions. */
+/** What pushes need to know about people, their devices and their sessions. */
 import type { SessionId } from '../../protocol/scalars.js';
 import type { PushPlatform, PushRegistration } from './push.js';
 import type { DeviceRef, UserId } from './records.js';
 
-/** A device that was registered. */
+/** A registered device. */
 export interface PushDevice {
   device: DeviceRef;
-  /** Undefined when it cannot be reached any more. */
+  /** Undefined when it is no longer reachable. */
   registration: PushRegistration | undefined;
-  /** Whether its buttons may answer requests. */
+  /** Whether its buttons can answer requests. */
   mayApprove: boolean;
   /** As it is stored. */
   preferences: unknown;
 }
 
 export interface PushDevices {
-  /** Those of a person. */
+  /** The devices of a person. */
   pushDevices(userId: UserId): PushDevice[];
-  /** Of all people's devices there. */
+  /** The tokens of all people's devices on this platform. */
   tokensOf(platform: PushPlatform): readonly string[];
-  /** The registration is void, unless it is another one by now. Resolves to whether it was ended. */
+  /** Ends a void registration, unless a newer one replaced it. Resolves to whether it ended. */
   endRegistration(registration: PushRegistration): Promise<boolean>;
-  /** It turned out where the token is valid. */
+  /** Records the environment in which the token proved valid. */
   correctEnvironment(registration: PushRegistration, environment: PushRegistration['environment']): Promise<void>;
 }
 
@@ -31,14 +31,14 @@ export interface PushSession {
   project: string;
   /** As it is stored. */
   preferences: unknown;
-  /** Requests that nobody has answered yet. */
+  /** Unanswered requests. */
   openRequests: ReadonlySet<string>;
 }
 
 export interface PushSessions {
   find(sessionId: SessionId): PushSession | undefined;
-  /** How many requests are open in each session of a person. */
+  /** The number of open requests in each session of a person. */
   openRequests(userId: UserId): ReadonlyMap<SessionId, number>;
-  /** Sessions of a person in which a turn runs. */
+  /** Sessions of a person with a running turn. */
   working(userId: UserId): SessionId[];
 }

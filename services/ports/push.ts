@@ -2,7 +2,7 @@ import type { SessionId } from '../../protocol/scalars.js';
 import type { DeviceRef } from './records.js';
 
 export type PushPlatform = 'ios' | 'web' | 'ntfy';
-/** What a push is about. */
+/** The subject of a push. */
 export type PushKind =
   | 'permission'
   | 'question'
@@ -16,7 +16,7 @@ export type PushKind =
   | 'security'
   | 'test';
 
-/** Where a device wants to be reached. */
+/** The push address of a device. */
 export interface PushRegistration {
   device: DeviceRef;
   platform: PushPlatform;
@@ -24,15 +24,15 @@ export interface PushRegistration {
   token: string;
   environment: 'production' | 'sandbox';
   bundleId?: string;
-  /** 32 bytes, base64: the app decrypts what Apple shall not read. */
+  /** 32 bytes, base64: the app decrypts what must be hidden from Apple. */
   encryptionKey?: string;
   /** Epoch milliseconds. */
   registeredAt: number;
 }
 
-/** What a person shall be shown. */
+/** The message shown to a person. */
 export interface PushMessage {
-  /** Of the row in the outbox; a repeated sending has the same. */
+  /** The id of the outbox row; a repeated attempt has the same. */
   pushId: string;
   kind: PushKind;
   sessionId: SessionId | undefined; // undefined for digest and test
@@ -45,15 +45,15 @@ export interface PushMessage {
   options?: readonly string[];
   /** One-time tokens by decision ('allow' | 'deny' | 'always'). */
   actionTokens?: Readonly<Record<string, string>>;
-  /** Same id: the newer replaces the older on the device. ≤ 64 bytes. */
+  /** A newer push with the same id replaces the older one on the device. ≤ 64 bytes. */
   collapseId: string;
-  /** Things that wait for the person. */
+  /** Number of items that wait for the person. */
   badge: number;
-  /** Epoch milliseconds after which nobody wants it any more. */
+  /** Expiry in epoch milliseconds. */
   expiresAt: number;
 }
 
-/** What became of one attempt. Reasons are the service's own words where it has some. */
+/** The result of one attempt. Reasons are the service's own words where available. */
 export type SendOutcome =
   | {
       kind: 'accepted';
@@ -61,17 +61,17 @@ export type SendOutcome =
       note?: string /* e.g. body was cut */;
       environment?: 'production' | 'sandbox' /* corrected mix-up */;
     }
-  /** `detail` is for the log alone. */
+  /** `detail` is only for the log. */
   | { kind: 'retry'; reason: string; detail?: string; afterMs?: number }
   | { kind: 'failed'; reason: string }
-  /** The registration is void; `since` (epoch ms): only when it is not newer than that. */
+  /** The registration is void; with `since` (epoch ms) only if it is not newer than that. */
   | { kind: 'unregistered'; reason: string; since?: number };
 
 export interface PushSender {
   readonly platform: PushPlatform;
-  /** Never rejects. `signal` ends an attempt that is under way. */
+  /** Never rejects. `signal` aborts a running attempt. */
   send(registration: PushRegistration, message: PushMessage): Promise<SendOutcome>;
-  /** What keeps it from sending, and the remedy; undefined when it could. */
+  /** Why it cannot send, and the remedy; undefined when it can. */
   readonly problem: { message: string; remedy: string } | undefined;
   close(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** What the journal keeps about sessions, prompts and permission requests. Times are epoch milliseconds. */
+/** The journal's records of sessions, prompts and permission requests. Times are epoch milliseconds. */
 import type { ContentBlock, Usage } from '../../protocol/content.js';
 import type { EventType } from '../../protocol/events.js';
 import type { SessionPushPreferences } from '../../protocol/push-preferences.js';
@@ -8,41 +8,41 @@ import type { BlobRef } from './blobs.js';
 /** A person. */
 export type UserId = string & { readonly __brand: 'UserId' };
 
-/** A device of a person: the same device id of another person is another device. */
+/** A device of a person: the same device id under another person is another device. */
 export interface DeviceRef {
   userId: UserId;
   deviceId: DeviceId;
 }
 
-/** What a CLI has running beside its turns. */
+/** A task that a CLI runs outside its turns. */
 export interface BackgroundTask {
   taskId: string;
   type?: string;
   description?: string;
 }
 
-/** The CLI child of a session, as far as its output has been taken into the journal. Offsets are bytes of its stdout file. */
+/** The CLI child of a session, up to the output taken into the journal. Offsets are bytes of its stdout file. */
 export interface ChildRecord {
   childId: string;
-  /** When it was started; records of older daemons have not kept it. */
+  /** The start time; missing in records of older daemons. */
   startedAt?: number;
-  /** Everything before this offset has had its effect. */
+  /** Output before this offset has been fully handled. */
   processed: number;
   /** Start of the oldest message still open at `processed`: reading again from here rebuilds its text. */
   resume: number;
-  /** `total_cost_usd` of the last result: the CLI adds up over the child's life. */
+  /** `total_cost_usd` of the last result: the CLI's value is cumulative over the child's life. */
   costBase: number;
-  /** It is at work on a turn. */
+  /** It is working on a turn. */
   answering?: boolean;
-  /** A person wants that turn to end: should the child die, nobody goes on with it. */
+  /** A person interrupted that turn: if the child dies, the turn is not continued. */
   interrupted?: boolean;
-  /** What of it runs on beside or behind its turns. */
+  /** Its tasks that run beside or after its turns. */
   background?: readonly BackgroundTask[];
-  /** It is being ended: to rest, or for another to take its place. Its end is no accident, whoever comes to see it. */
+  /** It is being ended: to hibernate, or to be replaced. Its end is not a failure, even if the next daemon sees it. */
   ending?: 'rest' | 'restart';
-  /** It can ask for no permission any more, and is replaced in the middle of a turn. */
+  /** It can no longer ask for permission, and is replaced in the middle of a turn. */
   cutOff?: boolean;
-  /** The disk was full while it ran: what it said is not all there. */
+  /** The disk was full while it ran: its recorded output is incomplete. */
   outputLost?: boolean;
 }
 
@@ -58,22 +58,22 @@ export interface SessionRecord {
   claudeSessionId?: ClaudeSessionId;
   /** The next child branches off `claudeSessionId` instead of continuing it. */
   fork?: boolean;
-  /** The model that a person chose, and the one that the CLI says it uses. */
+  /** The model chosen by a person, and the one the CLI reports. */
   modelChoice?: string;
   model?: string;
   permissionMode?: string;
   allowedTools?: string[];
-  /** What a person asked to have remembered, oldest first: each child is started with it. */
+  /** The grants that a person asked to remember, oldest first: each child is started with them. */
   remembered?: readonly RememberedGrant[];
-  /** The present child was granted this, or is about to be started with it, and it was taken back. */
+  /** Grants of the present child, or of one about to start, that were revoked. */
   takenBack?: { askRules: readonly string[]; mode?: string };
-  /** `isPurged`: the record is to go as well, as soon as the child has; a daemon that finds it so sees to that. */
+  /** `isPurged`: the record is removed once the child has ended, if need be by the next daemon. */
   closed?: { reason: string; isPurged?: true };
   failed?: { reason: string };
   lastInit?: string;
-  /** The last `sessionStatus`, without what changes all the time: an equal one is not said again. */
+  /** The last `sessionStatus`, without its volatile fields: an equal one is not published again. */
   lastStatus?: string;
-  /** When its `status` was another one last. */
+  /** When its `status` last changed. */
   statusSince?: number;
   messageCount: number;
   lastMessageId?: string;
@@ -83,50 +83,50 @@ export interface SessionRecord {
   lastActivity: number;
   child?: ChildRecord;
   transcript?: TranscriptMark;
-  /** Digests of the files that programs obey by themselves, by that of their path, when the person last opened it. */
+  /** Digests of the files that programs obey by themselves, by digest of the path, when the person last opened it. */
   obeyed?: Readonly<Record<string, string>>;
-  /** What its person wants to be told of it by push. */
+  /** Its person's push preferences for it. */
   push?: SessionPushPreferences;
-  /** Another conversation was taken up, and what was said in it before is not this session's. */
+  /** A different conversation was adopted; what was said in it before does not belong to this session. */
   joining?: boolean;
 }
 
-/** What need not be asked any more in a session. */
+/** A grant that need not be requested again in a session. */
 export interface RememberedGrant {
   id: string;
   at: number;
   byDeviceId?: string | undefined;
-  /** The tool that was asked for. */
+  /** The tool of the request. */
   toolName?: string | undefined;
-  /** As the CLI writes them: `Bash(npm run *)`. */
+  /** In the CLI's notation: `Bash(npm run *)`. */
   rules: readonly string[];
   directories: readonly string[];
-  /** The permission mode that was granted, and the one before it. */
+  /** The granted permission mode, and the one before it. */
   mode?: string | undefined;
   modeBefore?: string | undefined;
   /** An older daemon had the CLI write the rules into the directory's `.claude/settings.local.json`. */
   inFile?: boolean | undefined;
 }
 
-/** Up to where the record agrees with the transcript of a conversation. */
+/** The point up to which the record agrees with the transcript of a conversation. */
 export interface TranscriptMark {
   /** Empty before there was one. */
   claudeSessionId: string;
   path: string;
-  /** Bytes of the file up to which all is in the record, and when it was written last. */
+  /** Bytes of the file that the record covers, and when the file was last written. */
   size: number;
   mtimeMs: number;
-  /** Of the journal: one that was mended or restored may have lost what it had then. */
+  /** The journal's epoch: a repaired or restored journal can have lost this agreement. */
   epoch: string;
-  /** The head of the session then. */
+  /** The head of the session at that time. */
   seq: number;
-  /** What was written behind it could not be read when it should have been. */
+  /** Later content of the transcript could not be read when it was due. */
   owed?: boolean;
 }
 
 export type PromptState = 'queued' | 'dispatching' | 'processing' | 'completed' | 'failed' | 'cancelled';
 
-/** How the turn that took a prompt in ended. Durations are milliseconds, costs US dollars. */
+/** How the turn of a prompt ended. Durations are milliseconds, costs US dollars. */
 export interface PromptOutcome {
   subtype: string;
   isError: boolean;
@@ -137,24 +137,24 @@ export interface PromptOutcome {
   usage?: Usage;
 }
 
-/** What of a prompt is too large to wait in memory: its text, then its images as base64, one behind the other in a blob. */
+/** The parts of a prompt too large to keep in memory: its text, then its images as base64, concatenated in a blob. */
 export interface PromptBody extends BlobRef {
-  /** Of the text as UTF-8; 0 where the record itself holds the whole text. */
+  /** Bytes of the text as UTF-8; 0 when the record contains the whole text. */
   textBytes: number;
   images: { mediaType: string /** Of the base64. */; bytes: number }[];
 }
 
-/** The whole of a prompt, in memory for as long as it takes to give it to the CLI. */
+/** A whole prompt, kept in memory only until it is passed to the CLI. */
 export interface PromptContents {
   text: string;
   images: { mediaType: string /** Base64, as ASCII. */; data: Uint8Array }[];
 }
 
-/** What of a prompt waits in memory. */
+/** The part of a prompt that is kept in memory. */
 export interface KeptContents {
-  /** The whole, or its beginning where `body` holds it. */
+  /** The whole text, or its beginning when `body` has the whole. */
   text: string;
-  /** Until the prompt has ended. */
+  /** Present until the prompt has ended. */
   body?: PromptBody;
 }
 
@@ -166,19 +166,19 @@ export interface PromptRecord extends KeptContents {
   requestId: string | null;
   /** The message uuid given to the CLI. */
   uuid: string;
-  /** The whole, or its beginning where `body` holds it. */
+  /** The whole text, or its beginning when `body` has the whole. */
   text: string;
-  /** Until it has ended. */
+  /** Present until the prompt has ended. */
   body?: PromptBody;
-  /** `resume`: the daemon's own, by which a conversation goes on whose child was lost; before all others. */
+  /** `resume`: the daemon's own prompt that continues the conversation of a lost child; goes before all others. */
   mode: 'queue' | 'steer' | 'resume';
   state: PromptState;
-  /** Its `humanMessage` has been said. */
+  /** Its `humanMessage` was published. */
   announced: boolean;
   createdAt: number;
   endedAt?: number;
   outcome?: PromptOutcome;
-  /** The first answer's data, given again when the request is repeated; `head`: of the session, before the prompt. */
+  /** The data of the first answer, repeated for a repeated request; `head`: of the session, before the prompt. */
   answer: Record<string, unknown>;
 }
 
@@ -190,12 +190,12 @@ export interface PermissionAsk {
   input: Record<string, unknown>;
   suggestions?: unknown[];
   description?: string;
-  /** Why the CLI asks, and the path that it would not touch unasked. */
+  /** Why the CLI asks, and the path that it would not touch without asking. */
   reason?: string;
   blockedPath?: string;
-  /** The plan that is to be approved, where the request itself does not hold it. */
+  /** The plan to approve, when the request itself lacks it. */
   plan?: string;
-  /** The seq of the request's event: what is asked is cut here, since it is too large to wait in memory, and whole there. */
+  /** The seq of the request's event, which has the whole request: it is cut here, being too large to keep in memory. */
   wholeAt?: number;
 }
 
@@ -207,11 +207,14 @@ export interface PermissionRecord {
   createdAt: number;
   decision?: 'allow' | 'deny' | 'expired' | 'cancelled';
   byDeviceId?: string;
-  /** What the CLI is told: kept until it is known to have been read. */
+  /** The answer to the CLI, kept until the CLI is known to have read it. */
   answer?: Record<string, unknown>;
 }
 
-/** A durable event with its place. `data` is its JSON, cut where `blob` has the whole of it. `line` says which line of which child it came from. */
+/**
+ * A durable event with its place. `data` is its JSON, cut if `blob` has the whole. `line`: its line of a child's
+ * output.
+ */
 export interface EventRecord {
   seq: number;
   type: EventType;
@@ -222,12 +225,12 @@ export interface EventRecord {
   blob?: BlobRef;
 }
 
-/** `whole`: the JSON of data that are cut, until a blob has it. */
+/** `whole`: the full JSON of cut data, until it is in a blob. */
 export interface NewEvent extends EventRecord {
   whole?: string;
 }
 
-/** Everything one step of a session changes: written in one transaction or not at all. */
+/** All changes of one step of a session: written in one transaction or not at all. */
 export interface SessionChange {
   record: SessionRecord;
   events: NewEvent[];
@@ -235,7 +238,7 @@ export interface SessionChange {
   permissions: PermissionRecord[];
 }
 
-/** A session as it is found at the start of the daemon. */
+/** A session as found when the daemon starts. */
 export interface StoredSession {
   record: SessionRecord;
   head: number;

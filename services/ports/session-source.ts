@@ -4,9 +4,9 @@ import type { Snapshot } from '../../protocol/server-frames.js';
 import type { OpenBlock } from './claude.js';
 import type { UserId } from './records.js';
 
-/** What delivery needs to know of sessions. */
+/** What delivery needs to know about sessions. */
 export interface SessionSource {
-  /** Undefined for a session that is not the person's. */
+  /** Undefined for a session of another person. */
   head(owner: UserId, sessionId: SessionId): number | undefined;
   /** All sessions of the person that have not ended. */
   owned(owner: UserId): SessionId[];

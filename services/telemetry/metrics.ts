@@ -4,14 +4,14 @@ export interface MetricsOptions {
   version: string;
   /** Connections that are open now. */
   connections: () => number;
-  /** Bytes that wait for slow readers. */
+  /** Bytes buffered for slow readers. */
   unsentBytes: () => number;
   sessions: () => number;
   /** Pushes that are owed or being sent. */
   openPushes: () => number;
 }
 
-/** What is counted, for `GET /metrics`. */
+/** The counters for `GET /metrics`. */
 export class Metrics {
   readonly #registry = new Registry();
   readonly #expired = this.#counter('events_expired', 'Events removed because a limit of retention was passed', [
@@ -52,7 +52,7 @@ export class Metrics {
     this.#closed.inc({ code: String(code) });
   }
 
-  /** All of it in the text format of Prometheus. */
+  /** All metrics in the Prometheus text format. */
   text(): Promise<string> {
     return this.#registry.metrics();
   }
