@@ -86,12 +86,12 @@ export class CliStatus {
     this.#loggedIn = loggedIn;
   }
 
-  /** With a key the CLI calls itself logged in without asking anybody (2.1.197, 2.1.332); starting it takes a third of a second. */
+  /** The CLI reports a login for any key without a request (2.1.197, 2.1.332), and takes 0.3 s of a processor for it. */
   get #hasKey(): boolean {
     return (this.#options.environment.ANTHROPIC_API_KEY ?? '').trim() !== '';
   }
 
-  /** Looked for again only when the one found last is gone: the search is on the way of every prompt. */
+  /** Searched again only when the last executable is gone, because every prompt waits for the search. */
   #binary(): string | undefined {
     if (this.#found !== undefined && isExecutable(this.#found)) return this.#found;
     const { configuredPath, environment } = this.#options;
