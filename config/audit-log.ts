@@ -8,25 +8,25 @@ export interface AuditLogOptions {
   folder: string;
   /** Milliseconds since 1970. */
   now: () => number;
-  /** Is told of lines that a full disk did not take, once it takes lines again. */
+  /** Receives the number of lines lost to a full disk, once it accepts lines again. */
   log: Pick<Logger, 'warn'>;
 }
 
 type Fields = Readonly<Record<string, string | undefined>>;
 
 export interface AuditLog {
-  /** Takes one entry. Never fails; what finds no room is lost. */
+  /** Records one entry. Never fails; an entry that does not fit is lost. */
   record(entry: Fields): void;
-  /** Resolves when all has been written or lost. */
+  /** Resolves when everything has been written or lost. */
   close(): Promise<void>;
 }
 
 const FILE_BYTES = 10 * 1024 * 1024;
 const FILES = 10;
-/** Clients choose some of the texts; none of them needs more. */
+/** Clients choose some of the texts; none needs more than this. */
 const MAX_TEXT = 200;
 
-/** One line of JSON for each entry, in rotated files that only the owner may read. */
+/** One line of JSON per entry, in rotated files that only the owner can read. */
 export function createAuditLog({ folder, now, log }: AuditLogOptions): AuditLog {
   const file = new LogFile({
     path: join(folder, 'audit.log'),
@@ -40,7 +40,7 @@ export function createAuditLog({ folder, now, log }: AuditLogOptions): AuditLog 
   };
 }
 
-/** What is not a text is left out, whoever passes it: an entry must not be lost for it, nor its caller fail. */
+/** Drops anything that is not a text: it must neither lose the entry nor fail the caller. */
 const bounded = (entry: Fields): Fields =>
   Object.fromEntries(
     Object.entries(entry).flatMap(([name, text]) =>

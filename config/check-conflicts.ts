@@ -2,12 +2,12 @@ import { homedir } from 'node:os';
 import { isAbsolute, relative } from 'node:path';
 import type { Settings } from './settings.js';
 
-/** What is wrong with settings that are right by themselves and can never work together, or with this home. */
+/** The conflict between individually valid settings that can never work together, or with this home. */
 export function conflictIn(settings: Settings, home: string): string | undefined {
   const { CLAUDE_PERMISSION_MODE, ALLOW_BYPASS, PROJECT_ROOTS, VAPID_PUBLIC_KEY, VAPID_PRIVATE_KEY } = settings;
   if (CLAUDE_PERMISSION_MODE === 'bypassPermissions' && !ALLOW_BYPASS)
     return 'CLAUDE_PERMISSION_MODE is "bypassPermissions", which needs ALLOW_BYPASS=true';
-  // A home that holds the person's own is refused with a better reason.
+  // A home that contains the person's own home is refused elsewhere, with a better reason.
   const root = isWithin(home, homedir()) ? undefined : PROJECT_ROOTS.find((path) => isWithin(home, path));
   if (root !== undefined)
     return `PROJECT_ROOTS has ${JSON.stringify(root)}, which lies in COMPANION_HOME, where nothing may be opened`;

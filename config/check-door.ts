@@ -6,8 +6,8 @@ LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
 LOOPBACK.addAddress('::1', 'ipv6');
 
 /**
- * What is wrong with how the daemon would be reached, as settings that are right by themselves may not go together:
- * credentials do not go over a network in the clear.
+ * The problem with how the daemon would be reached, since individually valid settings can conflict: credentials must
+ * not cross a network in clear text.
  */
 export function doorProblem(settings: Settings): string | undefined {
   const { HOST, TLS_CERT_FILE, TLS_KEY_FILE, TRUST_PROXY } = settings;

@@ -2,7 +2,7 @@ import { homedir } from 'node:os';
 import { delimiter, isAbsolute, join, resolve } from 'node:path';
 
 const SECRET_PREFIXES = ['APNS_', 'VAPID_', 'NTFY_', 'COMPANION_', 'LIMIT_', 'npm_'];
-/** What pm2 adds to the environment of what it runs (its `pm2_env`): with it a child's own `pm2` would act on ours. */
+/** Variables that pm2 adds to its processes (its `pm2_env`): with them a child's own `pm2` would act on ours. */
 const PM2_PREFIXES = ['pm_', 'PM2_', 'axm_'];
 const PM2_NAMES = new Set(
   (
@@ -14,10 +14,10 @@ const PM2_NAMES = new Set(
   ).split(' '),
 );
 
-/** A daemon that was started from inside a Claude session must not make its children believe that they are in it. */
+/** A daemon started inside a Claude session must not make its children believe that they run in it. */
 const OUTER_SESSION = ['CLAUDECODE', 'CLAUDE_CODE_ENTRYPOINT', 'CLAUDE_COMPANION_SESSION', 'CLAUDE_COMPANION_CHILD'];
 
-/** The environment of a CLI child: the daemon's own without its settings. The CLI may not replace itself while it runs. */
+/** The environment of a CLI child: the daemon's without its settings. The CLI must not update itself while it runs. */
 export function childEnvironment(
   environment: NodeJS.ProcessEnv,
   settingNames: readonly string[],
@@ -33,8 +33,8 @@ export function childEnvironment(
 }
 
 /**
- * The CLI takes these from its own directory, and the daemon from another one; they must not mean two places. A blank
- * `CLAUDE_CONFIG_DIR` is none. Throws with what is wrong.
+ * The CLI resolves these against its own directory, the daemon against another; they must not mean two places. A blank
+ * `CLAUDE_CONFIG_DIR` counts as unset. Throws with the problem.
  */
 function withAbsolutePaths({ CLAUDE_CONFIG_DIR: folder = '', ...others }: Record<string, string>) {
   const { PATH } = others;
@@ -45,7 +45,7 @@ function withAbsolutePaths({ CLAUDE_CONFIG_DIR: folder = '', ...others }: Record
   };
 }
 
-/** An empty entry means the current directory, which no executable is looked for in. */
+/** An empty entry means the current directory, which is not searched for executables. */
 const absolute = (folder: string): string => (folder === '' ? '' : resolve(folder));
 
 const expand = (path: string, home: string): string =>

@@ -2,26 +2,26 @@ import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
-/** Commands as a person has to type them for one home. */
+/** Commands for a person to type, for one home. */
 export interface CommandHints {
   /** A command of the terminal program, such as `pair`. */
   companion(command: string): string;
-  /** What starts the daemon. */
+  /** The command that starts the daemon. */
   readonly start: string;
 }
 
-/** Where the daemon of `npm start` lives, and that of the demo. */
+/** The homes of the `npm start` daemon and of the demo. */
 const DEFAULT_HOME = '.claude-companion';
 export const DEMO_HOME = '.claude-companion-demo';
 
-/** The homes of daemons that were started without `COMPANION_HOME`, below a person's home directory. */
+/** The homes of daemons started without `COMPANION_HOME`, below a person's home directory. */
 export const companionHomes = (folder: string): string[] => [DEFAULT_HOME, DEMO_HOME].map((name) => join(folder, name));
 
-/** How npm names the script that runs the terminal program. */
+/** npm's name for the script that runs the terminal program. */
 const NPM_SCRIPT = 'npm run companion --';
 const PROGRAM = 'claude-companion';
 
-/** `home`: the one that is meant. `linked`: the program was started by its own name, not by npm. */
+/** `home`: the home to address. `linked`: the program was started by its own name, not by npm. */
 export function commandHints(home: string, { linked = false }: { linked?: boolean } = {}): CommandHints {
   const isDemo = home === join(homedir(), DEMO_HOME);
   const prefix = home === join(homedir(), DEFAULT_HOME) ? '' : `COMPANION_HOME=${shellPath(home)} `;
@@ -31,7 +31,7 @@ export function commandHints(home: string, { linked = false }: { linked?: boolea
   };
 }
 
-/** The home of the demo, where there is one that is not `home`. */
+/** The home of the demo, if it exists and is not `home`. */
 export function otherDemoHome(home: string): string | undefined {
   const demo = join(homedir(), DEMO_HOME);
   return demo !== home && existsSync(demo) ? demo : undefined;
@@ -41,7 +41,7 @@ export function otherDemoHome(home: string): string | undefined {
 export const isLinked = (environment: NodeJS.ProcessEnv = process.env): boolean =>
   environment.npm_lifecycle_event !== 'companion';
 
-/** A path as a shell takes it, below the home directory with `~`. */
+/** A path in shell notation, with `~` for the home directory. */
 function shellPath(path: string): string {
   const below = `${homedir()}/`;
   const isPlain = /^[\w./@%+=:,-]+$/.test(path);

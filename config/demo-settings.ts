@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { DEMO_HOME } from './command-hints.js';
 
 /**
- * Keeps the demo apart from a real daemon and from the person's own account, settings and conversations. Changes the
- * environment and nothing on disk: whether the home is free is not known yet.
+ * Separates the demo from a real daemon and from the person's own account, settings and conversations. Changes only the
+ * environment, not the disk: the home can still turn out to be in use.
  */
 export function applyDemoSettings(environment: NodeJS.ProcessEnv = process.env): void {
   const home = environment.COMPANION_HOME || join(homedir(), DEMO_HOME);

@@ -8,18 +8,18 @@ import { doorProblem } from './check-door.js';
 import { childEnvironment } from './child-environment.js';
 import { homeSchema, SECRET_SETTINGS, type Settings, settingsSchema } from './settings.js';
 
-/** Everything that can be set, once and for the life of the process. */
+/** All settings, fixed for the life of the process. */
 export interface Config extends Readonly<Settings> {
   /** `COMPANION_HOME`, absolute. */
   readonly home: string;
-  /** What a CLI child finds in its environment. */
+  /** The environment of a CLI child. */
   readonly childEnvironment: Readonly<Record<string, string>>;
 }
 
-/** A setting has a wrong value. The message names it, says what is wrong and what is allowed; never the value itself. */
+/** A setting is invalid. The message names the setting, the problem and the allowed values; never the value itself. */
 export class ConfigError extends Error {}
 
-/** `home`: another one than the environment names. Throws `ConfigError`. */
+/** `home` overrides the home named by the environment. Throws `ConfigError`. */
 export function loadConfig(home: string = loadHome(), environment: NodeJS.ProcessEnv = process.env): Config {
   const file = readConfigFile(join(home, 'config.json'));
   const names = Object.keys(settingsSchema.shape);
@@ -43,7 +43,7 @@ function environmentOf(environment: NodeJS.ProcessEnv, names: readonly string[])
   }
 }
 
-/** Where the daemon lives, for the commands that only want to speak to it. */
+/** The daemon's home, for commands that only connect to it. */
 export const loadHome = (environment: NodeJS.ProcessEnv = process.env): string => parseHome(environment.COMPANION_HOME);
 
 function parseHome(value: string | undefined): string {
@@ -54,7 +54,7 @@ function parseHome(value: string | undefined): string {
 
 const SCALAR = z.union([z.string(), z.number().transform(String), z.boolean().transform(String)]);
 
-/** Values may be written as JSON numbers and booleans. An unknown name is an error: it is likely misspelt. */
+/** Values can be JSON numbers and booleans. An unknown name is an error: it is probably misspelt. */
 function readConfigFile(path: string): Record<string, string> {
   let text: string;
   try {
@@ -84,7 +84,7 @@ function shapeProblem({ issues: [issue] }: z.ZodError): string {
   return `must have a string, number, true or false at ${String(name)}`;
 }
 
-/** Secrets are never repeated; other values are, for they show what was mistyped. */
+/** Secrets are never repeated; other values are, since they show the typing error. */
 function settingError(error: z.ZodError, given: Record<string, unknown>): ConfigError {
   const issue = error.issues[0];
   const name = String(issue?.path[0] ?? 'a setting');

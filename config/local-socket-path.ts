@@ -3,10 +3,10 @@ import { lstatSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
-/** A socket's path may have 104 bytes on macOS and 108 on Linux, with its end mark. */
+/** A socket's path is limited to 104 bytes on macOS and 108 on Linux, including its terminator. */
 const MAX_PATH_BYTES = 100;
 
-/** Where the daemon of this home can be spoken to by its owner: in the home, or under a short name where that is too long. */
+/** The local socket of this home's daemon, for its owner: in the home, or under a short path when that is too long. */
 export function localSocketPath(home: string): string {
   const path = join(home, 'daemon.sock');
   if (Buffer.byteLength(path) <= MAX_PATH_BYTES) return path;
@@ -14,15 +14,15 @@ export function localSocketPath(home: string): string {
   return join(sharedSocketFolder(), `${name}.sock`);
 }
 
-/** A folder of this user's in the one for temporary files, where others may make what they like. */
+/** A folder of this user's inside the shared temporary folder, where others can create anything. */
 export const sharedSocketFolder = (): string => join(tmpdir(), `claude-companion-${process.getuid?.() ?? 'user'}`);
 
-/** The folder of the local socket can be written by somebody else, who may have put another socket there. */
+/** Another user can write to the folder of the local socket, and could have replaced the socket. */
 export class ForeignSocketError extends Error {}
 
 /**
- * Throws `ForeignSocketError` when the socket's folder is the one that stands among others', and not this user's alone.
- * Nothing is said of a folder that is not there.
+ * Throws `ForeignSocketError` when the socket is in the shared temporary folder and its folder is not exclusively this
+ * user's. Ignores a missing folder.
  */
 export function checkSocketFolder(socketPath: string): void {
   const folder = dirname(socketPath);

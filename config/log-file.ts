@@ -2,23 +2,23 @@ import { type FileHandle, open, rename } from 'node:fs/promises';
 import { OWN_FILE } from '../disk/own-file.js';
 
 export interface LogFileOptions {
-  /** Of the file that is written; older ones are `<path>.1`, `<path>.2` and so on, the oldest last. */
+  /** Path of the current file; older ones are `<path>.1`, `<path>.2` and so on, the oldest last. */
   path: string;
-  /** A file that has grown to this size is put aside. */
+  /** A file of this size is rotated. */
   maxBytes: number;
-  /** How many files there are, the one that is written included. */
+  /** The number of files, including the current one. */
   files: number;
-  /** The disk takes lines again, after at most so many were lost. */
+  /** The disk accepts lines again, after at most this many were lost. */
   onRegained?: (lost: number) => void;
 }
 
-/** What waits for a disk that is slow or stuck; more is lost. */
+/** Maximum bytes buffered for a slow or stuck disk; more is lost. */
 const MAX_WAITING = 1024 * 1024;
 
 /**
- * Appends lines to a file that only its owner may read, and begins anew when it is large. What a full disk does not take
- * is lost, and nothing else: it is tried again with the next line. (The file transport of winston stops for good at the
- * first error, and keeps in memory what comes after it.)
+ * Appends lines to a file that only its owner can read, and rotates it when it is large. Lines that a full disk refuses
+ * are lost, but no others: the next line is tried again. (The file transport of winston stops for good at the first
+ * error, and keeps all later lines in memory.)
  */
 export class LogFile {
   readonly #options: LogFileOptions;
@@ -27,7 +27,7 @@ export class LogFile {
   #writing: Promise<void> | undefined;
   #file: FileHandle | undefined;
   #size = 0;
-  /** A write that failed may have left half a line. */
+  /** A failed write can have left half a line. */
   #torn = false;
   #lost = 0;
 
@@ -46,7 +46,7 @@ export class LogFile {
     this.#writing ??= this.#writeAll();
   }
 
-  /** Resolves when all that was taken has been written or lost. */
+  /** Resolves when every line taken has been written or lost. */
   async close(): Promise<void> {
     await this.#writing;
     await this.#letGo();
@@ -64,7 +64,7 @@ export class LogFile {
         this.#torn = false;
         this.#tellLost();
       } catch {
-        // Full, or gone: nothing is left to write it to. How many lines were lost is told when it takes some again.
+        // The disk is full or gone, so this cannot be logged. The number of lost lines is reported on recovery.
         this.#torn = true;
         this.#lost += lines;
         await this.#letGo();
@@ -99,14 +99,14 @@ export class LogFile {
   async #letGo(): Promise<void> {
     const file = this.#file;
     this.#file = undefined;
-    // What it took is on its way to the disk, and what it did not take was counted.
+    // Accepted lines are on their way to the disk, and refused ones were counted.
     await file?.close().catch(() => {});
   }
 
   async #putAside(): Promise<void> {
     const { path, files } = this.#options;
     const nameOf = (age: number) => (age === 0 ? path : `${path}.${age}`);
-    // There may be no file of that age yet. One that cannot be renamed grows on: no line is lost for that.
+    // A file of that age need not exist yet. A file that cannot be renamed keeps growing: no line is lost.
     for (let age = files - 2; age >= 0; age -= 1) await rename(nameOf(age), nameOf(age + 1)).catch(() => {});
   }
 }

@@ -14,9 +14,9 @@ export interface LoggerOptions {
 type Write = (message: string, fields?: Record<string, unknown>) => void;
 
 export interface Logger extends Readonly<Record<Level, Write>> {
-  /** Begins to write what was logged up to now and from now on. */
+  /** Starts writing, including everything logged before. */
   open(): Promise<void>;
-  /** Resolves when all has been written. */
+  /** Resolves when everything has been written. */
   close(): Promise<void>;
 }
 
@@ -26,15 +26,15 @@ interface Entry extends Record<string, unknown> {
   timestamp: string;
 }
 
-/** Field names whose values are never written, whoever passes them. */
+/** Field names whose values are never written, whatever their source. */
 const SECRET = /token|secret|password|authorization|credential|prompt$|content$|cookie/i;
 
 const redacted = (fields: Record<string, unknown>): Record<string, unknown> =>
   Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, SECRET.test(key) ? '(not logged)' : value]));
 
 /**
- * JSON lines in rotated files that only the owner may read; warnings and worse on stderr as well. The library behind it
- * is loaded by `open`, after the daemon serves: what is logged before waits for it in memory.
+ * JSON lines in rotated files that only the owner can read; warnings and errors also on stderr. `open` loads the
+ * underlying library after the daemon serves: earlier messages wait in memory.
  */
 export function createLogger({ level, folder }: LoggerOptions): Logger {
   const waiting: Entry[] = [];
@@ -89,7 +89,7 @@ async function openSink({ level, folder }: LoggerOptions): Promise<Sink> {
       new winston.transports.Console({ level: 'warn', stderrLevels: ['error', 'warn'] }),
     ],
   });
-  // The log cannot say of itself that it fails; what its file does not take is counted there and told later.
+  // The log cannot report its own failure; its file counts refused lines and reports them later.
   logger.on('error', () => {});
   return {
     log: (entry) => logger.log(entry),

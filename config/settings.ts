@@ -1,4 +1,4 @@
-/** Every setting: its name, what is allowed and what it is without one. */
+/** Every setting: its name, its allowed values and its default. */
 import { isIP } from 'node:net';
 import { homedir, totalmem } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
@@ -8,14 +8,14 @@ import { modelSchema, permissionModeSchema } from '../protocol/scalars.js';
 const MIB = 1024 * 1024;
 const CHILD_BYTES = 300 * MIB;
 
-/** Of the machine, or of the container that the daemon is kept in. Node tells 0 or an absurd number where there is no limit. */
+/** Memory of the machine, or of the daemon's container. Node reports 0 or an absurd number when there is no limit. */
 function memoryBytes(): number {
   const limit = process.constrainedMemory();
   return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
 }
 
 const expand = (path: string) => (path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : path);
-/** A file of settings that was written on another system ends its lines with a carriage return. */
+/** A settings file written on another system can end its lines with a carriage return. */
 const isPlain = (text: string) => text === text.trim() && !/\p{Cc}/u.test(text);
 const PATH_RULE = 'must be an absolute path without control characters or spaces at its ends';
 const absolutePath = z
@@ -37,7 +37,7 @@ const host = z.string().refine(isHost, { error: 'must be a host name or an IP ad
 
 const flag = z.enum(['true', 'false'], { error: 'must be true or false' }).transform((text) => text === 'true');
 
-/** As the CLI reads them: `Bash(git log:*)`. What stands in the brackets is the tool's matter. */
+/** In the CLI's notation: `Bash(git log:*)`. The text in brackets is defined by the tool. */
 const toolRule = /^[A-Za-z_][\w:*-]*(\(.*\))?$/u;
 const toolRules = list(/,(?![^(]*\))/).refine((rules) => rules.every((rule) => toolRule.test(rule) && isPlain(rule)), {
   error: 'must be permission rules such as Read or Bash(git log:*), separated by commas',
@@ -95,7 +95,7 @@ const milliseconds = wholeNumber('must be a whole number of milliseconds, at lea
 
 export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
 
-/** Names are those of the environment; a value comes as text. */
+/** Names are those of the environment; values are strings. */
 export const settingsSchema = z.object({
   PORT: port.default(3001),
   HOST: host.default('127.0.0.1'),
@@ -166,7 +166,7 @@ export const settingsSchema = z.object({
   LOG_LEVEL: z.enum(LOG_LEVELS, { error: `must be one of ${LOG_LEVELS.join(', ')}` }).default('info'),
 });
 
-/** Their values are never repeated, not even wrong ones. */
+/** Values that are never repeated, not even invalid ones. */
 export const SECRET_SETTINGS: ReadonlySet<string> = new Set([
   'AUTH_TOKEN',
   'APNS_KEY',

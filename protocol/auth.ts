@@ -1,4 +1,4 @@
-/** REST of credentials: what clients send and are told. */
+/** REST of credentials: requests and answers. */
 import * as z from 'zod';
 import { scopeSchema } from './access.js';
 import { deviceIdSchema, nameSchema, requiredFieldSchema, timestampSchema } from './scalars.js';
@@ -15,13 +15,13 @@ const emailSchema = z
   .max(MAX_EMAIL)
   .regex(/^[^\s@]+@[^\s@]+$/, { error: 'must be an e-mail address' });
 
-/** What a new password must be; an old one only has to be right. */
+/** The rules for a new password; an existing one only has to match. */
 const newPasswordSchema = z
   .string()
   .min(MIN_PASSWORD, { error: `must have at least ${MIN_PASSWORD} characters` })
   .max(MAX_PASSWORD, { error: `must have at most ${MAX_PASSWORD} characters` });
 
-/** What the device is: shown, and nothing else. */
+/** The device's platform, for display only. */
 const platformNameSchema = z.string().regex(/^[A-Za-z0-9._ -]{1,32}$/, {
   error: 'must be 1 to 32 letters, digits, dots, spaces, hyphens and underscores',
 });
@@ -29,7 +29,7 @@ const platformNameSchema = z.string().regex(/^[A-Za-z0-9._ -]{1,32}$/, {
 const deviceFields = {
   deviceName: nameSchema,
   platform: platformNameSchema,
-  /** Of a device that had a credential before and keeps its place: its cursors and its push registration. */
+  /** The id of a device that had a credential before and keeps its cursors and its push registration. */
   deviceId: deviceIdSchema.optional(),
 };
 
@@ -45,7 +45,7 @@ export const loginSchema = z.object({
 const MAX_REFRESH_TOKEN = 512;
 export const refreshSchema = z.object({
   refreshToken: z.string().min(1).max(MAX_REFRESH_TOKEN),
-  /** With the same one, the same token may be sent again when the answer was lost. */
+  /** A retry with the same id can send the same token again when the answer was lost. */
   requestId: requiredFieldSchema.optional(),
 });
 
@@ -57,7 +57,7 @@ export const grantSchema = z.object({
   deviceId: z.string(),
   accessToken: z.string(),
   refreshToken: z.string(),
-  /** Of the access token. */
+  /** Expiry of the access token. */
   expiresAt: timestampSchema,
   scopes: z.array(scopeSchema),
   user: userSchema,
@@ -82,13 +82,13 @@ export const openPairingSchema = z.object({
   scopes: z.array(scopeSchema).min(1, { error: 'must name at least one scope' }).optional(),
 });
 export const pairingSchema = z.object({
-  /** What an app opens, and what the QR code says. */
+  /** The URL that an app opens, also encoded in the QR code. */
   url: z.string(),
   code: z.string(),
   expiresAt: timestampSchema,
-  /** The QR code, in characters of a terminal. */
+  /** The QR code, in terminal characters. */
   qr: z.string(),
-  /** What to set when no other device can reach the address in it. */
+  /** The setting to change when no other device can reach the URL's address. */
   note: z.string().optional(),
 });
 export type PairingView = z.infer<typeof pairingSchema>;
@@ -118,9 +118,9 @@ const deviceViewSchema = z.object({
   pairedAt: timestampSchema.optional(),
   /** When its credential was last renewed. */
   lastSeenAt: timestampSchema.optional(),
-  /** Why its credential is void. */
+  /** When and why its credential was revoked. */
   revoked: z.object({ at: timestampSchema, reason: z.string() }).optional(),
-  /** Where it is pushed to. */
+  /** Its push platform. */
   push: z.string().optional(),
   preferences: z.record(z.string(), z.unknown()).optional(),
 });

@@ -1,16 +1,16 @@
-/** How data that are too large are shown: their longest strings without their middle. */
+/** Shortens data that are too large by removing the middle of their longest strings. */
 import { cutText } from './cut-text.js';
 
 const MIN_KEPT = 256;
 
 /**
- * JSON that is too long for a frame, with its longest strings cut to head and tail and `truncated: true` beside them.
- * `max` is in bytes.
+ * JSON too long for a frame, with its longest strings cut to head and tail and `truncated: true` beside them. `max` is
+ * in bytes.
  */
 export const boundData = (json: string, max: number): string =>
   fitsWithin(json, max) ? json : cutData(JSON.parse(json) as object, max);
 
-/** The same for data whose JSON is known not to fit. */
+/** The same for data whose JSON is known to be too long. */
 export function cutData(data: object, max: number): string {
   for (const kept of keptLengths(max)) {
     const shorter = JSON.stringify({ ...(cutStrings(data, kept) as object), truncated: true });
@@ -19,17 +19,17 @@ export function cutData(data: object, max: number): string {
   return JSON.stringify(outline(data));
 }
 
-/** Whether `cut` is what `cutData` leaves of this value within data. */
+/** Whether `cut` is the result of `cutData` for this value within the data. */
 export function isCutOf(cut: unknown, whole: unknown, max: number): boolean {
   const json = JSON.stringify(cut);
   const isSame = (value: unknown) => JSON.stringify(value) === json;
   return keptLengths(max).some((kept) => isSame(cutStrings(whole, kept))) || isSame(outlineOf(whole));
 }
 
-/** What a text that was cut began with; another text is its own beginning. */
+/** The original beginning of a cut text; an uncut text is returned whole. */
 export const headOfCut = (text: string): string => /^([\s\S]*)\n… \d+ characters left out …\n/.exec(text)?.[1] ?? text;
 
-/** How many UTF-16 units of a string are kept, largest first. */
+/** The kept lengths to try, in UTF-16 units, largest first. */
 function keptLengths(max: number): number[] {
   const lengths: number[] = [];
   for (let kept = Math.floor(max / 4); kept >= MIN_KEPT; kept = Math.floor(kept / 2)) lengths.push(kept);
@@ -40,7 +40,7 @@ function keptLengths(max: number): number[] {
 export const fitsWithin = (text: string, max: number): boolean =>
   text.length * 3 <= max || Buffer.byteLength(text) <= max;
 
-/** Strings over `kept` UTF-16 units lose their middle. */
+/** Removes the middle of strings over `kept` UTF-16 units. */
 function cutStrings(value: unknown, kept: number): unknown {
   if (typeof value === 'string') return cutMiddle(value, kept);
   if (Array.isArray(value)) return value.map((item) => cutStrings(item, kept));
@@ -56,7 +56,7 @@ function cutMiddle(text: string, kept: number): string {
   return `${head}\n… ${text.length - head.length - tail.length} characters left out …\n${tail}`;
 }
 
-/** Too many parts rather than too long ones: what identifies the event is kept, nested values are emptied. */
+/** For data with too many parts rather than too long ones: keeps the identifying fields and empties nested values. */
 function outline(data: object): object {
   const flat = Object.entries(data).map(([key, value]) => [key, emptied(value)]);
   return { ...Object.fromEntries(flat), truncated: true };

@@ -1,6 +1,6 @@
 import { CompanionError } from './error-codes.js';
 
-/** What a system says, and Node of a thread, when it has no process, memory or descriptor left to give: for now. */
+/** Error codes of the system, and of Node for threads, for a temporary lack of processes, memory or descriptors. */
 const SCARCITY_CODES: ReadonlySet<unknown> = new Set([
   'EAGAIN',
   'ENOMEM',
@@ -11,11 +11,11 @@ const SCARCITY_CODES: ReadonlySet<unknown> = new Set([
 
 const SUGGESTION = 'Close sessions or programs, or raise the limits on processes and open files of the daemon.';
 
-/** Whether the machine lacks something now: it says nothing of what was asked. */
+/** Whether the machine lacks a resource now, which says nothing about the request. */
 export const isScarcity = (error: unknown): error is Error =>
   error instanceof Error && 'code' in error && SCARCITY_CODES.has(error.code);
 
-/** Turns a lack of the machine into `CAPACITY`, which passes; any other error is passed on. `what` could not be done. */
+/** Turns a resource shortage into `CAPACITY`, which is temporary; returns other errors unchanged. `what` failed. */
 export function toCapacityError(what: string, error: unknown): unknown {
   if (!isScarcity(error)) return error;
   return new CompanionError('CAPACITY', `${what}: ${error.message}`, { suggestion: SUGGESTION });

@@ -1,4 +1,4 @@
-/** What a client may send over the WebSocket: one schema for the `data` of each frame type. */
+/** The client frames of the WebSocket: one schema for the `data` of each frame type. */
 import * as z from 'zod';
 import { MAX_FIELD_BYTES } from './limits.js';
 import { registrationSchema } from './push-registration.js';
@@ -32,7 +32,7 @@ export type BlockPosition = z.infer<typeof blockPositionSchema>;
 
 const MAX_ALSO_OPEN = 64;
 
-/** Where a stream begins: behind an event, and in the middle of blocks that are still written. */
+/** Where a stream begins: after an event, and in the middle of unfinished blocks. */
 const streamPlaceSchema = cursorSchema.extend({
   open: blockPositionSchema.optional(),
   alsoOpen: z.array(blockPositionSchema).max(MAX_ALSO_OPEN).optional(),
@@ -47,19 +47,18 @@ export const streamOptionsSchema = z.object({
   allowedTools: toolRulesSchema.optional(),
   resume: claudeSessionIdSchema.optional(),
   fork: z.boolean().optional(),
-  /** With `preserveContext: false`: what was remembered by `always` goes on to hold. */
+  /** With `preserveContext: false`: grants remembered by `always` stay in effect. */
   keepRemembered: z.boolean().optional(),
 });
 export type StreamOptions = z.infer<typeof streamOptionsSchema>;
 
 const nonEmptyPrompt = promptTextSchema.refine((text) => text.trim().length > 0, { error: 'must not be empty' });
 
-/** A command without a text still says something when it carries an image. */
+/** A command with an image needs no text. */
 const promptOrAttachment = <T extends { prompt: string; attachments?: unknown[] | undefined }>(data: T) =>
   data.prompt.trim().length > 0 || (data.attachments?.length ?? 0) > 0;
 
-/** How a person answers a permission request, a question or a plan. */
-/** What answers a permission request. */
+/** The fields that answer a permission request, a question or a plan. */
 export const permissionAnswerFields = {
   response: requiredFieldSchema,
   remember: z.boolean(),
@@ -79,7 +78,7 @@ export const CLIENT_FRAMES = {
       .record(requiredFieldSchema, streamPlaceSchema)
       .refine((cursors) => Object.keys(cursors).length <= MAX_LIST, { error: `must name at most ${MAX_LIST} sessions` })
       .optional(),
-    /** The least time between two frames of a session's text: the first comes at once, what follows is joined. */
+    /** Minimum time between two text frames of a session: the first comes at once, later text is joined. */
     deltaIntervalMs: z.int().min(0).max(MAX_DELTA_INTERVAL_MS).optional(),
   }),
   unsubscribe: z.object({ sessionIds }),
@@ -135,13 +134,13 @@ export const CLIENT_FRAMES = {
 
 export type ClientFrameType = keyof typeof CLIENT_FRAMES;
 
-/** The `data` of a client frame, checked. */
+/** The validated `data` of a client frame. */
 export type ClientData<T extends ClientFrameType> = z.infer<(typeof CLIENT_FRAMES)[T]>;
 
 /** The `data` of a client frame as a client writes it. */
 export type ClientInput<T extends ClientFrameType> = z.input<(typeof CLIENT_FRAMES)[T]>;
 
-/** A checked client frame; switch on `type` to know its `data`. */
+/** A validated client frame; switch on `type` to narrow its `data`. */
 export type ClientFrame = {
   [T in ClientFrameType]: { type: T; requestId: string | null; data: ClientData<T> };
 }[ClientFrameType];

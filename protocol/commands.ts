@@ -1,15 +1,15 @@
 /**
- * The one table of commands: what each needs, what it counts as, and what the audit says of it, whichever way it comes.
- * Frames are commands of their own name; `ROUTES` says which command a request of REST is.
+ * The only table of commands: the scope each needs, the limit it counts towards, and its audit entry, over every
+ * transport. Frames are commands of the same name; `ROUTES` maps REST requests to commands.
  */
 import type { Need } from './access.js';
 import type { ClientData, ClientFrameType } from './client-frames.js';
 import type { Attachment, PermissionMode } from './scalars.js';
 
-/** What a request counts as, for the limits. A frame is counted as a frame as well. */
+/** The rate limit that a request counts towards. A frame also counts as a frame. */
 export type Counted = 'reads' | 'prompts' | 'files';
 
-/** What was done, or was tried, as the audit calls it. */
+/** The audit log's name for an action. */
 export type AuditAction =
   | 'start'
   | 'stop'
@@ -28,13 +28,13 @@ export type AuditAction =
   | 'settings'
   | 'users';
 
-/** What a person need not be asked any more; whoever says so needs more than the command does. */
+/** Questions that a person no longer wants to be asked; granting them needs more than the command's scope. */
 export interface Liberties {
   permissionMode?: PermissionMode | undefined;
   allowedTools?: readonly string[] | undefined;
 }
 
-/** A text that is given to Claude, and the field it comes in. */
+/** A text passed to Claude, and its field. */
 export interface Prompted {
   text: string;
   field: string;
@@ -42,17 +42,17 @@ export interface Prompted {
 }
 
 export interface CommandRule<Data> {
-  /** `nobody`: no credential is needed; what a stranger gets is less. `actionToken`: `approve`, or a token of a push. */
+  /** `nobody`: no credential is needed; anonymous callers get less. `actionToken`: `approve`, or a push's token. */
   needs: Need | 'nobody' | 'actionToken';
   counts: Counted;
-  /** Left out: the audit says nothing of it, or the command says it itself. */
+  /** Absent: there is no audit entry, or the command writes its own. */
   audit?: AuditAction;
-  /** What of it the audit has a digest of. */
+  /** The text whose digest goes into the audit. */
   said?: (data: Data) => string;
-  /** It counts as a prompt if it is one, and may be a command of the CLI that needs more. */
+  /** The text counts as a prompt, and can be a CLI command that needs a higher scope. */
   prompt?: (data: Data) => Prompted;
   liberties?: (data: Data) => Liberties;
-  /** A client relies on its order: it is accepted before the next frame of the connection is looked at. */
+  /** Clients rely on its order: it is accepted before the next frame of the connection is processed. */
   ordered?: true;
 }
 
@@ -120,7 +120,7 @@ const rule = (needs: CommandRule<never>['needs'], audit?: AuditAction, counts: C
   ...(audit && { audit }),
 });
 
-/** What only REST has. */
+/** Commands that exist only in REST. */
 const REST_COMMANDS = {
   live: rule('nobody'),
   health: rule('nobody'),
@@ -160,10 +160,10 @@ export type RestCommand = keyof typeof REST_COMMANDS;
 
 export interface RouteRule extends Pick<CommandRule<never>, 'needs' | 'counts' | 'audit'> {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** `:name` stands for one segment, `*name` for one or more. */
+  /** `:name` matches one segment, `*name` one or more. */
   path: string;
   command: RestCommand;
-  /** On the local socket alone. */
+  /** Only on the local socket. */
   local?: true;
 }
 
@@ -203,7 +203,7 @@ const sessionRoutes = (base: string): RouteRule[] => [
   route('DELETE', `${base}/:id/files/*path`, 'writeFile'),
 ];
 
-/** Every route there is: what is not listed does not exist. */
+/** All routes; anything not listed does not exist. */
 export const ROUTES: readonly RouteRule[] = [
   route('GET', '/live', 'live'),
   route('GET', '/health', 'health'),

@@ -1,4 +1,4 @@
-/** Content blocks as the wire carries them. */
+/** The wire format of content blocks. */
 import * as z from 'zod';
 
 const textBlockSchema = z.object({ type: z.literal('text'), text: z.string() });
@@ -10,7 +10,7 @@ const toolUseBlockSchema = z.object({
   input: z.unknown(),
 });
 const imageBlockSchema = z.object({ type: z.literal('image'), mediaType: z.string(), bytes: z.int() });
-/** A block kind that this version has no shape for: its type and, where it has one, its text. */
+/** A block kind unknown to this version: its type and, if present, its text. */
 const otherBlockSchema = z.object({ type: z.string(), text: z.string().optional() });
 
 export const contentBlockSchema = z.union([

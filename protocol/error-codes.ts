@@ -1,6 +1,6 @@
 import * as z from 'zod';
 
-/** Every error code of the wire with the HTTP status that carries it. */
+/** Every error code of the wire with its HTTP status. */
 export const ERROR_STATUS = {
   INVALID_REQUEST: 400,
   UNAUTHORIZED: 401,
@@ -32,7 +32,7 @@ export const errorDetailsSchema = z.object({
 });
 export type ErrorDetails = z.infer<typeof errorDetailsSchema>;
 
-/** Why a WebSocket was closed by the daemon. */
+/** Close codes of WebSockets closed by the daemon. */
 export const CLOSE = {
   goingAway: 1001,
   credentialRevoked: 1008,
@@ -46,7 +46,7 @@ export const CLOSE = {
   tooManyRequests: 4429,
 } as const;
 
-/** An expected failure with a place on the wire. `details.field` and `details.rule` say which input broke which rule. */
+/** An expected failure, sent to the client. `details.field` and `details.rule` name the input and the broken rule. */
 export class CompanionError extends Error {
   readonly code: ErrorCode;
   readonly details: ErrorDetails | undefined;
@@ -59,6 +59,6 @@ export class CompanionError extends Error {
   }
 }
 
-/** `INVALID_REQUEST` naming the field and the rule that it broke. */
+/** `INVALID_REQUEST` with the field and the broken rule. */
 export const invalid = (field: string, rule: string): CompanionError =>
   new CompanionError('INVALID_REQUEST', `${field}: ${rule}`, { field, rule });

@@ -6,17 +6,17 @@ import { sessionStatusSchema, timestampSchema } from './scalars.js';
 
 const id = z.string().min(1);
 
-/** What is remembered by "always", or would be. */
+/** The grant that "always" remembers, or would remember. */
 const rememberSchema = z.object({
   /** For a person: what Claude does without asking from then on, and for how long. */
   text: z.string(),
-  /** As the CLI writes them: `Bash(npm run *)`. */
+  /** In the CLI's notation: `Bash(npm run *)`. */
   rules: z.array(z.string()),
-  /** Absolute paths of directories in which Claude works as in its own. */
+  /** Absolute paths of additional directories in which Claude works as in its own. */
   directories: z.array(z.string()).optional(),
-  /** The permission mode that the session changes to. */
+  /** The permission mode that the session switches to. */
   mode: z.string().optional(),
-  /** How long it holds. `session`: until it is taken back or a new conversation begins. */
+  /** How long it lasts. `session`: until it is revoked or a new conversation begins. */
   scope: z.string(),
 });
 export type Remember = z.infer<typeof rememberSchema>;
@@ -84,7 +84,7 @@ export const EVENTS = {
     sessionId: id,
     kind: z.enum(['tool', 'question', 'plan']),
     toolName: z.string(),
-    /** Of the tool call as Claude's API named it: the `toolId` of its `toolUse`. Not unique everywhere. */
+    /** The API's id of the tool call: the `toolId` of its `toolUse`. Not unique everywhere. */
     toolId: z.string().optional(),
     toolInput: z.unknown(),
     prompt: z.string(),
@@ -92,9 +92,9 @@ export const EVENTS = {
     default: z.string(),
     defaultOption: z.string(),
     suggestions: z.array(z.unknown()).optional(),
-    /** What `always` remembers; absent where it is not among the options. */
+    /** The grant that `always` remembers; absent when `always` is not among the options. */
     remember: rememberSchema.optional(),
-    /** Why the CLI asks, in its words, and the path that it would not touch unasked. */
+    /** Why the CLI asks, in its words, and the path that it would not touch without asking. */
     reason: z.string().optional(),
     blockedPath: z.string().optional(),
     timeout: z.number(),
@@ -105,7 +105,7 @@ export const EVENTS = {
     sessionId: id,
     decision: z.enum(['allow', 'deny', 'expired', 'cancelled']),
     byDeviceId: z.string().optional(),
-    /** What was remembered by the answer. */
+    /** The grant remembered by the answer. */
     remembered: rememberSchema.optional(),
   }),
   streamComplete: z.object({
@@ -130,18 +130,18 @@ export const EVENTS = {
     model: z.string().optional(),
     /** The mode in effect. */
     permissionMode: z.string().optional(),
-    /** How many answers are remembered. */
+    /** The number of remembered grants. */
     remembered: z.int().optional(),
     queueDepth: z.int(),
     background: z.array(z.unknown()).optional(),
-    /** While its prompts wait for another session's CLI to have nothing to do; `position` 1 is the next. */
+    /** Present while its prompts wait for another session's CLI to become idle; `position` 1 is the next. */
     place: z.object({ position: z.int(), estimateMs: z.int().optional() }).optional(),
     reason: z.string().optional(),
   }),
-  /** Words for a person that are no answer of Claude's: of the CLI, of a hook, or about the conversation. */
+  /** A message for a person from the CLI, from a hook or about the conversation, not from Claude. */
   notice: z.object({
     sessionId: id,
-    /** More may come. */
+    /** New kinds can be added. */
     kind: z.string(),
     level: z.enum(['info', 'warning']),
     message: z.string(),
@@ -153,7 +153,7 @@ export const EVENTS = {
     code: errorCodeSchema,
     message: z.string(),
     details: errorDetailsSchema.optional(),
-    /** Nothing is tried by itself any more: it takes a person to go on. */
+    /** The daemon has stopped retrying: a person must act. */
     givenUp: z.boolean().optional(),
   }),
 } as const;

@@ -21,7 +21,7 @@ interface Content {
   encoding: FileEncoding;
 }
 
-/** Bytes as they will be in the file. */
+/** Size in bytes once written to the file. */
 const contentLength = ({ content, encoding }: Content): number =>
   encoding === 'base64' ? decodedLength(content) : utf8Length(content);
 
@@ -39,11 +39,11 @@ export const writeFileSchema = z
   .refine(canBeDecoded, { path: ['content'], error: 'must be text in its encoding: whole characters, or base64' });
 
 const fileEntrySchema = z.object({
-  /** Relative to the directory of the session. */
+  /** Relative to the session's directory. */
   path: z.string(),
   name: z.string(),
   type: z.enum(['file', 'directory']),
-  /** Of a file. */
+  /** Only for files. */
   size: z.int().optional(),
   modifiedAt: timestampSchema.optional(),
 });
@@ -53,7 +53,7 @@ export const fileListSchema = z.object({
   files: z.array(fileEntrySchema),
   /** The listed folder, absolute. */
   basePath: z.string(),
-  /** Not all that is there. */
+  /** The list is incomplete. */
   truncated: z.literal(true).optional(),
 });
 export type FileList = z.infer<typeof fileListSchema>;

@@ -1,8 +1,8 @@
-/** What a JSON text may cost to parse: parsing runs in one go, and nothing else moves meanwhile. */
+/** Limits on the cost of parsing a JSON text: parsing is synchronous and blocks the event loop. */
 export interface JsonBounds {
-  /** Objects and arrays inside of each other; no bound of its own when absent. */
+  /** Nesting depth of objects and arrays; unlimited when absent. */
   depth?: number;
-  /** UTF-16 units outside of strings, the quotes of strings included: brackets, commas, numbers, space. */
+  /** UTF-16 units outside strings, including the strings' quotes: brackets, commas, numbers, white space. */
   outsideStrings: number;
 }
 
@@ -10,8 +10,8 @@ const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
 /**
- * The rule that a JSON text breaks, or undefined. Strings are jumped over and the look ends with the first broken rule,
- * so the time is bounded by `outsideStrings` and the number of quotes, however long the text is. It need not be JSON.
+ * The rule that a JSON text breaks, or undefined. Strings are skipped and the scan ends at the first broken rule, so
+ * the time is bounded by `outsideStrings` and the number of quotes, however long the text is. It need not be JSON.
  */
 export function brokenJsonBound(
   text: string,
@@ -42,7 +42,7 @@ function stepOf(unit: number): number {
   return bracket === 0x7d ? -1 : 0;
 }
 
-/** Where the string that begins here has its closing quote; -1 when it has none. */
+/** Index of the closing quote of the string that begins here; -1 when it has none. */
 function endOfString(text: string, start: number): number {
   let end = text.indexOf('"', start + 1);
   while (end !== -1 && isEscaped(text, end)) end = text.indexOf('"', end + 1);

@@ -1,36 +1,36 @@
-/** Sizes of the wire, in bytes of UTF-8 unless a name says otherwise. Larger input is refused, larger output is cut. */
+/** Wire limits, in bytes of UTF-8 unless a name says otherwise. Larger input is refused, larger output is cut. */
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** A client frame above this closes the connection with 1009. */
+/** A larger client frame closes the connection with 1009. */
 export const MAX_CLIENT_FRAME_BYTES = 12 * MIB;
 /**
- * Characters of a client frame outside of its strings. Whatever is long in a frame is a string; of brackets and commas
- * this many take 17 ms to parse, and 10 MiB take 1.8 s in which nothing else moves.
+ * Characters of a client frame outside its strings. Long frames consist of strings; this many brackets and commas take
+ * 17 ms to parse, and 10 MiB of them block the event loop for 1.8 s.
  */
 export const MAX_CLIENT_FRAME_OUTSIDE_STRINGS = 256 * KIB;
 /** The text of one prompt. */
 export const MAX_PROMPT_BYTES = MIB;
-/** A prompt's text up to this waits in its row and in memory; a longer one, and every attachment, in a file. */
+/** A prompt's text up to this size is kept in its row and in memory; a longer one, and every attachment, in a file. */
 export const MAX_INLINE_PROMPT_BYTES = 4 * KIB;
 /** All attachments of one prompt together, decoded. */
 export const MAX_ATTACHMENTS_BYTES = 8 * MIB;
-/** A file that is read over REST. */
+/** A file read over REST. */
 export const MAX_FILE_READ_BYTES = 10 * MIB;
-/** What is written into a file over REST, decoded. */
+/** Content written to a file over REST, decoded. */
 export const MAX_FILE_WRITE_BYTES = 8 * MIB;
-/** Entries of a list of files, and how many are looked at for them. */
+/** Maximum entries in a list of files, and entries scanned for it. */
 export const MAX_LISTED_FILES = 10_000;
 export const MAX_LOOKED_AT_FILES = 50_000;
-/** Every other string of a client frame. */
+/** Any other string of a client frame. */
 export const MAX_FIELD_BYTES = 64 * KIB;
-/** No event frame is larger; longer strings keep their head and tail. */
+/** Maximum size of an event frame; longer strings keep their head and tail. */
 export const MAX_EVENT_FRAME_BYTES = 256 * KIB;
-/** The JSON of an event's data; the rest of its frame is what stands around them. */
+/** The JSON of an event's data; the rest of the frame is its envelope. */
 export const MAX_EVENT_DATA_BYTES = MAX_EVENT_FRAME_BYTES - KIB;
-/** Up to this, a message of Claude stays whole in the journal: a device may need the end of a text it has begun. */
+/** A message of Claude up to this size stays whole in the journal: a device can need the end of a text it has begun. */
 export const MAX_KEPT_MESSAGE_BYTES = MIB;
-/** `streamComplete.finalResult` keeps this much of its end. */
+/** `streamComplete.finalResult` keeps this many bytes from its end. */
 export const MAX_FINAL_RESULT_BYTES = 8 * KIB;
 /** One page of `getMessageHistory`. */
 export const MAX_HISTORY_PAGE_BYTES = 256 * KIB;
@@ -38,5 +38,5 @@ export const MAX_HISTORY_PAGE_BYTES = 256 * KIB;
 export const PROTOCOL_VERSION = 1;
 export const HEARTBEAT_MS = 25_000;
 export const PONG_TIMEOUT_MS = 10_000;
-/** A connection that takes nothing of what waits for it for this long is closed with 4413. */
+/** A connection that accepts none of its buffered data for this long is closed with 4413. */
 export const STALL_TIMEOUT_MS = 30_000;

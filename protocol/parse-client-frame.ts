@@ -8,7 +8,7 @@ import { parseJson } from './parse-json.js';
 import { plainRule } from './plain-rule.js';
 import { findHalfCharacter } from './well-formed.js';
 
-/** A frame that was understood, or the error that answers it; `requestId` is there whenever it could be read. */
+/** A parsed frame, or the error that answers it; `requestId` is present whenever it was readable. */
 export type ParsedFrame =
   | { ok: true; frame: ClientFrame }
   | { ok: false; requestId: string | null; error: CompanionError };
@@ -22,19 +22,19 @@ const envelopeSchema = z.object({
   data: z.record(z.string(), z.unknown()).nullish(),
 });
 
-/** For every parse of what a client sends: rules in plain words. */
+/** Options for parsing client input: error messages in plain words. */
 export const PLAIN = { error: plainRule };
 
 const BOUNDS = { outsideStrings: MAX_CLIENT_FRAME_OUTSIDE_STRINGS };
 
-/** What a binary frame of a client is: there are none in this version, also not of text. */
+/** The answer to a client's binary frame: this version has none, not even for text. */
 export const BINARY_FRAME: ParsedFrame = {
   ok: false,
   requestId: null,
   error: invalid('frame', 'must be a text frame, not a binary one'),
 };
 
-/** Parses one text frame of a client. Never throws. What would take long to parse is refused before that. */
+/** Parses one text frame of a client. Never throws. Refuses frames that would be slow to parse before parsing them. */
 export function parseClientFrame(text: string): ParsedFrame {
   const broken = brokenJsonBound(text, BOUNDS);
   if (broken !== undefined) return { ok: false, requestId: glimpseRequestId(text), error: invalid('frame', broken) };
@@ -59,7 +59,7 @@ const isFrameType = (type: string): type is ClientFrameType => Object.hasOwn(CLI
 const REQUEST_ID = /"requestId"\s*:\s*"([^"\\]{1,128})"/;
 const GLIMPSED = 1024;
 
-/** The request id of a frame that is not parsed, where it stands before or after everything that is nested. */
+/** The request id of an unparsed frame, if it precedes or follows all nested values. */
 export function glimpseRequestId(text: string): string | null {
   const flat = /[[{]/.exec(text.slice(text.indexOf('{') + 1, GLIMPSED));
   const head = text.slice(0, flat ? text.indexOf('{') + 1 + flat.index : GLIMPSED);
@@ -78,13 +78,13 @@ function readRequestId(raw: unknown): string | null {
     : null;
 }
 
-/** The first problem of a failed parse as an error that names field and rule. `whole` names the value itself. */
+/** The first problem of a failed parse, as an error with field and rule. `whole` names the value itself. */
 export function toCompanionError(error: z.ZodError, whole: string): CompanionError {
   const found = error.issues[0];
   if (!found) return invalid(whole, 'is not valid');
   const unknown = found.code === 'unrecognized_keys' ? found.keys.slice(0, 1) : [];
   const path = [...found.path, ...unknown];
-  // A key may be an empty text.
+  // A key can be an empty string.
   const field = shorten(path.join('.')) || whole;
   const issue = (found.code === 'invalid_key' && found.issues[0]) || found;
   const rule = unknown.length > 0 ? 'is not known' : issue.message;
@@ -96,10 +96,10 @@ export function toCompanionError(error: z.ZodError, whole: string): CompanionErr
 
 const MAX_FIELD_NAME = 200;
 
-/** A record's keys are a client's own and may be long; an error stays short, and can be decoded. */
+/** A record's keys are chosen by the client and can be long; errors stay short and valid UTF-8. */
 const shorten = (name: string) => (name.length > MAX_FIELD_NAME ? `${cutText(name, MAX_FIELD_NAME)}…` : name);
 
-/** The error for half of a surrogate pair anywhere in a value that was parsed from `json`; undefined where there is none. */
+/** The error for half a surrogate pair anywhere in a value parsed from `json`; undefined when there is none. */
 export function halfCharacterError(value: unknown, json: string, whole: string): CompanionError | undefined {
   const path = findHalfCharacter(value, json);
   if (!path) return undefined;

@@ -1,9 +1,9 @@
-/** The value of a JSON text; undefined, which no JSON text has as its value, when it is none. */
+/** Parses a JSON text; undefined, which is never a JSON value, when the text is invalid. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // It throws nothing but a `SyntaxError`, whose words differ with the version of the engine and repeat the text.
+    // The only possible error is a `SyntaxError`, whose message varies with the engine and quotes the text.
     return undefined;
   }
 }

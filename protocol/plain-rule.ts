@@ -2,7 +2,7 @@ import type * as z from 'zod';
 
 type Issue = z.core.$ZodRawIssue;
 
-/** What a type is called in a rule. */
+/** The names of types in rules. */
 const NOUNS: Readonly<Record<string, string>> = {
   string: 'text',
   number: 'a number',
@@ -20,12 +20,12 @@ const FORMATS: Readonly<Record<string, string>> = {
   datetime: 'a time such as 2026-01-31T12:00:00.000Z',
 };
 
-/** What there is too much or too little of. */
+/** The units that size rules count. */
 const UNITS: Readonly<Record<string, string>> = { string: ' characters', array: ' items', set: ' items' };
 
 /**
- * The rule that a value broke, in plain words, for every rule whose schema has no words of its own. Passed to each parse
- * of what a client sends.
+ * The broken rule in plain words, for every rule whose schema has no message of its own. Passed to each parse of client
+ * input.
  */
 export function plainRule(issue: Issue): string {
   if (issue.input === undefined) return 'must be given';

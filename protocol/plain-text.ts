@@ -1,41 +1,41 @@
 /**
- * The one place that makes foreign text safe to show to a person: in a terminal, in a push notification, on a phone.
- * Content (what Claude writes, what tools are given and return) stays as it is on the wire; labels are cleaned.
+ * The only module that makes foreign text safe to show to a person: in a terminal, in a push notification, on a phone.
+ * Content (Claude's text, tool inputs and results) is unchanged on the wire; labels are cleaned.
  */
 
 /**
- * Sequences that set colours or move the cursor go as a whole. Each separator must be followed by a number: a text that
- * a person is asked to allow cannot hide `;command` in one.
+ * Sequences that set colours or move the cursor are removed whole. Each separator must be followed by a number:
+ * otherwise a text that a person is asked to allow could hide `;command` in a sequence.
  */
 const SEQUENCES = /(?![\n\t])\p{Cc}\[\??(?:\d+(?:[;:]\d+)*)?[A-HJKSTfhlmnsu]/gu;
 const CONTROLS = '(?![\\n\\t])\\p{Cc}';
-/** They change the order in which text is read. */
+/** Characters that change the order in which text is read. */
 const BIDI = '\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069';
-/** They take no room, so two different texts look the same. U+200C and U+200D stay: scripts and emoji need them. */
+/** Zero-width characters make different texts look the same. U+200C and U+200D stay: scripts and emoji need them. */
 const INVISIBLE =
   '\\u00ad\\u034f\\u115f\\u1160\\u17b4\\u17b5\\u180e\\u200b\\u2060-\\u2065\\u206a-\\u206f\\u3164\\ufeff\\uffa0\\ufff0-\\ufffb';
-/** Letters that cannot be seen: they stand in flags of regions alone, and hide text everywhere else. */
+/** Invisible letters: legitimate only in flags of regions, they hide text everywhere else. */
 const FLAG = '\\u{1f3f4}[\\u{e0030}-\\u{e007a}]{3,6}\\u{e007f}';
 const UNSHOWN = new RegExp(`(${FLAG})|${CONTROLS}|[${BIDI}${INVISIBLE}\\u{e0000}-\\u{e007f}]`, 'gu');
 const BREAKS = /[\u2028\u2029]/g;
 const SPACES = /(?:[^\S\ufeff]|\u0085)+/g;
 
-/** No more of a text of any length is looked at, for each character of a line that is shown. */
+/** Maximum input characters scanned per displayed character of a line. */
 const LOOK = 16;
 const MIN_LOOK = 4096;
 
-/** Text that JSON decoders of every client take: half a surrogate pair becomes U+FFFD. */
+/** Text that every client's JSON decoder accepts: half a surrogate pair becomes U+FFFD. */
 export const wellFormed = (text: string): string => text.replace(/\p{Cs}/gu, '\ufffd');
 
 /**
- * Text that does nothing but stand there: no control characters (line ends and tabs stay), escape sequences, marks of
- * direction, invisible characters or half characters. What stands between control characters stays: a text must not
- * be able to hide a part of itself from a person who is asked to allow it.
+ * Inert text: no control characters (line ends and tabs stay), escape sequences, direction marks, invisible characters
+ * or half characters. Text between control characters stays: a text must not be able to hide a part of itself from a
+ * person who is asked to allow it.
  */
 export const plainText = (text: string): string =>
   wellFormed(text).replace(SEQUENCES, '').replace(BREAKS, '\n').replace(UNSHOWN, '$1');
 
-/** The same in one line of at most `max` code points; an ellipsis says that there is more. */
+/** The same in one line of at most `max` code points; an ellipsis marks a cut. */
 export function plainLine(text: string, max = Number.POSITIVE_INFINITY): string {
   const looked = max === Number.POSITIVE_INFINITY ? text : text.slice(0, Math.max(MIN_LOOK, max * LOOK));
   const line = plainText(looked.replace(SPACES, ' ')).replace(SPACES, ' ').trim();

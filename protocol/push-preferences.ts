@@ -1,7 +1,7 @@
-/** What a person wants to be told by push: for each device, and for each session. An unknown name is an error. */
+/** A person's push preferences: for each device, and for each session. An unknown name is an error. */
 import * as z from 'zod';
 
-/** What a push may be about, as far as it can be switched off. */
+/** The kinds of pushes that can be switched off. */
 export const PUSH_KINDS = [
   'permission',
   'question',
@@ -12,7 +12,7 @@ export const PUSH_KINDS = [
   'given_up',
 ] as const;
 
-/** A time of day, by the clock of the time zone beside it. */
+/** A time of day in the accompanying time zone. */
 const timeOfDaySchema = z
   .string()
   .regex(/^(?:[01]\d|2[0-3]):[0-5]\d$/, { error: 'must be a time of day from 00:00 to 23:59' });
@@ -21,7 +21,7 @@ const isTimeZone = (name: string): boolean => {
   try {
     return /^[A-Za-z]/.test(name) && new Intl.DateTimeFormat('en', { timeZone: name }) instanceof Intl.DateTimeFormat;
   } catch {
-    // `DateTimeFormat` throws a `RangeError` for a name that it does not know.
+    // `DateTimeFormat` throws a `RangeError` for an unknown name.
     return false;
   }
 };
@@ -35,10 +35,10 @@ const timeZoneSchema = z
 export const quietHoursSchema = z
   .strictObject({
     from: timeOfDaySchema,
-    /** The next day's, where it is earlier than `from`. */
+    /** On the next day if it is earlier than `from`. */
     to: timeOfDaySchema,
     timeZone: timeZoneSchema,
-    /** What waits for a person comes all the same. Default: true. False: it comes when they are over, if it still waits. */
+    /** Urgent pushes ignore quiet hours. Default: true. False: they come afterwards, if still waiting. */
     exceptUrgent: z.boolean().optional(),
   })
   .refine(({ from, to }) => from !== to, {
@@ -58,11 +58,11 @@ const kindsSchema = z.strictObject({
   given_up: kindSwitch,
 } satisfies Record<(typeof PUSH_KINDS)[number], typeof kindSwitch>);
 
-/** `state`: what happened. `full`: also the first line of what was said. */
+/** `state`: what happened. `full`: also the first line of the text. */
 const bodySchema = z.enum(['state', 'full']);
 export type PushBody = z.infer<typeof bodySchema>;
 
-/** Of a device. All that is left out is on, without quiet hours, and with the body that the server is set to. */
+/** Preferences of a device. Defaults: all kinds on, no quiet hours, and the body configured on the server. */
 export const pushPreferencesSchema = z.strictObject({
   enabled: z.boolean().optional(),
   kinds: kindsSchema.optional(),
@@ -71,7 +71,7 @@ export const pushPreferencesSchema = z.strictObject({
 });
 export type PushPreferences = z.infer<typeof pushPreferencesSchema>;
 
-/** Changes of a device's preferences: what is left out stays, null takes it away. `kinds` are changed one by one. */
+/** Changes to a device's preferences: absent fields stay, null removes. `kinds` are changed one by one. */
 export const pushPreferencesPatchSchema = z.strictObject({
   enabled: z.boolean().nullish(),
   kinds: kindsSchema.nullish(),
@@ -82,9 +82,9 @@ export type PushPreferencesPatch = z.infer<typeof pushPreferencesPatchSchema>;
 
 const MUTED = 'must be true, false or the time until which, in ISO 8601 with milliseconds';
 
-/** Of a session, for all devices of its person. */
+/** Preferences of a session, for all devices of its person. */
 export const sessionPushPreferencesSchema = z.strictObject({
-  /** True: until it is said otherwise. A time: until then. */
+  /** True: until changed. A time: until then. */
   muted: z.union([z.boolean(), z.iso.datetime({ precision: 3, error: MUTED })], { error: MUTED }).optional(),
 });
 export type SessionPushPreferences = z.infer<typeof sessionPushPreferencesSchema>;

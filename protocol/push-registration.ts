@@ -1,4 +1,4 @@
-/** Where a device wants to be reached by push. */
+/** The push address of a device. */
 
 import * as z from 'zod';
 import { parseJson } from './parse-json.js';
@@ -17,12 +17,12 @@ const isBase64url = (text: string, bytes: number): boolean =>
 
 const decodedBytes = (text: string): number => Math.floor((text.replace(/=+$/, '').length * 3) / 4);
 
-/** 32 bytes are 43 digits and, mostly, a sign that fills up. */
+/** 32 bytes take 43 digits and, usually, one padding character. */
 const isKey = (text: string): boolean => /^[A-Za-z0-9+/]+={0,2}$/.test(text) && decodedBytes(text) === KEY_BYTES;
 
 const isHttps = (text: string): boolean => URL.canParse(text) && new URL(text).protocol === 'https:';
 
-/** What `PushSubscription.toJSON()` gives. */
+/** The output of `PushSubscription.toJSON()`. */
 const subscriptionSchema = z.object({
   endpoint: z.string().refine(isHttps),
   keys: z.object({
@@ -48,7 +48,7 @@ const TOKENS: Record<Platform, { isValid: (token: string) => boolean; rule: stri
   },
 };
 
-/** `registerDevice`, and `POST /api/push-notifications/register` with what else that has. */
+/** `registerDevice`, and `POST /api/push-notifications/register` with its additional fields. */
 export const registrationSchema = <Shape extends z.core.$ZodShape>(others: Shape) =>
   z
     .object({

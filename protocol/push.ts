@@ -1,4 +1,4 @@
-/** REST of pushes: what clients send and are told. */
+/** REST of pushes: requests and answers. */
 import * as z from 'zod';
 import { permissionAnswerFields } from './client-frames.js';
 import { pushPreferencesPatchSchema } from './push-preferences.js';
@@ -26,7 +26,7 @@ export const listDeliveriesSchema = z.object({
   offset: z.coerce.number().int().min(0).default(0),
 });
 
-/** `POST /api/sessions/:id/permissions/:permissionId`: as the frame `permission`; or with an action token, and nothing else. */
+/** `POST /api/sessions/:id/permissions/:permissionId`: like the frame `permission`; or with only an action token. */
 export const answerPermissionSchema = z.object({
   ...permissionAnswerFields,
   remember: permissionAnswerFields.remember.default(false),
@@ -44,7 +44,7 @@ export const deliverySchema = z.object({
   at: timestampSchema,
   reason: z.string().optional(),
   attempts: z.int(),
-  /** The states it has been in, oldest first. */
+  /** Its earlier states, oldest first. */
   history: z.array(transitionSchema),
 });
 export type PushDelivery = z.infer<typeof deliverySchema>;

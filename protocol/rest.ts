@@ -7,7 +7,7 @@ import { sessionPushPreferencesSchema } from './push-preferences.js';
 import { fieldSchema, jsonObjectSchema, requiredFieldSchema, sessionStatusSchema, timestampSchema } from './scalars.js';
 import { resumeReasonSchema } from './server-frames.js';
 
-/** `POST /api/sessions`: exactly one of the three says which directory. */
+/** `POST /api/sessions`: exactly one of the three fields names the directory. */
 export const createSessionSchema = streamOptionsSchema
   .extend({
     workingDirectory: requiredFieldSchema.optional(),
@@ -46,7 +46,7 @@ export type ListSessions = z.infer<typeof listSessionsSchema>;
 
 export const deleteSessionSchema = z.object({ purge: z.enum(['true', 'false']).default('false') });
 
-/** `GET /api/sessions/:id/remembered`: what need not be asked any more, oldest first, and the mode in effect. */
+/** `GET /api/sessions/:id/remembered`: the remembered grants, oldest first, and the mode in effect. */
 export const rememberedListSchema = z.object({
   remembered: z.array(rememberedSchema),
   permissionMode: z.string().optional(),
@@ -54,14 +54,14 @@ export const rememberedListSchema = z.object({
 export type RememberedList = z.infer<typeof rememberedListSchema>;
 export type RememberedView = z.infer<typeof rememberedSchema>;
 
-/** What the CLI says is in effect in a session. */
+/** The permissions in effect in a session, as reported by the CLI. */
 const permissionsSchema = z.object({
   mode: z.string().optional(),
-  /** As the CLI writes them. `source`: where it has them from, as `projectSettings`. Absent where it does not tell. */
+  /** In the CLI's notation. `source`: their origin, such as `projectSettings`. Absent when not reported. */
   rules: z.array(z.object({ rule: z.string(), behavior: z.string(), source: z.string() })).optional(),
-  /** Paths of directories in which Claude works as in its own. */
+  /** Paths of additional directories in which Claude works as in its own. */
   directories: z.array(z.string()).optional(),
-  /** There are more than these. */
+  /** The list is incomplete. */
   truncated: z.boolean().optional(),
 });
 
@@ -81,7 +81,7 @@ export const sessionViewSchema = z.object({
   model: z.string().optional(),
   permissionMode: z.string().optional(),
   remembered: z.int().optional(),
-  /** Of one session alone, while its child is up. */
+  /** Only for a single session whose child is running. */
   permissions: permissionsSchema.optional(),
   pid: z.int().optional(),
   memoryBytes: z.int().optional(),
@@ -95,7 +95,7 @@ export const sessionViewSchema = z.object({
   lastActivity: timestampSchema,
   context: z.string().optional(),
   metadata: z.record(z.string(), z.unknown()).optional(),
-  /** What its person wants to be told of it by push. */
+  /** Its person's push preferences for it. */
   push: sessionPushPreferencesSchema.optional(),
   reused: z.boolean().optional(),
 });
@@ -105,10 +105,10 @@ export type SessionView = z.infer<typeof sessionViewSchema>;
 const queuedSessionSchema = z.object({
   sessionId: z.string(),
   depth: z.int(),
-  /** When the first and the last of them were written; null for none. */
+  /** When the first and the last of them were written; null when there are none. */
   oldest: timestampSchema.nullable(),
   newest: timestampSchema.nullable(),
-  /** What the device is told when it connects: as in `welcome.resumed`. */
+  /** The mode of resumption on connecting: as in `welcome.resumed`. */
   resume: z.enum(['replay', 'reset']),
   reason: resumeReasonSchema.optional(),
   from: z.int(),
@@ -134,12 +134,12 @@ export const healthSchema = z.object({
     memory: checkSchema,
     disk: checkSchema,
     push: checkSchema,
-    /** Where the daemon speaks TLS itself. */
+    /** Only when the daemon serves TLS itself. */
     tls: checkSchema.optional(),
     /** The folders of `PROJECT_ROOTS`. */
     roots: checkSchema.optional(),
   }),
-  /** What to do about each check that is not well, by its name. */
+  /** The remedy for each failed check, by name. */
   remedies: z.record(z.string(), z.string()).optional(),
 });
 export type Health = z.infer<typeof healthSchema>;

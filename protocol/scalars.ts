@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { MAX_ATTACHMENTS_BYTES, MAX_FIELD_BYTES, MAX_PROMPT_BYTES } from './limits.js';
 
-/** Bytes that a string takes as UTF-8, without encoding it. */
+/** Length of a string as UTF-8, without encoding it. */
 export function utf8Length(text: string): number {
   let bytes = text.length;
   for (let at = 0; at < text.length; at += 1) {
@@ -18,7 +18,7 @@ export function utf8Length(text: string): number {
 
 const isLowSurrogate = (unit: number) => unit >= 0xdc00 && unit <= 0xdfff;
 
-/** Marks a rule about size, so that breaking it is `PAYLOAD_TOO_LARGE`. */
+/** Marks a size rule, so that breaking it gives `PAYLOAD_TOO_LARGE`. */
 const TOO_LARGE = { tooLarge: true } as const;
 
 const fits = (text: string, max: number) => text.length * 3 <= max || utf8Length(text) <= max;
@@ -28,17 +28,17 @@ const boundedText = (max: number) =>
 
 /** Any text field: up to 64 KiB. */
 export const fieldSchema = boundedText(MAX_FIELD_BYTES);
-/** A text field that must say something. */
+/** A text field that must not be empty. */
 export const requiredFieldSchema = fieldSchema.refine((text) => text.length > 0, { error: 'must not be empty' });
 
-/** The value as JSON text is no larger than this, by default than a field. */
+/** Limits the value's size as JSON text, by default to that of a field. */
 export const withinBytes = <Schema extends z.ZodType>(schema: Schema, max = MAX_FIELD_BYTES) =>
   schema.refine((value) => fits(JSON.stringify(value), max), {
     error: `must be at most ${max} bytes as JSON`,
     params: TOO_LARGE,
   });
 
-/** Deeper than a person means, and shallow enough for everything that walks it by recursion. */
+/** Deeper than any legitimate input, and shallow enough for all recursive code. */
 const MAX_JSON_DEPTH = 64;
 
 const isWithinDepth = (value: unknown, depth: number): boolean =>
@@ -46,14 +46,14 @@ const isWithinDepth = (value: unknown, depth: number): boolean =>
   value === null ||
   (depth > 0 && Object.values(value).every((part) => isWithinDepth(part, depth - 1)));
 
-/** An object whose inside is the client's own: up to 64 KiB as JSON. */
+/** An object with arbitrary content: up to 64 KiB as JSON. */
 export const jsonObjectSchema = withinBytes(
   z.record(z.string(), z.unknown()).refine((value) => isWithinDepth(value, MAX_JSON_DEPTH), {
     error: `must be nested at most ${MAX_JSON_DEPTH} deep`,
     abort: true,
   }),
 );
-/** Texts by name: up to 64 KiB together. */
+/** Strings by name: up to 64 KiB together. */
 export const textRecordSchema = withinBytes(z.record(z.string(), z.string()));
 
 export const promptTextSchema = boundedText(MAX_PROMPT_BYTES);
@@ -76,7 +76,7 @@ export type ClaudeSessionId = z.infer<typeof claudeSessionIdSchema>;
 const MAX_NAME = 100;
 const isOneLine = (text: string): boolean => /^[^\p{Cc}\u2028\u2029]+$/u.test(text);
 
-/** One line that can be shown. */
+/** One displayable line. */
 export const nameSchema = z
   .string()
   .trim()
@@ -103,7 +103,7 @@ const attachmentSchema = z.object({
 });
 export type Attachment = z.infer<typeof attachmentSchema>;
 
-/** Bytes behind a base64 text. */
+/** Decoded length of a base64 text in bytes. */
 export const decodedLength = (base64: string): number =>
   Math.floor((base64.length * 3) / 4) - (base64.endsWith('==') ? 2 : base64.endsWith('=') ? 1 : 0);
 
@@ -115,7 +115,7 @@ export const attachmentsSchema = z
     params: TOO_LARGE,
   });
 
-/** A tool as the CLI's `--allowedTools` takes it, for example `Bash(git *)`; a leading dash would be read as an option. */
+/** A tool as in the CLI's `--allowedTools`, such as `Bash(git *)`; a leading dash would be read as an option. */
 const toolRuleSchema = requiredFieldSchema.refine((text) => !text.startsWith('-') && !/[\n\r\0]/.test(text), {
   error: 'must be a tool rule: one line that does not begin with a dash',
 });

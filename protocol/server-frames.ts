@@ -1,4 +1,4 @@
-/** Answers and positioned frames: everything a server sends besides durable events. */
+/** Answers and positioned frames: everything a server sends except durable events. */
 import * as z from 'zod';
 import { contentBlockSchema, usageSchema } from './content.js';
 import { errorCodeSchema, errorDetailsSchema } from './error-codes.js';
@@ -116,7 +116,7 @@ export const ANSWERS = {
   deviceRegistered: z.object({ success: z.boolean(), message: z.string().optional(), deviceId: id }),
   presence: z.object({ state: z.enum(['foreground', 'background']) }),
   reauthenticated: z.object({ expiresAt: timestampSchema }),
-  /** Asks for nothing to be answered but `reauthenticate`. */
+  /** Requires only `reauthenticate`. */
   tokenExpiring: z.object({ expiresAt: timestampSchema }),
   pong: z.object({ serverTime: timestampSchema }),
   reset: z.object({
@@ -173,7 +173,7 @@ export type PositionedType = keyof typeof POSITIONED;
 export type PositionedData<T extends PositionedType> = z.infer<(typeof POSITIONED)[T]>;
 export type PositionedFrame = { [T in PositionedType]: { type: T; data: PositionedData<T> } }[PositionedType];
 
-/** What every server frame has around its `data`. Events carry `sessionId`, `seq` and `epoch` as well. */
+/** The envelope of every server frame. Events also carry `sessionId`, `seq` and `epoch`. */
 export const serverEnvelopeSchema = z.object({
   type: z.string(),
   requestId: z.string().nullable(),

@@ -1,13 +1,13 @@
-/** Which scope a prompt needs that the CLI takes for one of its commands. */
+/** The scope needed by a prompt that the CLI treats as a command. */
 import type { Scope } from './access.js';
 
 /**
- * Commands of the CLI that change nothing but the conversation, which `prompt` can do anyway, and those that only show
- * something. A test runs each with the CLI that the lock file names and compares settings, rules and mode; they were run
- * by hand with 2.1.332. `help`, `status`, `cost` and `stats` are not commands of every version: the CLI says so and does
- * nothing. Everything that is not here needs `approve`: what a newer CLI brings, and the commands, skills and plugins of
- * a person or a project, which may name tools that they use unasked and run programs before Claude reads them. The same
- * holds for these names where such a definition stands in their place: `services/claude/shadowed-command.ts`.
+ * CLI commands that affect only the conversation, as `prompt` allows anyway, and those that only display something. A
+ * test runs each with the CLI of the lock file and compares settings, rules and mode; they were run by hand with
+ * 2.1.332. `help`, `status`, `cost` and `stats` do not exist in every version: the CLI then says so and does nothing.
+ * Everything else needs `approve`: commands of a newer CLI, and the commands, skills and plugins of a person or a
+ * project, which can name tools that they use without asking and run programs before Claude reads them. The same
+ * applies to these names when such a definition shadows them: `services/claude/shadowed-command.ts`.
  */
 export const HARMLESS_COMMANDS: ReadonlySet<string> = new Set([
   'clear',
@@ -23,7 +23,7 @@ export const HARMLESS_COMMANDS: ReadonlySet<string> = new Set([
   'status',
 ]);
 
-/** Commands whose effect outlives the session: settings, rules, servers, plugins, the login, what every session loads. */
+/** Commands with effects beyond the session: settings, rules, servers, plugins, the login, globally loaded data. */
 const LASTING_COMMANDS: ReadonlySet<string> = new Set(
   [
     'config settings permissions allowed-tools fewer-permission-prompts update-config hooks auto-mode-setup',
@@ -34,27 +34,27 @@ const LASTING_COMMANDS: ReadonlySet<string> = new Set(
   ].flatMap((line) => line.split(' ')),
 );
 
-/** Blanks, control and format characters, halves of pairs and marks: what some system drops ahead of a text. */
+/** White space, control and format characters, unpaired surrogates, marks: some system strips them from the start. */
 const DROPPED_AHEAD = /^[\s\p{Z}\p{C}\p{M}]+/u;
 
-/** The name behind the slash that a text begins with, as it stands there; undefined for a text that is no command. */
+/** The name after the text's leading slash, as written; undefined for a text that is not a command. */
 function commandName(text: string): string | undefined {
   const begun = text.replace(DROPPED_AHEAD, '');
-  // The full-width slash is one for whoever normalises.
+  // Unicode normalisation turns the full-width slash into a slash.
   if (!begun.slice(0, 1).normalize('NFKC').startsWith('/')) return undefined;
   return begun.slice(1).split(/[\s\p{Z}\p{C}]/u, 1)[0];
 }
 
 export interface CommandNeed {
   scope: Extract<Scope, 'prompt' | 'approve' | 'admin'>;
-  /** As it may be shown: empty where it is no name of a command. */
+  /** A displayable form: empty when it is not a valid command name. */
   name: string;
 }
 
 /**
- * What sending this text as a prompt needs; undefined where it is no command. The CLI (2.1.197 to 2.1.332) takes a
- * message for a command when its first character is a slash and a command has the name behind it. This is stricter: what
- * only resembles a command counts as one, and a harmless one has exactly its name.
+ * The scope needed to send this text as a prompt; undefined when it is not a command. The CLI (2.1.197 to 2.1.332)
+ * treats a message as a command when its first character is a slash and a command name follows. This check is stricter:
+ * anything resembling a command counts as one, and a harmless one must match its name exactly.
  */
 export function needOfCommand(text: string): CommandNeed | undefined {
   const name = commandName(text);

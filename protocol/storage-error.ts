@@ -1,22 +1,22 @@
 import { CompanionError } from './error-codes.js';
 
-/** Errors of the system that mean that a disk takes no more, or not now: an owner can mend them, a program cannot. */
+/** System errors for a disk that refuses writes, permanently or for now: an owner can fix these, a program cannot. */
 const DISK_CODES: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT', 'EIO', 'EROFS', 'EFBIG']);
 
 const SUGGESTION = 'Free some space on the disk of the companion home folder, then try again.';
 const READ_ONLY_SUGGESTION =
   'Make the file system of the companion home folder writable (it may have been mounted read-only after an error of the disk), then try again.';
 
-/** As Node and SQLite name a file system that takes no writes at all. */
+/** How Node and SQLite report a read-only file system. */
 const READ_ONLY = /EROFS|SQLITE_READONLY|read-?only/i;
 
-/** `STORAGE_FULL` that says what could not be written, and why. */
+/** `STORAGE_FULL` with what could not be written, and why. */
 export const storageFull = (what: string, reason: string): CompanionError =>
   new CompanionError('STORAGE_FULL', `${what} cannot be written: ${reason}`, {
     suggestion: READ_ONLY.test(reason) ? READ_ONLY_SUGGESTION : SUGGESTION,
   });
 
-/** Turns the failure of a disk into `STORAGE_FULL`; any other error is passed on. `what` was to be written. */
+/** Turns a disk failure into `STORAGE_FULL`; returns any other error unchanged. `what` was to be written. */
 export function toStorageError(what: string, error: unknown): unknown {
   const isDisk = error instanceof Error && 'code' in error && DISK_CODES.has(error.code);
   return isDisk ? storageFull(what, error.message) : error;

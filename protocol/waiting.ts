@@ -1,4 +1,4 @@
-/** `GET /api/waiting`: what waits for a person, and which prompts run or wait, in each session. */
+/** `GET /api/waiting`: each session's items that wait for a person, and its running and queued prompts. */
 import * as z from 'zod';
 import { EVENTS } from './events.js';
 import { sessionIdSchema, sessionStatusSchema, timestampSchema } from './scalars.js';
@@ -9,9 +9,9 @@ const waitingPermissionSchema = EVENTS.permissionRequest.extend({ askedAt: times
 
 const waitingPromptSchema = z.object({
   promptId: z.string(),
-  /** `running`: the child has it. */
+  /** `running`: given to the child. */
   state: z.enum(['running', 'queued']),
-  /** Its first 200 characters; `truncated` when that is not all. */
+  /** Its first 200 characters; `truncated` when it is longer. */
   text: z.string(),
   truncated: z.boolean().optional(),
   sentAt: timestampSchema,
@@ -28,9 +28,9 @@ const waitingSessionSchema = z.object({
   status: sessionStatusSchema,
   /** Oldest first. */
   permissions: z.array(waitingPermissionSchema),
-  /** In the order in which they run; at most 100. */
+  /** In execution order; at most 100. */
   prompts: z.array(waitingPromptSchema),
-  /** All of them. */
+  /** The total number. */
   promptCount: z.int(),
 });
 export type WaitingSession = z.infer<typeof waitingSessionSchema>;

@@ -1,4 +1,4 @@
-/** Halves of surrogate pairs: no text of UTF-8 holds one, but an escape in JSON can, and decoders of clients refuse it. */
+/** Unpaired surrogates: UTF-8 cannot encode them, but JSON escapes can, and clients' decoders refuse them. */
 
 const ESCAPED_SURROGATE = /\\u[dD][89a-fA-F]/;
 const HALF = /\p{Cs}/u;
@@ -9,9 +9,9 @@ interface Place {
 }
 
 /**
- * The path of the first text or key in a parsed JSON value that has half of a surrogate pair; undefined where there is
- * none. `json` is what it was parsed from: nearly always a look at that suffices. Not recursive, since the value may be
- * nested as deep as its text is long.
+ * The path of the first text or key with an unpaired surrogate in a parsed JSON value; undefined when there is none.
+ * `json` is its source: scanning that is nearly always enough. Not recursive, since the nesting can be as deep as the
+ * text is long.
  */
 export function findHalfCharacter(value: unknown, json: string): string[] | undefined {
   if (!ESCAPED_SURROGATE.test(json)) return undefined;
