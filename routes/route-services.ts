@@ -14,7 +14,7 @@ import type { Admission } from './access/admission.js';
 import type { BodyBudget } from './access/body-budget.js';
 import type { HostPolicy } from './access/host-policy.js';
 
-/** What the routes are given to work with. */
+/** The services that the routes use. */
 export interface RouteServices extends CommandServices {
   delivery: Delivery;
   identity: Identity;
@@ -24,7 +24,7 @@ export interface RouteServices extends CommandServices {
   personalFolders: PersonalFolders;
   hostPolicy: HostPolicy;
   admission: Admission;
-  /** What bodies hold in memory. */
+  /** The memory held by bodies. */
   bodies: BodyBudget;
   log: Log;
   audit: Audit;
@@ -32,16 +32,16 @@ export interface RouteServices extends CommandServices {
   maxSessions: number;
   /** Whether `?token=` is accepted. */
   queryToken: boolean;
-  /** At most so many WebSockets are compressed at a time. */
+  /** Maximum number of compressed WebSockets. */
   compressedConnections: number;
-  /** First of the allowed roots: where relative paths begin. */
+  /** First of the allowed roots: relative paths start there. */
   firstRoot: string;
   claudeCodeVersion: () => Promise<string | undefined>;
   health: () => Promise<Health>;
   metrics: Metrics;
   memoryOf: (pid: number) => Promise<number | undefined>;
-  /** What a person is shown to pair a device with a code. */
+  /** The data that a person needs to pair a device with a code. */
   pairingOf: (opened: { code: string; expiresAt: number }) => Promise<PairingView>;
-  /** What local commands may do to the daemon itself. */
+  /** Actions of local commands on the daemon itself. */
   control: { stop: (options: { all: boolean }) => Promise<{ children: number }> };
 }

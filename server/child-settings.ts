@@ -1,4 +1,4 @@
-/** What the children of each person are started with. */
+/** The start settings of each person's children. */
 import { join } from 'node:path';
 import type { Config } from '../config/load-config.js';
 import type { CliDefaults } from '../services/claude/cli-arguments.js';
@@ -15,7 +15,7 @@ interface ChildSettingsOptions {
   owner: UserId;
 }
 
-/** The owner's children have what a CLI in a terminal has. */
+/** The owner's children have the environment of a CLI in a terminal. */
 export function childSettings({ config, paths, log, owner }: ChildSettingsOptions) {
   const environment = { ...config.childEnvironment, ...exitDelay(config) };
   const environmentOf = (person: UserId): NodeJS.ProcessEnv =>
@@ -26,7 +26,7 @@ export function childSettings({ config, paths, log, owner }: ChildSettingsOption
   return { environmentOf, bypassProblem, withoutEffect, defaults: cliDefaults(config) };
 }
 
-/** Why nobody can have `bypassPermissions` here. */
+/** Why `bypassPermissions` is not available here. */
 const problemOf = ({ ALLOW_BYPASS, childEnvironment }: Config): string | undefined =>
   ALLOW_BYPASS ? cliBypassProblem(childEnvironment) : 'bypassPermissions needs ALLOW_BYPASS=true';
 
@@ -44,9 +44,9 @@ const EXIT_MARGIN_MS = 60_000;
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
- * The CLI (2.1.197 and 2.1.329) ends by itself when it has been idle for so long after a turn: where neither a daemon nor
- * its orphan watch has come to it. It does so while a daemon lives as well, and does not mind what its tools have left
- * running, as a server that somebody works with: hence not before the longest of our own times.
+ * The CLI (2.1.197 and 2.1.329) exits by itself after this idle time following a turn: a fallback for when neither a
+ * daemon nor its orphan watch has ended it. It also does so while a daemon lives, and regardless of its tools' running
+ * processes, such as a server in use: hence not before the longest of the daemon's own times.
  */
 function exitDelay({ IDLE_HIBERNATE_MS, ORPHAN_GRACE_MS, ORPHAN_WAIT_MS }: Config) {
   const longestMs = Math.max(IDLE_HIBERNATE_MS, ORPHAN_GRACE_MS, ORPHAN_WAIT_MS);

@@ -19,9 +19,9 @@ interface AccessOptions {
   identity: Identity;
   tls: TlsFiles | undefined;
   audit: Audit;
-  /** Of what tokens are signed with. */
+  /** The id of the key that signs tokens. */
   keyId: string;
-  /** Where the network's side is served. */
+  /** The address of the network server. */
   servedAt: () => string;
 }
 
@@ -30,7 +30,7 @@ type Access = Pick<
   'admission' | 'bodies' | 'hostPolicy' | 'pairingOf' | 'queryToken' | 'compressedConnections'
 >;
 
-/** Who may come in, from where, how often, and how somebody new does. */
+/** Creates authentication, address rules, rate limits and pairing. */
 export function createAccess({ config, identity, tls, audit, keyId, servedAt }: AccessOptions): Access {
   const limits = new RateLimits(limitSettings(config));
   return {
@@ -43,7 +43,7 @@ export function createAccess({ config, identity, tls, audit, keyId, servedAt }: 
   };
 }
 
-/** Looked up for each code: a machine changes its networks while the daemon runs. */
+/** Determined for each code: a machine can change its networks while the daemon runs. */
 async function findAddress(config: Config, servedAt: string): Promise<PairingAddress> {
   return pairingAddress({
     servedAt,
@@ -54,7 +54,7 @@ async function findAddress(config: Config, servedAt: string): Promise<PairingAdd
   });
 }
 
-/** Rejects when a person begins too many sessions. */
+/** Rejects when a person starts too many sessions. */
 export const newSessionLimit =
   (limits: RateLimits) =>
   async (owner: UserId): Promise<void> => {

@@ -4,19 +4,19 @@ import { type CompanionServer, createServer } from './create-server.js';
 import type { ServicesOptions } from './create-services.js';
 
 export interface EnduringServerOptions extends Omit<ServicesOptions, 'damage' | 'onDamage'> {
-  /** The journal cannot be used any more; the server is closed. */
+  /** The journal is unusable; the server is closed. */
   onGivenUp: (error: unknown) => void;
 }
 
 type Damage = Parameters<ServicesOptions['onDamage']>[0];
 
-/** A disk that damages the journal more often than this is not worth another try. */
+/** If a disk damages the journal more often than this, further attempts are useless. */
 const MAX_RENEWALS = 3;
 const RENEWALS_WITHIN_MS = 600_000;
 
 /**
- * A server that outlives damage to its journal: it closes its connections with 1012, lets go of the children (they live
- * on), saves what is whole of the journal, and serves again in the same place.
+ * A server that survives damage to its journal: it closes its connections with 1012, detaches from the children (they
+ * live on), saves the intact part of the journal, and serves again at the same address.
  */
 export async function createEnduringServer(options: EnduringServerOptions): Promise<CompanionServer> {
   const renewals: number[] = [];
@@ -34,13 +34,13 @@ export async function createEnduringServer(options: EnduringServerOptions): Prom
     findProblems: async () => (await server?.findProblems()) ?? [],
     close: async (code, reason) => {
       isClosing = true;
-      // Its failure is given to `onGivenUp`.
+      // `onGivenUp` receives its failure.
       await renewed.catch(() => {});
       return (await server?.close(code, reason)) ?? 0;
     },
   };
 
-  /** Damage that is found while the server is only coming up is seen to when it is there. */
+  /** Damage that is found during the start is handled after it. */
   async function begin(damage?: Damage, port = options.config.PORT): Promise<CompanionServer> {
     let found: Damage | undefined;
     let begun: CompanionServer | undefined;
@@ -54,7 +54,7 @@ export async function createEnduringServer(options: EnduringServerOptions): Prom
     return begun;
   }
 
-  /** Connections are told before the error reaches whoever came upon the damage. */
+  /** Connections are closed before the error reaches the caller that found the damage. */
   function renew(damaged: CompanionServer, damage: Damage): void {
     if (isClosing) return;
     server = undefined;

@@ -16,8 +16,8 @@ export interface ExpiryParts {
 }
 
 /**
- * Closes sessions that nobody uses, from now on. The sessions must have been loaded: what they know of the time says
- * whether the wall clock has jumped while no daemon was there.
+ * Closes unused sessions from now on. The sessions must have been loaded: their times show whether the wall clock has
+ * jumped while no daemon was running.
  */
 export function createExpiry({ registry, ttlMs, log }: ExpiryParts): SessionExpiry {
   const last = Math.max(...registry.all().map((session) => session.lastUse));
@@ -34,7 +34,7 @@ export interface DeviceExpiryParts {
   log: Log;
 }
 
-/** Forgets devices that do not come back, from now on. */
+/** Forgets devices that do not reconnect, from now on. */
 export function createDeviceExpiry({ config, registry, delivery, cursors, identity, log }: DeviceExpiryParts) {
   const clock = steadyClock();
   return new DeviceExpiry({

@@ -24,12 +24,12 @@ export interface PushOptions
     'sessions' | 'senders' | 'isSetUp' | 'vapidKey' | 'vapidSubject' | 'reach' | 'body' | 'lastSaidAt'
   > {
   config: Config;
-  /** Where the keys are kept by which push services of browsers know this daemon. */
+  /** The file of the keys that identify this daemon to push services of browsers. */
   vapidFile: string;
   registry: () => SessionRegistry;
 }
 
-/** Pushes, by what the settings name. */
+/** Creates pushes from the settings. */
 export function createPush({ config, vapidFile, registry, ...others }: PushOptions): PushService {
   const reach = new PushReach({ allowPrivate: config.PUSH_ALLOW_PRIVATE });
   const vapidSubject = chooseSubject(config.VAPID_SUBJECT, config.PUBLIC_URL);
@@ -67,7 +67,7 @@ function apnsSender(config: Config): PushSender | undefined {
   });
 }
 
-/** Needs nobody's permission: the keys are made by the first start, and a browser brings the address of its service. */
+/** Needs no account: the keys are generated at the first start, and a browser provides the address of its service. */
 function webSender(
   config: Config,
   file: string,
@@ -88,7 +88,7 @@ function ntfySender(config: Config): PushSender | undefined {
 const requestIds = ({ state }: Session): Set<string> =>
   new Set(openPermissions(state).map(({ permissionId }) => permissionId));
 
-/** Text that streams is in no journal: a session's clock moves on with each step that its child makes it take. */
+/** Streamed text is in no journal: a session's clock advances with each step of its child. */
 function lastSaidAt(registry: SessionRegistry, userId: UserId): number {
   let latest = Number.NEGATIVE_INFINITY;
   for (const session of registry.all())
@@ -96,7 +96,7 @@ function lastSaidAt(registry: SessionRegistry, userId: UserId): number {
   return latest;
 }
 
-/** Sessions as pushes see them. */
+/** Sessions from the view of pushes. */
 const pushSessions = (registry: () => SessionRegistry): PushSessions => ({
   find: (sessionId) => {
     const session = registry().find(sessionId);

@@ -21,24 +21,24 @@ import { ListenError, listenError } from './listen-error.js';
 import type { TlsFiles } from './tls-files.js';
 
 export interface CompanionServer {
-  /** Where HTTP and WebSockets are served. */
+  /** The address of HTTP and WebSockets. */
   readonly url: string;
-  /** Of TCP. */
+  /** The TCP port. */
   readonly port: number;
-  /** Whether anybody could connect. */
+  /** Whether any credential exists. */
   readonly hasCredential: boolean;
-  /** What pairs a device of the owner's. */
+  /** Creates a code that pairs a device of the owner's. */
   invite(): Promise<PairingView>;
   /**
-   * Asks the CLI for its login, and resolves with what will not work and what to do about it: after the start, for it
-   * takes a while. Never rejects.
+   * Asks the CLI for its login, and resolves with problems and their remedies: after the start, since it takes a while.
+   * Never rejects.
    */
   findProblems(): Promise<string[]>;
-  /** Closes connections with this code, leaves the children running and resolves with how many there are. */
+  /** Closes connections with this code, leaves the children running and resolves with their number. */
   close(code: number, reason: string): Promise<number>;
 }
 
-/** Puts the parts together and serves. */
+/** Assembles the parts and serves. */
 export async function createServer(options: ServicesOptions): Promise<CompanionServer> {
   const { config, paths, tls, log } = options;
   const { services, status, journal, awake, quiet, discardStrays } = await createServices(options, {
@@ -51,7 +51,7 @@ export async function createServer(options: ServicesOptions): Promise<CompanionS
   await registry.recover();
   push.begin();
   await discardStrays();
-  // Turns that an earlier daemon began.
+  // Turns of an earlier daemon.
   for (const session of registry.all()) awake.see(session.id, statusOf(session.state));
   const expiry = createExpiry({ registry, ttlMs: config.SESSION_TTL_MS, log });
   const socketPath = localSocketPath(paths.home);
@@ -67,7 +67,7 @@ export async function createServer(options: ServicesOptions): Promise<CompanionS
     close: async (code, reason) => {
       expiry.close();
       quiet();
-      // First: that connections end now does not mean that their devices are away.
+      // First: connections that end now do not make their devices count as away.
       const pushed = push.close();
       const released = registry.release();
       const unasked = services.askRunner.close();
@@ -87,8 +87,8 @@ export async function createServer(options: ServicesOptions): Promise<CompanionS
 }
 
 /**
- * Their files are gone with the home: no daemon could take them up again, and the next one would start others in the same
- * directories. Resolves when they, and what their tools have started, have ended.
+ * Their files are gone with the home: no daemon could adopt them, and the next one would start others in the same
+ * directories. Resolves when they, and the processes of their tools, have ended.
  */
 async function endUnreachable(registry: SessionRegistry): Promise<void> {
   const left = registry.all().filter(({ pid }) => pid !== undefined);
@@ -114,7 +114,7 @@ interface ServeOptions {
   local: boolean;
   tls?: TlsFiles | undefined;
   listen: (server: Server) => void;
-  /** What is to be said of an error of `listen`. */
+  /** Turns an error of `listen` into a readable one. */
   explain?: (error: Error) => Promise<Error>;
 }
 
@@ -125,12 +125,12 @@ interface Served {
 
 const asIs = (error: Error): Promise<Error> => Promise.resolve(error);
 
-/** A head takes one packet. Whoever needs longer holds a socket, and needs no credential for it. */
+/** A head fits one packet. A slower client holds a socket, for which it needs no credential. */
 const HEAD_MS = 10_000;
-/** The largest body over a slow network; `setBodyDeadline` is what strangers get. */
+/** Time for the largest body over a slow network; unknown clients get `setBodyDeadline`. */
 const REQUEST_MS = 120_000;
 const CHECK_MS = 5000;
-/** Nothing moves, and nobody reads what was answered. WebSockets have heartbeats instead. */
+/** Ends a connection without progress, such as an unread answer. WebSockets have heartbeats instead. */
 const STILL_MS = 60_000;
 
 const PATIENCE: ServerOptions = {
@@ -158,8 +158,8 @@ async function serve({ services, local, tls, listen, explain = asIs }: ServeOpti
 }
 
 /**
- * The lock of the home is ours, so a socket that is there belongs to a daemon that is gone. It may lie in a folder that
- * others can reach: nobody gets in between its making and a change of its mode.
+ * The daemon holds the home's lock, so an existing socket belongs to a dead daemon. It can be in a folder that others
+ * can reach: they must not connect between its creation and a change of its mode.
  */
 function listenOnSocket(server: Server, path: string): void {
   if (dirname(path) === sharedSocketFolder()) mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
@@ -178,7 +178,7 @@ const isFolder = (path: string): boolean => lstatSync(path, { throwIfNoEntry: fa
 
 interface Network extends Served {
   url: string;
-  /** Of TCP. */
+  /** The TCP port. */
   port: number;
 }
 

@@ -42,26 +42,26 @@ import type { TlsFiles } from './tls-files.js';
 export interface ServicesOptions {
   config: Config;
   paths: HomePaths;
-  /** TLS of the network's side, where the daemon speaks it itself. */
+  /** TLS of the network server, where the daemon terminates it itself. */
   tls: TlsFiles | undefined;
   log: Logger;
   audit: Audit;
   /** A local command asked the daemon to stop. */
   onStop: () => void;
-  /** What made an earlier server of this process give its journal up. */
+  /** Why an earlier server of this process gave up its journal. */
   damage?: JournalDamaged;
-  /** The journal turned out to be damaged: nothing is served any more, and the server is to be closed. */
+  /** The journal is damaged: requests are no longer served, and the server must be closed. */
   onDamage: (damage: JournalDamaged) => void;
 }
 
 interface ServedParts {
-  /** Ends the connections of what is void. */
+  /** Ends the connections of invalid credentials. */
   onRevoked: (isVoid: IsVoid) => void;
-  /** Where the network's side is served. */
+  /** The address of the network server. */
   servedAt: () => string;
 }
 
-/** The parts of the daemon, put together. */
+/** Assembles the parts of the daemon. */
 export async function createServices(options: ServicesOptions, { onRevoked, servedAt }: ServedParts) {
   const { config, paths, log, audit, onStop } = options;
   const metrics: Metrics = countedBy(() => ({ delivery, registry, push }));
@@ -100,7 +100,7 @@ export async function createServices(options: ServicesOptions, { onRevoked, serv
   };
   const discard = async () => {
     await Promise.all([discardStrays(paths.run, registry, sessions.launcher), askRunner.discardOld()]);
-    // They may be large, and nobody waits for them to be gone.
+    // The folders can be large, and no caller waits for their removal.
     void personalFolders.removeUnused();
   };
   const quiet = () => {
@@ -111,7 +111,7 @@ export async function createServices(options: ServicesOptions, { onRevoked, serv
 
 type DeliverySources = Omit<DeviceExpiryParts, 'delivery'> & { journal: Journal; metrics: Metrics };
 
-/** What brings events to devices, and forgets the devices that do not come back. */
+/** Delivers events to devices, and forgets the devices that do not reconnect. */
 function createDelivery({ journal, metrics, ...parts }: DeliverySources) {
   const { registry, cursors, log } = parts;
   const source = createSessionSource(registry, journal);
@@ -131,7 +131,7 @@ interface SessionsOptions extends ServicesOptions {
   workspace: Workspace;
 }
 
-/** All that has CLIs: the sessions of people, and single questions, in one line for their places. */
+/** All users of CLIs: people's sessions, and single questions, in one queue for process slots. */
 function createSessions({ config, paths, log, status, access, identity, workspace, ...given }: SessionsOptions) {
   const owner = identity.people.owner.userId as UserId;
   const children = childSettings({ config, paths, log, owner });
@@ -177,7 +177,7 @@ const sessionLimits = (config: Config, { limits }: Admission) => ({
 
 const DAY_MS = 86_400_000;
 
-/** Its place on every Mac. */
+/** Its path on every Mac. */
 const CAFFEINATE = '/usr/bin/caffeinate';
 
 const now = () => Date.now();
@@ -196,7 +196,7 @@ const countedBy = (parts: () => { delivery: Delivery; registry: SessionRegistry;
     openPushes: () => parts().push.openCount,
   });
 
-/** Children of sessions that a journal lost would run on in directories that are free to be opened again. */
+/** Children of sessions missing from the journal would continue in directories that new sessions can use. */
 async function discardStrays(run: string, registry: SessionRegistry, launcher: ClaudeLauncher): Promise<void> {
   const strays = readdirSync(run).filter((name) => !registry.find(name as SessionId));
   await Promise.all(strays.map((name) => launcher.discard(name as SessionId)));
@@ -228,7 +228,7 @@ async function stop({ registry, onStop, all }: StopOptions): Promise<{ children:
   return { children };
 }
 
-/** Delivery needs sessions and sessions publish to delivery: the publisher is looked up when there is something to say. */
+/** Delivery needs sessions and sessions publish to delivery: the publisher is looked up on use. */
 const lateBound = (publisher: () => Publisher): Publisher => ({
   publish: (session, items) => publisher().publish(session, items),
   opened: (session) => publisher().opened(session),

@@ -6,43 +6,43 @@ import { toStorageError } from '../protocol/storage-error.js';
 import { acquireLock, DatabaseHeldError, NotALockError } from '../services/journal/sqlite-database.js';
 import { closeContents, closeHome, type Narrowed } from './secure-home-permissions.js';
 
-/** The places in `COMPANION_HOME`. */
+/** The paths in `COMPANION_HOME`. */
 export interface HomePaths {
   home: string;
   registry: string;
   journal: string;
-  /** The keys by which push services of browsers know this daemon. */
+  /** The keys that identify this daemon to push services of browsers. */
   vapid: string;
-  /** What tokens are signed and made with. */
+  /** The keys for signing and deriving tokens. */
   keys: string;
-  /** The version that the CLI said last, and of which file. */
+  /** The last version that the CLI reported, and its file. */
   claudeVersion: string;
   run: string;
-  /** Beside the home, which no child may read: what the CLI keeps for people other than the owner. */
+  /** Beside the home, which no child may read: the CLI's data for people other than the owner. */
   people: string;
   logs: string;
   lock: string;
   pid: string;
-  /** Names the watch over the children of a daemon that is gone. */
+  /** Names the watch over the children of a dead daemon. */
   orphanWatch: string;
 }
 
-/** The home cannot be made or written, or others can get at it. */
+/** The home cannot be created or written, or others can access it. */
 export class HomeUnusableError extends Error {}
 
 /** The home of a daemon that serves it alone. */
 export interface HeldHome {
   paths: HomePaths;
-  /** What others could have opened until now. */
+  /** The entries that others could have opened until now. */
   narrowed: Narrowed[];
-  /** Lets another daemon have it. */
+  /** Releases it for another daemon. */
   close(): void;
 }
 
 /**
- * Makes the home, for its owner alone, and this process its one daemon. Nothing but the folder itself is touched before
- * the lock is held: what lies in it may be in use. Throws `HomeUnusableError`, `HomeInUseError` saying who serves it, and
- * `STORAGE_FULL`.
+ * Creates the home, for its owner alone, and makes this process its only daemon. Before the lock is held only the
+ * folder itself is touched: its contents may be in use. Throws `HomeUnusableError`, `HomeInUseError` naming the daemon
+ * that serves it, and `STORAGE_FULL`.
  */
 export function openHome(home: string): HeldHome {
   const paths = pathsIn(home);
@@ -94,7 +94,7 @@ function lockHome(paths: HomePaths): { close(): void } {
   try {
     return acquireLock(paths.lock);
   } catch (error) {
-    // Not removed here: a daemon may hold it all the same, and there would be two.
+    // Not removed here: a daemon may still hold it, and there would be two.
     if (error instanceof NotALockError) throw notALock(paths);
     if (!(error instanceof DatabaseHeldError)) throw toStorageError('The home of the daemon', error);
     throw new HomeInUseError(
@@ -110,7 +110,7 @@ const notALock = ({ lock, pid }: HomePaths): HomeUnusableError =>
       `one had pid ${readHolder(pid)}), remove the file and start again.`,
   );
 
-/** A daemon that died on a full disk has left its file: that is written in place, which needs no more room. */
+/** A daemon that died on a full disk has left its file: it is overwritten in place, which needs no more space. */
 function writePid(path: string): void {
   const pid = String(process.pid);
   try {
@@ -130,7 +130,7 @@ function overwrite(path: string, text: string): boolean {
     }
     return true;
   } catch {
-    // The error of the first attempt says what is wrong.
+    // The error of the first attempt gives the reason.
     return false;
   }
 }
@@ -139,7 +139,7 @@ function readHolder(path: string): string {
   try {
     return readFileSync(path, 'utf8') || 'unknown';
   } catch {
-    // The holder, started this moment, has not written it yet.
+    // The holder has just started and not written it yet.
     return 'unknown';
   }
 }

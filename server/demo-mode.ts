@@ -5,12 +5,15 @@ import { writeWholeSync } from '../disk/write-whole.js';
 import { toStorageError } from '../protocol/storage-error.js';
 
 export interface Demo {
-  /** Of a daemon whose children speak to the script. */
+  /** The config of a daemon whose children use the script. */
   config: Config;
   close(): Promise<void>;
 }
 
-/** Starts the scripted API and points the CLI at it. The lock of the home must be held: a demo that runs has its port there. */
+/**
+ * Starts the scripted API and points the CLI at it. The lock of the home must be held: a running demo has its port
+ * there.
+ */
 export async function startDemo(config: Config): Promise<Demo> {
   process.stdout.write('This is a demo: Claude is the real CLI, but its answers come from a script on this machine.\n');
   const { startMessagesApi } = await import('../demo/messages-api.js');
@@ -33,13 +36,13 @@ function rememberPort(path: string, port: string): void {
 
 const MAX_PORT = 65_535;
 
-/** Children outlive a demo too, and go on speaking to the address that they were started with. */
+/** Children also outlive a demo, and keep using the address that they were started with. */
 function readPort(path: string): number {
   try {
     const port = Number(readFileSync(path, 'utf8'));
     return Number.isInteger(port) && port > 0 && port <= MAX_PORT ? port : 0;
   } catch {
-    // The first demo, or a file that cannot be read: any port will do.
+    // The first demo, or an unreadable file: any port works.
     return 0;
   }
 }

@@ -14,11 +14,11 @@ export interface HealthOptions {
   journal: Journal;
   registry: SessionRegistry;
   push: PushService;
-  /** Where the daemon speaks TLS itself. */
+  /** Where the daemon terminates TLS itself. */
   tls: TlsFiles | undefined;
   /** `PROJECT_ROOTS`. */
   roots: readonly string[];
-  /** Why `bypassPermissions` cannot be had although the owner allows it. */
+  /** Why `bypassPermissions` is unavailable although the owner allows it. */
   withoutEffect: string | undefined;
 }
 
@@ -30,7 +30,7 @@ interface Check {
 
 const OK: Check = { verdict: 'ok' };
 
-/** How the daemon does, and what to do where it does not do well. */
+/** The daemon's health, with a remedy for each problem. */
 export async function readHealth(options: HealthOptions): Promise<Health> {
   const { version, room, status, journal, registry, push, tls, roots, withoutEffect } = options;
   const shortages = await room.shortages();
@@ -79,7 +79,7 @@ function checkClaude({ problem }: CliStatus, bypass: string | undefined): Check 
   return { verdict, remedy: `${problem.message} ${problem.remedy}` };
 }
 
-/** A root may come with a disk that is mounted later, so it stops no start. */
+/** A root may be on a disk that is mounted later, so it does not prevent the start. */
 function checkRoots(roots: readonly string[]): Check {
   const unusable = roots.filter((root) => !isUsable(root));
   if (unusable.length === 0) return OK;
@@ -95,7 +95,7 @@ function isUsable(root: string): boolean {
     accessSync(root, constants.R_OK | constants.X_OK);
     return statSync(root).isDirectory();
   } catch {
-    // Not there, or not ours to enter: both mean the same here.
+    // Missing or inaccessible: both mean the same here.
     return false;
   }
 }

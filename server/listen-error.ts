@@ -5,7 +5,7 @@ import { commandHints, companionHomes } from '../config/command-hints.js';
 import { plainLine } from '../protocol/plain-text.js';
 import { findPortHolder, type PortHolder } from '../services/machine/port-holder.js';
 
-/** The address of the settings cannot be served. */
+/** The daemon cannot listen on the configured address. */
 export class ListenError extends Error {}
 
 interface Address {
@@ -13,7 +13,9 @@ interface Address {
   port: number;
 }
 
-/** Says why an address cannot be served, and who holds its port where that can be known. */
+/**
+ * Explains why the daemon cannot listen on an address, and which process holds its port where that can be determined.
+ */
 export async function listenError(error: NodeJS.ErrnoException, { host, port }: Address): Promise<ListenError> {
   if (error.code !== 'EADDRINUSE') {
     return new ListenError(`The daemon cannot listen at HOST and PORT: ${error.message}`);

@@ -1,4 +1,4 @@
-/** The daemon's process: settings, lock, signals, and the one line that says that it serves. */
+/** The daemon's process: settings, lock, signals, and the line that reports that it serves. */
 import { createAuditLog } from '../config/audit-log.js';
 import { type CommandHints, commandHints } from '../config/command-hints.js';
 import { applyDemoSettings } from '../config/demo-settings.js';
@@ -24,7 +24,7 @@ async function main(): Promise<void> {
   const isDemo = process.argv.includes('--demo');
   if (isDemo) applyDemoSettings();
   const settings = loadConfig();
-  // Every setting is absolute by now, and the folder that it was started in may be removed while it runs.
+  // Every setting is absolute by now, and the start folder can be removed while the daemon runs.
   process.chdir('/');
   const tls = openTlsFiles(settings);
   const home = openHome(settings.home);
@@ -40,7 +40,7 @@ async function main(): Promise<void> {
     _stopping ??= shutDown();
   };
   const server = await createEnduringServer({ config, paths, tls, log, audit, onStop: stop, onGivenUp: end });
-  // Whoever read our output may be gone before we are; that is no reason to end.
+  // The reader of the output can end before the daemon; that is no reason to exit.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, stop);
   if (tls) followRenewals(tls, log);
@@ -81,13 +81,13 @@ const watchOrphans = ({ config, paths, log }: Pick<ServicesOptions, 'config' | '
     log,
   });
 
-/** Whoever renews the certificate may say so with a SIGHUP, which would end the daemon otherwise. */
+/** A renewal of the certificate can be announced with a SIGHUP, which would end the daemon otherwise. */
 function followRenewals(tls: TlsFiles, log: Logger): void {
   tls.follow(log);
   process.on('SIGHUP', () => tls.look(log));
 }
 
-/** What will not work is said once, at the start. `companion doctor` says it at any time. */
+/** Problems are reported once, at the start. `companion doctor` reports them at any time. */
 async function tellProblems(server: CompanionServer, log: Logger): Promise<void> {
   for (const problem of await server.findProblems()) {
     log.info('something will not work', { problem });
@@ -95,7 +95,7 @@ async function tellProblems(server: CompanionServer, log: Logger): Promise<void>
   }
 }
 
-/** The first start shows a person how to pair a phone; a log gets the command alone. */
+/** The first start shows a person how to pair a phone; a log gets only the command. */
 async function introduce(server: CompanionServer, hints: CommandHints): Promise<void> {
   if (server.hasCredential) return;
   if (!process.stderr.isTTY) {
@@ -111,12 +111,12 @@ async function introduce(server: CompanionServer, hints: CommandHints): Promise<
   );
 }
 
-/** `EX_SOFTWARE` of sysexits.h: whatever restarts the daemon does so, and the next one takes the children up. */
+/** `EX_SOFTWARE` of sysexits.h: a supervisor restarts the daemon, and the next one adopts the children. */
 const BUG = 70;
-/** A disk that is stuck does not keep a daemon with a bug alive. */
+/** A stuck disk does not keep a daemon with a bug alive. */
 const LAST_WORDS_MS = 2000;
 
-/** Nobody knows what state a daemon is in after a bug: it lets go of its children, which live on, and ends. */
+/** After a bug the daemon's state is undefined: it detaches from its children, which live on, and ends. */
 function watchForBugs(log: Logger): void {
   const endWith = (what: string, reason: unknown) => {
     log.error(what, { error: reason instanceof Error ? reason.stack : String(reason) });

@@ -24,11 +24,11 @@ interface RecordOptions extends Pick<OpenJournalOptions, 'damage' | 'onDamage'> 
   now: () => number;
   registry: () => SessionRegistry;
   audit: Audit;
-  /** Ends the connections of what is void. */
+  /** Ends the connections of invalid credentials. */
   onRevoked: IdentityOptions['onRevoked'];
 }
 
-/** What is on record: events, positions, people and their devices, and the pushes that follow from them. */
+/** The stored data: events, positions, people and their devices, and the pushes that follow from them. */
 export async function openRecord({ metrics, now, registry, audit, onRevoked, ...options }: RecordOptions) {
   const { config, paths, log } = options;
   const retention = retentionOf({ config, metrics, now });
@@ -74,8 +74,8 @@ export async function openRecord({ metrics, now, registry, audit, onRevoked, ...
 }
 
 /**
- * Who owned what is in the journal, where that was one person: a registry that was removed or lost does not take their
- * sessions with it. Of several it cannot be told who was the owner, and nobody is given what is another's.
+ * The owner of everything in the journal, where that is one person: a removed or lost registry does not take their
+ * sessions with it. Among several people the owner cannot be determined, and no one gets another person's sessions.
  */
 async function ownerInJournal(journal: Journal): Promise<string> {
   const owners = new Set((await journal.loadSessions()).map(({ record }) => record.owner));

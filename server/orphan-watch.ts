@@ -7,19 +7,19 @@ import { writeBriefly } from '../disk/write-whole.js';
 import type { Log } from '../services/ports/log.js';
 
 export interface OrphanWatchOptions {
-  /** The file that names the watch of the daemon that was started last. */
+  /** The file that names the watch of the last started daemon. */
   file: string;
   runFolder: string;
-  /** Without a daemon for so long, idle children end. */
+  /** Idle children end after this time without a daemon. */
   graceMs: number;
-  /** Without a daemon for so long, those end that wait for a person. */
+  /** Children that wait for a person end after this time without a daemon. */
   waitMs: number;
   environment: Readonly<Record<string, string>>;
   log: Log;
 }
 
 export interface OrphanWatch {
-  /** There are no children: nothing has to be watched when this process ends. */
+  /** Ends the watch: there are no children left when this process ends. */
   dismiss(): void;
 }
 
@@ -29,13 +29,13 @@ const TICKS_OF_GRACE = 20;
 const MAX_ROUND_MS = 60_000;
 
 /**
- * A loop of the shell that sees to the children when this process has ended and no other has come, however it ends:
- * `read` comes back when the pipe to it is closed, and until then nothing runs. It counts its own ticks and not the
- * clock, so the sleep of a laptop is no absence. A daemon that comes names another token in the file, and the loop ends
- * at its next tick.
+ * A shell loop that handles the children when this process has ended, however it ended, and no other has come: `read`
+ * returns when its pipe is closed, and until then nothing runs. It counts its own ticks and not the clock, so a
+ * laptop's sleep does not count as absence. A new daemon writes another token into the file, and the loop ends at its
+ * next tick.
  *
- * $1 file, $2 token, $3 seconds of a tick, $4 its milliseconds, $5 ticks of the grace, $6 ticks between two looks,
- * $7 ORPHAN_WAIT_MS, then the program, with the run folder.
+ * $1 file, $2 token, $3 seconds of a tick, $4 its milliseconds, $5 ticks of the grace, $6 ticks between two checks, $7
+ * ORPHAN_WAIT_MS, then the program, with the run folder.
  */
 const LOOP = `
 file=$1 token=$2 tick=$3 tick_ms=$4 due=$5 round=$6 wait_ms=$7
@@ -58,12 +58,12 @@ while named; do
 done
 `;
 
-/** Begins before anything is done with the children: from here on the watch of an earlier daemon keeps its hands off. */
+/** Starts before the children are touched: from here on the watch of an earlier daemon does nothing. */
 export function startOrphanWatch(options: OrphanWatchOptions): OrphanWatch {
   const { file, log } = options;
   const dismiss = () => rmSync(file, { force: true });
   try {
-    // Where no new name can be written the old one must not stay.
+    // Where no new name can be written, the old one must not stay.
     dismiss();
     const token = randomUUID();
     writeBriefly(file, `${token}\n`);
@@ -85,9 +85,9 @@ function spawnLoop({ file, runFolder, graceMs, waitMs, environment, log }: Orpha
     { cwd: '/', env: environment, stdio: ['pipe', 'ignore', 'ignore'], detached: true },
   );
   loop.on('error', (error) => log.warn('the children are not watched', { error: error.message }));
-  // It has ended, or never begun, which is told above: nothing is written to it.
+  // It has ended, or never started, which is reported above: nothing is written to it.
   loop.stdin.on('error', () => {});
   loop.unref();
-  // A pipe is a socket for Node, and a socket alone can be let go of.
+  // Node represents a pipe as a socket, and only a socket has `unref`.
   if (loop.stdin instanceof Socket) loop.stdin.unref();
 }

@@ -1,7 +1,7 @@
 import { BlockList, isIP } from 'node:net';
 import type { NetworkInterfaceInfo } from 'node:os';
 
-/** Addresses that no other device reaches: loopback, "all interfaces", and what a machine gives itself without DHCP. */
+/** Addresses that other devices cannot reach: loopback, "all interfaces", and link-local ones without DHCP. */
 const UNREACHABLE = new BlockList();
 UNREACHABLE.addSubnet('127.0.0.0', 8, 'ipv4');
 UNREACHABLE.addSubnet('169.254.0.0', 16, 'ipv4');
@@ -10,7 +10,7 @@ UNREACHABLE.addAddress('::1', 'ipv6');
 UNREACHABLE.addAddress('::', 'ipv6');
 UNREACHABLE.addSubnet('fe80::', 10, 'ipv6');
 
-/** Addresses that Tailscale gives its machines. */
+/** Addresses that Tailscale assigns. */
 const TAILNET = new BlockList();
 TAILNET.addSubnet('100.64.0.0', 10, 'ipv4');
 
@@ -19,7 +19,7 @@ const ALL_INTERFACES = ['0.0.0.0', '::'];
 export type Interfaces = NodeJS.Dict<Pick<NetworkInterfaceInfo, 'address' | 'family' | 'internal'>[]>;
 
 interface Facts {
-  /** Where the daemon listens. */
+  /** The address on which the daemon listens. */
   servedAt: string;
   /** `PUBLIC_URL`. */
   publicUrl: string | undefined;
@@ -31,16 +31,16 @@ interface Facts {
 }
 
 export interface PairingAddress {
-  /** What the pairing code holds. */
+  /** The address in the pairing code. */
   url: string;
-  /** What to set, when no other device can reach `url`. */
+  /** The setting to change, when no other device can reach `url`. */
   note?: string;
 }
 
 /**
- * The address that a pairing code holds: `PUBLIC_URL`; else where the daemon listens; and where that is every
- * interface, an address or the Tailscale name of this machine that is in `ALLOWED_HOSTS`. Plain HTTP on every
- * interface is meant for a proxy, so its port is never handed to a phone.
+ * The address in a pairing code: `PUBLIC_URL`; else the one on which the daemon listens; and where that is every
+ * interface, an address or the Tailscale name of this machine that is in `ALLOWED_HOSTS`. Plain HTTP on every interface
+ * is meant for a proxy, so its port is never given to a phone.
  */
 export function pairingAddress(facts: Facts): PairingAddress {
   const url = facts.publicUrl ?? allowedAddress(facts) ?? facts.servedAt;
@@ -71,7 +71,7 @@ function noteFor(url: string, facts: Facts): string {
   return `No other device can reach ${url}, which this code holds.\n${todo}README.md describes each way under "To a phone".`;
 }
 
-/** Tailscale speaks TLS, and passes requests on to the daemon on loopback. */
+/** Tailscale terminates TLS, and forwards requests to the daemon on loopback. */
 function tailscaleStep({ servedAt, tailscaleName }: Facts): string[] {
   if (tailscaleName === undefined) return [];
   const port = portOf(servedAt);

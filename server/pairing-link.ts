@@ -8,8 +8,9 @@ interface OpenCode {
 }
 
 /**
- * What an app reads from a QR code: where the daemon is, a one-time code, and by what the app knows it again. That is
- * the SHA-256 of its certificate where it speaks TLS itself, else the thumbprint of the key that signs its tokens.
+ * The content of the QR code for an app: the daemon's address, a one-time code, and a value to recognise the daemon by.
+ * That is the SHA-256 of its certificate where it terminates TLS itself, else the thumbprint of the key that signs its
+ * tokens.
  */
 export async function pairingOf(
   { code, expiresAt }: OpenCode,

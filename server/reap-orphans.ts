@@ -1,6 +1,6 @@
 /**
- * What the orphan watch runs when no daemon has come back: `reap-orphans.js <run folder> <watch file> <token>
- * <milliseconds without a daemon> <ORPHAN_WAIT_MS>`. Exits with 0 when no child is left to be looked at again.
+ * Run by the orphan watch when no daemon has come back: `reap-orphans.js <run folder> <watch file> <token>
+ * <milliseconds without a daemon> <ORPHAN_WAIT_MS>`. Exits with 0 when no child needs another check.
  */
 import { reapOrphans } from '../services/claude/reap-orphans.js';
 

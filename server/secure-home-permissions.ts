@@ -4,11 +4,11 @@ import { dirname, join, relative, resolve, sep } from 'node:path';
 import { isMarked, markExisting, OWN_FILE } from '../disk/own-file.js';
 import type { Log } from '../services/ports/log.js';
 
-/** Something that others could have opened, and cannot any more. */
+/** An entry that others could have opened until now. */
 export interface Narrowed {
-  /** Below the home; `.` is the home itself. */
+  /** Relative to the home; `.` is the home itself. */
   path: string;
-  /** The mode that it had, in octal. */
+  /** Its earlier mode, in octal. */
   mode: string;
 }
 
@@ -19,9 +19,9 @@ const ALL = 0o777;
 const PERMISSIONS = 0o7777;
 
 /**
- * Makes the home where it is not there, and takes from others what they may do with it and with the file of the lock,
- * which is opened next. Links are not followed, but for the home's own name. Throws when something belongs to another user
- * or cannot be closed, and says what to do.
+ * Creates the home where it is missing, and removes other users' access to it and to the lock file, which is opened
+ * next. Links are not followed, except for the home itself. Throws when an entry belongs to another user or cannot be
+ * closed, with a remedy.
  */
 export function closeHome(home: string, lock: string): Narrowed[] {
   requireFolderOfItsOwn(home);
@@ -31,8 +31,9 @@ export function closeHome(home: string, lock: string): Narrowed[] {
 }
 
 /**
- * Does the same with these folders in it and with what lies in the home and in each of them. Nothing deeper is looked at:
- * it lies in a folder that is closed now. The folders come first, so that nobody can exchange what is looked at.
+ * Does the same with these folders in it, and with the entries of the home and of each of them. Deeper entries are not
+ * checked: they are in a folder that is closed now. The folders come first, so that other users cannot exchange the
+ * entries during the check.
  */
 export function closeContents(home: string, folders: readonly string[]): Narrowed[] {
   const narrowed: Narrowed[] = [];
@@ -62,23 +63,26 @@ function requireFolderOfItsOwn(home: string): void {
   );
 }
 
-/** Whoever owns a link may let it lead elsewhere; but root may do that with anything. */
+/** The owner of a link can redirect it; but root can do that with anything. */
 function requireOwnLink(home: string): void {
   const link = lstatSync(home);
   if (link.isSymbolicLink() && link.uid !== 0) requireOwner(home, link);
 }
 
-/** Part by part: the `recursive` of Node (20.20) never comes back from a folder that takes none, such as `/proc`. */
+/**
+ * Creates one segment at a time: Node's `recursive` (20.20) never returns from a folder that accepts no entries, such
+ * as `/proc`.
+ */
 function makeFolder(path: string): void {
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
   if (dirname(path) !== path) makeFolder(dirname(path));
   mkdirSync(path, { mode: OWNER_ONLY });
 }
 
-/** Of a link itself. What a child or an ending daemon has removed meanwhile has none. */
+/** Does not follow links. Undefined for an entry that a child or an ending daemon has removed meanwhile. */
 const statusOf = (path: string): Stats | undefined => lstatSync(path, { throwIfNoEntry: false });
 
-/** Root owns nothing of others here either: a daemon of root's would write into a person's home what they cannot remove. */
+/** Applies to root too: root's daemon would write files into a person's home that they cannot remove. */
 function requireOwner(path: string, { uid }: Stats): void {
   const own = process.getuid?.() ?? uid;
   if (uid === own) return;
@@ -88,10 +92,7 @@ function requireOwner(path: string, { uid }: Stats): void {
   );
 }
 
-/**
- * Whether others could have opened it. There are file systems that keep no permissions, and take a change of them
- * without a word.
- */
+/** Whether others could have opened it. Some file systems store no permissions, and ignore changes without an error. */
 function narrow(path: string, stats: Stats): boolean {
   const mode = stats.mode & ALL;
   const wanted = stats.isDirectory() ? OWNER_ONLY : mode & OWNER_ONLY;
@@ -102,7 +103,7 @@ function narrow(path: string, stats: Stats): boolean {
   throw new Error(`other users can open ${path} (${octal(stats)}), and its mode cannot be changed: ${failed}`);
 }
 
-/** Returns why it could not be done. */
+/** Returns the reason for a failure. */
 function changeMode(path: string, wanted: number): string | undefined {
   try {
     chmodSync(path, wanted);
@@ -117,10 +118,10 @@ function changeMode(path: string, wanted: number): string | undefined {
 
 const octal = ({ mode }: Stats): string => (mode & PERMISSIONS).toString(8).padStart(4, '0');
 
-/** An old home may have thousands of folders in it. */
+/** An old home can contain thousands of folders. */
 const MAX_NAMED = 20;
 
-/** Tells the owner what others could have read. */
+/** Reports to the owner what others could have read. */
 export function reportNarrowed(narrowed: readonly Narrowed[], log: Log): void {
   for (const { path, mode } of narrowed.slice(0, MAX_NAMED)) {
     log.warn('other users could open this path in COMPANION_HOME until now', { path, mode });

@@ -8,7 +8,7 @@ import { type Config, ConfigError } from '../config/load-config.js';
 import type { Log } from '../services/ports/log.js';
 
 const LOOK_AGAIN_MS = 600_000;
-/** Whoever has no valid credential keeps a socket no longer than this without a word of TLS. */
+/** Limits how long a client without a valid credential holds a socket without a TLS handshake. */
 const HANDSHAKE_MS = 10_000;
 
 interface Paths {
@@ -16,7 +16,7 @@ interface Paths {
   key: string;
 }
 
-/** What is wrong with a certificate that could be read. */
+/** The problem of a readable certificate. */
 export interface TlsProblem {
   verdict: 'expired' | 'not yet valid';
   message: string;
@@ -24,7 +24,7 @@ export interface TlsProblem {
 }
 
 interface Loaded {
-  /** Tells files from those that have come in their place. */
+  /** Distinguishes files from their replacements. */
   stamp: string;
   context: SecureContextOptions;
   fingerprint: string;
@@ -33,16 +33,21 @@ interface Loaded {
   validTo: number;
 }
 
-/** What the settings name. Throws `ConfigError` with the setting that is wrong; never with what is in the key's file. */
+/**
+ * Opens the files in the settings. Throws `ConfigError` with the wrong setting; never with the content of the key's
+ * file.
+ */
 export function openTlsFiles({ TLS_CERT_FILE: certificate, TLS_KEY_FILE: key }: Config): TlsFiles | undefined {
   return certificate === undefined || key === undefined ? undefined : new TlsFiles({ certificate, key });
 }
 
-/** The certificate and its key, and the servers that show it. A renewed one is taken while they serve. */
+/** The certificate and its key, and the servers that use it. A renewed one is adopted while they serve. */
 export class TlsFiles {
   readonly #paths: Paths;
   readonly #servers = new Set<Server>();
-  /** Connections without a handshake yet, by their remote end. Node's `closeAllConnections` does not know of them. */
+  /**
+   * Connections without a handshake yet, by their remote address. Node's `closeAllConnections` does not include them.
+   */
   readonly #unspoken = new Map<string, Socket>();
   #loaded: Loaded;
   #timer: NodeJS.Timeout | undefined;
@@ -58,7 +63,9 @@ export class TlsFiles {
     return this.#loaded.fingerprint;
   }
 
-  /** Why clients refuse the certificate at this moment (epoch milliseconds), and what to do; undefined when it is valid. */
+  /**
+   * Why clients refuse the certificate at this moment (epoch milliseconds), with a remedy; undefined when it is valid.
+   */
   problemAt(now: number): TlsProblem | undefined {
     const { validFrom, validTo } = this.#loaded;
     const { certificate } = this.#paths;
@@ -86,25 +93,25 @@ export class TlsFiles {
     return server;
   }
 
-  /** A server that is being closed waits for these as well. */
+  /** A server that is being closed also waits for these. */
   endHandshakes(): void {
     for (const socket of this.#unspoken.values()) socket.destroy();
   }
 
-  /** Looks from time to time whether there is another certificate, and whether it is still valid, until it is closed. */
+  /** Checks periodically for another certificate and for the validity of the current one, until it is closed. */
   follow(log: Log): void {
     this.#tellProblem(log);
     this.#timer = setInterval(() => this.look(log), LOOK_AGAIN_MS).unref();
   }
 
-  /** Once for each certificate and problem. */
+  /** Logged once for each certificate and problem. */
   #tellProblem(log: Log): void {
     const problem = this.problemAt(Date.now());
     if (problem && problem.message !== this.#told) log.warn(problem.message, { remedy: problem.remedy });
     this.#told = problem?.message;
   }
 
-  /** Takes a certificate that has been renewed. One that cannot be used leaves the one before in its place. */
+  /** Adopts a renewed certificate. An unusable one leaves the earlier one in place. */
   look(log: Log): void {
     this.#renew(log);
     this.#tellProblem(log);
@@ -129,7 +136,7 @@ export class TlsFiles {
 
 const remoteEnd = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
 
-/** Taken before the files are read: what changes meanwhile is found by the next look. Links are followed. */
+/** Taken before the files are read: the next check detects changes in between. Links are followed. */
 const stampOf = ({ certificate, key }: Paths): string =>
   [stampOfFile('TLS_CERT_FILE', certificate), stampOfFile('TLS_KEY_FILE', key)].join();
 
@@ -175,7 +182,7 @@ function parseCertificate(pem: Buffer, path: string): X509Certificate {
   try {
     return new X509Certificate(pem);
   } catch {
-    // OpenSSL's errors may quote what they have read, as below.
+    // OpenSSL's errors can quote their input, as below.
     throw new ConfigError(`TLS_CERT_FILE names ${path}, which does not contain a certificate in PEM`);
   }
 }
@@ -184,7 +191,7 @@ function parseKey(pem: Buffer, path: string): KeyObject {
   try {
     return createPrivateKey(pem);
   } catch {
-    // OpenSSL says of every kind of file that its decoder is unsupported.
+    // For every kind of file, OpenSSL reports that its decoder is unsupported.
     const why = pem.includes('ENCRYPTED')
       ? 'whose key has a passphrase; it needs one without'
       : 'which has no key in PEM';

@@ -17,7 +17,7 @@ export interface AdmissionOptions {
   audit: Audit;
 }
 
-/** Who may come in, and who has tried too often. */
+/** Authenticates clients, checks their permissions, and limits failed attempts. */
 export class Admission {
   readonly #options: AdmissionOptions;
 
@@ -34,8 +34,9 @@ export class Admission {
   }
 
   /**
-   * Whose credential it is; undefined without one. Rejects with `UNAUTHORIZED`, or with `RATE_LIMITED` when too many
-   * wrong ones came from there: a valid one is let in all the same. One that is revoked or expired is no guess.
+   * The principal of a credential; undefined without one. Rejects with `UNAUTHORIZED`, or with `RATE_LIMITED` after too
+   * many wrong ones from the address: a valid one is still accepted. A revoked or expired credential does not count as
+   * a guess.
    */
   async authenticate(credential: Credential | undefined, request: IncomingMessage): Promise<Principal | undefined> {
     if (!credential) return undefined;
@@ -48,8 +49,8 @@ export class Admission {
   }
 
   /**
-   * Whether the address of a request has used its guesses up, and what it brings is no more than another one: told
-   * without waiting for anything, and without looking whether the credential is good.
+   * The refusal of a request whose address has used up its guesses, and whose credential cannot be a known one:
+   * immediate, and without checking the credential.
    */
   keptOut(credential: Credential | undefined, request: IncomingMessage): RateLimitError | undefined {
     const { limits, identity } = this.#options;
@@ -58,17 +59,20 @@ export class Admission {
     return refusal && !identity.mayKnow(credential.text) ? refusal : undefined;
   }
 
-  /** Whether the address has used its wrong ones up. */
+  /** Whether the address has used up its wrong attempts. */
   isOut(kind: Tried, request: IncomingMessage): boolean {
     return this.#options.limits.keptOut(kind, networkOf(this.addressOf(request))) !== undefined;
   }
 
-  /** A wrong credential: counted, and answered the later the more there were. Rejects with `RATE_LIMITED`. */
+  /** Counts a wrong credential, with a delay that grows with their number. Rejects with `RATE_LIMITED`. */
   async failed(kind: Tried, request: IncomingMessage): Promise<void> {
     this.audit(kind, request, await this.#options.limits.failed(kind, networkOf(this.addressOf(request))));
   }
 
-  /** Records a wrong one that was looked at, and that no more are. Those are not recorded: they could be without number. */
+  /**
+   * Records a checked wrong credential, and when it was the last one. Unchecked ones are not recorded: their number is
+   * unbounded.
+   */
   audit(kind: Tried, request: IncomingMessage, isLast: boolean): void {
     const entry = { action: 'refused', credential: kind, address: this.addressOf(request) } as const;
     this.#options.audit.record({ ...entry, outcome: 'UNAUTHORIZED' });
@@ -79,19 +83,19 @@ export class Admission {
 export const unauthorized = (message = 'A valid credential is needed.'): CompanionError =>
   new CompanionError('UNAUTHORIZED', message, { suggestion: 'Send it as Authorization: Bearer or x-api-key.' });
 
-/** Throws `PERMISSION_DENIED` where the credential is not good for it. */
+/** Throws `PERMISSION_DENIED` where the credential lacks the scope. */
 export function requireScope({ scopes }: Principal, need: Need): void {
   if (need === 'credential' || scopes.has(need)) return;
   const rule = `must have a credential with the scope ${need}`;
   throw new CompanionError('PERMISSION_DENIED', `The request ${rule}.`, { rule });
 }
 
-/** The same for the need of a command. Where a token of a push is enough, a credential must be good for `approve`. */
+/** The same for the need of a command. Where a token of a push is sufficient, a credential needs `approve`. */
 export function requireNeed(principal: Principal, needs: CommandRule<never>['needs']): void {
   if (needs !== 'nobody') requireScope(principal, needs === 'actionToken' ? 'approve' : needs);
 }
 
-/** Whoever says what need not be asked answers for all that is asked then. Throws `PERMISSION_DENIED`. */
+/** Granting liberties requires the permission to approve their effects. Throws `PERMISSION_DENIED`. */
 export function requireLiberties(principal: Principal, { permissionMode, allowedTools = [] }: Liberties = {}): void {
   if (permissionMode === 'bypassPermissions') requireScope(principal, 'admin');
   const isFree = permissionMode === 'acceptEdits' || permissionMode === 'auto';
@@ -99,8 +103,8 @@ export function requireLiberties(principal: Principal, { permissionMode, allowed
 }
 
 /**
- * A prompt that is a command of the CLI may need more than `prompt`. Throws `PERMISSION_DENIED` with the field. Returns
- * the name of one that `prompt` is enough for as long as it is the CLI's own.
+ * A prompt that is a command of the CLI can need more than `prompt`. Throws `PERMISSION_DENIED` with the field. Returns
+ * the name of a command for which `prompt` is sufficient as long as it is the CLI's own.
  */
 export function requireCommand({ scopes }: Principal, text: string, field: string): string | undefined {
   const need = needOfCommand(text);

@@ -1,18 +1,21 @@
 import { CompanionError } from '../../protocol/error-codes.js';
 
 const MIB = 1024 * 1024;
-/** Of one person, and of all together. One body alone may be larger. */
+/** For one person, and for all together. A single body can be larger. */
 const PERSON_BYTES = 32 * MIB;
 const ALL_BYTES = 96 * MIB;
-/** When one too many may try again. */
+/** Suggested retry delay after a refusal. */
 const RETRY_MS = 1000;
 
-/** Bytes of bodies that are held in memory: requests until they are answered, answers until they have been read. */
+/** Bytes of bodies in memory: requests until they are answered, answers until they have been read. */
 export class BodyBudget {
   readonly #held = new Map<string, number>();
   #all = 0;
 
-  /** Returns what gives them back, once. Throws `RATE_LIMITED` when this person's, or everybody's, are too many. */
+  /**
+   * Reserves bytes and returns their release, which works once. Throws `RATE_LIMITED` when the limit of this person or
+   * of all people is exceeded.
+   */
   take(who: string, bytes: number): () => void {
     const held = this.#held.get(who) ?? 0;
     if (isTooMuch(held, bytes, PERSON_BYTES)) throw tooMuch(`${PERSON_BYTES} bytes of one person`);

@@ -2,21 +2,21 @@ import type { IncomingMessage } from 'node:http';
 import { isIPv4, isIPv6 } from 'node:net';
 import proxyAddr from 'proxy-addr';
 
-/** Whom a request comes from, as limits and the audit know it. */
+/** The client address of a request, for limits and the audit. */
 export type AddressOf = (request: IncomingMessage) => string;
 
 const trustNobody = () => false;
 
 /**
- * The address of a client. With `trustProxy`, what a proxy on this machine says in `X-Forwarded-For` is believed: the
- * last address there that is not this machine's own. Where that is no address the proxy's own counts, so that whatever a
- * client gets into the header, it does not choose what it is counted by.
+ * The address of a client. With `trustProxy`, `X-Forwarded-For` of a proxy on this machine is trusted: the last address
+ * there that is not this machine's own. Where that is no address, the proxy's own counts, so that a client cannot
+ * choose its address by the header.
  */
 export function createAddressOf(trustProxy: boolean): AddressOf {
   const trust = trustProxy ? isLoopback : trustNobody;
   const known = new WeakMap<IncomingMessage, string>();
   return (request) => {
-    // A connection that has ended has no address any more: who it was is asked again when the request is recorded.
+    // A connection that has ended has no address any more, but its requests are recorded later.
     const address = known.get(request) ?? addressIn(request, trust);
     known.set(request, address);
     return address;
@@ -34,12 +34,12 @@ const isLoopback = (text: string): boolean => {
   return address !== undefined && (address.startsWith('127.') || address === '::1');
 };
 
-/** `for=` of the header that has replaced this one (RFC 7239), brackets, a port: proxies write them all. */
+/** `for=` of the header that has replaced this one (RFC 7239), brackets, a port: proxies write all of these. */
 const WRAPPED = /^(?:for=)?"?(?:\[([^\]"]*)\](?::\d{1,5})?|([\d.]+):\d{1,5}|([^"]*))"?$/i;
 
 /**
- * One spelling of an address, as proxies and sockets write it: without a port, brackets, quotes or a zone, IPv4 as such
- * where IPv6 carries it. Undefined for what is no address.
+ * The canonical form of an address as proxies and sockets write it: without a port, brackets, quotes or a zone, and
+ * IPv4 where IPv6 contains it. Undefined for text that is no address.
  */
 export function parseAddress(text: string): string | undefined {
   const [, bracketed, ported, bare = ''] = WRAPPED.exec(text.trim()) ?? [];
@@ -51,7 +51,7 @@ export function parseAddress(text: string): string | undefined {
   return high === undefined || low === undefined ? shortest : ipv4Of(high, low);
 }
 
-/** As URLs write it. */
+/** In the notation of URLs. */
 const MAPPED = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/;
 
 const ipv4Of = (high: string, low: string): string =>
@@ -62,7 +62,7 @@ const ipv4Of = (high: string, low: string): string =>
 
 const IPV6_NETWORK_GROUPS = 4;
 
-/** What is counted together: an IPv4 address, or the /64 of an IPv6 address, which is a single household's. */
+/** The unit of counting: an IPv4 address, or the /64 of an IPv6 address, which belongs to a single household. */
 export function networkOf(address: string): string {
   const normal = parseAddress(address) ?? address;
   if (!isIPv6(normal)) return normal;

@@ -3,7 +3,7 @@ import { ROUTES, type RouteRule } from '../../protocol/commands.js';
 interface Pattern {
   rule: RouteRule;
   segments: readonly string[];
-  /** The last one stands for all that follow. */
+  /** The last segment matches all that follow. */
   isOpen: boolean;
 }
 
@@ -14,7 +14,9 @@ const PATTERNS: readonly Pattern[] = ROUTES.map((rule) => {
   return { rule, segments, isOpen: segments.at(-1)?.startsWith('*') ?? false };
 });
 
-/** The rule of a request, by its method and its path as it was sent, without the query; undefined: there is no such route. */
+/**
+ * The rule of a request, by its method and its path as sent, without the query; undefined when there is no such route.
+ */
 export function findRoute(method: string, path: string): RouteRule | undefined {
   const wanted = method === 'HEAD' ? 'GET' : method;
   const given = segmentsOf(path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path);

@@ -2,35 +2,35 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import { CompanionError } from '../../protocol/error-codes.js';
 
-/** How much of each kind passes within its time. */
+/** The limit of each kind in its period. */
 export interface LimitSettings {
-  /** Wrong credentials, in 15 minutes, of one address and kind. */
+  /** Wrong credentials per 15 minutes, address and kind. */
   failed: number;
-  /** In a minute, of one person. */
+  /** Per minute and person. */
   prompts: number;
   files: number;
   reads: number;
   frames: number;
-  /** In an hour, of one person. */
+  /** Per hour and person. */
   sessions: number;
-  /** At once, of one person. */
+  /** Concurrent, per person. */
   connections: number;
 }
 
-/** What is counted. */
+/** The counted actions. */
 export type Limited = 'prompts' | 'files' | 'reads' | 'frames' | 'sessions';
 
-/** What a credential was tried for. */
+/** The purpose of a tried credential. */
 export type Tried = 'bearer' | 'ticket' | 'pairing' | 'login' | 'refresh' | 'action';
 
-/** How much is left. */
+/** The remaining allowance. */
 export interface Allowance {
   limit: number;
   remaining: number;
   resetMs: number;
 }
 
-/** Too much of something. `consumed` counts what was refused as well. */
+/** A limit was exceeded. `consumed` includes refused requests. */
 export class RateLimitError extends CompanionError {
   readonly allowance: Allowance & { consumed: number };
 
@@ -45,12 +45,15 @@ const MINUTE_S = 60;
 const HOUR_S = 3600;
 const DAY_S = 86_400;
 const FAILED_S = 15 * MINUTE_S;
-/** Who goes on after that is kept out for twice as long each time. */
+/** Further attempts double the block each time, up to this. */
 const MAX_BLOCK_S = DAY_S;
-/** The last wrong credential that is looked at is answered after so long; those before it sooner, the first nearly at once. */
+/**
+ * The delay of the answer to the last checked wrong credential; earlier ones are answered sooner, the first nearly at
+ * once.
+ */
 const MAX_DELAY_MS = 1000;
 
-/** So many addresses are told at once that they are out. */
+/** Number of addresses that are refused immediately. */
 const MAX_OUT = 10_000;
 
 const SECONDS: Record<Limited, number> = {
@@ -61,21 +64,21 @@ const SECONDS: Record<Limited, number> = {
   sessions: HOUR_S,
 };
 
-/** A credential that is being looked at. */
+/** A credential that is being checked. */
 export interface Attempt {
   wasRight(): Promise<void>;
-  /** Takes its time. Resolves to whether no more are looked at. */
+  /** Waits for the delay. Resolves to whether it was the last one checked. */
   wasWrong(): Promise<boolean>;
 }
 
-/** Counts what people and strangers do; in memory, for one daemon serves all. */
+/** Counts actions of people and unknown clients; in memory, since one daemon serves all. */
 export class RateLimits {
   readonly settings: LimitSettings;
   readonly #limiters: Record<Limited, RateLimiterMemory>;
   readonly #failed: RateLimiterMemory;
   readonly #strikes = new RateLimiterMemory({ points: Number.MAX_SAFE_INTEGER, duration: DAY_S });
 
-  /** Until when those are refused who have failed too often, by the monotonic clock. */
+  /** When the block of each client ends, by the monotonic clock. */
   readonly #out = new Map<string, number>();
 
   constructor(settings: LimitSettings) {
@@ -91,7 +94,7 @@ export class RateLimits {
     this.#failed = new RateLimiterMemory({ points: settings.failed, duration: FAILED_S });
   }
 
-  /** Counts one more of `who`, a person or an address. Rejects with `RateLimitError`. */
+  /** Counts one action of `who`, a person or an address. Rejects with `RateLimitError`. */
   async take(kind: Limited, who: string): Promise<Allowance> {
     const limit = this.settings[kind];
     const counted = await consume(this.#limiters[kind], who);
@@ -105,7 +108,7 @@ export class RateLimits {
     return this.#out.size > 0;
   }
 
-  /** What somebody is refused with who has failed too often; undefined for anybody else. Counts nothing. */
+  /** The refusal of a blocked client; undefined for others. Counts nothing. */
   keptOut(kind: Tried, who: string): RateLimitError | undefined {
     const key = keyOf(kind, who);
     const resetMs = (this.#out.get(key) ?? 0) - performance.now();
@@ -115,8 +118,8 @@ export class RateLimits {
   }
 
   /**
-   * Counts a credential before it is looked at, so that those under way count as well. Rejects with `RateLimitError` when
-   * there were too many wrong ones. The caller says how it went.
+   * Counts a credential before its check, so that concurrent ones count as well. Rejects with `RateLimitError` after
+   * too many wrong ones. The caller reports the result.
    */
   async begin(kind: Tried, who: string): Promise<Attempt> {
     const key = keyOf(kind, who);
@@ -130,7 +133,10 @@ export class RateLimits {
     };
   }
 
-  /** Counts a wrong credential, and takes its time. Resolves to whether it was the last one; rejects with `RateLimitError` after that. */
+  /**
+   * Counts a wrong credential, and waits for its delay. Resolves to whether it was the last one; rejects with
+   * `RateLimitError` after that.
+   */
   async failed(kind: Tried, who: string): Promise<boolean> {
     const attempt = await this.begin(kind, who);
     return attempt.wasWrong();
@@ -144,7 +150,7 @@ export class RateLimits {
     return isLast;
   }
 
-  /** From now on, and the longer the more often it has come to this. */
+  /** Starts a block that is longer after each earlier one. */
   async #refuseBlockedClients(key: string): Promise<void> {
     const { consumedPoints: strikes } = await this.#strikes.consume(key);
     const seconds = Math.min(MAX_BLOCK_S, FAILED_S * 2 ** (strikes - 1));
@@ -168,14 +174,14 @@ export class RateLimits {
     if (this.#out.size > MAX_OUT) this.#forgetOne();
   }
 
-  /** The counts themselves stay: it is only no longer told at once. */
+  /** The counts remain: only the immediate refusal ends. */
   #forgetOne(): void {
     const [oldest] = this.#out.keys();
     if (oldest !== undefined) this.#out.delete(oldest);
   }
 }
 
-/** Resolves also when it was too much. */
+/** Also resolves when the limit was exceeded. */
 async function consume(limiter: RateLimiterMemory, key: string): Promise<RateLimiterRes> {
   try {
     return await limiter.consume(key);

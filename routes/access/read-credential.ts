@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 
 const BEARER_PROTOCOL = 'companion.bearer.';
 
-/** Something that somebody has shown. */
+/** A credential that a client has presented. */
 export interface Credential {
   kind: 'bearer' | 'ticket';
   text: string;
@@ -20,7 +20,7 @@ export interface UpgradeCredentialOptions {
   queryToken: boolean;
 }
 
-/** The credential of a WebSocket upgrade, first found: header, subprotocol, ticket, query. */
+/** The credential of a WebSocket upgrade; the first of header, subprotocol, ticket, query. */
 export function upgradeCredential({ request, queryToken }: UpgradeCredentialOptions): Credential | undefined {
   const bearer = httpCredential(request) ?? bearerOf(protocolToken(request));
   if (bearer) return bearer;
@@ -30,7 +30,7 @@ export function upgradeCredential({ request, queryToken }: UpgradeCredentialOpti
   return tokens.length > 0 ? bearerOf(onlyOf(tokens)) : undefined;
 }
 
-/** Of a credential that is given twice it is not clear which one is meant: it is a wrong one. */
+/** A credential that is given twice is ambiguous, and so counts as wrong. */
 const onlyOf = (given: readonly string[]): string => (given.length === 1 ? (given[0] ?? '') : '');
 
 const bearerOf = (text: string | undefined): Credential | undefined =>

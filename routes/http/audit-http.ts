@@ -9,7 +9,7 @@ import { findSender } from './principal.js';
 
 type Entry = Omit<AuditEntry, 'outcome' | 'address' | 'requestId'> & { outcome?: ErrorCode };
 
-/** Records what a request has done: who, and from where, are those of the request. */
+/** Records the effect of a request; person and address are those of the request. */
 export function auditHttp({ audit, admission }: RouteServices, response: Response, entry: Entry): void {
   const principal = findSender(response);
   const who = principal && {
@@ -21,7 +21,7 @@ export function auditHttp({ audit, admission }: RouteServices, response: Respons
   audit.record({ outcome: 'ok', ...who, address, requestId: requestIdOf(response), ...entry });
 }
 
-/** Records what a request of this route does, when it is done. Routes of credentials record it themselves. */
+/** Records a request of this route when it is complete. Routes of credentials record it themselves. */
 export function auditRoute(services: RouteServices, rule: RouteRule, request: Request, response: Response): void {
   const { audit: action } = rule;
   if (!action) return;

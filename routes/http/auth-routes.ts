@@ -23,11 +23,11 @@ import { parseInput } from './parse-input.js';
 import { requirePrincipal } from './principal.js';
 import { readJson } from './read-json.js';
 
-/** Whoever sends it may have no credential. */
+/** The sender may have no credential. */
 const BODY_LIMIT = '16kb';
 const BUSY_MS = 1000;
 
-/** `/api/auth`: how a device gets its credential, keeps it and gives it back. */
+/** `/api/auth`: how a device obtains, renews and returns its credential. */
 export function createAuthRoutes(services: RouteServices): Router {
   const { identity, admission } = services;
   const router = Router();
@@ -97,13 +97,13 @@ function addOwnRoutes(router: Router, { identity }: RouteServices): void {
 }
 
 /**
- * Counted by address and person, before it is looked at: nobody is kept out because somebody else behind the same proxy
- * has forgotten a password. Addresses that are not there are counted and hashed for like the others.
+ * Counted by address and person, before the check: a forgotten password blocks no one else behind the same proxy.
+ * Unknown email addresses are counted and hashed like the others.
  */
 async function login({ identity, admission }: RouteServices, request: Request): Promise<Grant> {
   const { email, password, deviceName: name, platform, deviceId } = parseInput(loginSchema, request.body, 'body');
   const from = networkOf(admission.addressOf(request));
-  // First: what is not looked at leaves no count behind.
+  // First: an unchecked attempt leaves no count behind.
   if (!identity.people.hasRoom(from)) {
     throw new CompanionError('RATE_LIMITED', 'Too many passwords are being checked.', { retryAfterMs: BUSY_MS });
   }

@@ -14,8 +14,8 @@ import { setPrincipal } from './principal.js';
 import { setRateLimitHeaders } from './rate-limit-headers.js';
 
 /**
- * Lets a request through to its route when the route's rule allows it, before a body is read. What has no rule is not
- * there; a stranger is not told so.
+ * Passes a request to its route when the route's rule permits it, before a body is read. Without a rule there is no
+ * route; an unknown client does not learn that.
  */
 export const authorise =
   (services: RouteServices): RequestHandler =>
@@ -44,7 +44,7 @@ function admit(rule: RouteRule | undefined, principal: Principal | undefined): v
   requireScope(principal, needs);
 }
 
-/** On the local socket: whoever can open it is the owner, and counts for nothing. */
+/** On the local socket: a client that can open it is the owner, and is not counted. */
 export const asOwner =
   ({ identity }: RouteServices): RequestHandler =>
   (request, response, next) => {
@@ -55,7 +55,7 @@ export const asOwner =
 
 const nothingThere = () => new CompanionError('NOT_FOUND', 'There is nothing at this address.');
 
-/** Where nobody needs a credential, one that is not good is as none; it counts all the same. */
+/** Where no credential is required, a wrong one counts as none for access, but still as a wrong one for limits. */
 async function identify(
   { admission }: RouteServices,
   request: Request,
@@ -79,8 +79,8 @@ interface Counting {
 }
 
 /**
- * People by who they are, whatever address they share; strangers by their address. Who comes for a credential is counted
- * when what they bring is wrong: behind one proxy nobody is kept from it by others.
+ * Counts people by identity, whatever address they share; unknown clients by address. A request for a credential is
+ * counted only when it fails: behind one proxy, others do not block it.
  */
 async function count({ admission }: RouteServices, { request, response, principal, rule }: Counting): Promise<void> {
   if (!principal && rule?.needs === 'nobody' && rule.method === 'POST') return;

@@ -5,24 +5,24 @@ import { MAX_CLIENT_FRAME_BYTES } from '../../protocol/limits.js';
 import type { RouteServices } from '../route-services.js';
 import { findPrincipal } from './principal.js';
 
-/** What a body costs in memory that is made piece by piece: a piece, and the same in the buffers on its way out. */
+/** The memory cost of a body that is generated in pieces: a piece, and the same in the output buffers. */
 const PIECEWISE_BYTES = 256 * 1024;
 const PIECES_AHEAD_BYTES = 64 * 1024;
-/** Smaller ones are left uncounted: errors, and most answers. */
+/** Smaller bodies are not counted: errors, and most answers. */
 const SMALL_BYTES = 16 * 1024;
 
 type Bodies = Pick<RouteServices, 'bodies' | 'admission'>;
 
 /**
- * Counts bytes as held in memory until the answer is out or its connection is gone, at least those of an answer that is
- * made in pieces. Throws `RATE_LIMITED`.
+ * Counts bytes as held in memory until the answer is sent or its connection has ended, at least those of an answer that
+ * is generated in pieces. Throws `RATE_LIMITED`.
  */
 export function holdBytes({ bodies, admission }: Bodies, response: Response, bytes = 0): void {
   const who = findPrincipal(response)?.userId ?? admission.addressOf(response.req);
   response.once('close', bodies.take(who, Math.max(bytes, PIECEWISE_BYTES)));
 }
 
-/** Counts the body of a request before any of it is read, and every answer that is sent in one piece. */
+/** Counts the body of a request before it is read, and every answer that is sent in one piece. */
 export const boundBodies =
   (services: Bodies): RequestHandler =>
   (request, response, next) => {
@@ -37,7 +37,7 @@ export const boundBodies =
     next();
   };
 
-/** A body that does not tell its size may become as large as the largest. */
+/** A body of unknown size counts as the largest permitted one. */
 function bodyBytes({ headers }: Request): number {
   const { 'content-length': length, 'transfer-encoding': chunked } = headers;
   if (length !== undefined) return Number(length);
@@ -46,7 +46,7 @@ function bodyBytes({ headers }: Request): number {
 
 const PIECE_UNITS = 32 * 1024;
 
-/** A long text in pieces; no character is cut. */
+/** Splits a long text into pieces without splitting a character. */
 export function* textPieces(text: string): Generator<string> {
   for (let at = 0; at < text.length; ) {
     const piece = text.slice(at, at + PIECE_UNITS);
@@ -56,12 +56,13 @@ export function* textPieces(text: string): Generator<string> {
   }
 }
 
-/** What a connection says of itself that its reader, or its server, has ended. */
+/** Error codes of a connection that was ended by its reader or its server. */
 const LEFT = new Set<unknown>(['ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED', 'ECONNRESET', 'EPIPE']);
 
 /**
- * Sends JSON that is made piece by piece, as fast as it is read. When a piece cannot be made any more the connection
- * ends, so that what was sent is seen to be cut, and it rejects with why; when nobody reads, its server ends it.
+ * Sends JSON that is generated in pieces, as fast as it is read. After a failure to generate a piece the connection
+ * ends, so that the answer is visibly truncated, and the promise rejects with the cause; when the client stops reading,
+ * its server ends the connection.
  */
 export async function sendPieces(response: Response, pieces: AsyncIterable<string | Uint8Array>): Promise<void> {
   response.type('json');

@@ -1,18 +1,18 @@
 import type { RequestListener } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** Of one connection. Browsers, proxies and libraries wait for each answer before they ask again. */
+/** Per connection. Browsers, proxies and libraries wait for each answer before the next request. */
 const MOST_UNANSWERED = 10;
 
 /**
- * Ends a connection that asks on and on without waiting for answers. Node takes all requests that came in one piece at
- * once, thousands of them, and everybody else would wait meanwhile.
+ * Ends a connection that sends many requests without waiting for answers. Node handles all requests of one chunk at
+ * once, thousands of them, and all other clients would wait meanwhile.
  */
 export function boundPipeline(serve: RequestListener): RequestListener {
   const unanswered = new WeakMap<Socket, number>();
   return (request, response) => {
     const { socket } = request;
-    // Of a connection that was just ended: the rest of the piece.
+    // The rest of the chunk of a connection that was just ended.
     if (socket.destroyed) return;
     const count = (unanswered.get(socket) ?? 0) + 1;
     if (count > MOST_UNANSWERED) {

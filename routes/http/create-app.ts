@@ -28,7 +28,7 @@ const PREFLIGHT_S = 600;
 
 export interface AppOptions {
   services: RouteServices;
-  /** Serves the local socket: whoever can open it is the owner. */
+  /** Serves the local socket, whose clients are the owner. */
   local: boolean;
 }
 
@@ -44,10 +44,10 @@ export function createApp({ services, local }: AppOptions): Express {
   app.use(local ? asOwner(services) : authorise(services));
   app.use(boundBodies(services));
   app.use(createHealthRoutes(services));
-  // Before the others, and with its own small body: a token of a push is a credential for one answer.
+  // Before the others, and with a small body limit of its own: a token of a push is a credential for one answer.
   app.use(['/api/sessions', '/api/claude-code/sessions'], createPermissionRoutes(services));
   app.use('/api/auth', createAuthRoutes(services), countMalformed(services));
-  // Before the others, for the sake of its larger bodies.
+  // Before the others, because of its larger bodies.
   app.use(['/api/sessions', '/api/claude-code/sessions'], createFileRoutes(services));
   app.use(readJson(BODY_LIMIT));
   app.use(['/api/sessions', '/api/claude-code/sessions'], createSessionRoutes(services));
@@ -73,7 +73,7 @@ const identifyRequest =
       setBodyDeadline(request);
       const ms = Math.round(performance.now() - started);
       const status = response.statusCode;
-      // Of what strangers send in vain, or to ask whether they may, there may be thousands a second: no log is for that.
+      // Unknown clients can send thousands of failing or preflight requests per second, too many for the log.
       const isFlood = (status >= 400 || method === 'OPTIONS') && !findPrincipal(response);
       log[isFlood ? 'debug' : 'info']('http', { requestId: requestIdOf(response), method, path, status, ms });
     });
@@ -82,7 +82,7 @@ const identifyRequest =
 
 const MAX_LOGGED_PATH = 200;
 
-/** Without the query, also one whose question mark came encoded: credentials may be in it. */
+/** Without the query, even with an encoded question mark: it can contain credentials. */
 const loggedPath = (url: string): string => (url.split(/\?|%3f/i)[0] ?? '').slice(0, MAX_LOGGED_PATH);
 
 const checkHost =
@@ -94,7 +94,7 @@ const checkHost =
     next(new CompanionError('PERMISSION_DENIED', 'This host or origin is not allowed.', { suggestion }));
   };
 
-/** Pages of `ALLOWED_ORIGINS` may read what it answers; their credentials are in headers, never in cookies. */
+/** Pages of `ALLOWED_ORIGINS` can read the answers; their credentials are in headers, never in cookies. */
 function allowOrigins(services: RouteServices): RequestHandler {
   const allow = cors({
     origin: true,

@@ -21,7 +21,7 @@ export function createDeviceRoutes(services: RouteServices): Router {
     response.json({ devices: devices.list(requirePrincipal(response).userId).map(deviceView) });
   });
 
-  /** One's own is one's own matter; to put out another takes `admin`. */
+  /** A device can revoke itself; revoking another one takes `admin`. */
   router.delete('/:id', async (request, response) => {
     const deviceId = parseInput(deviceIdSchema, request.params.id, 'id');
     const device = requireDevice(response, deviceId);

@@ -2,7 +2,7 @@ import type { DeviceView } from '../../protocol/auth.js';
 import type { DeviceEntry } from '../../services/identity/registry-file.js';
 import { readPreferences } from '../../services/push/push-preferences.js';
 
-/** A device as its person sees it: without what a push could be sent with, and without secrets. */
+/** A device as shown to its person: without its push registration, and without secrets. */
 export const deviceView = ({
   deviceId,
   name,

@@ -9,7 +9,7 @@ import { parseInput } from './parse-input.js';
 import { requirePrincipal } from './principal.js';
 import { readJson } from './read-json.js';
 
-/** 8 MiB as base64, or as text with what JSON adds to it. */
+/** 8 MiB as base64, or as text with its JSON escapes. */
 const BODY_LIMIT = '12mb';
 
 type FileRequest = Request<{ id: string; path: string[] }>;
@@ -23,7 +23,7 @@ export function createFileRoutes(services: RouteServices): Router {
     registry.require(requirePrincipal(response).userId, id as SessionId).state.record.directory;
   const placeOf = ({ params }: FileRequest, response: Response): FilePlace => ({
     directory: directoryOf(response, params.id),
-    // Its parts have been decoded, once; what came as %2F separates as well.
+    // Its segments have been decoded once; an encoded %2F separates as well.
     path: params.path.join('/'),
     approved: requirePrincipal(response).scopes.has('approve'),
   });
@@ -75,14 +75,14 @@ function bytesOf(body: unknown): Buffer {
   return Buffer.from(content, encoding);
 }
 
-/** Express puts U+FFFD in the place of what it cannot decode in a query, and that might be a file of another name. */
+/** Express replaces undecodable parts of a query by U+FFFD, which might name another file. */
 function requireDecodable(url: string): void {
   const query = url.includes('?') ? url.slice(url.indexOf('?') + 1) : '';
   for (const pair of query.split('&')) {
     try {
       decodeURIComponent(pair);
     } catch {
-      // It throws a `URIError` for that alone.
+      // It throws a `URIError` only for that.
       throw invalid(pair.split('=')[0] === 'pattern' ? 'pattern' : 'path', 'must be percent-encoded UTF-8');
     }
   }

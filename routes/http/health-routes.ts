@@ -2,7 +2,7 @@ import { Router } from 'express';
 import type { RouteServices } from '../route-services.js';
 import { findPrincipal } from './principal.js';
 
-/** `/live`, `/ready` and `/health`. Without a credential they say no more than that the daemon lives, `/ready` nothing. */
+/** `/live`, `/ready` and `/health`. Without a credential they report only that the daemon lives, `/ready` nothing. */
 export function createHealthRoutes(services: RouteServices): Router {
   const router = Router();
   router.get('/live', (_request, response) => {

@@ -9,16 +9,16 @@ import { setRateLimitHeaders } from './rate-limit-headers.js';
 
 const SECOND_MS = 1000;
 
-/** The id that a request brings in `X-Request-Id`, or a new one. */
+/** The id of a request's `X-Request-Id`, or a new one. */
 export function readRequestId({ headers }: Pick<IncomingMessage, 'headers'>): string {
   const given = headers['x-request-id'];
   return typeof given === 'string' && /^[\w.-]{1,128}$/.test(given) ? given : randomUUID();
 }
 
-/** The id that a request got when it came in. */
+/** The id that a request was given on arrival. */
 export const requestIdOf = (response: Response): string => String(response.getHeader('x-request-id') ?? '');
 
-/** An error as REST carries it. */
+/** An error in the format of REST. */
 export function errorBody(error: CompanionError, requestId: string): ErrorBody {
   const { code, message, details } = error;
   return { error: { code, message, status: ERROR_STATUS[code], requestId, ...(details && { details }) } };
@@ -26,10 +26,12 @@ export function errorBody(error: CompanionError, requestId: string): ErrorBody {
 
 const failures = new WeakMap<Response, ErrorCode>();
 
-/** What a request was refused with. */
+/** The error code of a refused request. */
 export const failureOf = (response: Response): ErrorCode | undefined => failures.get(response);
 
-/** Answers what a route threw. An error that nobody expected is logged with its request id, and told without its text. */
+/**
+ * Answers with the error of a route. An unexpected error is logged with its request id, and reported without its text.
+ */
 export function createErrorHandler(log: Log): ErrorRequestHandler {
   return (thrown: unknown, _request, response, _next) => {
     const requestId = requestIdOf(response);
@@ -48,7 +50,7 @@ export function createErrorHandler(log: Log): ErrorRequestHandler {
   };
 }
 
-/** What was thrown, as it is told. */
+/** The reported form of a thrown value. */
 export function toCompanionError(thrown: unknown): CompanionError {
   if (thrown instanceof CompanionError) return thrown;
   if (thrown instanceof URIError) return invalid('path', 'must be percent-encoded UTF-8');

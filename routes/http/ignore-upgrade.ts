@@ -2,7 +2,7 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 
-/** Of an offer to change protocols. */
+/** The headers of an offer to change protocols. */
 const OFFER = new Set(['upgrade', 'connection', 'http2-settings']);
 
 /** Whether a request asks for a WebSocket, alone or among other protocols. */
@@ -11,8 +11,8 @@ export const asksForWebSocket = ({ headers }: IncomingMessage): boolean =>
 
 /**
  * Serves a request that offers another protocol than WebSockets as if it offered none (RFC 9110, section 7.8): clients
- * that would rather speak `h2c` ask so with every request. Node has parsed its head alone and taken its hands off the
- * connection, so the head is put back without the offer, and the connection is taken as a new one.
+ * that prefer `h2c` offer it with every request. Node has parsed only the head and detached from the connection, so the
+ * head is put back without the offer, and the connection is handled as a new one.
  */
 export function ignoreUpgrade(
   server: Server,

@@ -22,7 +22,7 @@ import { parseInput } from './parse-input.js';
 const revokeSchema = z.object({ user: z.string().optional() });
 const stopSchema = z.object({ all: z.boolean().default(false) });
 
-/** What only commands on this machine may ask, through the local socket. */
+/** Routes for commands on this machine only, through the local socket. */
 export function createLocalRoutes(services: RouteServices): Router {
   const { identity, control } = services;
   const router = Router();
@@ -79,18 +79,18 @@ function addUserRoutes(router: Router, services: RouteServices): void {
       const sessions = registry.owned(userId).filter((session) => !purged.has(session));
       await Promise.all(sessions.map((session) => session.purge().then(() => purged.add(session))));
     };
-    // First: a session that could not be purged would keep its directory from everybody, and nobody could ask again.
+    // First: a session that could not be purged would block its directory, and the command could not be repeated.
     await purge();
     await identity.removePerson(request.params.email);
     await purge();
-    // Here for a person without a session; else it follows when the last CLI is gone.
+    // Done here for a person without a session; otherwise when the last CLI is gone.
     await personalFolders.removeUnusedOf(userId);
     auditHttp(services, response, { action: 'users', targetUserId: userId });
     response.json({ success: true, sessions: purged.size });
   });
 }
 
-/** All people's. */
+/** Covers the devices of all people. */
 function addDeviceRoutes(router: Router, services: RouteServices): void {
   const { people, devices } = services.identity;
   router.get('/devices', (_request, response) => {
@@ -110,7 +110,7 @@ function addDeviceRoutes(router: Router, services: RouteServices): void {
       const suggestion = 'Name its owner with --user EMAIL.';
       throw new CompanionError('CONFLICT', 'Several people have a device with this id.', { field: 'id', suggestion });
     }
-    // One that came with a token that is not its own is known by its connections alone.
+    // A device with a token that is not its own is known only by its connections.
     const userId = (entry?.userId ?? person?.userId ?? people.owner.userId) as UserId;
     const device = { userId, deviceId };
     const wasHere = (await services.delivery.queueOf(device)) !== undefined;

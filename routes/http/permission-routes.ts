@@ -16,7 +16,7 @@ import { deviceOf, findPrincipal, requirePrincipal } from './principal.js';
 import { readJson } from './read-json.js';
 import { replied } from './replied.js';
 
-/** Whoever sends it may have no credential. */
+/** The sender may have no credential. */
 const BODY_LIMIT = '16kb';
 const CREDENTIALED_LIMIT = '1mb';
 

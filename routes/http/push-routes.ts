@@ -22,7 +22,7 @@ export function createPushRoutes({ identity, push }: RouteServices): Router {
     const { deviceId, ...registration } = parseInput(registerPushSchema, request.body, 'body');
     requireDevice(response, deviceId);
     await push.reach.requirePublic(registration);
-    // Again: it may have been put out while its host was looked up.
+    // Checked again: the device can have been revoked during the lookup of its host.
     const device = requireDevice(response, deviceId);
     await identity.devices.register(device, registration);
     push.judgeAgain(device.userId);

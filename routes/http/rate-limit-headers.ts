@@ -3,7 +3,7 @@ import type { Allowance } from '../access/rate-limits.js';
 
 const SECOND_MS = 1000;
 
-/** As the IETF's draft on `RateLimit` header fields has them. */
+/** In the format of the IETF's draft on `RateLimit` header fields. */
 export function setRateLimitHeaders(response: ServerResponse, { limit, remaining, resetMs }: Allowance): void {
   response.setHeader('RateLimit-Limit', limit);
   response.setHeader('RateLimit-Remaining', remaining);

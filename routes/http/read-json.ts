@@ -5,7 +5,9 @@ import { brokenJsonBound } from '../../protocol/json-bounds.js';
 import { MAX_CLIENT_FRAME_OUTSIDE_STRINGS } from '../../protocol/limits.js';
 import { halfCharacterError } from '../../protocol/parse-client-frame.js';
 
-/** Reads a JSON body up to a size such as `1mb`. A body of another content type is refused: unread is not empty. */
+/**
+ * Reads a JSON body up to a size such as `1mb`. A body of another content type is refused: it would be read as empty.
+ */
 export function readJson(limit: string): RequestHandler {
   const texts = new WeakMap<IncomingMessage, string>();
   const parse = express.json({
@@ -39,7 +41,7 @@ function isUtf8Json({ headers }: IncomingMessage): boolean {
   return JSON_TYPE.test(type) && /^utf-?8$/i.test(charset);
 }
 
-/** As with the frames of a WebSocket: what would take long to parse is refused before that. */
+/** As with the frames of a WebSocket, text that would take long to parse is refused first. */
 function refuseCostly(text: string): void {
   const broken = brokenJsonBound(text, { outsideStrings: MAX_CLIENT_FRAME_OUTSIDE_STRINGS });
   if (broken !== undefined) throw invalid('body', broken);

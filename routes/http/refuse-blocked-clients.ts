@@ -9,8 +9,8 @@ import { setRateLimitHeaders } from './rate-limit-headers.js';
 const SECOND_MS = 1000;
 
 /**
- * Refuses whoever has guessed too often before anything is built for the request: one who goes on thousands of times a
- * second must not cost the others their time. What may be a credential goes through to be looked at.
+ * Refuses clients with too many guesses before anything is built for the request: thousands of requests a second must
+ * not slow down the others. A possible credential is passed on to its check.
  */
 export const refuseBlockedClients =
   ({ admission }: RouteServices, serve: RequestListener): RequestListener =>

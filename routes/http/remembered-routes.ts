@@ -8,7 +8,7 @@ import type { RouteServices } from '../route-services.js';
 import { callerOf, requirePrincipal } from './principal.js';
 import { replied } from './replied.js';
 
-/** `/api/sessions/:id/remembered`: what need not be asked any more, and how to have it asked again. */
+/** `/api/sessions/:id/remembered`: lists remembered permissions, and revokes them. */
 export function createRememberedRoutes(services: RouteServices): Router {
   const { registry } = services;
   const router = Router();

@@ -1,6 +1,6 @@
 /**
- * Runs a use case and resolves with what it replies. The reply comes when all is recorded, before any client sees an
- * event of it; the answer is shaped after that.
+ * Runs a use case and resolves with its reply. The reply follows the commit and precedes all events for clients; the
+ * answer is built after that.
  */
 export const replied = <Result>(run: (reply: (result: Result) => void) => Promise<void>): Promise<Result> =>
   new Promise((resolve, reject) => {

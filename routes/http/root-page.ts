@@ -9,7 +9,7 @@ code { background: #eee; padding: 0.1rem 0.3rem; border-radius: 0.2rem }
 @media (prefers-color-scheme: dark) { body { color: #ddd; background: #161616 } code { background: #2c2c2c } }
 `;
 
-/** No script, no form, no other address, and this style alone. */
+/** No scripts, forms or other addresses, and only this style. */
 const POLICY = [
   "default-src 'none'",
   `style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'`,
@@ -33,7 +33,7 @@ ${body}</body>
 </html>
 `;
 
-/** The same for everybody: it says nothing about this machine, its people or its sessions. */
+/** The same for all clients: it reveals nothing about this machine, its people or its sessions. */
 const WELCOME =
   page(`<p>This daemon runs Claude sessions on its machine, and lets paired devices follow and steer them. You have reached it.</p>
 <h2>What to do next</h2>
@@ -45,7 +45,7 @@ const WELCOME =
 </ul>
 `);
 
-/** The name is not repeated: whoever made it lead here chose it. */
+/** The name is not repeated: the owner of the domain name chose it. */
 const REFUSAL =
   page(`<p><code>PERMISSION_DENIED</code>: this daemon does not answer to the name in the address of this page.</p>
 <h2>What to do next</h2>
@@ -55,7 +55,7 @@ const REFUSAL =
 </ul>
 `);
 
-/** A person who opens the address in a browser gets a page; every other client gets what it got before. */
+/** A browser that opens the address gets a page; every other client gets the usual answer. */
 export function createRootPage(services: RouteServices): Router {
   const router = Router();
   router.get('/', async (request, response, next) => {
@@ -69,5 +69,5 @@ export function createRootPage(services: RouteServices): Router {
   return router;
 }
 
-/** Browsers do. A client that takes anything shows no page. */
+/** Browsers name it. A client that accepts anything shows no page. */
 const namesHtml = (accept = ''): boolean => /(^|[\s,])text\/html\s*($|[,;])/i.test(accept);

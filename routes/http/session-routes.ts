@@ -80,7 +80,7 @@ async function withPermissions(session: Session, view: Promise<SessionView>): Pr
   return { ...known, ...(permissions && { permissions }) };
 }
 
-/** The whole of an event that was cut for its frame. */
+/** The full data of an event that was cut for its frame. */
 function addEventRoute(router: Router, services: RouteServices): void {
   const { registry, journal } = services;
   router.get('/:id/events/:seq', async (request, response) => {
@@ -97,7 +97,7 @@ function addEventRoute(router: Router, services: RouteServices): void {
 
 type Pieces = AsyncIterable<string | Uint8Array> | Iterable<string>;
 
-/** As an event frame, with these data. */
+/** In the format of an event frame, with these data. */
 async function* eventBody(
   { type, at, seq }: EventRecord,
   { data, sessionId, epoch }: { sessionId: SessionId; epoch: string; data: Pieces },
@@ -108,7 +108,7 @@ async function* eventBody(
   yield '}';
 }
 
-/** Those of the row, which are cut, where the blob is gone. */
+/** Falls back to the row's cut data where the blob is gone. */
 async function wholeData({ blobs }: RouteServices['journal'], { data, blob }: EventRecord): Promise<Pieces> {
   if (!blob) return textPieces(data);
   const pieces = blobs.stream(blob);

@@ -8,7 +8,7 @@ import type { RouteServices } from '../route-services.js';
 import { parseInput } from './parse-input.js';
 import { requirePrincipal } from './principal.js';
 
-/** Of one session that is asked for by its id, and of each session where all are listed, so many bytes. */
+/** Byte limits for a single session by its id, and for each session in a list. */
 const MAX_PERMISSION_BYTES = { one: 256 * 1024, listed: 8 * 1024 };
 
 /** `/api/waiting`: the caller's open permission requests, and the prompts that run or wait. */
@@ -30,7 +30,7 @@ export function createWaitingRoutes({ registry, delivery }: RouteServices): Rout
 
 const isWaiting = ({ permissions, promptCount }: WaitingSession): boolean => permissions.length + promptCount > 0;
 
-/** What is cut of a request says so: `truncated`. */
+/** A request that was cut is marked as `truncated`. */
 function bounded(view: WaitingSession, max: number): WaitingSession {
   const share = Math.floor(max / Math.max(1, view.permissions.length));
   return { ...view, permissions: view.permissions.map((one) => boundPermission(one, share)) };

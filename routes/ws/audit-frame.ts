@@ -7,7 +7,7 @@ import type { ConnectionContext } from './request-context.js';
 
 type KnownContent = Pick<AuditEntry, 'action' | 'sessionId' | 'permissionId' | 'digest'>;
 
-/** Records what a frame has done, or was refused with. */
+/** Records the effect of a frame, or its refusal. */
 export function auditFrame(connection: ConnectionContext, frame: ClientFrame, error?: unknown): void {
   const said = saidBy(frame);
   if (!said) return;
@@ -24,7 +24,7 @@ export function auditFrame(connection: ConnectionContext, frame: ClientFrame, er
 
 const codeOf = (error: unknown): ErrorCode => (error instanceof CompanionError ? error.code : 'INTERNAL_ERROR');
 
-/** Undefined for what is of no interest: acknowledgements, presence and the like. */
+/** Undefined for frames that are not audited: acknowledgements, presence and the like. */
 function saidBy(frame: ClientFrame): KnownContent | undefined {
   const { audit: action, said } = frameRule(frame);
   const { data } = frame;

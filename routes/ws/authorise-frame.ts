@@ -9,8 +9,8 @@ import { RateLimitError } from '../access/rate-limits.js';
 import { type ConnectionContext, callerOf, directoryOf } from './request-context.js';
 
 /**
- * Counts a frame, well-formed or not. Rejects with `RATE_LIMITED`. A connection that alone was refused as many as a
- * person may send does not listen, and is closed; the person's others may be quiet, and are not.
+ * Counts a frame, well-formed or not. Rejects with `RATE_LIMITED`. A connection whose own refusals reach a person's
+ * limit ignores them, and is closed; the person's other connections stay open.
  */
 export async function countFrame(connection: ConnectionContext): Promise<void> {
   if (connection.principal.credential === 'local') return;
@@ -28,7 +28,7 @@ export async function countFrame(connection: ConnectionContext): Promise<void> {
 /** The rule of a frame's command, for the data of this frame. */
 export const frameRule = ({ type }: ClientFrame) => FRAME_COMMANDS[type] as CommandRule<ClientFrame['data']>;
 
-/** Lets a frame that was counted through to its handler. Rejects with `PERMISSION_DENIED` and `RATE_LIMITED`. */
+/** Passes a counted frame to its handler. Rejects with `PERMISSION_DENIED` and `RATE_LIMITED`. */
 export async function authoriseFrame(connection: ConnectionContext, frame: ClientFrame): Promise<void> {
   const { principal, services } = connection;
   const rule = frameRule(frame);
@@ -44,7 +44,7 @@ export async function authoriseFrame(connection: ConnectionContext, frame: Clien
 
 const isPrompt = ({ text, attachments = [] }: Prompted): boolean => text.trim() !== '' || attachments.length > 0;
 
-/** A harmless command of the CLI is not, where a definition of the person or the project stands in its place. */
+/** A harmless command of the CLI is not harmless where a definition of the person or the project replaces it. */
 async function authorisePrompt(connection: ConnectionContext, frame: ClientFrame, { text, field }: Prompted) {
   const { principal, services } = connection;
   const command = requireCommand(principal, text, field);
@@ -55,7 +55,7 @@ async function authorisePrompt(connection: ConnectionContext, frame: ClientFrame
   }
 }
 
-/** A question without a directory runs in an empty folder, so what is in the first root says too much at worst. */
+/** A question without a directory runs in an empty folder, so checking the first root is at worst too strict. */
 function placeOf(connection: ConnectionContext, data: ClientFrame['data']): SessionId | NamedDirectory {
   if ('sessionId' in data && data.sessionId !== undefined) return data.sessionId;
   if ('projectPath' in data) return directoryOf(connection, data.projectPath, 'projectPath');

@@ -4,10 +4,10 @@ import type { Encoder, Frame } from '../../services/delivery/frame.js';
 import type { DeviceSink, SinkOwner } from './socket-sink.js';
 
 /**
- * For permessage-deflate (RFC 7692). Frames of text are small and much alike: what makes them small is that each is
- * compressed against those before it, so the window is kept. A window of 8 KiB takes 40 KiB with zlib (`deflateInit2`:
- * `(1 << (windowBits + 2)) + (1 << (memLevel + 9))`); a larger one saves little more. What a client sends is inflated
- * without a window that is kept.
+ * For permessage-deflate (RFC 7692). Text frames are small and similar: they compress well only against earlier ones,
+ * so the window is kept. A window of 8 KiB takes 40 KiB with zlib (`deflateInit2`:
+ * `(1 << (windowBits + 2)) + (1 << (memLevel + 9))`); a larger one saves little more. Data from a client is inflated
+ * without a persistent window.
  */
 export const DEFLATE: PerMessageDeflateOptions = {
   serverMaxWindowBits: 13,
@@ -22,21 +22,21 @@ export const isCompressed = ({ extensions }: Pick<WebSocket, 'extensions'>): boo
 const encodeText: Encoder = (text) => Buffer.from(text);
 
 const MAX_UNSENT_BYTES = 1024 * 1024;
-/** Readers that were held back are told when so much has left. */
+/** Paused readers are notified once this much has been sent. */
 const LARGE_BYTES = 64 * 1024;
 
 /**
- * Sends frames by `ws`, which compresses each for this connection alone. Bytes count as they were before that: they are
- * in memory until they have been compressed and have left.
+ * Sends frames by `ws`, which compresses each for this connection alone. Sizes count before compression: frames are in
+ * memory until they have been compressed and sent.
  */
 export class CompressedSink implements DeviceSink {
   readonly #webSocket: WebSocket;
   readonly #socket: Socket;
   readonly #owner: SinkOwner;
   #unsent = 0;
-  /** The most that was unsent since nothing was. */
+  /** The maximum of unsent bytes since there were none. */
   #most = 0;
-  /** Size of the largest frame among those that are unsent. */
+  /** Size of the largest unsent frame. */
   #largest = 0;
 
   constructor({ webSocket, socket, owner }: { webSocket: WebSocket; socket: Socket; owner: SinkOwner }) {
@@ -61,7 +61,7 @@ export class CompressedSink implements DeviceSink {
     if (this.#webSocket.readyState !== this.#webSocket.OPEN) return;
     const bytes = frame.encoded(encodeText);
     this.#largest = Math.max(this.#largest, bytes.length);
-    // The largest frame on its way does not count: nobody is cut off for what one frame weighs.
+    // The largest pending frame does not count: no client is disconnected because of a single frame's size.
     if (this.#unsent + bytes.length - this.#largest > MAX_UNSENT_BYTES) {
       this.#owner.onTooSlow();
       return;

@@ -1,17 +1,17 @@
 export interface CredentialWatchOptions {
-  /** Wall clock, epoch milliseconds: what a credential's end is told by. */
+  /** Wall clock, epoch milliseconds, by which a credential's expiry is measured. */
   now: () => number;
   /** A minute is left. `expiresAt`: epoch milliseconds. */
   onExpiring: (expiresAt: number) => void;
   onExpired: () => void;
 }
 
-/** So long before the end a client is asked for another token. */
+/** How long before the expiry a client is asked for another token. */
 const NOTICE_MS = 60_000;
-/** A machine that was asleep, or whose clock was set, is found out about within this time. */
+/** The wake-up of a sleeping machine, or a clock change, is noticed within this time. */
 const LOOK_MS = 20_000;
 
-/** Follows the credential of a connection to its end. */
+/** Follows the credential of a connection until it expires. */
 export class CredentialWatch {
   readonly #options: CredentialWatchOptions;
   #timer: NodeJS.Timeout | undefined;
@@ -20,7 +20,7 @@ export class CredentialWatch {
     this.#options = options;
   }
 
-  /** In place of the one before. Undefined: it does not expire. */
+  /** Replaces the previous expiry. Undefined: it does not expire. */
   follow(expiresAt: number | undefined): void {
     clearTimeout(this.#timer);
     if (expiresAt === undefined) return;

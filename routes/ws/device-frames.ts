@@ -36,7 +36,7 @@ export async function ack({ connection }: RequestContext, { sessionId, seq }: Cl
 export async function registerDevice(context: RequestContext, data: ClientData<'registerDevice'>): Promise<void> {
   const { services, device } = context.connection;
   await services.push.reach.requirePublic(data);
-  // It may have been put out while the host was looked up.
+  // The device can have been revoked during the lookup of the host.
   if (context.connection.isExpelled) return;
   await services.identity.devices.register(device, data);
   services.push.judgeAgain(device.userId);
@@ -50,7 +50,7 @@ export const presence =
     answer(context, 'presence', { state });
   };
 
-/** Far beyond the life of a connection: of credentials that do not expire. */
+/** For credentials that do not expire: far beyond the life of a connection. */
 const NEVER = new Date(Date.UTC(9999, 11, 31)).toISOString();
 
 export async function reauthenticate(context: RequestContext, { token }: ClientData<'reauthenticate'>): Promise<void> {
@@ -69,7 +69,7 @@ export async function reauthenticate(context: RequestContext, { token }: ClientD
   });
 }
 
-/** What goes on under this connection stays one person's and one device's. */
+/** A connection always belongs to one person and one device. */
 const isSameDevice = (one: Principal, other: Principal): boolean =>
   one.userId === other.userId && one.device?.deviceId === other.device?.deviceId;
 

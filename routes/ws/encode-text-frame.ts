@@ -1,12 +1,12 @@
 const FINAL_TEXT = 0x81;
-/** Payloads of fewer bytes say their length in the second byte, see RFC 6455, section 5.2. */
+/** Payloads of fewer bytes have their length in the second byte, see RFC 6455, section 5.2. */
 const LENGTH_IN_16_BITS = 126;
 const LENGTH_IN_64_BITS = 127;
 const TWO_BYTES = 0x1_00_00;
 
 /**
  * A whole unmasked text message of RFC 6455. `ws` would build header and payload anew for each of its clients; these
- * bytes are built once and written to the sockets of all.
+ * bytes are built once and written to all sockets.
  */
 export function encodeTextFrame(text: string): Buffer {
   const length = Buffer.byteLength(text);

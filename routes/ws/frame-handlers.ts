@@ -6,7 +6,7 @@ import * as sessions from './session-frames.js';
 
 type Handlers = { [T in ClientFrameType]: (context: RequestContext, data: ClientData<T>) => Promise<void> };
 
-/** Each answers its frame once, or throws what is to be answered. */
+/** Each answers its frame once, or throws the error to answer with. */
 const HANDLERS: Handlers = {
   subscribe: device.subscribe,
   unsubscribe: device.unsubscribe,

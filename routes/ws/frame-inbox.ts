@@ -1,7 +1,7 @@
 import { type ReceivedFrame, receiveFrame } from './receive-frame.js';
 import type { ConnectionContext } from './request-context.js';
 
-/** From where frames come. */
+/** The source of frames. */
 export interface FrameSource {
   pause(): void;
   resume(): void;
@@ -10,22 +10,22 @@ export interface FrameSource {
 export interface FrameInboxOptions {
   connection: ConnectionContext;
   source: FrameSource;
-  /** No frame is begun before this. Never rejects. */
+  /** No frame is handled before this. Never rejects. */
   welcomed: Promise<void>;
 }
 
-/** Of frames that wait for an ordered one to be finished. With more than that no more is read. */
+/** Limit for frames that wait for an ordered one to complete. Above it, reading pauses. */
 const MAX_WAITING_BYTES = 1024 * 1024;
-/** What a frame that waits takes beside its text. */
+/** Memory cost of a waiting frame besides its text. */
 const FRAME_COST_BYTES = 1024;
 
 /**
- * The frames of one connection, each handled in its turn. The frame that is at work does not count as waiting, and
- * the last one that was read may be as large as frames are: both together are the most that a connection holds.
+ * The frames of one connection, each handled in order. The frame in progress does not count as waiting, and the last
+ * one read can have the maximum frame size: both together bound what a connection holds.
  */
 export class FrameInbox {
   readonly #options: FrameInboxOptions;
-  /** Settles when the frames up to now that keep an order have been handled. */
+  /** Settles when the ordered frames up to now have been handled. */
   #turn: Promise<void>;
   #waitingBytes = 0;
   #isPaused = false;
@@ -35,12 +35,12 @@ export class FrameInbox {
     this.#turn = options.welcomed;
   }
 
-  /** Nothing is read from the other side, pongs included. */
+  /** Nothing is read from the client, including pongs. */
   get isPaused(): boolean {
     return this.#isPaused;
   }
 
-  /** Resolves when all frames up to now have had their turn. */
+  /** Resolves when all frames up to now have been handled. */
   get settled(): Promise<void> {
     return this.#turn;
   }
@@ -56,7 +56,7 @@ export class FrameInbox {
     this.#options.source.pause();
   }
 
-  /** Reads on, for the sake of the other side's answer to a close. */
+  /** Resumes reading for the client's answer to a close. */
   release(): void {
     if (!this.#isPaused) return;
     this.#isPaused = false;

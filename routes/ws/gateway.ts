@@ -27,25 +27,25 @@ const SERVER: ServerOptions = {
   clientTracking: false,
   handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
 };
-/** A client that does not answer a close within this time is cut off. */
+/** A client that does not answer a close within this time is disconnected. */
 const CLOSE_GRACE_MS = 400;
-/** When one too many may try again. */
+/** Suggested retry delay when there are too many connections. */
 const CONNECTIONS_RETRY_MS = 5000;
 const SECOND_MS = 1000;
 
 export interface Gateway {
-  /** Takes an HTTP upgrade; `local` comes from the socket that only the owner can open. */
+  /** Handles an HTTP upgrade; `local` comes from the socket that only the owner can open. */
   upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void;
   /** Closes every connection with this code. */
   close(code: number, reason: string): void;
-  /** Ends the connections that were let in by a credential which is void now. */
+  /** Ends the connections whose credential is now invalid. */
   expel(isVoid: IsVoid): void;
 }
 
 export function createGateway(services: RouteServices, { local }: { local: boolean }): Gateway {
   const serverOf = (perMessageDeflate: false | PerMessageDeflateOptions) => {
     const made = new WebSocketServer({ ...SERVER, perMessageDeflate });
-    // What is wrong with the upgrade itself.
+    // Errors of the upgrade itself.
     made.on('wsClientError', (error, stream, request) => {
       refuse({ log: services.log, stream, request, thrown: invalid('upgrade', error.message) });
     });
@@ -56,12 +56,12 @@ export function createGateway(services: RouteServices, { local }: { local: boole
     [...connections].filter(({ isCompressed }) => isCompressed).length < services.compressedConnections;
   const connections = new Set<SocketConnection>();
   const lingering = new Set<SocketConnection>();
-  /** Of upgrades under way: what was revoked meanwhile. */
+  /** For each upgrade in progress: the revocations since its start. */
   const underWay = new Set<IsVoid[]>();
   const shared = { services, connections, lingering, writer: new TickWriter(), heartbeats: new Heartbeats() };
   return {
     upgrade: (request, stream, head) => {
-      // A client that left: there is nobody to answer.
+      // The client has disconnected, so there is no one to answer.
       stream.on('error', () => stream.destroy());
       const opened = async () => {
         const revoked: IsVoid[] = [];
@@ -99,7 +99,7 @@ export function createGateway(services: RouteServices, { local }: { local: boole
   };
 }
 
-/** Who wants in. Nothing is allocated for anybody before this. */
+/** Authenticates an upgrade. No resources are allocated before this. */
 async function admit(services: RouteServices, request: IncomingMessage): Promise<Principal> {
   const { admission, hostPolicy, queryToken } = services;
   if (!hostPolicy.allows(request)) {
@@ -118,13 +118,13 @@ async function admit(services: RouteServices, request: IncomingMessage): Promise
   return principal;
 }
 
-/** A device that was revoked does not come back under its name by a credential that is not its own. */
+/** A revoked device cannot reconnect under its id with a credential that is not its own. */
 function requireWelcome({ identity }: RouteServices, principal: Principal, device: DeviceRef): void {
   if (principal.device || !identity.devices.isRevoked(device)) return;
   throw unauthorized('The device was revoked. It comes back when it is paired again under its deviceId.');
 }
 
-/** A device's next connection takes the place of the one before. */
+/** A device's new connection replaces its earlier one. */
 function requireRoom(
   { admission }: RouteServices,
   connections: Set<SocketConnection>,
@@ -143,7 +143,7 @@ function readDevice(request: IncomingMessage, principal: Principal): { device: D
   return { device, isNameless: named === undefined };
 }
 
-/** The device whose credential it is; else the name that the client gives its device, if it does. */
+/** The device of the credential; else the id that the client gives its device, if any. */
 function readDeviceId(request: IncomingMessage, { device }: Principal): DeviceId | undefined {
   const header = request.headers['x-device-id'];
   const queried = queryOf(request).getAll('deviceId');
@@ -176,13 +176,13 @@ interface Refusal {
   thrown: unknown;
 }
 
-/** An error that nobody expected is logged with its request id, and told without its text. */
+/** An unexpected error is logged with its request id, and reported without its text. */
 function refuse({ log, stream, request, thrown }: Refusal): void {
   const requestId = readRequestId(request);
   const isExpected = thrown instanceof CompanionError;
   const error = isExpected ? thrown : new CompanionError('INTERNAL_ERROR', UNEXPECTED);
   const status = ERROR_STATUS[error.code];
-  // There may be thousands a second.
+  // There can be thousands a second.
   if (isExpected) log.debug('an upgrade was refused', { requestId, status });
   else log.error('an upgrade failed', { requestId, error: stackOf(thrown) });
   const { retryAfterMs } = error.details ?? {};
@@ -195,7 +195,7 @@ function refuse({ log, stream, request, thrown }: Refusal): void {
     'Connection: close',
     ...(retryAfterMs === undefined ? [] : [`Retry-After: ${Math.ceil(retryAfterMs / SECOND_MS)}`]),
   ];
-  // Whoever keeps its own half open would keep the socket.
+  // A client that keeps its half open would keep the socket.
   stream.once('finish', () => stream.destroy());
   stream.end(`${head.join('\r\n')}\r\n\r\n${body}`);
 }

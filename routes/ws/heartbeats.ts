@@ -1,31 +1,31 @@
 import { HEARTBEAT_MS, PONG_TIMEOUT_MS, STALL_TIMEOUT_MS } from '../../protocol/limits.js';
 
-/** A connection as its heartbeat sees it. */
+/** A connection from the view of its heartbeat. */
 export interface Pulse {
   ping(): void;
   /** Bytes that wait to be sent. */
   readonly unsent: number;
-  /** Changes as long as the other side takes what it is sent. */
+  /** Changes as long as the client reads its data. */
   readonly progress: string;
-  /** Bytes that have come from the other side. */
+  /** Bytes received from the client. */
   readonly received: number;
-  /** We do not read what it sends at the moment, so it cannot be heard. */
+  /** Reading is paused, so the client cannot be heard. */
   readonly isUnheard: boolean;
-  /** No answer to a ping, and nothing else either. */
+  /** Neither an answer to a ping nor other data arrived. */
   onSilent(): void;
-  /** It does not take what it is sent. */
+  /** The client does not read its data. */
   onStalled(): void;
 }
 
-/** How often connections are looked at from which something is due; every fourth time, all are. */
+/** Interval of the checks of connections with a pending deadline; every fourth check covers all. */
 const TICK_MS = 500;
 const TICKS_BETWEEN_LOOKS = 4;
-/** Pings leave early enough for silence to be noticed within `HEARTBEAT_MS` and `PONG_TIMEOUT_MS`, ticks included. */
+/** Pings are sent early enough to detect silence within `HEARTBEAT_MS` and `PONG_TIMEOUT_MS`, ticks included. */
 const PING_EVERY_MS = HEARTBEAT_MS - 2 * TICK_MS;
 
 /**
- * Pings connections and says which of them are gone. Time is counted in ticks of our own event loop: while that is
- * busy with something else nobody can be heard, and nobody is blamed for it.
+ * Pings connections and reports dead ones. Time is counted in ticks of the daemon's own event loop: while it is
+ * blocked, no client can be heard, so none is blamed.
  */
 export class Heartbeats {
   readonly #beats = new Set<Beat>();
@@ -34,7 +34,7 @@ export class Heartbeats {
   #ticks = 0;
   #now = 0;
 
-  /** The first pings of connections that came together are spread out. */
+  /** The first pings of simultaneous connections are spread out. */
   watch(pulse: Pulse): Beat {
     const beat = new Beat(pulse, this.#now, (done) => this.#forget(done));
     this.#beats.add(beat);
@@ -71,7 +71,7 @@ export class Beat {
   readonly #pulse: Pulse;
   readonly #forget: (beat: Beat) => void;
   #nextPing: number;
-  /** Until when a ping is to be answered; 0 while none is. */
+  /** The deadline for the answer to a ping; 0 without one. */
   #deadline = 0;
   #received = 0;
   #heardAt: number;
@@ -94,7 +94,7 @@ export class Beat {
     this.#forget(this);
   }
 
-  /** A ping, or the answer to one. */
+  /** Whether a ping, or the answer to one, is due. */
   isDue(now: number): boolean {
     return this.#deadline !== 0 || now >= this.#nextPing;
   }
@@ -112,7 +112,7 @@ export class Beat {
     else if (now >= this.#deadline && unsent === 0) this.#pulse.onSilent();
   }
 
-  /** It takes nothing; or it did until the system would hold no more of it, and was not heard of all the while. */
+  /** It reads nothing; or it read until the system's buffer was full, and sent nothing in all that time. */
   #isStalled(now: number): boolean {
     const isUnanswered = this.#deadline !== 0 && now >= this.#deadline && now - this.#heardAt >= STALL_TIMEOUT_MS;
     return isUnanswered || now - this.#progressAt >= STALL_TIMEOUT_MS;
@@ -124,7 +124,7 @@ export class Beat {
     if (this.#deadline !== 0) this.#deadline = now + PONG_TIMEOUT_MS;
   }
 
-  /** What is on its way stands before the ping: as long as that moves, the answer may take its time. */
+  /** Pending data precedes the ping: as long as it makes progress, the answer can be late. */
   #moved(now: number): void {
     this.#progress = this.#pulse.progress;
     this.#progressAt = now;

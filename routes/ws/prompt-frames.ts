@@ -40,7 +40,7 @@ function responseOf({ session, ended: { outcome } }: EndedTurn): AnswerData<'cla
 
 const ASK_TIMEOUT_MS = 300_000;
 
-/** Answered when the answer is there; other frames of the connection do not wait for it. */
+/** Answered once the CLI has answered; other frames of the connection do not wait for it. */
 export async function ask(context: RequestContext, data: ClientData<'ask'>): Promise<void> {
   const { prompt, workingDirectory, options } = data;
   const timeoutMs = options?.timeout ?? ASK_TIMEOUT_MS;

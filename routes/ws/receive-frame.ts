@@ -10,10 +10,10 @@ import { authoriseFrame, countFrame, frameRule } from './authorise-frame.js';
 import { handleFrame } from './frame-handlers.js';
 import { answerError, type ConnectionContext, type RequestContext } from './request-context.js';
 
-/** Too many, and of too little news, for a log. */
+/** Too frequent and too uninteresting for a log. */
 const QUIET: ReadonlySet<string> = new Set(['ack', 'ping']);
 
-/** A frame of up to so many UTF-16 units is parsed in less time than it takes to count it. */
+/** Parsing a frame of up to this many UTF-16 units takes less time than counting it. */
 const PARSED_AT_ONCE_UNITS = 16 * 1024;
 
 export interface ReceivedFrame {
@@ -23,8 +23,8 @@ export interface ReceivedFrame {
 }
 
 /**
- * Handles a frame when its turn has come; resolves when the next ordered one may be looked at. It is counted at once:
- * whoever sends too much is found out about also while an ordered frame takes its time.
+ * Handles a frame in its turn; resolves when the next ordered one can start. It is counted at once: a flood is detected
+ * even while an ordered frame is in progress.
  */
 export function receiveFrame(connection: ConnectionContext, frame: ReceivedFrame, turn: Promise<void>): Promise<void> {
   const { text, isBinary } = frame;
@@ -32,7 +32,7 @@ export function receiveFrame(connection: ConnectionContext, frame: ReceivedFrame
   const parsed = isBinary ? BINARY_FRAME : parseClientFrame(text);
   const context = { connection, requestId: parsed.ok ? parsed.frame.requestId : parsed.requestId };
   const counted = parsed.ok && parsed.frame.type === 'ack' ? Promise.resolve() : countFrame(connection);
-  // What it was refused with is looked at in its turn.
+  // Its rejection is handled in its turn.
   counted.catch(() => {});
   const serve = parsed.ok ? () => serveFrame(context, parsed.frame) : () => Promise.reject(parsed.error);
   const served = serveInTurn({ context, turn, counted, serve });
@@ -40,12 +40,12 @@ export function receiveFrame(connection: ConnectionContext, frame: ReceivedFrame
 }
 
 /**
- * A large frame is counted before it is parsed: what is refused costs a glimpse. It waits for its turn as text, since
- * only parsing tells whether it keeps an order.
+ * A large frame is counted before it is parsed, so that a refusal is cheap. It waits for its turn as text, since only
+ * parsing shows whether it is ordered.
  */
 async function receiveLarge(connection: ConnectionContext, text: string, turn: Promise<void>): Promise<void> {
   const counted = countFrame(connection);
-  // Awaited below, and it may be rejected before.
+  // Awaited below, but it can reject earlier.
   counted.catch(() => {});
   await turn;
   if (connection.isExpelled) return;
@@ -72,7 +72,7 @@ interface Turn {
   context: RequestContext;
   /** Settles when it is this frame's turn. */
   turn: Promise<void>;
-  /** Rejects when there were too many. */
+  /** Rejects when the limit is exceeded. */
   counted: Promise<void>;
   serve: () => Promise<void>;
 }
@@ -100,7 +100,7 @@ async function serveFrame(context: RequestContext, frame: ClientFrame): Promise<
     auditFrame(connection, frame);
   } catch (error) {
     auditFrame(connection, frame, error);
-    // One that is accepted costs nothing and is not counted; one that is answered is as any other frame.
+    // An accepted acknowledgement is cheap and not counted; one that gets an answer counts like any other frame.
     if (frame.type === 'ack') await countFrame(connection);
     throw error;
   }

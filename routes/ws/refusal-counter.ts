@@ -1,10 +1,10 @@
-/** Counts what one connection alone was refused, within the time for which its person's frames are counted. */
+/** Counts the refusals of a single connection within the period of its person's frame limit. */
 export class RefusalCounter {
   #count = 0;
-  /** When that time is over, by the monotonic clock. */
+  /** The end of the period, by the monotonic clock. */
   #until = 0;
 
-  /** `resetMs`: until the person's count begins anew. How many there have been in that time, this one included. */
+  /** `resetMs`: until the person's count restarts. Returns the number in the period, this one included. */
   add(resetMs: number): number {
     const now = performance.now();
     if (now >= this.#until) {

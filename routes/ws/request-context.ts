@@ -12,29 +12,29 @@ import { RateLimitError } from '../access/rate-limits.js';
 import type { RouteServices } from '../route-services.js';
 import type { RefusalCounter } from './refusal-counter.js';
 
-/** What the frames of one connection share. */
+/** The state that the frames of one connection share. */
 export interface ConnectionContext {
   services: RouteServices;
   /** Changes when the client renews its credential. */
   principal: Principal;
   device: DeviceRef;
-  /** From where it came: a network address, or `local`. */
+  /** The client's address: a network address, or `local`. */
   address: string;
   delivery: DeviceConnection;
-  /** Where its device is. */
+  /** The presence of its device. */
   visit: Visit;
   /** Default for relative working directories, set by the client. */
   workingDirectory: string | undefined;
-  /** Of frames that were too many. */
+  /** Counts refused frames. */
   readonly refusals: RefusalCounter;
-  /** Aborted when it has ended, whoever ended it: no answer reaches anybody any more. */
+  /** Aborted when the connection has ended, for any reason: answers can no longer be delivered. */
   readonly ended: AbortSignal;
-  /** The daemon has closed it: none of its frames is begun any more, also not of those that came before. */
+  /** The daemon has closed the connection: none of its frames is started any more, not even earlier ones. */
   readonly isExpelled: boolean;
   send: (frame: string) => void;
-  /** Ends the connection, and does not wait for long that the other side agrees. */
+  /** Ends the connection without waiting long for the client's close. */
   expel: (code: number, reason: string) => void;
-  /** Takes another credential of the same person and device. */
+  /** Adopts another credential of the same person and device. */
   renew: (principal: Principal) => void;
 }
 
@@ -44,10 +44,10 @@ export interface RequestContext {
   requestId: string | null;
 }
 
-/** Who sends a frame, as use cases know it. */
+/** The sender of a frame, as use cases know it. */
 export const callerOf = ({ connection: { device }, requestId }: RequestContext): Caller => ({ device, requestId });
 
-/** A client's path: relative ones begin where this connection said, else at the first root. */
+/** A client's path: relative ones start at the connection's directory, else at the first root. */
 export const directoryOf = (
   { workingDirectory: base }: ConnectionContext,
   path: string,
@@ -64,13 +64,13 @@ export const answer = <T extends AnswerType>(
 export const answerStatus = ({ connection, requestId }: RequestContext, data: EventData<'sessionStatus'>): void =>
   connection.send(copyFrame({ type: 'sessionStatus', requestId, data }));
 
-/** Answers with what was thrown. Whatever nobody expected is logged, and told without its text. */
+/** Answers with a thrown error. An unexpected one is logged, and reported without its text. */
 export function answerError(context: RequestContext, thrown: unknown): void {
   const { connection, requestId } = context;
   if (thrown instanceof CompanionError) {
-    // Further parts of the name may be a client's own words: the keys of a record.
+    // Further parts of the name can be a client's own words: the keys of a record.
     const field = thrown.details?.field?.split('.')[0];
-    // Of those that are too many a log would be full.
+    // Exceeded limits would flood the log.
     const level = thrown instanceof RateLimitError ? 'debug' : 'info';
     connection.services.log[level]('frame refused', { requestId, code: thrown.code, field });
     answer(context, 'error', errorData(thrown));

@@ -11,8 +11,8 @@ export async function streamStart(context: RequestContext, data: ClientData<'str
   const directory = directoryOf(context.connection, workingDirectory, 'workingDirectory');
   const input = { caller: callerOf(context), directory, prompt, attachments, options };
   await startSession(services, input, (started) => {
-    // Recorded before it is answered: a daemon that dies now must find the device subscribed. Frames come later. One
-    // that died before it had recorded it is asked again, and what the prompt has caused since then is still owed.
+    // Recorded before the answer: after a crash the device must be found subscribed. Frames follow later. If the daemon
+    // dies before it is recorded, the client repeats the request, and all events of the prompt are still owed.
     delivery.join(started.session.id, started.head);
     answer(context, 'streamStarted', started.answer);
   });

@@ -25,12 +25,12 @@ export interface SocketConnectionOptions {
   socket: Socket;
   principal: Principal;
   device: DeviceRef;
-  /** The daemon has made up its id. */
+  /** The daemon has generated its id. */
   isNameless: boolean;
   address: string;
-  /** All that are open; it adds itself. */
+  /** All open connections; it adds itself. */
   connections: Set<SocketConnection>;
-  /** Those that are gone, and of which frames wait for their turn. */
+  /** Ended connections with frames that wait for their turn. */
   lingering: Set<SocketConnection>;
   writer: TickWriter;
   heartbeats: Heartbeats;
@@ -38,9 +38,9 @@ export interface SocketConnectionOptions {
 
 const CAPABILITIES = ['replay', 'steer', 'attachments', 'permissions', 'questions', 'plans', 'resume', 'fork', 'ask'];
 
-/** A reader that has stalled may still take what it was sent, and the reason for the close, for this long. */
+/** How long a stalled reader can still receive its data and the reason for the close. */
 const SLOW_CLOSE_MS = 2000;
-/** Whoever has to go is gone within a second, whether or not the close is answered. */
+/** An expelled connection is terminated within this time, even when it does not answer the close. */
 const EXPEL_MS = 800;
 
 /** One WebSocket, from its upgrade to its end. */
@@ -99,7 +99,7 @@ export class SocketConnection implements ConnectionContext, Pulse {
       });
       this.#onClose(code);
     });
-    // Its end follows, with the code that says what was wrong.
+    // Its end follows, with the code of the error.
     webSocket.on('error', ignore);
     webSocket.on('pong', (id) => this.#onPong(id));
     webSocket.on('message', (bytes: Buffer, isBinary) => this.#onMessage(bytes, isBinary));
@@ -109,7 +109,7 @@ export class SocketConnection implements ConnectionContext, Pulse {
     this.#sink.send(new Frame(() => frame));
   }
 
-  /** Sends what there is to send, and then the close frame. */
+  /** Sends all pending data, and then the close frame. */
   close(code: number, reason: string): void {
     this.#closedWith ??= code;
     this.#inbox.release();
@@ -121,7 +121,7 @@ export class SocketConnection implements ConnectionContext, Pulse {
     this.#credential.follow(principal.expiresAt);
   }
 
-  /** As `close`, and does not wait for long that the other side agrees. */
+  /** Like `close`, but does not wait long for the client's close. */
   expel(code: number, reason: string): void {
     this.close(code, reason);
     setTimeout(() => this.terminate(), EXPEL_MS).unref();
@@ -192,7 +192,7 @@ export class SocketConnection implements ConnectionContext, Pulse {
     this.close(CLOSE.internal, 'internal error');
   }
 
-  /** What comes after the close frame went out is not obeyed any more: the credential may be void. */
+  /** Frames after the sent close frame are ignored: the credential may be invalid. */
   #onMessage(bytes: Buffer, isBinary: boolean): void {
     if (this.isExpelled) return;
     this.#inbox.take({ text: isBinary ? '' : bytes.toString('utf8'), isBinary }, bytes.length);

@@ -5,19 +5,19 @@ import type { FrameSink } from '../../services/delivery/frame-sink.js';
 import { encodeTextFrame } from './encode-text-frame.js';
 import { type Collector, joinParts, type TickWriter } from './tick-writer.js';
 
-/** Who is told how the sink fares. */
+/** Receives the state changes of a sink. */
 export interface SinkOwner {
-  /** All that was given has left, after there was much of it. */
+  /** All pending data has been sent, after there was much of it. */
   onDrained(): void;
-  /** The reader has left so much unread that the connection is not worth its memory. */
+  /** The client leaves so much data unread that the connection is not worth its memory. */
   onTooSlow(): void;
 }
 
 /** The sink of one connection. */
 export interface DeviceSink extends FrameSink {
-  /** A value that changes as long as the other side takes what it is sent. */
+  /** A value that changes as long as the client reads its data. */
   readonly progress: string;
-  /** Sends what is to be sent, then the close frame. */
+  /** Sends all pending data, then the close frame. */
   close(code: number, reason: string): void;
 }
 
@@ -30,27 +30,27 @@ export interface SocketSinkOptions {
 }
 
 const MAX_UNSENT_BYTES = 1024 * 1024;
-/** What leaves in one write that the system takes at once gives no `drain`; above this it counts as one. */
+/** A write that the system accepts at once causes no `drain`; above this size it counts as one. */
 const LARGE_WRITE_BYTES = 64 * 1024;
 
-/** A ping without a payload, see RFC 6455, section 5.5.2: what thousands of idle connections get, made once. */
+/** A ping without a payload, see RFC 6455, section 5.5.2: built once for thousands of idle connections. */
 const BARE_PING = Buffer.from([0x89, 0]);
 
-/** What libuv still has to write, which `Socket` does not show: it falls while one large write makes its way. */
+/** The unwritten bytes in libuv, which `Socket` does not expose: they decrease while one large write progresses. */
 function queuedBelow(socket: Socket): unknown {
   const handle: unknown = '_handle' in socket ? socket._handle : undefined;
   return typeof handle === 'object' && handle !== null && 'writeQueueSize' in handle ? handle.writeQueueSize : 0;
 }
 
 /**
- * Sends frames; those of one tick leave in one write of the socket. They are written below `ws`, whose own frames
- * (ping, pong, close) go into the same socket in whole: there is no compression and no fragment that could be cut.
+ * Sends frames; those of one tick are sent in one write of the socket. They are written below `ws`, whose own frames
+ * (ping, pong, close) enter the same socket whole: there is no compression, and no fragment that could be interrupted.
  */
 export class SocketSink implements DeviceSink, Collector {
   readonly #options: SocketSinkOptions;
   #collected: Uint8Array[] = [];
   #collectedBytes = 0;
-  /** Size of the largest frame among those that are unsent. */
+  /** Size of the largest unsent frame. */
   #largest = 0;
   #written = 0;
 
@@ -78,7 +78,7 @@ export class SocketSink implements DeviceSink, Collector {
     const bytes = frame.encoded(encodeTextFrame);
     if (this.unsent === 0) this.#largest = 0;
     this.#largest = Math.max(this.#largest, bytes.length);
-    // The largest frame on its way does not count: nobody is cut off for what one frame weighs.
+    // The largest pending frame does not count: no client is disconnected because of a single frame's size.
     if (this.unsent + bytes.length - this.#largest > MAX_UNSENT_BYTES) {
       owner.onTooSlow();
       return;
@@ -88,7 +88,7 @@ export class SocketSink implements DeviceSink, Collector {
     if (this.#collected.length === 1) writer.schedule(this);
   }
 
-  /** The pong to this ping comes when all before it was received. */
+  /** The pong to this ping arrives when all earlier data was received. */
   confirm(id: number): void {
     const { webSocket, socket } = this.#options;
     this.flush();

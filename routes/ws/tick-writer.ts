@@ -1,17 +1,17 @@
-/** Something that collects bytes for a socket during a tick. */
+/** Collects bytes for a socket during a tick. */
 export interface Collector {
-  /** Writes what was collected; `join` makes one buffer of several. */
+  /** Writes the collected bytes; `join` merges several buffers into one. */
   flush(join: (parts: Uint8Array[]) => Uint8Array): void;
 }
 
 /**
- * Writes the frames of one tick to each socket at once. Many connections collect the very same frames; they are joined
- * into one buffer for all of these.
+ * Writes the frames of one tick to each socket at once. Many connections collect identical frames, which are joined
+ * into one buffer for all of them.
  */
 export class TickWriter {
   #collectors: Collector[] = [];
 
-  /** The collector is flushed when the running piece of work, promises included, is done. */
+  /** The collector is flushed when the current work, promises included, is done. */
   schedule(collector: Collector): void {
     this.#collectors.push(collector);
     if (this.#collectors.length === 1) process.nextTick(() => this.#flush());
@@ -32,7 +32,7 @@ export class TickWriter {
   }
 }
 
-/** One buffer of several, without a copy where there is but one. */
+/** Merges several buffers, without a copy where there is only one. */
 export const joinParts = (parts: Uint8Array[]): Uint8Array =>
   parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts);
 

@@ -169,7 +169,7 @@ export class PushService {
     this.#outbox.judgeAgain(userId);
   }
 
-  /** Owes a device a test push, even one that is otherwise not pushed to. Resolves to its id once it is recorded. */
+  /** Queues a test push for a device, in place of an earlier unsent one. Resolves to its id once it is recorded. */
   async test(device: DeviceRef): Promise<string> {
     const { epoch, now } = this.#options;
     const at = now();
