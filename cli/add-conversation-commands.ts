@@ -9,7 +9,7 @@ import { watchCommand } from './watch-command.js';
 interface AddOptions {
   program: Command;
   execute: (run: (context: CommandContext) => Promise<Report>, flags: { json?: boolean }) => Promise<void>;
-  /** A command with `--json`. */
+  /** Adds a command with `--json`. */
   add: (parent: Command, usage: string, description: string) => Command;
 }
 
@@ -17,7 +17,7 @@ interface Json {
   json?: boolean;
 }
 
-/** What speaks with Claude: prompts, answers, and what follows a session. */
+/** The commands of a conversation: prompts, answers, and watching a session. */
 export function addConversationCommands(options: AddOptions): void {
   const { program, execute, add } = options;
   withTurnFlags(add(program, 'ask <prompt>', 'ask Claude in the session of a folder, and show the answer as it comes'))

@@ -15,7 +15,7 @@ import {
 interface AddOptions {
   program: Command;
   execute: (run: (context: CommandContext) => Promise<Report>, flags: { json?: boolean }) => Promise<void>;
-  /** A command with `--json`. */
+  /** Adds a command with `--json`. */
   add: (parent: Command, usage: string, description: string) => Command;
 }
 

@@ -15,16 +15,16 @@ import { readWaiting } from './waiting-sessions.js';
 type OpenRequest = WaitingSession['permissions'][number];
 
 interface AnswerArguments {
-  /** The id of a request or its beginning, and the words of the answer; both may be left out. */
+  /** The id of a request or its beginning, and the words of the answer; both are optional. */
   words: readonly string[];
-  /** With a denial: what Claude is told. */
+  /** With a denial: the message for Claude. */
   message?: string;
 }
 
 /**
- * Answers an open request of any session. Without an id it is the only one that is open, or the one that a person picks;
- * without an answer the person is asked. Words other than those that allow or deny need an id: an id that is mistyped
- * must not become an answer.
+ * Answers an open request of any session. Without an id it is the only open one, or the one that the person picks;
+ * without an answer the person is asked. Words other than those that allow or deny need an id: a mistyped id must not
+ * become an answer.
  */
 export async function answerCommand(context: CommandContext, { words, message }: AnswerArguments): Promise<Report> {
   const open = await openRequests(context);
@@ -66,7 +66,7 @@ async function theOne({ io, hints }: CommandContext, open: readonly OpenRequest[
   });
 }
 
-/** The list cuts what is long. */
+/** The list truncates long requests. */
 async function wholeOf({ socketPath }: CommandContext, request: OpenRequest) {
   const session = await readWaiting(socketPath, request.sessionId);
   const whole = session?.permissions.find(({ permissionId }) => permissionId === request.permissionId);

@@ -16,7 +16,7 @@ import { createTurnScreen, showCost } from './turn-screen.js';
 export interface AskOutcome extends TurnEnd {
   sessionId: string;
   promptId: string;
-  /** The person asked for the end. */
+  /** The person interrupted it. */
   interrupted: boolean;
 }
 
@@ -26,7 +26,7 @@ export interface AskQuestion {
   directory: string;
   model?: string;
   isNew: boolean;
-  /** A new conversation goes on without asking for what was remembered. */
+  /** A new conversation keeps the remembered permissions. */
   keepRemembered?: boolean;
 }
 
@@ -34,12 +34,12 @@ export interface AskRunOptions {
   client: CompanionClient;
   view: AskView;
   io: TerminalIo;
-  /** Of the question. */
+  /** The directory of the question. */
   directory: string;
   yes: boolean;
   /** For messages. */
   socketPath: string;
-  /** What waits in a session. */
+  /** The open requests and prompts of a session. */
   readWaiting: (sessionId: string) => Promise<WaitingSession | undefined>;
   /** A command of this program as a person types it. */
   hint: (command: string) => string;
@@ -50,7 +50,7 @@ interface OwnPrompt {
   promptId: string;
 }
 
-/** What a program that is being ended may still wait for, in milliseconds. */
+/** How long a terminating program can still wait, in milliseconds. */
 const LEAVE_MS = 1_000;
 
 /** One prompt from its sending to its end. */
@@ -62,7 +62,7 @@ export class AskRun {
   readonly #detach: (() => void)[];
   #sent: Promise<OwnPrompt> | undefined;
   #prompt: OwnPrompt | undefined;
-  /** What the prompt waits for has been said. */
+  /** The reason for the wait has been shown. */
   #queued: Promise<void> = Promise.resolve();
   #interrupts = 0;
   #succeed: (end: TurnEnd) => void = () => undefined;
@@ -104,7 +104,7 @@ export class AskRun {
     return { ...(await this.#sent), ...end, interrupted: this.#interrupts > 0 };
   }
 
-  /** The first Ctrl-C ends the turn, or takes the prompt back; the next one leaves at once. */
+  /** The first Ctrl-C ends the turn, or cancels the prompt; the next one leaves at once. */
   interrupt(): void {
     const { client, view } = this.#options;
     this.#interrupts += 1;
@@ -120,13 +120,13 @@ export class AskRun {
     );
   }
 
-  /** Takes the prompt back unless it has begun: a turn that runs goes on, and can be watched from elsewhere. */
+  /** Cancels the prompt unless it has started: a running turn continues, and can be watched from elsewhere. */
   async leave(signal: LeaveSignal): Promise<void> {
     await this.#takeBack();
     this.#fail(new InterruptedError(signal));
   }
 
-  /** The daemon need not remember how far this process had come. */
+  /** The daemon need not keep this process's position. */
   async close(): Promise<void> {
     const { client } = this.#options;
     for (const detach of this.#detach) detach();
@@ -134,16 +134,16 @@ export class AskRun {
     this.#dialogue.close();
     if (!this.#prompt || client.state.kind !== 'open') return;
     const { sessionId } = this.#prompt;
-    // Out of politeness: the daemon forgets it anyway, in time.
+    // A courtesy: the daemon forgets it in time anyway.
     await client.unsubscribe({ sessionIds: [sessionId] }, { timeoutMs: LEAVE_MS }).catch(() => undefined);
   }
 
   async #takeBack(): Promise<void> {
     const { client } = this.#options;
-    // The prompt may be on its way to the daemon; when it was refused there is none to take back.
+    // The prompt may be on its way to the daemon; a refused one need not be cancelled.
     const prompt = this.#prompt ?? (await Promise.race([this.#sent, afterLeave()]).catch(() => undefined));
     if (!prompt || this.#follower.running || client.state.kind !== 'open') return;
-    // It has begun or ended meanwhile, or the daemon is gone: nobody here waits for it either way.
+    // It has started or ended meanwhile, or the daemon is gone: this process no longer waits for it.
     await client.cancelPrompt({ promptId: prompt.promptId }, { timeoutMs: LEAVE_MS }).catch(() => undefined);
   }
 
@@ -156,7 +156,7 @@ export class AskRun {
     view.waiting('Waiting for its turn');
     this.#queued = this.#queue.follow(promptId);
     this.#follower.follow(this.#prompt);
-    // The daemon streams the session already; this says that every event is wanted, so that a missing one is noticed.
+    // The daemon already streams the session; this requests every event, so that a missing one is noticed.
     client.subscribe({ events: ['*'], sessionIds: [sessionId] }).catch(() => undefined);
     return this.#prompt;
   }
@@ -193,7 +193,7 @@ export class AskRun {
     });
   }
 
-  /** A prompt that never began ends without an event. */
+  /** A prompt that never started ends without an event. */
   #cancelled(isOver: boolean): void {
     if (isOver && !this.#follower.running) this.#follower.cancelled();
   }

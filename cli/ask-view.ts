@@ -4,19 +4,19 @@ import { Spinner } from './spinner.js';
 import type { TerminalIo } from './terminal-io.js';
 
 const DEFAULT_WIDTH = 100;
-/** A terminal that says less does not know its width. */
+/** A terminal that reports less does not know its width. */
 const MIN_WIDTH = 20;
 /** The sign itself, a space, and one column that stays free. */
 const SPINNER_COLUMNS = 3;
 
-/** The answer goes to stdout, everything about it to stderr. Nothing that is shown can steer the terminal. */
+/** The answer is written to stdout, everything about it to stderr. Control characters are removed from both. */
 export class AskView {
   readonly #io: TerminalIo;
   readonly #spinner: Spinner;
   readonly #quiet: boolean;
   #atLineStart = true;
   #shown = false;
-  /** The first half of a character whose second half has not come yet. */
+  /** The first half of a surrogate pair whose second half has not arrived yet. */
   #half = '';
 
   /** `quiet`: the answer's text is not shown. */
@@ -31,12 +31,12 @@ export class AskView {
     return columns >= MIN_WIDTH ? columns : DEFAULT_WIDTH;
   }
 
-  /** Whether a person reads what is said about the answer. */
+  /** Whether a person reads the messages about the answer. */
   get isTerminal(): boolean {
     return this.#io.stderr.isTTY === true;
   }
 
-  /** Whether any of the answer was shown. */
+  /** Whether any part of the answer was shown. */
   get shown(): boolean {
     return this.#shown;
   }
@@ -62,7 +62,7 @@ export class AskView {
     this.#atLineStart = plain.endsWith('\n');
   }
 
-  /** A line beside the answer. Its control characters are removed as well. */
+  /** Writes a line beside the answer. Its control characters are removed as well. */
   line(text: string): void {
     this.#spinner.hide();
     this.#endLine();
@@ -81,7 +81,7 @@ export class AskView {
   }
 }
 
-/** What cannot be taken back from a terminal is followed by what takes its place. */
+/** Text in a terminal cannot be replaced, so its replacement follows it. */
 function addition(change: TextPiece['change']): string {
   if (change.kind === 'append') return change.text;
   const { text, previous } = change;

@@ -17,9 +17,9 @@ export interface AskOptions extends AskQuestion {
 }
 
 /**
- * Asks Claude in a directory's session and shows the answer as it comes. A failed turn is an outcome too. Rejects with
- * `NoDaemonError`, with `CompanionError` when the prompt is not accepted, and with `InterruptedError` when the person
- * or a signal ends it first; a prompt that has not begun is taken back then.
+ * Asks Claude in a directory's session and shows the answer as it arrives. A failed turn is also an outcome. Rejects
+ * with `NoDaemonError`, with `CompanionError` when the prompt is not accepted, and with `InterruptedError` when the
+ * person or a signal ends it first; a prompt that has not started is cancelled then.
  */
 export async function ask({ io, socketPath, quiet, yes, hint, ...question }: AskOptions): Promise<AskOutcome> {
   const client = createCompanionClient({ socketPath });

@@ -13,8 +13,8 @@ export interface CancelFlags {
 }
 
 /**
- * Cancels a prompt: one that waits never runs, and one that runs is interrupted. Without an id it is the only prompt of
- * the directory's session, the one that a person picks, or with `all` each of them.
+ * Cancels a prompt: a waiting one never runs, and a running one is interrupted. Without an id it is the only prompt of
+ * the directory's session, the one that the person picks, or with `all` each of them.
  */
 export async function cancelCommand(
   context: CommandContext,
@@ -29,7 +29,7 @@ export async function cancelCommand(
   if (!session || !first) {
     throw new CompanionError('NOT_FOUND', `No prompt runs or waits in ${plainLine(workingDirectory, 500)}.`);
   }
-  // Those that wait first: the end of the one that runs would begin the next.
+  // Waiting ones first: the end of the running one would start the next.
   if (flags.all) return cancel(context, prompts.map((prompt) => prompt.promptId).reverse());
   const one = second ? await pickPrompt(context, session) : first;
   return cancel(context, [one.promptId]);

@@ -43,7 +43,7 @@ export async function chatCommand(
   return say({}, '');
 }
 
-/** Ctrl-C drops what is typed, as in a shell. */
+/** Ctrl-C discards the typed text, as in a shell. */
 async function nextPrompt({ io }: CommandContext, history: readonly string[]): Promise<string | undefined> {
   for (;;) {
     const dropped = new AbortController();
@@ -67,7 +67,7 @@ interface ChatTurn {
   flags: ChatFlags;
 }
 
-/** Whether the prompt was accepted. A prompt that is refused, or a turn that fails, does not end the conversation. */
+/** Whether the prompt was accepted. A refused prompt or a failed turn does not end the conversation. */
 async function turn(
   context: CommandContext,
   { prompt, directory, isNew, keepRemembered, flags }: ChatTurn,
@@ -99,10 +99,10 @@ async function turn(
   }
 }
 
-/** Of Ctrl-C, which ends a turn and not the conversation. */
+/** The exit code of Ctrl-C, which ends a turn and not the conversation. */
 const INTERRUPT_EXIT_CODE = 130;
 
-/** Lets a person pick a session, and goes on with its conversation. */
+/** Lets a person pick a session, and continues its conversation. */
 export async function resumeCommand(context: CommandContext, flags: ChatFlags): Promise<Report> {
   const sessions = await readSessions(context.socketPath);
   if (sessions.length === 0) {

@@ -13,7 +13,7 @@ import { readPrompt } from './read-prompt.js';
 import { sessionTable } from './session-table.js';
 import type { TerminalIo } from './terminal-io.js';
 
-/** What a command has found out: the document for `--json`, what a person reads instead, and the exit code. */
+/** The result of a command: the document for `--json`, the text for a person, and the exit code. */
 export interface Report {
   json: unknown;
   text: string;
@@ -40,7 +40,7 @@ export interface AskFlags {
   yes?: boolean;
 }
 
-/** The flags of a new conversation. Throws `INVALID_REQUEST` for one that says nothing without `--new`. */
+/** The flags of a new conversation. Throws `INVALID_REQUEST` for one that has no effect without `--new`. */
 export function newConversationOf({
   new: isNew = false,
   keepRemembered = false,
@@ -53,7 +53,7 @@ export function newConversationOf({
   return { isNew, keepRemembered };
 }
 
-/** The answer itself goes to stdout while it comes. */
+/** The answer itself is written to stdout as it arrives. */
 export async function askCommand(context: CommandContext, prompt: string, flags: AskFlags): Promise<Report> {
   const { io, socketPath, hints, json: quiet } = context;
   const outcome = await ask({
@@ -73,7 +73,7 @@ export async function askCommand(context: CommandContext, prompt: string, flags:
   return interrupted ? say(json, endInWords(subtype), INTERRUPTED) : say(json, endInWords(subtype), 1);
 }
 
-/** The exit code of what a person ended with Ctrl-C. */
+/** The exit code after a person's Ctrl-C. */
 const INTERRUPTED = 130;
 
 function endInWords(subtype: string): string {
@@ -108,7 +108,7 @@ export async function statusCommand(context: CommandContext): Promise<Report> {
   return say(answer, lines.join('\n'), status === 'unhealthy' ? 1 : 0);
 }
 
-/** As many as a person looks through. */
+/** As many as a person reads. */
 const MAX_SHOWN = 100;
 
 export async function pushLogCommand(context: CommandContext): Promise<Report> {

@@ -10,10 +10,10 @@ export interface ConnectionWatchOptions {
   onGone: (error: Error) => void;
 }
 
-/** A daemon that restarts is back within this time, in milliseconds. */
+/** A restarting daemon is back within this time, in milliseconds. */
 const AWAY_MS = 60_000;
 
-/** Says when the daemon goes away and comes back, and gives up where it does not. */
+/** Reports when the daemon disconnects and comes back, and gives up when it does not. */
 export class ConnectionWatch {
   readonly #options: ConnectionWatchOptions;
   #wasOpen = false;

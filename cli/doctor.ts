@@ -6,7 +6,7 @@ import type { CommandContext, Report } from './commands.js';
 import { askDaemon } from './local-daemon.js';
 import { NoDaemonError, startAdvice } from './no-daemon-error.js';
 
-/** One thing that was looked at. */
+/** The result of one check. */
 interface Finding {
   name: string;
   ok: boolean;
@@ -15,8 +15,8 @@ interface Finding {
 }
 
 /**
- * Looks at the settings, at the daemon and at all that the daemon checks by itself, and says what to do about what is
- * not well. Needs no daemon. The exit code is 1 when something is not well.
+ * Checks the settings, the daemon and everything that the daemon checks itself, and suggests a remedy for each problem.
+ * Needs no daemon. The exit code is 1 when there is a problem.
  */
 export async function doctorCommand(context: CommandContext): Promise<Report> {
   const findings = [findSettings(context.home), ...(await findDaemon(context))];

@@ -101,7 +101,7 @@ export async function revokeCommand(
 
 const pathOf = (what: 'users' | 'devices', name: string): string => `/local/${what}/${encodeURIComponent(name)}`;
 
-/** Never from the command line, which everybody on the machine can read. */
+/** Never from the command line, which every user of the machine can read. */
 async function readPassword({ io }: CommandContext, { passwordStdin }: PasswordFlags): Promise<string> {
   const suggestion = 'Give it on stdin: printf %s "$PASSWORD" | npm run companion -- users … --password-stdin';
   const wanted = 'A password is needed.';

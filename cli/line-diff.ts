@@ -1,10 +1,12 @@
-/** Longer texts are compared by their first and last lines alone: the table of the comparison would be too large. */
+/** Longer texts are compared only by their first and last lines: the comparison table would be too large. */
 const MAX_COMPARED = 400;
 const CONTEXT = 3;
 
 type Line = { kind: ' ' | '-' | '+'; text: string };
 
-/** What changes between two texts, line by line: `-` and `+` before the lines, three lines around each change. */
+/**
+ * The changes between two texts, line by line: `-` and `+` before the lines, three lines of context around each change.
+ */
 export function lineDiff(before: string, after: string): string[] {
   const lines = compare(linesOf(before), linesOf(after));
   const near = lines.map((_, at) => lines.slice(Math.max(0, at - CONTEXT), at + CONTEXT + 1).some(isChange));
@@ -16,7 +18,7 @@ export function lineDiff(before: string, after: string): string[] {
 
 const isChange = ({ kind }: Line): boolean => kind !== ' ';
 
-/** A last line end begins no line. */
+/** A final newline starts no new line. */
 function linesOf(text: string): string[] {
   if (text === '') return [];
   return text.replace(/\r?\n$/, '').split(/\r?\n/);
@@ -55,7 +57,7 @@ function nextLine({ old, fresh, drops }: { old: string; fresh: string; drops: bo
   return drops ? { kind: '-', text: old } : { kind: '+', text: fresh };
 }
 
-/** How many lines the rests of both texts have in common, in order, from each pair of places on. */
+/** The length of the longest common subsequence of both remaining texts, for each pair of positions. */
 function commonLengths(before: readonly string[], after: readonly string[]): number[][] {
   const rows: number[][] = [Array.from({ length: after.length + 1 }, () => 0)];
   for (const line of before.toReversed()) rows.unshift(rowOf(line, after, rows[0] ?? []));

@@ -18,7 +18,7 @@ const TIMEOUT_MS = 30_000;
 
 /**
  * Asks the daemon over its local socket, which needs no credential, and resolves with the JSON of its answer. Rejects
- * with `NoDaemonError` when nobody listens, and with the daemon's own error as `CompanionError`.
+ * with `NoDaemonError` when no daemon listens, and with the daemon's own error as `CompanionError`.
  */
 export async function askDaemon(request: LocalRequest): Promise<unknown> {
   const text = await exchange(request);
@@ -47,7 +47,7 @@ function exchange({ socketPath, method, path, body }: LocalRequest): Promise<str
   });
 }
 
-/** There is no socket, or the daemon that made it is gone. */
+/** There is no socket, or its daemon is gone. */
 const isNobody = ({ code }: NodeJS.ErrnoException) => code === 'ENOENT' || code === 'ECONNREFUSED';
 
 function parseAnswer(text: string): unknown {

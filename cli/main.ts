@@ -3,11 +3,11 @@ import { isLinked } from '../config/command-hints.js';
 import { runCli } from './run-cli.js';
 import { processIo } from './terminal-io.js';
 
-// The reader of our output has what it wanted, as with `… | head`. A terminal that was closed tells by a signal.
+// The reader of the output has closed it, as with `… | head`. A closed terminal sends a signal instead.
 process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => {
   if (code !== 'EIO') process.exit(0);
 });
-// A terminal that is gone can neither be told of it nor asked.
+// A closed terminal can neither show the error nor ask.
 for (const stream of [process.stderr, process.stdin]) stream.on('error', () => undefined);
 
 process.exitCode = await runCli({ args: process.argv.slice(2), io: processIo(), linked: isLinked() });

@@ -24,19 +24,19 @@ export interface PermissionDialogueOptions {
   yes: boolean;
   answer: (data: ClientInput<'permission'>) => Promise<unknown>;
   onInterrupt: () => void;
-  /** Says that a turn of somebody else's waits. */
+  /** The message that another sender's turn waits. */
   othersAsk: string;
-  /** A command that answers a request later, for those who cannot be asked here. */
+  /** The command to answer a request later, where no person can be asked. */
   answerCommand: (permissionId: string) => string;
   readFile: ReadFile;
   /** See `readKey`. */
   deafMs?: number;
 }
 
-/** Asks for what Claude may do, one request at a time. Another device may answer first. */
+/** Asks for permissions, one request at a time. Another device can answer first. */
 export class PermissionDialogue {
   readonly #options: PermissionDialogueOptions;
-  /** Requests that are not settled. */
+  /** Unsettled requests. */
   readonly #open = new Map<string, AbortController>();
   readonly #settled = new Set<string>();
   #last: Promise<unknown> = Promise.resolve();
@@ -55,13 +55,13 @@ export class PermissionDialogue {
     return this.#options.io.stdin.isTTY === true;
   }
 
-  /** A request that may have come before. Resolves when it is settled, or no longer open. */
+  /** Handles a request, possibly a repeated one. Resolves when it is settled, or no longer open. */
   async ask(request: Request): Promise<void> {
     const settled = this.#begin(request.permissionId);
     if (settled) await this.#enqueue(() => this.#settle(request, settled.signal));
   }
 
-  /** A request of somebody else's turn: a person may answer it here, and where none can be asked it stays open. */
+  /** A request of another sender's turn: a person can answer it here; without one it stays open. */
   askForAnother(request: Request): void {
     const settled = this.#begin(request.permissionId);
     if (!settled) return;
@@ -79,7 +79,7 @@ export class PermissionDialogue {
     });
   }
 
-  /** It was decided, here or elsewhere. */
+  /** The request was decided, here or elsewhere. */
   resolved({ permissionId, decision, remembered }: EventData<'permissionResolved'>): void {
     const open = this.#open.get(permissionId);
     this.#finish(permissionId);
@@ -88,7 +88,7 @@ export class PermissionDialogue {
     open?.abort();
   }
 
-  /** Puts another question after those that are open. Undefined where it is not answered. */
+  /** Asks another question after the open ones. Undefined where it is not answered. */
   async choose(question: Question, signal: AbortSignal): Promise<string | undefined> {
     return (await this.#enqueue(() => this.#put(question, signal)))?.key;
   }
@@ -107,7 +107,7 @@ export class PermissionDialogue {
 
   #enqueue<T>(run: () => Promise<T>): Promise<T> {
     const next = this.#last.then(run);
-    // Who asked gets the failure from `next`; the one behind it has its turn all the same.
+    // The caller gets the failure from `next`; the following question is still asked.
     this.#last = next.catch(() => undefined);
     return next;
   }

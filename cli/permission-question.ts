@@ -6,14 +6,14 @@ import { type ReadFile, toolPreview } from './tool-preview.js';
 
 type Request = EventData<'permissionRequest'>;
 
-/** What a person, or what stands for one, says to a request. */
+/** The answer to a request, of a person or by default. */
 export type PermissionReply = Pick<ClientInput<'permission'>, 'response' | 'remember' | 'answers' | 'message'>;
 
-/** A key that means something. */
+/** An accepted key. */
 export interface Choice {
   key: string;
   label: string;
-  /** What a person is asked to type once the key is pressed. */
+  /** The prompt for text once the key is pressed. */
   typed?: string;
 }
 
@@ -22,7 +22,7 @@ export interface Question {
   choices: Choice[];
 }
 
-/** A key that was pressed, and what was typed after it. */
+/** A pressed key, and the text typed after it. */
 export interface Given {
   key: string;
   text?: string;
@@ -38,7 +38,7 @@ const questionsSchema = z.object({
 });
 type AskedQuestion = z.infer<typeof questionsSchema>['questions'][number];
 
-/** What a person has to be asked, one question after the other. */
+/** The questions for a person, one after the other. */
 export function questionsOf(request: Request, readFile: ReadFile): Question[] {
   if (request.kind === 'question') return askedQuestions(request).map(toQuestion);
   const more = request.truncated ? '\nParts of it are too long to be shown.' : '';
@@ -48,7 +48,7 @@ export function questionsOf(request: Request, readFile: ReadFile): Question[] {
   return [{ text: `${request.prompt}\n${shown}${more}`, choices }];
 }
 
-/** The reply that the keys mean; `undefined` while they do not answer everything. */
+/** The reply for the given keys; `undefined` while they do not answer everything. */
 export function replyOf(request: Request, given: readonly Given[]): PermissionReply | undefined {
   const denial = given.find(({ key }) => key === NO.key || key === REASON.key);
   if (denial) return denied(denial.text);
@@ -82,8 +82,8 @@ export function standingReply(request: Request, { yes }: { yes: boolean }): Perm
 }
 
 /**
- * The reply that a word means: `allow`, `deny` or `always` (also `y`, `n`, `a`, `yes`, `no`), and for a question the
- * number or the name of an option, or any other text as an answer of one's own.
+ * The reply for a word: `allow`, `deny` or `always` (also `y`, `n`, `a`, `yes`, `no`), and for a question the number or
+ * the name of an option, or any other text as a free answer.
  */
 export function replyOfWord(request: Request, word: string, message: string | undefined): PermissionReply | undefined {
   const asked = request.kind === 'question' ? askedQuestions(request) : [];
@@ -105,7 +105,7 @@ const YES: Choice = { key: 'y', label: 'yes' };
 const NO: Choice = { key: 'n', label: 'no' };
 const REASON: Choice = { key: 'r', label: 'no, and tell Claude why', typed: 'Why not?' };
 const ALWAYS: Choice = { key: 'a', label: 'always' };
-/** With what it remembers, and for how long. */
+/** With the remembered rule, and its duration. */
 const alwaysOf = ({ remember }: Request): Choice =>
   remember ? { ...ALWAYS, label: `always: ${plainLine(remember.text, MAX_REMEMBER)}` } : ALWAYS;
 const MAX_REMEMBER = 2000;
@@ -135,20 +135,20 @@ const toQuestion = ({ question, options, multiSelect }: AskedQuestion): Question
   ],
 });
 
-/** An option by its number, or what was typed. */
+/** An option by its number, or the typed text. */
 function answerOf(question: AskedQuestion, given: Given | undefined): string {
   if (given?.text !== undefined) return typedAnswer(question, given.text);
   return question.options[Number(given?.key) - 1]?.label ?? '';
 }
 
-/** Numbers of options mean the options; everything else is an answer of its own. */
+/** Numbers of options select them; everything else is a free answer. */
 function typedAnswer({ options, multiSelect }: AskedQuestion, text: string): string {
   const numbers = text.split(multiSelect ? ',' : '\n').map((part) => part.trim());
   const labels = numbers.map((part) => (/^\d+$/.test(part) ? options[Number(part) - 1]?.label : undefined));
   return labels.every((label) => label !== undefined) ? labels.join(', ') : text;
 }
 
-/** By text and not by option: an option may read like a word that allows or denies. */
+/** By text and not by option: an option can equal a word that allows or denies. */
 const answered = (answers: readonly (readonly [string, string])[]): PermissionReply => ({
   response: 'allow',
   remember: false,

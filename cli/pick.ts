@@ -7,18 +7,18 @@ import type { TerminalIo } from './terminal-io.js';
 interface PickOptions<T> {
   io: TerminalIo;
   items: readonly T[];
-  /** What a person reads of an item, in one line. */
+  /** An item in one line, for a person. */
   lineOf: (item: T) => string;
-  /** What is to be picked, such as `Session`. */
+  /** The kind of item, such as `Session`. */
   what: string;
-  /** What to do where no terminal is there to pick in. */
+  /** The advice where there is no terminal. */
   otherwise: string;
 }
 
 const MAX_LINE = 500;
 
 /**
- * Lets a person pick one of several things by its number. Rejects with `INVALID_REQUEST` where no terminal is there, and
+ * Lets a person pick one of several items by its number. Rejects with `INVALID_REQUEST` where there is no terminal, and
  * with `InterruptedError` when the person picks none.
  */
 export async function pick<T>({ io, items, lineOf, what, otherwise }: PickOptions<T>): Promise<T> {

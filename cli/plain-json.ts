@@ -1,12 +1,12 @@
 import { plainText } from '../protocol/plain-text.js';
 
-/** JSON in one line, in which everything that a terminal could obey is escaped. */
+/** JSON on one line with all terminal control characters escaped. */
 export const plainJson = (value: unknown): string => {
   const text = JSON.stringify(value);
   return plainText(text) === text ? text : Array.from(text, escaped).join('');
 };
 
-/** Half characters are escaped by `JSON.stringify` itself. */
+/** `JSON.stringify` itself escapes lone surrogates. */
 function escaped(character: string): string {
   if (plainText(character) === character) return character;
   return character

@@ -5,7 +5,7 @@ import { textTable } from './text-table.js';
 const HEADINGS = ['AT', 'STATE', 'KIND', 'DEVICE', 'SESSION', 'TRIES', 'REASON'];
 const NOTHING = '-';
 
-/** One line for each push below a line of headings. */
+/** One line for each push below a header line. */
 export const pushTable = (deliveries: readonly PushDelivery[]): string =>
   textTable([HEADINGS, ...deliveries.map(cellsOf)]);
 

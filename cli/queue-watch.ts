@@ -6,18 +6,18 @@ import type { PermissionDialogue } from './permission-dialogue.js';
 import type { Question } from './permission-question.js';
 
 export interface QueueWatchOptions {
-  /** What waits in the session; undefined when it cannot be asked just now. */
+  /** The open requests and prompts of the session; undefined when they cannot be read now. */
   read: () => Promise<WaitingSession | undefined>;
   view: AskView;
   dialogue: PermissionDialogue;
-  /** Cancels a prompt that has not begun; resolves with what became of it, in words. */
+  /** Cancels a waiting prompt; resolves with the outcome, in words. */
   cancel: (promptId: string) => Promise<string>;
   cancelCommand: (promptId: string) => string;
 }
 
 const SHOWN_TEXT = 60;
 
-/** Says what a prompt waits for, and offers to cancel prompts before it whose sender has left. */
+/** Shows what a prompt waits for, and offers to cancel earlier prompts whose sender has left. */
 export class QueueWatch {
   readonly #options: QueueWatchOptions;
   readonly #offered = new Set<string>();
@@ -31,14 +31,14 @@ export class QueueWatch {
     this.#options = options;
   }
 
-  /** Begins to say what this prompt waits for. Resolves when that has been said for the first time. */
+  /** Starts showing what this prompt waits for. Resolves after the first time. */
   async follow(promptId: string): Promise<void> {
     this.#promptId = promptId;
     this.look();
     await this.#looking;
   }
 
-  /** What it waits for may have changed. */
+  /** The reason for the wait may have changed. */
   look(): void {
     if (this.#promptId === '' || this.#done.signal.aborted) return;
     if (this.#looking) {
@@ -56,7 +56,7 @@ export class QueueWatch {
       });
   }
 
-  /** The prompt has begun or ended: nothing more is said or offered. */
+  /** The prompt has started or ended: no more is shown or offered. */
   close(): void {
     this.#done.abort();
   }
@@ -74,7 +74,7 @@ export class QueueWatch {
     for (const prompt of before) this.#offer(prompt);
   }
 
-  /** Once for each change: how long ago a prompt was sent is none. */
+  /** Once for each change, not counting the age of a prompt. */
   #say(before: readonly WaitingPrompt[], view: AskView): void {
     const key = before.map(({ promptId, state }) => `${promptId} ${state}`).join();
     if (key === this.#said) return;

@@ -1,6 +1,6 @@
 import type { TerminalInput } from './terminal-io.js';
 
-/** The first line of what comes, without its end; undefined when nothing comes. */
+/** The first line of stdin, without its end; undefined without any input. */
 export function readLine(stdin: TerminalInput): Promise<string | undefined> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];

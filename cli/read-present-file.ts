@@ -2,10 +2,10 @@ import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { ReadFile } from './tool-preview.js';
 
-/** Larger files are not compared with what replaces them. */
+/** Larger files are not compared with their replacement. */
 const MAX_BYTES = 256 * 1024;
 
-/** Reads files by paths that begin at a directory. Never throws, and waits for nothing but regular files. */
+/** Reads files by paths relative to a directory. Never throws, and opens only regular files. */
 export const readPresentFile =
   (directory: string): ReadFile =>
   (path) => {
@@ -16,7 +16,7 @@ export const readPresentFile =
       if (!stats.isFile() || stats.size > MAX_BYTES) return {};
       return { text: readFileSync(found, 'utf8') };
     } catch {
-      // Not ours to read: that it is replaced is all that can be said.
+      // The file cannot be read: only its replacement can be reported.
       return {};
     }
   };

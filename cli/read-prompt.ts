@@ -3,10 +3,10 @@ import { MAX_PROMPT_BYTES } from '../protocol/limits.js';
 import type { TerminalIo } from './terminal-io.js';
 
 interface ReadPromptOptions {
-  /** As it was typed; `-` means stdin. */
+  /** As typed; `-` means stdin. */
   typed: string;
   io: TerminalIo;
-  /** How long the first byte of an open pipe is waited for, in milliseconds. */
+  /** How long to wait for the first byte of an open pipe, in milliseconds. */
   patienceMs?: number;
 }
 
@@ -14,9 +14,8 @@ const PATIENCE_MS = 3_000;
 const STDIN = '-';
 
 /**
- * The prompt that was typed, with what comes on stdin below it, or stdin alone for `-`. A terminal has nothing to read,
- * unless it is asked for with `-`. Rejects with `PAYLOAD_TOO_LARGE` above 1 MiB, and with `INVALID_REQUEST` for what is
- * no text and for an empty prompt.
+ * The typed prompt, with the text of stdin below it, or stdin alone for `-`. A terminal is read only for `-`. Rejects
+ * with `PAYLOAD_TOO_LARGE` above 1 MiB, and with `INVALID_REQUEST` for input that is not text and for an empty prompt.
  */
 export async function readPrompt({ typed, io, patienceMs = PATIENCE_MS }: ReadPromptOptions): Promise<string> {
   const isWanted = typed === STDIN;
@@ -63,7 +62,7 @@ async function readInput({ stdin, stderr }: TerminalIo, patienceMs: number | und
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
-    // A decoder that is `fatal` throws a `TypeError` for that alone.
+    // A `fatal` decoder throws a `TypeError` only for that.
     throw new CompanionError('INVALID_REQUEST', 'The text on stdin is not UTF-8.', {
       field: 'stdin',
       rule: 'must be UTF-8 text',

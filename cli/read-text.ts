@@ -5,16 +5,16 @@ import type { TerminalIo } from './terminal-io.js';
 interface ReadTextOptions {
   io: Pick<TerminalIo, 'stdin' | 'stderr'>;
   prompt: string;
-  /** The text is no longer wanted. */
+  /** The text is no longer needed. */
   signal?: AbortSignal;
   onInterrupt: () => void;
-  /** Lines that can be fetched back with the arrow keys, the newest first. */
+  /** Lines that the arrow keys recall, the newest first. */
   history?: string[];
 }
 
 /**
- * A text that is typed in a terminal, up to Enter; lines that were pasted together stay together. Undefined after Ctrl-D
- * and when it is no longer wanted.
+ * A text typed in a terminal, up to Enter; lines that were pasted together stay together. Undefined after Ctrl-D and
+ * when it is no longer needed.
  */
 export function readText({ io, prompt, signal, onInterrupt, history = [] }: ReadTextOptions) {
   return new Promise<string | undefined>((resolve) => {
@@ -36,7 +36,7 @@ export function readText({ io, prompt, signal, onInterrupt, history = [] }: Read
     const onEnd = () => finish(undefined);
     editor.on('line', (line) => {
       lines.push(line);
-      // What was pasted with it comes in the same turn of the event loop.
+      // Text that was pasted with it arrives in the same turn of the event loop.
       if (lines.length === 1) setImmediate(() => finish(lines.join('\n')));
     });
     editor.on('SIGINT', onInterrupt);

@@ -27,7 +27,7 @@ interface RunCliOptions {
   /** Without the names of the interpreter and the program. */
   args: readonly string[];
   io: TerminalIo;
-  /** `COMPANION_HOME`, unless told. */
+  /** `COMPANION_HOME` by default. */
   home?: string;
   /** The program was started by its own name, and not by npm. */
   linked?: boolean;
@@ -47,7 +47,7 @@ export async function runCli({ args, io, home: givenHome, linked = false }: RunC
   try {
     await createProgram(execute, io).parseAsync([...args], { from: 'user' });
   } catch (error) {
-    // Commander has said what was wrong with the arguments, or has shown the help that was asked for.
+    // Commander has reported the wrong arguments, or has shown the requested help.
     return (error as { exitCode?: number }).exitCode ?? 1;
   }
   return exitCode;
@@ -83,7 +83,7 @@ const JSON_FLAG = ['--json', 'print one JSON document on stdout'] as const;
 
 function createProgram(execute: Execute, { stdout, stderr }: TerminalIo): Command {
   const program = new Command('claude-companion').description('Speaks to the daemon on this machine.').version(VERSION);
-  // Commands take these over when they are added.
+  // Commands inherit these when they are added.
   program.exitOverride();
   program.configureOutput({ writeOut: (text) => stdout.write(text), writeErr: (text) => stderr.write(text) });
   addConversationCommands({ program, execute, add: addCommand });
@@ -124,7 +124,7 @@ function show({ json, text, exitCode }: Report, { io, json: wantsJson }: { io: T
   else if (text !== '') (exitCode > 0 ? io.stderr : io.stdout).write(`${text}\n`);
 }
 
-/** `advice`: what to do where no daemon answers. */
+/** `advice`: the remedy where no daemon answers. */
 function failureOf(error: unknown, advice: () => string = () => ''): Report {
   const message = error instanceof Error ? error.message : String(error);
   const { code, exitCode } = classify(error);

@@ -6,7 +6,7 @@ import { textTable } from './text-table.js';
 const HEADINGS = ['SESSION', 'STATUS', 'FOR', 'PID', 'MEMORY', 'UPTIME', 'QUEUED', 'DIRECTORY'];
 const NOTHING = '-';
 
-/** One line for each session below a line of headings. `now`: epoch milliseconds. */
+/** One line for each session below a header line. `now`: epoch milliseconds. */
 export function sessionTable(sessions: readonly SessionView[], now: number): string {
   return textTable([HEADINGS, ...sessions.map((session) => cellsOf(session, now))]);
 }

@@ -4,7 +4,7 @@ const FRAMES = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '
 const FRAME_MS = 100;
 const CLEAR_LINE = '\r\u001b[2K';
 
-/** A sign that something is being waited for. Shows nothing where there is no terminal. */
+/** Shows that the program is waiting. Shows nothing without a terminal. */
 export class Spinner {
   readonly #output: TerminalOutput;
   #timer: NodeJS.Timeout | undefined;

@@ -1,12 +1,14 @@
-/** Asks the program to leave: Ctrl-C, the end of the machine or of a supervisor, and a terminal that was closed. */
+/** Asks the program to end: Ctrl-C, a shutdown by the machine or a supervisor, or a closed terminal. */
 export type LeaveSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
 
-/** The terminal, or what stands in its place. */
+/** The terminal, or a replacement. */
 export interface TerminalIo {
   stdin: TerminalInput;
   stdout: TerminalOutput;
   stderr: TerminalOutput;
-  /** Calls the listener for each of these signals, instead of ending the process, until the returned function is called. */
+  /**
+   * Calls the listener for each of these signals, instead of ending the process, until the returned function is called.
+   */
   onSignal(listener: (signal: LeaveSignal) => void): () => void;
 }
 

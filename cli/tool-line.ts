@@ -2,10 +2,10 @@ import type { EventData } from '../protocol/events.js';
 import { plainLine } from '../protocol/plain-text.js';
 import { toolOutput } from './tool-output.js';
 
-/** Input fields that say most about what a tool is about to do, the most telling first. */
+/** Input fields that best describe a tool call, the most informative first. */
 const TELLING = ['command', 'file_path', 'notebook_path', 'path', 'pattern', 'url', 'query', 'skill', 'description'];
 
-/** The most telling field of a tool's input; empty when there is none. */
+/** The most informative field of a tool's input; empty when there is none. */
 export function tellingField(input: unknown): string {
   if (typeof input !== 'object' || input === null) return '';
   const fields = new Map<string, unknown>(Object.entries(input));
@@ -14,14 +14,14 @@ export function tellingField(input: unknown): string {
   return typeof found === 'string' ? found : '';
 }
 
-/** A tool call in one line. A subagent's is set in. */
+/** A tool call in one line. A subagent's is indented. */
 export function toolUseLine({ toolName, toolInput, parentToolUseId }: EventData<'toolUse'>, width: number): string {
   return plainLine(`${toolName} ${tellingField(toolInput)}`, width - 6).replace(/^/u, `${indentOf(parentToolUseId)}> `);
 }
 
 const MAX_FAILURE = 500;
 
-/** What became of a tool call: a line that says whether it worked, and the end of its output. */
+/** The result of a tool call: a line with its success or failure, and the end of its output. */
 export function toolResultLines(data: EventData<'toolResult'>, width: number): string[] {
   const { toolName, success, error = '', result = '', parentToolUseId } = data;
   const output = success ? result : error || result;
@@ -29,7 +29,7 @@ export function toolResultLines(data: EventData<'toolResult'>, width: number): s
   const lines = toolOutput(output, { width, indent: `${indent}  ` });
   const outcome = success ? 'ok' : 'failed';
   const [only, ...more] = lines;
-  // One line says it all: it is not cut, since it may say what to do.
+  // A single line is not cut, since it can contain advice.
   if (!success && only !== undefined && more.length === 0) {
     return [indent + plainLine(`${toolName} failed: ${output}`, MAX_FAILURE)];
   }

@@ -1,10 +1,10 @@
 import { plainLine, plainText } from '../protocol/plain-text.js';
 
 const MAX_LINES = 10;
-/** No more of an output is looked at, from its end. */
+/** Only this much of the output's end is read. */
 const MAX_LOOKED = 64 * 1024;
 
-/** The last lines of what a tool has said, set in, each as wide as the screen at most. */
+/** The last lines of a tool's output, indented, each at most as wide as the screen. */
 export function toolOutput(output: string, { width, indent }: { width: number; indent: string }): string[] {
   const end = plainText(output.slice(-MAX_LOOKED)).replace(/\s+$/u, '');
   if (end === '') return [];
@@ -16,7 +16,7 @@ export function toolOutput(output: string, { width, indent }: { width: number; i
   return isCut ? [`${indent}… ${more} above`, ...shown] : shown;
 }
 
-/** A line keeps the space that it begins with. */
+/** Leading space is kept. */
 function cut(line: string, width: number): string {
   const space = /^\s*/u.exec(line)?.[0].replaceAll('\t', '  ') ?? '';
   return space.slice(0, width) + plainLine(line, Math.max(1, width - space.length));

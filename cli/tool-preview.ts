@@ -3,7 +3,7 @@ import { cutText } from '../protocol/cut-text.js';
 import { lineDiff } from './line-diff.js';
 import { tellingField } from './tool-line.js';
 
-/** As much as a screen can show of what is to be allowed, in characters. */
+/** Limit for the preview on a screen, in characters. */
 const MAX_SHOWN = 8_000;
 
 const editSchema = z.object({ old_string: z.string(), new_string: z.string(), replace_all: z.boolean().optional() });
@@ -19,10 +19,10 @@ interface ToolCall {
   toolInput: unknown;
 }
 
-/** The file that is there now; without `text` where it cannot be shown, and undefined where there is none. */
+/** The existing file; without `text` where it cannot be shown, and undefined where there is none. */
 export type ReadFile = (path: string) => { text?: string } | undefined;
 
-/** Everything that is about to be allowed: changes of files line by line, commands as they are, the rest as JSON. */
+/** Everything that is about to be allowed: changes of files line by line, commands verbatim, the rest as JSON. */
 export const toolPreview = (call: ToolCall, readFile: ReadFile): string =>
   bounded(changeOf(call, readFile) ?? plainInput(call.toolInput));
 
@@ -54,14 +54,14 @@ function writeText({ file_path: path, content }: { file_path: string; content: s
   return [`${path} (replaces the file)`, ...(changes.length > 0 ? changes : ['  no change'])].join('\n');
 }
 
-/** A command as it is, with the other fields below it; the text of the only field; otherwise JSON. */
+/** A command verbatim, with the other fields below it; the text of the only field; otherwise JSON. */
 function plainInput(input: unknown): string {
   const fields = typeof input === 'object' && input !== null ? Object.entries(input) : [];
   const telling = tellingField(input);
   if (telling !== '' && fields.length === 1) return telling;
   const command = fields.find(([name]) => name === 'command')?.[1];
   if (typeof command !== 'string') return JSON.stringify(input, null, 2) ?? '';
-  // The question says what the command is described as.
+  // The question includes the description of the command.
   const others = fields.filter(([name]) => name !== 'command' && name !== 'description');
   return [command, ...others.map(([name, value]) => `${name}: ${JSON.stringify(value)}`)].join('\n');
 }

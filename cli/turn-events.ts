@@ -3,7 +3,7 @@ import { TextAssembler, type TextPiece } from '../client/text-assembler.js';
 import type { EventData } from '../protocol/events.js';
 import type { PositionedData } from '../protocol/server-frames.js';
 
-/** What is shown of a turn, apart from its beginning and its end. */
+/** The displayed parts of a turn, apart from its beginning and its end. */
 export interface TurnViewer {
   onPiece: (piece: TextPiece) => void;
   onThinking: () => void;
@@ -11,12 +11,12 @@ export interface TurnViewer {
   onToolResult: (data: EventData<'toolResult'>) => void;
   onPermission: (data: EventData<'permissionRequest'>) => void;
   onResolved: (data: EventData<'permissionResolved'>) => void;
-  /** The session has trouble of its own, and may go on. */
+  /** The session has a problem of its own, and may continue. */
   onTrouble: (message: string) => void;
   onProgress: (data: PositionedData<'progress'>) => void;
 }
 
-/** Puts the text of a turn together, and hands everything else on. */
+/** Assembles the text of a turn, and passes on everything else. */
 export class TurnEvents {
   readonly #viewer: TurnViewer;
   readonly #assembler: TextAssembler;
@@ -29,7 +29,7 @@ export class TurnEvents {
     });
   }
 
-  /** The text of the last message, whole. */
+  /** The complete text of the last message. */
   get lastText(): string {
     return this.#lastText;
   }
@@ -56,7 +56,7 @@ export class TurnEvents {
     this.#assembler.delta(data);
   }
 
-  /** What subagents say is theirs: their tools are shown, their words are not. */
+  /** A subagent's tools are shown, but not its text. */
   #message(data: EventData<'assistantMessage'>): void {
     if (data.parentToolUseId !== undefined) return;
     this.#assembler.message(data);

@@ -8,16 +8,16 @@ export interface TurnEnd {
   subtype: string;
   isError: boolean;
   result: string;
-  /** US dollars; null when it is not known. */
+  /** US dollars; null when unknown. */
   cost: number | null;
   durationMs: number;
 }
 
 export interface TurnWatcher extends TurnViewer {
   onStart: () => void;
-  /** While the prompt waits: what the turn before it asks. */
+  /** While the prompt waits: a request of the turn before it. */
   onForeignPermission: (data: EventData<'permissionRequest'>) => void;
-  /** While the prompt waits: what it waits for may have changed. */
+  /** While the prompt waits: the reason for the wait may have changed. */
   onQueueChange: () => void;
   onEnd: (end: TurnEnd) => void;
 }
@@ -27,13 +27,13 @@ type Item =
   | { kind: 'frame'; frame: UnplacedFrame }
   | { kind: 'reset'; reset: AnswerData<'reset'> };
 
-/** Picks the turn of one prompt out of what happens in its session. */
+/** Selects the turn of one prompt from the events of its session. */
 export class TurnFollower {
   readonly #watcher: TurnWatcher;
   readonly #events: TurnEvents;
   #prompt: { sessionId: string; promptId: string } | undefined;
   #state: 'unknown' | 'queued' | 'running' | 'ended' = 'unknown';
-  /** What came before the daemon's answer was read. */
+  /** Events that arrived before the daemon's answer was read. */
   #early: Item[] = [];
 
   constructor(watcher: TurnWatcher) {
@@ -41,7 +41,7 @@ export class TurnFollower {
     this.#events = new TurnEvents(watcher);
   }
 
-  /** The prompt has begun and has not ended. */
+  /** The prompt has started and has not ended. */
   get running(): boolean {
     return this.#state === 'running';
   }
@@ -65,7 +65,7 @@ export class TurnFollower {
     else this.#reset(item.reset);
   }
 
-  /** The prompt was cancelled before it began: no event tells. */
+  /** The prompt was cancelled before it started, for which there is no event. */
   cancelled(): void {
     this.#end({ subtype: 'cancelled', isError: true, result: '', cost: null, durationMs: 0 });
   }
@@ -81,7 +81,7 @@ export class TurnFollower {
       this.#state = 'running';
       this.#watcher.onStart();
     }
-    // A prompt of which the child never heard.
+    // A prompt that the child never received.
     if (event.type === 'streamComplete') this.#completed(event.data);
     if (event.type === 'sessionStatus') this.#statusWhileQueued(event.data);
     if (this.#state === 'queued') this.#foreignEvent(event);
@@ -109,14 +109,14 @@ export class TurnFollower {
     const own = this.#prompt?.promptId;
     if (own === undefined || (promptId !== own && !steered?.includes(own))) return;
     const { subtype, isError, finalResult, cost = null, duration } = data;
-    // The event holds the last 8 KiB alone; the whole may be known from the message.
+    // The event contains only the last 8 KiB; the message may have the full text.
     const { lastText } = this.#events;
     const isWhole = finalResult !== '' && lastText.endsWith(finalResult);
     const result = isWhole ? lastText : finalResult;
     this.#end({ subtype, isError, result, cost, durationMs: duration });
   }
 
-  /** The end may be among what is lost. */
+  /** The end may be among the lost events. */
   #reset({ snapshot }: AnswerData<'reset'>): void {
     const { status, queueDepth } = snapshot.status;
     if (queueDepth === 0 && ENDED.has(status)) this.#end({ ...LOST, subtype: 'lost' });

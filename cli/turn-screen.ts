@@ -5,17 +5,17 @@ import type { PermissionDialogue } from './permission-dialogue.js';
 import { toolResultLines, toolUseLine } from './tool-line.js';
 import type { TurnViewer } from './turn-events.js';
 
-/** Told again and again while a turn is silent: one line that changes says it. */
+/** Repeated while a turn is silent: shown in one changing line. */
 const PASSING: ReadonlySet<string> = new Set(['tool', 'api', 'queued']);
 
 interface TurnScreenOptions {
   view: AskView;
   dialogue: PermissionDialogue;
-  /** The turn is another's: where no person can be asked, what it asks stays open. */
+  /** The turn is another sender's: without a person to ask, its requests stay open. */
   foreign?: boolean;
 }
 
-/** Shows a turn to a person, and asks what it asks. */
+/** Shows a turn to a person, and asks for its permissions. */
 export function createTurnScreen({ view, dialogue, foreign = false }: TurnScreenOptions): TurnViewer {
   const onThinking = () => {
     if (!dialogue.busy) view.waiting('Thinking');
@@ -38,7 +38,7 @@ export function createTurnScreen({ view, dialogue, foreign = false }: TurnScreen
   };
 }
 
-/** What the daemon says about a turn that is silent, that waits, or whose request to the API is repeated. */
+/** The daemon's progress messages about a turn that is silent, waits, or repeats its request to the API. */
 function createProgressLine(view: AskView, dialogue: PermissionDialogue) {
   let last = '';
   return ({ stage, message }: PositionedData<'progress'>): void => {
@@ -49,7 +49,7 @@ function createProgressLine(view: AskView, dialogue: PermissionDialogue) {
   };
 }
 
-/** What a turn has cost and how long it took, for a person at a terminal. */
+/** The cost and duration of a turn, for a person at a terminal. */
 export function showCost(view: AskView, { cost, durationMs }: { cost: number | null; durationMs: number }): void {
   if (cost !== null && view.isTerminal) view.line(`${dollars(cost)}, ${Math.round(durationMs / 1000)} s`);
 }

@@ -28,7 +28,10 @@ function linesOf(session: WaitingSession, { hints }: CommandContext): string[] {
   ];
 }
 
-/** A prompt in one line: whether it runs or waits, its first words, when it was sent and whether its sender is there. */
+/**
+ * A prompt in one line: whether it runs or waits, its first words, when it was sent and whether its sender is
+ * connected.
+ */
 export function promptLine({ state, text, sentAt, deviceConnected }: WaitingPrompt): string {
   const sender = deviceConnected ? '' : ', sender not connected';
   return `${state === 'running' ? 'runs' : 'waits'}: “${plainLine(text, 60)}” (sent ${since(sentAt)} ago${sender})`;

@@ -7,7 +7,7 @@ import { type SessionView, sessionViewSchema } from '../protocol/rest.js';
 import { type WaitingSession, waitingSchema } from '../protocol/waiting.js';
 import { askDaemon } from './local-daemon.js';
 
-/** What waits in a session. */
+/** The open requests and prompts of a session. */
 export async function readWaiting(socketPath: string, sessionId: string): Promise<WaitingSession | undefined> {
   const path = `/api/waiting?${new URLSearchParams({ sessionId }).toString()}`;
   return waitingSchema.parse(await askDaemon({ socketPath, method: 'GET', path })).sessions[0];
@@ -15,20 +15,20 @@ export async function readWaiting(socketPath: string, sessionId: string): Promis
 
 const sessionsSchema = z.object({ sessions: z.array(sessionViewSchema) });
 
-/** The sessions of all directories, or of one, the one used last first. */
+/** The sessions of all directories, or of one, the most recently used first. */
 export async function readSessions(socketPath: string, directory?: string): Promise<SessionView[]> {
   const query = new URLSearchParams({ limit: '1000', ...(directory !== undefined && { projectPath: directory }) });
   const answer = await askDaemon({ socketPath, method: 'GET', path: `/api/sessions?${query.toString()}` });
   return sessionsSchema.parse(answer).sessions;
 }
 
-/** A directory as it was typed, without links. Throws `PROJECT_NOT_FOUND`. */
+/** A directory as typed, with links resolved. Throws `PROJECT_NOT_FOUND`. */
 export function directoryOf(typed: string | undefined): string {
   const path = resolve(typed ?? '.');
   try {
     return realpathSync(path);
   } catch {
-    // Missing, closed to us or a circle of links: for the person it leads to no folder.
+    // Missing, inaccessible or a cycle of links: for the person, there is no such folder.
     throw new CompanionError('PROJECT_NOT_FOUND', `There is no folder ${plainLine(path, 500)}.`);
   }
 }

@@ -14,8 +14,8 @@ import { createTurnScreen, showCost } from './turn-screen.js';
 import { requireSession } from './waiting-sessions.js';
 
 /**
- * Shows what happens in a directory's session until the session is closed or the person leaves; the turns go on then.
- * What waits for a person can be answered in a terminal, and stays open where there is none.
+ * Shows the events of a directory's session until the session is closed or the person leaves, after which its turns
+ * continue. Requests can be answered in a terminal, and stay open without one.
  */
 export async function watchCommand(context: CommandContext, directory: string | undefined): Promise<Report> {
   const { socketPath, io } = context;
@@ -82,7 +82,7 @@ function follow({ context, client, session, view, onClosed, onLeave }: FollowOpt
   client.subscribe({ events: ['*'], sessionIds: [sessionId] }).catch(onLeave);
 }
 
-/** Where a turn begins and ends. */
+/** The beginning and the end of a turn. */
 function showBeside(event: ClientEvent, view: AskView): void {
   if (event.type === 'humanMessage') {
     const words = event.data.content.map((block) => ('text' in block ? block.text : `[${block.type}]`)).join(' ');

@@ -3,12 +3,12 @@ import type { CursorStore } from './cursor-store.js';
 
 export interface AcknowledgerOptions {
   store: CursorStore;
-  /** Sends an `ack`, if there is a connection. */
+  /** Sends an `ack` if connected. */
   send: (sessionId: string, seq: number) => void;
   onError: (error: unknown) => void;
   /** An ack waits this long for others of its session, in milliseconds. */
   delayMs?: number;
-  /** It goes out at once when it stands for so many events. */
+  /** An ack for this many events is sent at once. */
   maxEvents?: number;
 }
 
@@ -16,14 +16,14 @@ const DELAY_MS = 50;
 const MAX_EVENTS = 50;
 
 /**
- * Saves cursors and then acknowledges them, so that the daemon never forgets what this device could still lose. Acks of
- * a session are put together.
+ * Saves cursors and then acknowledges them, so that the daemon never drops events that this device could still lose.
+ * Acks of a session are combined.
  */
 export class Acknowledger {
   readonly #options: AcknowledgerOptions;
   readonly #waiting = new Map<string, { seq: number; events: number }>();
   readonly #saved = new Map<string, Cursor>();
-  /** The furthest that was passed in each session, saved or not. */
+  /** The furthest cursor passed in each session, saved or not. */
   readonly #reached = new Map<string, Cursor>();
   readonly #saving = new Set<Promise<void>>();
   #epoch = '';
@@ -34,7 +34,7 @@ export class Acknowledger {
     this.#options = options;
   }
 
-  /** What the store held at the start. */
+  /** The initial content of the store. */
   loaded(cursors: ReadonlyMap<string, Cursor>): void {
     for (const [sessionId, cursor] of cursors) {
       this.#saved.set(sessionId, cursor);
@@ -42,21 +42,21 @@ export class Acknowledger {
     }
   }
 
-  /** What waited was for the last connection, and perhaps for another epoch. */
+  /** Drops pending acks: they were for the last connection, and perhaps for another epoch. */
   connected(epoch: string): void {
     this.#drop();
     this.#epoch = epoch;
   }
 
-  /** The last cursor that is saved: the daemon may know less, when an ack was lost. */
+  /** The last saved cursor: the daemon's can be older, when an ack was lost. */
   saved(sessionId: string): Cursor | undefined {
     return this.#saved.get(sessionId);
   }
 
-  /** This much is done with: saved first, then acknowledged. */
+  /** Events up to the cursor are processed: saves it, then acknowledges it. */
   passed(sessionId: string, cursor: Cursor): void {
     const reached = this.#reached.get(sessionId);
-    // Events that were asked for again, from an earlier cursor, take nothing back.
+    // Events that were requested again, from an earlier cursor, do not move it back.
     if (this.#closed || (reached?.epoch === cursor.epoch && reached.seq >= cursor.seq)) return;
     this.#reached.set(sessionId, cursor);
     const saving: Promise<void> = this.#save(sessionId, cursor)
@@ -65,7 +65,7 @@ export class Acknowledger {
     this.#saving.add(saving);
   }
 
-  /** The session begins anew at this cursor, even when that is further back. */
+  /** The session restarts at this cursor, even when that is further back. */
   reset(sessionId: string, cursor: Cursor): void {
     this.#waiting.delete(sessionId);
     this.#reached.delete(sessionId);
@@ -80,7 +80,7 @@ export class Acknowledger {
     this.acknowledge(sessionId, cursor);
   }
 
-  /** A cursor that is saved already. One of another epoch than the connection's means nothing to the daemon. */
+  /** Acknowledges a saved cursor. The daemon cannot use one of another epoch than the connection's. */
   acknowledge(sessionId: string, { epoch, seq }: Cursor): void {
     if (epoch !== this.#epoch) return;
     const { delayMs = DELAY_MS, maxEvents = MAX_EVENTS } = this.#options;
@@ -98,7 +98,7 @@ export class Acknowledger {
     this.#options.store.remove?.(sessionId).catch(this.#options.onError);
   }
 
-  /** Resolves once everything is saved and what can be acknowledged is. */
+  /** Resolves once all cursors are saved and, where possible, acknowledged. */
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.all(this.#saving);

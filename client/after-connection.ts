@@ -7,22 +7,22 @@ export interface SocketEnd {
   /** Close code; 1006 when the socket broke or never opened. */
   code: number;
   reason: string;
-  /** Status of the answer that took the place of an upgrade, where the platform tells. */
+  /** The HTTP status of a refused upgrade, where the platform exposes it. */
   httpStatus?: number;
 }
 
 interface EndedConnection {
   end: SocketEnd;
-  /** Tries since the last connection that held. */
+  /** Tries since the last stable connection. */
   attempt: number;
   /** How long it was open, in milliseconds; 0 when it never was. */
   openMs: number;
   backoff: BackoffRange;
-  /** Where the token can be renewed. */
+  /** Set where the token can be renewed. */
   renewal?: {
     /** The token was renewed right before this try. */
     isFresh: boolean;
-    /** Tries in a row that never opened, of which the platform did not tell why. */
+    /** Consecutive tries that never opened, without a known cause. */
     untold: number;
   };
   random?: () => number;
@@ -30,23 +30,23 @@ interface EndedConnection {
 
 /** The token is renewed before the next try. */
 export interface TokenDoubt {
-  /** The daemon has said that it does not take the token: the old one need not be tried again. */
+  /** The daemon has refused the token: the old one need not be tried again. */
   isCertain: boolean;
-  /** Why there is no connection, should there be no other token. */
+  /** The error to report if there is no other token. */
   error: ConnectionError;
 }
 
-/** What follows: a next try, or none because the daemon would refuse it again. */
+/** The next step: another try, or none because the daemon would refuse it again. */
 export type NextStep =
   | { kind: 'stop'; error: ConnectionError }
   | { kind: 'retry'; attempt: number; delayMs: number; doubt?: TokenDoubt };
 
-/** A connection open for this long was a good one: the next trouble is a new one. */
+/** A connection that was open for this long counts as stable: a later failure starts a new series of tries. */
 const HELD_MS = 5_000;
 /**
- * A browser does not tell a token that was refused (401) from a daemon that is away. Each time that so many tries in a
- * row never opened, the token is renewed on suspicion: soon enough for a page that wakes up with a token that has ended,
- * and rare enough, with the pauses between tries, while the daemon is away.
+ * A browser does not distinguish a refused token (401) from an unreachable daemon. After each series of this many tries
+ * that never opened, the token is renewed on suspicion: soon enough for a page that wakes up with an expired token,
+ * and, with the delays between tries, rare enough while the daemon is down.
  */
 const SUSPICIOUS_TRIES = 3;
 const AT_ONCE: ReadonlySet<number> = new Set([CLOSE.restarting, CLOSE.goingAway]);
@@ -61,7 +61,7 @@ export function afterConnection({ end, attempt, openMs, backoff, renewal, random
       ? { kind: 'retry', attempt: next, delayMs: 0, doubt: { isCertain: true, error } }
       : { kind: 'stop', error };
   }
-  // A daemon that says "restarting" again and again must not be met with a busy loop.
+  // Repeated "restarting" from a daemon must not cause a busy loop.
   if (AT_ONCE.has(end.code) && next === 1) return { kind: 'retry', attempt: next, delayMs: 0 };
   return {
     kind: 'retry',

@@ -9,7 +9,7 @@ export interface StandardWebSocket {
   close(code?: number): void;
 }
 
-/** A browser's `WebSocket`, or anything that is built and behaves like it. */
+/** A browser's `WebSocket`, or a class with the same constructor and behaviour. */
 export type WebSocketConstructor = new (url: string, protocols: string[]) => StandardWebSocket;
 
 export interface BrowserSocketOptions {
@@ -19,7 +19,7 @@ export interface BrowserSocketOptions {
   listener: SocketListener;
 }
 
-/** Browsers cannot set headers: the token goes into a subprotocol beside the one that the daemon takes up. */
+/** Browsers cannot set headers: the token is sent in a subprotocol beside the one that the daemon selects. */
 export function openBrowserSocket({ url, token, webSocket, listener }: BrowserSocketOptions): ClientSocket {
   const protocols = ['companion.v1', ...(token === undefined ? [] : [`companion.bearer.${base64Url(token)}`])];
   const socket = new webSocket(url, protocols);
@@ -28,9 +28,9 @@ export function openBrowserSocket({ url, token, webSocket, listener }: BrowserSo
   };
   const onClose = ({ code, reason }: { code: number; reason: string }) => listener.onEnd({ code, reason });
   socket.onclose = onClose;
-  // What went wrong is not told to scripts; a close always follows.
+  // The error's cause is hidden from scripts; a close always follows.
   socket.onerror = () => undefined;
-  // Scripts cannot end a connection at once: it is left to end by itself, unheard.
+  // Scripts cannot end a connection at once: it ends by itself, without a listener.
   const drop = () => {
     socket.onmessage = null;
     socket.onclose = null;

@@ -17,7 +17,7 @@ export interface ClientCommands {
   unsubscribe: Command<'unsubscribe'>;
   /** Joins or opens the directory's session and sends the prompt. Repeated with its request id until it is answered. */
   streamStart: Command<'streamStart'>;
-  /** Sends a prompt. Repeated with its request id until it is answered: the daemon takes it once. */
+  /** Sends a prompt. Repeated with its request id until it is answered: the daemon accepts it once. */
   streamSend: Command<'streamSend'>;
   cancelPrompt: Command<'cancelPrompt'>;
   interrupt: Command<'interrupt'>;

@@ -25,24 +25,24 @@ import { SessionFollower } from './session-follower.js';
 import { Subscription } from './subscription.js';
 import { TokenRenewal } from './token-renewal.js';
 
-/** What can be listened to. */
+/** The events of a client. */
 export interface CompanionClientEvents {
   /** A durable event: each one once, in the order of its session. */
   event: ClientEvent;
-  /** What has no place in the journal: text as it is written, and the like. */
+  /** Frames outside the journal, such as streamed text. */
   frame: UnplacedFrame;
-  /** What was missed is no longer whole: the snapshot takes the place of all that was known of the session. */
+  /** Missed events are no longer complete: the snapshot replaces everything known of the session. */
   reset: AnswerData<'reset'>;
-  /** Everything missed has been handed over; what follows is live. */
+  /** All missed events have been delivered; the following ones are live. */
   caughtUp: AnswerData<'caughtUp'>;
   state: ConnectionState;
   error: ClientFault;
 }
 
 export interface RequestOptions {
-  /** Milliseconds until the request is given up, 0 for never; otherwise the client's own bound. */
+  /** Milliseconds until the request times out, 0 for never; the default is the client's setting. */
   timeoutMs?: number;
-  /** The same id for the same prompt makes the daemon accept it once, whoever repeats it; 1 to 128 characters. */
+  /** The daemon accepts a prompt with the same id only once, whoever repeats it; 1 to 128 characters. */
   requestId?: string;
 }
 
@@ -53,7 +53,7 @@ interface CoreRequest<T extends RequestType> extends RequestOptions {
   repeat?: boolean;
 }
 
-/** Puts the parts of the client together and lets them know of each other. */
+/** Connects the parts of the client. */
 export class ClientCore {
   readonly #options: CompanionClientOptions;
   readonly #credentials: Credentials;
@@ -121,7 +121,7 @@ export class ClientCore {
     this.connect();
   }
 
-  /** Nothing happens before the cursors are read, after `close` and while connected. */
+  /** Does nothing before the cursors are read, after `close`, and while connected. */
   connect(): void {
     if (this.#started && !this.#closing) this.#connection.connect();
   }
@@ -150,9 +150,9 @@ export class ClientCore {
 
   async #shutDown(): Promise<void> {
     this.#requests.close(closedError());
-    // Without a connection there is nobody to acknowledge to, and no reason to wait with the end of the tries.
+    // Without a connection no acks can be sent, so the tries end at once.
     if (this.#connection.state.kind !== 'open') void this.#connection.close();
-    // A listener may be at work that has called this: its event is passed when it returns.
+    // A running listener may have called this: its event is passed when it returns.
     await Promise.resolve();
     await this.#acknowledger.close();
     await this.#connection.close();
@@ -209,12 +209,12 @@ export class ClientCore {
       onText: (text) => {
         if (!this.#closing) this.#inbox.receive(text);
       },
-      // Any answer shows that the connection lives, also an error; without one it is given up.
+      // Any answer shows that the connection is alive, even an error; without one the connection is given up.
       onSilent: () => void this.request({ type: 'ping', data: {}, repeat: false }).catch(() => undefined),
     });
   }
 
-  /** The next connection has the new token anyway; this one is told. */
+  /** The next connection uses the new token anyway; this one is sent it. */
   #tokenExpiring(renewal: TokenRenewal): void {
     const { state } = this.#connection;
     renewal.noticed(state, (token) => {
@@ -231,7 +231,7 @@ export class ClientCore {
     this.#emitter.emit('state', state);
   }
 
-  /** What the daemon must know comes before anything else that is asked of it on this connection. */
+  /** The daemon receives the required state before any other request on this connection. */
   #resume(welcome: AnswerData<'welcome'>): void {
     this.#credentials.deviceId = welcome.deviceId;
     const workingDirectory = this.#workingDirectory;
@@ -282,7 +282,7 @@ export class ClientCore {
     this.#emitter.emit('error', fault);
   }
 
-  /** A bug of the listener's owner. Where nobody listens for faults it surfaces as an uncaught error does. */
+  /** A bug of the listener's owner. Without a listener for faults it surfaces as an uncaught error. */
   #listenerThrew(listener: keyof CompanionClientEvents, error: unknown): void {
     if (listener !== 'error' && this.#emitter.has('error')) this.#fault({ kind: 'listener', listener, error });
     else

@@ -1,19 +1,19 @@
 import type { SocketEnd } from './after-connection.js';
 
-/** What the client needs of a socket, whichever platform it is from. */
+/** The client's view of a socket, for all platforms. */
 export interface ClientSocket {
   send(text: string): void;
-  /** Says goodbye; `onEnd` follows. */
+  /** Starts the closing handshake; `onEnd` follows. */
   close(): void;
-  /** Lets go without a goodbye; `onEnd` follows at once. */
+  /** Ends the connection without a handshake; `onEnd` follows at once. */
   drop(): void;
 }
 
 export interface SocketListener {
   onText(text: string): void;
-  /** A sign of life that is no frame. */
+  /** A sign of life other than a frame. */
   onPing(): void;
-  /** Once, whether or not the socket ever opened. */
+  /** Called once, whether or not the socket ever opened. */
   onEnd(end: SocketEnd): void;
 }
 

@@ -6,40 +6,40 @@ import { ConnectionError } from './connection-error.js';
 import { Liveness } from './liveness.js';
 import type { RenewalOutcome } from './token-renewal.js';
 
-/** Where the connection stands. `attempt` counts tries from 1 and begins anew after a connection that held. */
+/** The state of the connection. `attempt` counts tries from 1 and restarts after a stable connection. */
 export type ConnectionState =
-  /** Also while the token is renewed that this try needs. */
+  /** Includes the renewal of the token for this try. */
   | { kind: 'connecting'; attempt: number }
   | { kind: 'open'; welcome: AnswerData<'welcome'> }
-  /** The next try follows after `delayMs`; `because` says what ended the last one. */
+  /** The next try follows after `delayMs`; `because` is the reason for the end of the last one. */
   | { kind: 'waiting'; attempt: number; delayMs: number; because: string }
-  /** No next try follows by itself: the client was closed, or the daemon would refuse it again. */
+  /** No automatic try follows: the client was closed, or the daemon would refuse it again. */
   | { kind: 'closed'; error: ConnectionError };
 
 export interface ConnectionOptions {
   openSocket: OpenSocket;
   backoff: BackoffRange;
-  /** Where the token can be renewed. */
+  /** Set where the token can be renewed. */
   renewal?: {
-    /** Never rejects. What it brings is for the sockets that are opened from then on. */
+    /** Never rejects. Its result applies to sockets that are opened later. */
     renew: () => Promise<RenewalOutcome>;
     /** There is no token yet. */
     isFirst: boolean;
-    /** The platform does not tell what an upgrade was answered with. */
+    /** The platform hides the HTTP status of a refused upgrade. */
     isUntold: boolean;
   };
-  /** A try that has not brought a `welcome` after this many milliseconds is given up. */
+  /** A try without a `welcome` after this many milliseconds is given up. */
   welcomeTimeoutMs: number;
   onState: (state: ConnectionState) => void;
   onText: (text: string) => void;
-  /** Nothing was heard for a while: send something that is answered. */
+  /** Called after a period of silence: send a frame that gets an answer. */
   onSilent: () => void;
 }
 
-/** How long the other end may take to answer a goodbye, in milliseconds. */
+/** How long the daemon can take to answer a close, in milliseconds. */
 const GOODBYE_MS = 1_000;
 
-/** One socket after the other, until it is closed or refused. */
+/** Opens one socket after the other, until it is closed or refused. */
 export class Connection {
   readonly #options: ConnectionOptions;
   readonly #liveness: Liveness;
@@ -50,7 +50,7 @@ export class Connection {
   /** The next try begins with a renewal. */
   #doubt: TokenDoubt | undefined;
   #renewing = false;
-  /** This try has a token that was renewed for it. */
+  /** This try uses a newly renewed token. */
   #isFresh = false;
   #unopened = 0;
   #retry: NodeJS.Timeout | undefined;
@@ -70,7 +70,7 @@ export class Connection {
     return this.#state;
   }
 
-  /** Tries now: at first, instead of waiting, or again after a refusal. Nothing happens while connected or closed. */
+  /** Tries now: for the first time, instead of waiting, or after a refusal. Does nothing while connected or closed. */
   connect(): void {
     if (this.#goodbye || this.#socket || this.#renewing) return;
     clearTimeout(this.#retry);
@@ -89,7 +89,7 @@ export class Connection {
     if (this.#goodbye) return;
     if (outcome.kind === 'out') this.#stop(doubt.error);
     else if (outcome.kind === 'failed') {
-      // On a mere suspicion the old token is not given up: it may be whoever renews that is away.
+      // On mere suspicion the old token is kept: the renewal's server may be unreachable.
       if (!doubt.isCertain) this.#doubt = undefined;
       const attempt = this.#attempt + 1;
       this.#wait({ attempt, delayMs: backoffDelay({ attempt, ...this.#options.backoff }), because: outcome.because });
@@ -109,7 +109,7 @@ export class Connection {
     }
   }
 
-  /** The daemon has said welcome: requests may go out. */
+  /** The daemon has sent its welcome: requests can be sent. */
   welcomed(welcome: AnswerData<'welcome'>): void {
     if (this.#state.kind !== 'connecting') return;
     this.#openedAt = performance.now();
@@ -117,7 +117,7 @@ export class Connection {
     this.#setState({ kind: 'open', welcome });
   }
 
-  /** Whether the text went out: it does only while the connection is open. */
+  /** Whether the text was sent, which requires an open connection. */
   send(text: string): boolean {
     if (this.#state.kind !== 'open' || !this.#socket) return false;
     this.#socket.send(text);

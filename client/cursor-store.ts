@@ -1,18 +1,18 @@
 import type { Cursor } from '../protocol/client-frames.js';
 
-/** Where a client keeps how far it has come in each session. One store belongs to one device of one daemon. */
+/** Stores a client's position in each session. One store belongs to one device of one daemon. */
 export interface CursorStore {
   /** Called once, before the first connection. */
   load(): Promise<ReadonlyMap<string, Cursor>>;
-  /** Resolves once the cursor would survive whatever the store is made to survive; only then is it acknowledged. */
+  /** Resolves once the cursor is as durable as the store permits; it is acknowledged only then. */
   save(sessionId: string, cursor: Cursor): Promise<void>;
-  /** The device no longer follows the session. Without this, the next subscription begins where the last one ended. */
+  /** The device no longer follows the session. Without this, the next subscription starts where the last one ended. */
   remove?(sessionId: string): Promise<void>;
-  /** Gives back what the store holds; called when its client is closed, after the last save. */
+  /** Releases the store's resources; called when its client is closed, after the last save. */
   close?(): Promise<void>;
 }
 
-/** Forgets with the process. The daemon's own cursor then says where the next one begins. */
+/** Lasts as long as the process. After that, the daemon's own cursor determines the start. */
 export function createMemoryCursorStore(): CursorStore {
   const cursors = new Map<string, Cursor>();
   return {

@@ -1,7 +1,7 @@
 export type Listener<T> = (value: T) => void;
 
 interface EmitterOptions<Events> {
-  /** A listener threw. The others are called all the same. */
+  /** A listener threw. The others are still called. */
   onThrow: (name: keyof Events, error: unknown) => void;
 }
 
@@ -30,7 +30,7 @@ export class Emitter<Events extends object> {
 
   emit<K extends keyof Events>(name: K, value: Events[K]): void {
     const entries = this.#listeners.get(name);
-    // A copy: who attaches during the call gets the next value. Who detaches gets none any more.
+    // A copy: a listener attached during the call gets the next value. A detached one is no longer called.
     for (const entry of Array.from(entries ?? [])) {
       if (!entries?.has(entry)) continue;
       try {

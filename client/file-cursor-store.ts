@@ -4,10 +4,10 @@ import { type Cursor, cursorSchema } from '../protocol/client-frames.js';
 import type { CursorStore } from './cursor-store.js';
 
 /**
- * Keeps cursors in a JSON file (0600; its folder is made with 0700 when it is missing). Every version of the file is
- * whole: a new one is synced and takes the old one's place. Saves that come while one is being written share the next
- * write. `load` rejects when the file cannot be read or is not such a file; it is overwritten by the next save. One
- * process at a time may use it.
+ * Stores cursors in a JSON file (0600; its folder is created with 0700 when it is missing). Every version of the file
+ * is complete: a new one is synced and replaces the old one. Saves during a write share the next one. `load` rejects
+ * when the file cannot be read or has another format; the next save overwrites it. Only one process can use it at a
+ * time.
  */
 export function createFileCursorStore(path: string): CursorStore {
   const cursors = new Map<string, Cursor>();
@@ -20,7 +20,7 @@ export function createFileCursorStore(path: string): CursorStore {
     return loaded;
   };
   const change = async (apply: () => void) => {
-    // What cannot be read must not keep what is new from being saved; `load` has told about it.
+    // An unreadable file must not block new saves; `load` has reported it.
     await load().catch(() => undefined);
     apply();
     await write();
@@ -35,12 +35,12 @@ export function createFileCursorStore(path: string): CursorStore {
   };
 }
 
-/** Runs one at a time. Whoever asks during a run waits for one that begins after it, together with all the others. */
+/** Runs one at a time. All calls during a run share one that starts after it. */
 function coalesce(run: () => Promise<void>): () => Promise<void> {
   let running: Promise<void> = Promise.resolve();
   let next: Promise<void> | undefined;
   return () => {
-    // Who asked for that run has its failure; this one is tried all the same.
+    // The callers of that run get its failure; this one is tried nevertheless.
     next ??= running
       .catch(() => undefined)
       .then(() => {
@@ -76,7 +76,7 @@ async function replaceFile(path: string, text: string): Promise<void> {
     } finally {
       await file.close();
     }
-    // A draft that a crash has left behind keeps its mode.
+    // A draft left by a crash keeps its mode.
     await chmod(draft, 0o600);
     await rename(draft, path);
   } catch (error) {

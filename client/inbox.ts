@@ -24,9 +24,9 @@ export interface InboxOptions {
   openBlocks: OpenBlocks;
   subscription: Subscription;
   acknowledger: Acknowledger;
-  /** The daemon has said welcome. Nothing that comes before that means anything. */
+  /** The daemon has sent its welcome. Earlier frames are ignored. */
   isOpen: () => boolean;
-  /** Whatever was handed over is acknowledged. */
+  /** Delivered events are acknowledged. */
   acknowledges: boolean;
   onEvent: (event: ClientEvent) => void;
   onFrame: (frame: UnplacedFrame) => void;
@@ -34,11 +34,11 @@ export interface InboxOptions {
   onCaughtUp: (caughtUp: AnswerData<'caughtUp'>) => void;
   onFault: (fault: ClientFault) => void;
   onWelcome: (welcome: AnswerData<'welcome'>) => void;
-  /** The session has to be streamed again from its cursor. */
+  /** The session must be streamed again from its cursor. */
   resync: (sessionId: string) => void;
 }
 
-/** What comes from the daemon, taken apart: each event is handed on once, and in the order of its session. */
+/** Parses the daemon's frames: each event is delivered once, and in the order of its session. */
 export class Inbox {
   readonly #options: InboxOptions;
 
@@ -59,7 +59,7 @@ export class Inbox {
   #event(place: EventPlace, envelope: ServerEnvelope): void {
     const { cursors, subscription, onEvent } = this.#options;
     if (!this.#isNext(cursors.judgeEvent(place, subscription.whole), place)) return;
-    // A malformed event would come the same way again: it is stepped over. One of an unknown type is not wanted.
+    // A malformed event would arrive the same way again, so it is skipped. One of an unknown type is unwanted.
     cursors.handOver(place);
     const event = parseEvent(place, envelope);
     if (event instanceof MalformedFrameError) this.#malformed(event);
@@ -73,7 +73,7 @@ export class Inbox {
   #answer(requestId: string, envelope: ServerEnvelope): void {
     const settled = this.#options.requests.settle(requestId, envelope);
     if (settled instanceof MalformedFrameError) this.#malformed(settled);
-    // The answer to a request that has timed out is no news; an error may be.
+    // The late answer to a timed-out request is ignored; an error is reported.
     if (settled === false && envelope.type === 'error') this.#serverError(envelope);
   }
 
@@ -106,7 +106,7 @@ export class Inbox {
   #caughtUp(caughtUp: AnswerData<'caughtUp'>): void {
     const { cursors, subscription, onCaughtUp } = this.#options;
     const place = { ...caughtUp, epoch: cursors.epoch };
-    // The gap ends after the event that caughtUp stands for.
+    // The gap ends after the event at the position of caughtUp.
     const end = { ...place, seq: place.seq + 1 };
     if (!this.#isNext(cursors.judgeCaughtUp(caughtUp, subscription.whole), end)) return;
     const moves = (cursors.handed(caughtUp.sessionId)?.seq ?? -1) < caughtUp.seq;

@@ -1,17 +1,17 @@
-/** Silence after which the daemon is asked for a sign of life, and the time it then has, in heartbeats. */
+/** Silence before a probe, and the time for its answer, in heartbeats. */
 const PROBE_AFTER = 1.5;
 const GIVE_UP_AFTER = 1;
 
 interface LivenessOptions {
-  /** Nothing was heard for longer than a heartbeat: ask for a sign of life. */
+  /** Nothing arrived for longer than a heartbeat: send a probe. */
   onSilent: () => void;
-  /** Nothing came after that either. */
+  /** Nothing arrived after that either. */
   onDead: () => void;
 }
 
 /**
- * Notices that nothing comes any more. A connection whose other end has gone without a word (a sleeping laptop, a
- * changed network) is not told by the operating system for many minutes.
+ * Detects a silent connection. The operating system takes many minutes to report a peer that vanished without a close
+ * (a sleeping laptop, a changed network).
  */
 export class Liveness {
   readonly #options: LivenessOptions;
@@ -24,7 +24,7 @@ export class Liveness {
     this.#options = options;
   }
 
-  /** Gives up when this is not called again, or `watch`, within so many milliseconds. */
+  /** Reports the connection dead when neither this nor `watch` is called again within this many milliseconds. */
   expectWithin(ms: number): void {
     this.stop();
     this.#timer = setTimeout(this.#options.onDead, ms);
@@ -53,7 +53,7 @@ export class Liveness {
     return this.#since + allowed - performance.now();
   }
 
-  /** One timer, looked at again when it fires: setting it anew for every frame would cost more than the frame. */
+  /** One timer, re-evaluated when it fires: resetting it for every frame would cost more than the frame. */
   #schedule(): void {
     this.#timer = setTimeout(() => this.#check(), Math.max(1, this.#leftMs));
   }

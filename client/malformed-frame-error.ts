@@ -1,4 +1,4 @@
-/** A frame of the daemon breaks its schema. `frameType` is undefined when not even that could be read. */
+/** A frame of the daemon violates its schema. `frameType` is undefined when even the type could not be read. */
 export class MalformedFrameError extends Error {
   readonly frameType: string | undefined;
 

@@ -4,7 +4,7 @@ import type { ClientSocket, SocketListener } from './client-socket.js';
 
 export interface NodeSocketOptions {
   url: string;
-  /** Connect to this unix socket, whatever host the URL names. */
+  /** Connects to this unix socket, whatever host the URL names. */
   socketPath?: string;
   token?: string;
   listener: SocketListener;
@@ -12,12 +12,12 @@ export interface NodeSocketOptions {
 
 const CLOSE_TIMEOUT_MS = 1_000;
 
-/** A socket of the `ws` package. The token goes into the `Authorization` header. */
+/** Opens a socket of the `ws` package. The token is sent in the `Authorization` header. */
 export function openNodeSocket({ url, socketPath, token, listener }: NodeSocketOptions): ClientSocket {
   const socket = new WebSocket(url, {
     perMessageDeflate: false,
     headers: token === undefined ? {} : { Authorization: `Bearer ${token}` },
-    // The ws+unix: scheme cannot name a path with a colon or a space in it.
+    // The ws+unix: scheme does not support a path with a colon or a space.
     ...(socketPath !== undefined && { createConnection: () => connect(socketPath) }),
     ...CLOSING,
   });
@@ -40,5 +40,5 @@ export function openNodeSocket({ url, socketPath, token, listener }: NodeSocketO
   return { send: (text) => socket.send(text), close: () => socket.close(1000), drop: () => socket.terminate() };
 }
 
-/** Known to ws since 8.19, and not yet to its types. */
+/** Supported by ws since 8.19, but missing in its types. */
 const CLOSING = { closeTimeout: CLOSE_TIMEOUT_MS };

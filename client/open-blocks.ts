@@ -1,17 +1,17 @@
 import type { BlockPosition, StreamPlace } from '../protocol/client-frames.js';
 import type { PositionedData } from '../protocol/server-frames.js';
 
-/** A session has this many blocks at most that are written at once; older positions are given up. */
+/** Maximum number of blocks that are written at once in a session; older positions are dropped. */
 const MAX_BLOCKS = 16;
 
 /**
- * How much of the blocks that are being written has been handed over, so that the next stream can leave it out. Kept for
- * as long as this process lives: the text itself is not kept any longer.
+ * The delivered length of each block that is being written, so that the next stream can omit that part. Kept for the
+ * process's lifetime: the text itself is not kept.
  */
 export class OpenBlocks {
   readonly #bySession = new Map<string, BlockPosition[]>();
 
-  /** A frame with text has been handed over. One that leaves a hole adds nothing. */
+  /** A frame with text was delivered. One that leaves a gap adds nothing. */
   handed({ sessionId, messageId, blockIndex, offset, content, isComplete }: PositionedData<'streamData'>): void {
     const others = this.#without(sessionId, { messageId, blockIndex });
     const known = this.#find(sessionId, { messageId, blockIndex })?.offset;
@@ -22,12 +22,12 @@ export class OpenBlocks {
     }
   }
 
-  /** The whole block has been handed over. */
+  /** The whole block was delivered. */
   finished(sessionId: string, block: Block): void {
     this.#set(sessionId, this.#without(sessionId, block));
   }
 
-  /** The text of this session means nothing any more. */
+  /** The text of this session is no longer valid. */
   forget(sessionId: string): void {
     this.#bySession.delete(sessionId);
   }
@@ -36,7 +36,7 @@ export class OpenBlocks {
     return this.#bySession.has(sessionId);
   }
 
-  /** As `subscribe` takes it, beside the cursor: the block with the most text is `open`. */
+  /** In the form of `subscribe`, beside the cursor: the block with the most text is `open`. */
   of(sessionId: string): Pick<StreamPlace, 'open' | 'alsoOpen'> {
     const [open, ...alsoOpen] = (this.#bySession.get(sessionId) ?? []).toSorted((a, b) => b.offset - a.offset);
     return { ...(open && { open }), ...(alsoOpen.length > 0 && { alsoOpen }) };

@@ -2,7 +2,7 @@ import type { ClientFrameType, ClientInput } from '../protocol/client-frames.js'
 import { EVENTS, type EventData } from '../protocol/events.js';
 import { ANSWERS, type AnswerData, type AnswerType } from '../protocol/server-frames.js';
 
-/** Frames that are answered; `ack` is not. */
+/** Frames with an answer, which excludes `ack`. */
 export type RequestType = Exclude<ClientFrameType, 'ack'>;
 
 /** The type of the frame that answers each request. */
@@ -47,21 +47,21 @@ export const answerTypeOf = <T extends RequestType>(type: T): AnswerTypeOf<T> =>
 const ANSWER_SCHEMAS = { ...ANSWERS, sessionStatus: EVENTS.sessionStatus } as const;
 export const answerSchemaOf = (type: RequestType) => ANSWER_SCHEMAS[ANSWER_OF[type]];
 
-/** Requests whose answer comes when a turn ends: as long as the turn may take, unless the caller sets a bound. */
+/** Requests that are answered at the end of a turn: without a timeout, unless the caller sets one. */
 const AS_LONG_AS_A_TURN: ReadonlySet<RequestType> = new Set<RequestType>(['ask', 'claudeCommand']);
 export const waitsForTurn = (type: RequestType): boolean => AS_LONG_AS_A_TURN.has(type);
 
-/** A close could end what was opened since, and a credential belongs to the connection that it was sent on. */
+/** A repeated close could end a newer session, and a credential belongs to the connection that it was sent on. */
 const ONCE: ReadonlySet<RequestType> = new Set<RequestType>(['streamClose', 'reauthenticate']);
 
 /**
- * Whether a request may be sent again, with the same request id, when the connection broke before its answer. Prompts
- * may, whichever request carries them: the daemon takes each request id of a device once.
+ * Whether a request can be sent again, with the same request id, when the connection broke before its answer. Prompts
+ * can, in every request type: the daemon accepts each request id of a device once.
  */
 export function isRepeatable<T extends RequestType>(type: T, data: ClientInput<T>): boolean {
-  // Without its id it means the oldest open request, which may be another one by then.
+  // Without an id it answers the oldest open request, which can be another one by then.
   if (type === 'permission') return 'permissionId' in data && data.permissionId !== undefined;
-  // Without a directory it is no prompt of a session, but a run of its own.
+  // Without a directory it is not a prompt of a session, but a run of its own.
   if (type === 'ask') return 'workingDirectory' in data && data.workingDirectory !== undefined;
   return !ONCE.has(type);
 }

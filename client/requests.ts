@@ -15,9 +15,9 @@ import {
 } from './request-rules.js';
 import { parseData } from './server-frame.js';
 
-/** Called in the order of the frames, before anything that came after the answer is looked at. */
+/** Called in the order of the frames, before any frame after the answer is handled. */
 export interface RequestHooks<T extends RequestType> {
-  /** It went out, for the first time or again. */
+  /** The request was sent, for the first time or again. */
   onSent?: (requestId: string) => void;
   onAnswer?: (data: AnswerTo<T>, requestId: string) => void;
   onFailure?: (requestId: string) => void;
@@ -27,7 +27,7 @@ export interface NewRequest<T extends RequestType> {
   type: T;
   data: ClientInput<T>;
   requestId: string;
-  /** Milliseconds until it is given up; 0 waits for ever. */
+  /** Milliseconds until it times out; 0 for never. */
   timeoutMs: number;
   /** Whether it is sent again after a broken connection, where its type allows that. */
   repeat?: boolean;
@@ -45,20 +45,20 @@ interface Pending {
   fail: (error: Error) => void;
 }
 
-/** Requests that wait for their answers, in the order in which they were made. */
+/** Requests that wait for their answers, in order of creation. */
 export class Requests {
   readonly #send: (text: string) => boolean;
   readonly #pending = new Map<string, Pending>();
 
-  /** `send` says whether the text went out. */
+  /** `send` returns whether the text was sent. */
   constructor(send: (text: string) => boolean) {
     this.#send = send;
   }
 
   /**
-   * Sends a request now or, while there is no connection, as soon as there is one. Rejects with `CompanionError` (the
-   * daemon's error; `TIMEOUT`; `PAYLOAD_TOO_LARGE` above 12 MiB; `INVALID_REQUEST` for a request id that is waiting
-   * already), `ConnectionError` or `MalformedFrameError`.
+   * Sends a request now or, without a connection, as soon as there is one. Rejects with `CompanionError` (the daemon's
+   * error; `TIMEOUT`; `PAYLOAD_TOO_LARGE` above 12 MiB; `INVALID_REQUEST` for the id of a waiting request),
+   * `ConnectionError` or `MalformedFrameError`.
    */
   request<T extends RequestType>(request: NewRequest<T>): Promise<AnswerFrame<T>> {
     const { type, data, requestId } = request;
@@ -88,12 +88,12 @@ export class Requests {
     return isMalformed ? error : true;
   }
 
-  /** There is a connection: everything that waits goes out. */
+  /** There is a connection: all waiting requests are sent. */
   opened(): void {
     for (const pending of this.#pending.values()) if (!pending.sent) this.#transmit(pending);
   }
 
-  /** The connection is gone: what cannot be repeated fails, the rest waits for the next one. */
+  /** The connection is gone: requests that cannot be repeated fail, the rest wait for the next one. */
   lost(error: ConnectionError): void {
     for (const pending of this.#pending.values()) {
       if (pending.sent && !pending.repeatable) pending.fail(error);
@@ -101,7 +101,7 @@ export class Requests {
     }
   }
 
-  /** No connection will follow: everything fails. */
+  /** No connection will follow: all requests fail. */
   close(error: ConnectionError): void {
     for (const pending of this.#pending.values()) pending.fail(error);
   }

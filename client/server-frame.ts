@@ -10,31 +10,31 @@ import {
 } from '../protocol/server-frames.js';
 import { MalformedFrameError } from './malformed-frame-error.js';
 
-/** Where an event stands in its session. */
+/** The position of an event in its session. */
 export interface EventPlace {
   sessionId: string;
   seq: number;
   epoch: string;
 }
 
-/** A durable event; switch on `type` to know its `data`. `at` says when it happened, replayed or not. */
+/** A durable event; `type` determines its `data`. `at` is the time of the event, replayed or not. */
 export type ClientEvent = {
   [T in EventType]: EventPlace & { type: T; data: EventData<T>; replayed: boolean; at: string };
 }[EventType];
 
 /**
- * A frame without a place in the journal: text as it is written, a permission request from before the cursor that is
- * still open (it may have been an event before: key it by `permissionId`), results where they are asked for, and, to a
- * client without `renewToken`, that the token ends soon and wants a `reauthenticate`.
+ * A frame outside the journal: streamed text, a still open permission request from before the cursor (it may have been
+ * delivered as an event: use its `permissionId` as the key), requested results, and, for a client without `renewToken`,
+ * the notice that the token expires soon and needs a `reauthenticate`.
  */
 export type UnplacedFrame =
   | PositionedFrame
   | { type: 'permissionRequest'; data: EventData<'permissionRequest'> }
   | { type: 'conversationResult'; data: AnswerData<'conversationResult'> }
-  /** Of no session: who asks each frame for its session gets an answer all the same. */
+  /** Belongs to no session; the field exists so that it can be read from every frame. */
   | { type: 'tokenExpiring'; data: AnswerData<'tokenExpiring'> & { sessionId?: undefined } };
 
-/** A frame that was read as far as its envelope goes; its `data` is not checked yet. */
+/** A frame whose envelope was parsed; its `data` is not checked yet. */
 export type ServerFrame =
   | { kind: 'event'; place: EventPlace; envelope: ServerEnvelope }
   | { kind: 'answer'; requestId: string; envelope: ServerEnvelope }
@@ -42,13 +42,13 @@ export type ServerFrame =
   | { kind: 'unknown' }
   | { kind: 'malformed'; error: MalformedFrameError };
 
-/** Reads a text of the daemon. Never throws. */
+/** Parses a text frame of the daemon. Never throws. */
 export function parseServerFrame(text: string): ServerFrame {
   const raw = parseJson(text);
   const type = typeOf(raw);
   const parsed = serverEnvelopeSchema.safeParse(raw);
   if (!parsed.success) {
-    // What a newer daemon says in its own way is none of our business.
+    // The format of a newer daemon's frames is ignored.
     if (type !== undefined && !isKnown(type)) return { kind: 'unknown' };
     return malformed(type, problemOf(parsed.error));
   }
@@ -61,7 +61,7 @@ export function parseServerFrame(text: string): ServerFrame {
   return { kind: 'event', place: { sessionId, seq, epoch }, envelope };
 }
 
-/** The checked data, `undefined` for an event type that this version does not know, or what is wrong with it. */
+/** The checked data, `undefined` for an event type that this version does not know, or the schema error. */
 export function parseEvent(place: EventPlace, envelope: ServerEnvelope): ClientEvent | MalformedFrameError | undefined {
   const { type, _queued: replayed = false, timestamp: at } = envelope;
   if (!isEventType(type)) return undefined;
@@ -69,7 +69,7 @@ export function parseEvent(place: EventPlace, envelope: ServerEnvelope): ClientE
   return data instanceof MalformedFrameError ? data : ({ ...place, type, data, replayed, at } as ClientEvent);
 }
 
-/** As `parseEvent`, for frames without a place that the client hands on as they are. */
+/** Like `parseEvent`, for frames outside the journal that the client passes on unchanged. */
 export function parseUnplaced({ type, data: raw }: ServerEnvelope): UnplacedFrame | MalformedFrameError | undefined {
   if (!Object.hasOwn(UNPLACED, type)) return undefined;
   const known = type as keyof typeof UNPLACED;

@@ -3,31 +3,31 @@ import type { ResumedSession } from '../protocol/server-frames.js';
 import type { EventPlace } from './server-frame.js';
 
 /**
- * What to do with something that has a place in a session.
+ * How to treat a frame with a position in a session.
  * - `take`: it is next.
- * - `pass`: it was handed over before, or the stream that it is from is about to be replaced.
- * - `resync`: something before it is missing: ask for the events after the cursor.
- * - `broken`: the same is still missing after it was asked for: go on, and say so.
+ * - `pass`: it was delivered before, or its stream is about to be replaced.
+ * - `resync`: earlier events are missing: request the events after the cursor.
+ * - `broken`: they are still missing after a request for them: continue, and report it.
  */
 export type Verdict = 'take' | 'pass' | 'resync' | 'broken';
 
 interface SessionPlace {
-  /** The last event that was handed over, or passed over because the filter left it out. */
+  /** The last event that was delivered, or excluded by the filter. */
   handed: Cursor | undefined;
-  /** The daemon has said that this connection streams the session, or something came of it. */
+  /** The daemon has confirmed that this connection streams the session, or has sent a frame of it. */
   attached: boolean;
-  /** Subscriptions under way that move this session to another place; what comes before their answers is void. */
+  /** Pending subscriptions that move this session to another position; frames before their answers are ignored. */
   moving: Set<string>;
-  /** The place at which something was found to be missing on this connection. */
+  /** The position of a gap found on this connection. */
   missedAt: string | undefined;
 }
 
-/** How far each session has been handed over, and what that means for what comes next. Decides only; sends nothing. */
+/** The delivered position of each session, and how to treat the next frame. Only decides; sends nothing. */
 export class SessionCursors {
   readonly #places = new Map<string, SessionPlace>();
   #epoch = '';
 
-  /** Where this client stood when it was last at work. */
+  /** This client's last stored positions. */
   loaded(known: ReadonlyMap<string, Cursor>): void {
     for (const [sessionId, cursor] of known) this.#place(sessionId).handed = cursor;
   }
@@ -41,7 +41,7 @@ export class SessionCursors {
     return this.#places.get(sessionId)?.handed;
   }
 
-  /** A new connection. Subscriptions that were under way have failed, or are sent again. */
+  /** A new connection. Pending subscriptions have failed, or are sent again. */
   connected(epoch: string): void {
     this.#epoch = epoch;
     for (const place of this.#places.values()) {
@@ -50,7 +50,7 @@ export class SessionCursors {
     }
   }
 
-  /** A subscription that names a cursor for the session has gone out. */
+  /** A subscription with a cursor for the session was sent. */
   moveRequested(sessionId: string, requestId: string): void {
     this.#place(sessionId).moving.add(requestId);
   }
@@ -59,18 +59,18 @@ export class SessionCursors {
     this.#places.get(sessionId)?.moving.delete(requestId);
   }
 
-  /** The session begins on this connection where a cursor of this client says. */
+  /** The session starts on this connection at a cursor of this client. */
   moved({ sessionId, resume, from }: ResumedSession, requestId: string): void {
     const place = this.#place(sessionId);
     place.moving.delete(requestId);
     place.attached = true;
-    // After a reset the place is that of the reset frame.
+    // After a reset the position is that of the reset frame.
     if (resume === 'replay') place.handed = { epoch: this.#epoch, seq: from };
   }
 
   /**
-   * The daemon says where a session begins on this connection. False when that is not where this client stands, and a
-   * subscription with its cursor has to say so. `whole`: the filter leaves nothing out.
+   * Handles the daemon's start position of a session on this connection. False when it differs from this client's
+   * position, so that a subscription must send the cursor. `whole`: the filter excludes nothing.
    */
   agrees({ sessionId, resume, from, head }: ResumedSession, whole: boolean): boolean {
     const place = this.#place(sessionId);
@@ -95,7 +95,7 @@ export class SessionCursors {
     return this.#judge(event, { whole, next: 1 });
   }
 
-  /** `caughtUp`: everything up to its seq has been sent, or was left out by the filter. */
+  /** `caughtUp`: everything up to its seq has been sent, or was excluded by the filter. */
   judgeCaughtUp({ sessionId, seq }: { sessionId: string; seq: number }, whole: boolean): Verdict {
     const verdict = this.#judge({ sessionId, seq, epoch: this.#epoch }, { whole, next: 0 });
     return verdict === 'pass' && this.#place(sessionId).moving.size === 0 ? 'take' : verdict;
@@ -107,14 +107,14 @@ export class SessionCursors {
     return place.moving.size > 0 ? 'pass' : 'take';
   }
 
-  /** Never back, except into another epoch. */
+  /** Never moves back, except into another epoch. */
   handOver({ sessionId, seq, epoch }: EventPlace): void {
     const place = this.#place(sessionId);
     if (place.handed?.epoch === epoch && place.handed.seq >= seq) return;
     place.handed = { epoch, seq };
   }
 
-  /** The session begins anew here, wherever this client was. */
+  /** The session restarts here, whatever the client's position was. */
   reset({ sessionId, seq, epoch }: EventPlace): void {
     this.#place(sessionId).handed = { epoch, seq };
   }
@@ -125,7 +125,7 @@ export class SessionCursors {
 
   #judge({ sessionId, seq, epoch }: EventPlace, { whole, next }: { whole: boolean; next: 0 | 1 }): Verdict {
     const place = this.#place(sessionId);
-    // A session that streams again without a word of where it begins: only the cursor can tell what is missing.
+    // A session can be streamed again without a reported start position: then only the cursor shows a gap.
     const isStrict = whole || !place.attached;
     place.attached = true;
     if (place.moving.size > 0) return 'pass';

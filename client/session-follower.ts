@@ -15,12 +15,12 @@ export interface SessionFollowerOptions {
   openBlocks: OpenBlocks;
   subscription: Subscription;
   acknowledger: Acknowledger;
-  /** Asks for a subscription on this connection alone: the next one makes its own. */
+  /** Requests a subscription on this connection only: the next one makes its own. */
   subscribe: (data: SubscribeInput) => Promise<unknown>;
   onError: (error: CompanionError) => void;
 }
 
-/** Sees to it that the daemon streams each session from where this client stands. */
+/** Makes the daemon stream each session from this client's position. */
 export class SessionFollower {
   readonly #options: SessionFollowerOptions;
 
@@ -28,7 +28,7 @@ export class SessionFollower {
     this.#options = options;
   }
 
-  /** A new connection: what the daemon resumes by itself is compared, and set right where it differs. */
+  /** A new connection: sessions that the daemon resumes are compared, and corrected where they differ. */
   resume({ epoch, resumed }: AnswerData<'welcome'>): void {
     const { cursors, openBlocks, subscription, acknowledger } = this.#options;
     cursors.connected(epoch);
@@ -48,14 +48,14 @@ export class SessionFollower {
     for (const data of plan) this.#subscribe(data);
   }
 
-  /** Something is missing in the session: it is streamed again from the cursor. */
+  /** Events of the session are missing: it is streamed again from the cursor. */
   resync(sessionId: string): void {
     const place = this.#placeOf(sessionId);
     const events = [...(this.#options.subscription.events ?? ['*'])];
     if (place) this.#subscribe({ events, sessionIds: [sessionId], cursors: { [sessionId]: place } });
   }
 
-  /** What a subscription means for the sessions that it names, whoever asked for it. */
+  /** Applies a subscription to the sessions that it names, whoever requested it. */
   hooksOf(data: SubscribeInput): RequestHooks<'subscribe'> {
     const { cursors, subscription } = this.#options;
     const moved = Object.keys(data.cursors ?? {});
@@ -67,7 +67,7 @@ export class SessionFollower {
       onAnswer: ({ sessions }, requestId) => {
         for (const session of sessions) if (moved.includes(session.sessionId)) cursors.moved(session, requestId);
         for (const sessionId of moved) cursors.moveFailed(sessionId, requestId);
-        // Up to this answer the filter of before was in force.
+        // Up to this answer the previous filter was in force.
         const astray = this.#compare(sessions.filter(({ sessionId }) => !moved.includes(sessionId)));
         subscription.answered(requestId, data);
         for (const sessionId of astray) this.resync(sessionId);
@@ -92,7 +92,7 @@ export class SessionFollower {
     return cursor && { ...cursor, ...this.#options.openBlocks.of(sessionId) };
   }
 
-  /** Returns the sessions that the daemon begins elsewhere than this client stands. */
+  /** Returns the sessions that the daemon starts at another position than this client's. */
   #compare(sessions: readonly ResumedSession[]): string[] {
     const { cursors, subscription } = this.#options;
     const { whole } = subscription;
@@ -112,7 +112,7 @@ export class SessionFollower {
       const [sessionId] = data.sessionIds?.length === 1 ? data.sessionIds : [];
       const isGone = error instanceof CompanionError && error.code === 'SESSION_NOT_FOUND';
       if (isGone && sessionId !== undefined) this.forget(sessionId);
-      // A lost connection leads to the next welcome, and a malformed answer has been told of.
+      // A lost connection leads to the next welcome, and a malformed answer was already reported.
       else if (error instanceof CompanionError) this.#options.onError(error);
     });
   }

@@ -4,12 +4,12 @@ type SubscribeInput = ClientInput<'subscribe'>;
 
 const isWhole = (events: readonly string[]) => events.includes('*');
 
-/** What this device is subscribed to, as far as this client has been told by answers. */
+/** This device's subscription, as far as answers have confirmed it. */
 export class Subscription {
   #events: readonly string[] | undefined;
   #all = false;
   readonly #sessionIds = new Set<string>();
-  /** Filters that are asked for and not answered: either may be in force. */
+  /** Requested filters without an answer: any of them may be in force. */
   readonly #underWay = new Map<string, readonly string[]>();
 
   /** The filter that is known to be in force; undefined before the first answer. */
@@ -26,7 +26,7 @@ export class Subscription {
     return this.#sessionIds;
   }
 
-  /** Whether no event is left out, for certain: a hole in the seqs is then a loss. */
+  /** Whether certainly no event is excluded: a gap in the seqs is then a loss. */
   get whole(): boolean {
     return this.#events !== undefined && isWhole(this.#events) && [...this.#underWay.values()].every(isWhole);
   }
@@ -50,7 +50,7 @@ export class Subscription {
     this.#sessionIds.add(sessionId);
   }
 
-  /** Leaving any session ends the wish for all of them. */
+  /** Leaving any session ends the subscription to all of them. */
   unsubscribed(): void {
     this.#all = false;
   }

@@ -3,15 +3,15 @@ import type { PositionedData } from '../protocol/server-frames.js';
 
 type StreamType = PositionedData<'streamData'>['streamType'];
 
-/** What has become known of a block. */
+/** New text of a block. */
 export interface TextPiece {
   messageId: string;
   blockIndex: number;
   streamType: StreamType;
   parentToolUseId?: string;
-  /** `append`: `text` follows what was known. `replace`: `text` takes the place of `previous`. */
+  /** `append`: `text` follows the known text. `replace`: `text` replaces `previous`. */
   change: { kind: 'append'; text: string } | { kind: 'replace'; text: string; previous: string };
-  /** Nothing more follows of this block. */
+  /** No more of this block follows. */
   complete: boolean;
 }
 
@@ -20,16 +20,16 @@ interface Block {
   text: string;
   /** All deltas were joined. */
   complete: boolean;
-  /** The event of the finished block is here: deltas have nothing more to say. */
+  /** The event of the finished block has arrived: deltas are no longer needed. */
   superseded: boolean;
 }
 
-/** So many blocks that are superseded are remembered, against deltas that come late. */
+/** Number of superseded blocks that are remembered, against late deltas. */
 const MAX_SUPERSEDED = 256;
 
 /**
- * Puts the text of messages together from deltas that may come twice, from the start again, or not at all. A delta is
- * joined where it continues the text; one that leaves a hole waits for a frame from the start or for the event of the
+ * Assembles the text of messages from deltas that can arrive twice, again from the start, or not at all. A delta is
+ * joined where it continues the text; one that leaves a gap waits for a frame from the start or for the event of the
  * finished block. Offsets count UTF-16 units.
  */
 export class TextAssembler {
@@ -37,12 +37,12 @@ export class TextAssembler {
   readonly #blocks = new Map<string, Block>();
   readonly #superseded: string[] = [];
 
-  /** `onPiece` gets only what was not known before. */
+  /** `onPiece` receives only new text. */
   constructor(onPiece: (piece: TextPiece) => void) {
     this.#onPiece = onPiece;
   }
 
-  /** What is known of a block's text; undefined for a block that nothing is known of. */
+  /** The known text of a block; undefined for an unknown block. */
   text(messageId: string, blockIndex: number): string | undefined {
     return this.#blocks.get(keyOf(messageId, blockIndex))?.text;
   }
@@ -59,7 +59,7 @@ export class TextAssembler {
     if (change || block.complete) this.#tell(block, change ?? { kind: 'append', text: '' });
   }
 
-  /** An `assistantMessage` event: the whole block, which replaces what was streamed of it. */
+  /** An `assistantMessage` event: the whole block, which replaces its streamed text. */
   message(data: EventData<'assistantMessage'>): void {
     const [content] = data.content;
     const block = this.#block(data, streamTypeOf(content?.type));
@@ -105,12 +105,12 @@ const keyOf = (messageId: string, blockIndex: number) => `${blockIndex}/${messag
 const streamTypeOf = (type: string | undefined): StreamType =>
   type === 'thinking' ? 'thinking' : type === 'tool_use' ? 'tool_input' : 'assistant_message';
 
-/** How a text changes by a stretch of it that begins at `offset`; undefined when the stretch adds nothing. */
+/** How a piece at `offset` changes a text; undefined when it adds nothing. */
 function join(known: string, offset: number, text: string): TextPiece['change'] | undefined {
   if (offset > known.length || text === '') return undefined;
   const overlap = known.slice(offset, offset + text.length);
   if (!text.startsWith(overlap)) {
-    // Only a frame from the start is sure to be whole, and what is known never shrinks.
+    // Only a frame from the start is certainly complete, and the known text never shrinks.
     return offset === 0 && text.length >= known.length ? { kind: 'replace', text, previous: known } : undefined;
   }
   const added = text.slice(overlap.length);
@@ -123,7 +123,7 @@ function finalChange(
 ): TextPiece['change'] | undefined {
   const [content] = data.content;
   const text = content && 'text' in content ? content.text : undefined;
-  // Of a text that is too long for a frame the event has lost the middle, and the deltas have not.
+  // The event of a text that is too long for a frame lacks the middle, which the deltas contain.
   if (text === undefined || text === known || (data.truncated && complete)) return undefined;
   return text.startsWith(known)
     ? { kind: 'append', text: text.slice(known.length) }

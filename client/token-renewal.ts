@@ -3,7 +3,7 @@ import { ConnectionError } from './connection-error.js';
 
 export type RenewalOutcome =
   | { kind: 'renewed'; token: string }
-  /** The device is out: no other try can help. */
+  /** The device is signed out: no other try can help. */
   | { kind: 'out' }
   | { kind: 'failed'; because: string };
 
@@ -14,7 +14,7 @@ export interface TokenRenewalOptions {
   onFailure: (error: unknown) => void;
 }
 
-/** One renewal of the access token at a time, whoever asks for it. */
+/** One renewal of the access token at a time, shared by all callers. */
 export class TokenRenewal {
   readonly #options: TokenRenewalOptions;
   #underWay: Promise<RenewalOutcome> | undefined;
@@ -26,7 +26,7 @@ export class TokenRenewal {
     this.#options = options;
   }
 
-  /** Joins the renewal that is under way, or begins one. Never rejects; settles when `renewToken` does. */
+  /** Joins the renewal in progress, or starts one. Never rejects; settles when `renewToken` does. */
   renew(): Promise<RenewalOutcome> {
     this.#underWay ??= this.#renew().finally(() => {
       this.#underWay = undefined;
@@ -35,9 +35,9 @@ export class TokenRenewal {
   }
 
   /**
-   * The token of a connection ends soon. `replace` is called once with another one, unless the connection, for which
-   * any object may stand, has ended by then; a notice that comes meanwhile is answered along with it. A renewal that
-   * fails is tried again with growing pauses. Of a device that is out the daemon will close the connection.
+   * The token of a connection expires soon. `replace` is called once with another one, unless the connection,
+   * represented by any object, has ended by then; a further notice meanwhile shares the answer. A failed renewal is
+   * tried again with growing pauses. When the device is signed out, the daemon closes the connection.
    */
   noticed(connection: object, replace: (token: string) => void): void {
     if (this.#noticed === connection) return;
@@ -45,7 +45,7 @@ export class TokenRenewal {
     void this.#answer({ connection, replace, attempt: 1 });
   }
 
-  /** The connection has ended: its notice needs no answer any more. */
+  /** The connection has ended: its notice no longer needs an answer. */
   disconnected(): void {
     clearTimeout(this.#retry);
     this.#noticed = undefined;

@@ -9,19 +9,19 @@ import { newRequestId } from './request-id.js';
 import { parseData } from './server-frame.js';
 
 export interface TokenRenewerOptions {
-  /** Where the daemon is: `http`, `https`, or the `ws` and `wss` of the client. Of the path nothing is used. */
+  /** The daemon's address: `http`, `https`, or the client's `ws` and `wss`. The path is ignored. */
   url: string;
   /** The device's newest refresh token, 1 to 512 characters. */
   refreshToken: string;
   /**
-   * Keeps what the next renewal takes, in the place of what was kept before: a refresh token and the id of the request
-   * that it will go out with. Whoever keeps both may be ended at any moment and go on; with the token alone a program
-   * that is ended between the daemon's answer and `save` has to be paired anew.
+   * Stores the input of the next renewal in place of the last one: a refresh token and the id of its request. A program
+   * that stores both can be terminated at any moment and continue; with the token alone, one that is terminated between
+   * the daemon's answer and `save` must be paired anew.
    */
   save: (refreshToken: string, requestId: string) => Promise<void>;
-  /** The id that `save` was given with this refresh token, 1 to 128 characters; a new one unless told. */
+  /** The id that `save` received with this refresh token, 1 to 128 characters; a new one by default. */
   requestId?: string;
-  /** Milliseconds until a renewal without an answer is given up; 30 s unless told. The time of `save` does not count. */
+  /** Milliseconds until a renewal without an answer times out; 30 s by default. The time of `save` does not count. */
   timeoutMs?: number;
 }
 
@@ -32,16 +32,16 @@ interface Renewal {
 
 /**
  * A `renewToken` for the client: exchanges the refresh token for a new pair, and resolves to the access token once
- * `save` has resolved. Calls share the renewal that is under way. After a failure the next call repeats the same
- * request, so an answer that was lost, or could not be saved, is got again. No two programs may share a refresh token.
+ * `save` has resolved. Calls share the renewal in progress. After a failure the next call repeats the same request, so
+ * an answer that was lost, or could not be saved, is received again. No two programs can share a refresh token.
  *
- * Rejects with `ConnectionError` `unauthorized` when the daemon does not take the refresh token (401): the device is to
- * be paired anew. With `CompanionError` for another refusal of the daemon; with `MalformedFrameError` for an answer that
- * makes no sense; with what `fetch` rejects with when no answer came (an `AbortSignal`'s `TimeoutError` after
- * `timeoutMs`), also for a redirection, since the token is for the daemon alone; and with what `save` rejects with.
+ * Rejects with `ConnectionError` `unauthorized` when the daemon refuses the refresh token (401): the device must be
+ * paired anew. With `CompanionError` for another refusal of the daemon; with `MalformedFrameError` for an answer that
+ * violates its schema; with the error of `fetch` when no answer arrived (an `AbortSignal`'s `TimeoutError` after
+ * `timeoutMs`), also for a redirection, since the token is for the daemon alone; and with the error of `save`.
  *
- * Throws `CompanionError` `INVALID_REQUEST` for an option that cannot be. `fetch` has to be there, as in Node and
- * browsers; a page of another origin needs `ALLOWED_ORIGINS`.
+ * Throws `CompanionError` `INVALID_REQUEST` for an invalid option. Requires `fetch`, as in Node and browsers; a page of
+ * another origin needs `ALLOWED_ORIGINS`.
  */
 export function createTokenRenewer(options: TokenRenewerOptions): () => Promise<string> {
   const { save, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
@@ -64,8 +64,8 @@ export function createTokenRenewer(options: TokenRenewerOptions): () => Promise<
 }
 
 /**
- * The request id is random: one that could be worked out from the token would let a thief of the token get the same
- * answers as its owner, and the daemon never learn that there are two.
+ * The request id is random: if it could be derived from the token, a thief of the token would get the same answers as
+ * its owner, and the daemon would never detect the second holder.
  */
 function parseRenewal({ refreshToken, requestId = newRequestId() }: TokenRenewerOptions): Renewal {
   const parsed = refreshSchema.safeParse({ refreshToken, requestId });

@@ -1,4 +1,4 @@
-/** What Claude says in the demo: enough to try text, tools, permissions, questions and plans. */
+/** Claude's answers in the demo: enough to try text, tools, permissions, questions and plans. */
 import type { ApiMessage, ApiRequest, Reply, ReplyBlock, Script } from './messages-api.js';
 
 const PACE = { chunk: 12, delayMs: 25 };
@@ -77,7 +77,7 @@ const SCENES: Scene[] = [
   { words: /\b(long|story)\b/i, begin: () => message(text(STORY)), end: '' },
 ];
 
-/** Answers a prompt by the words in it; after a tool, closes the scene. */
+/** Answers a prompt by the words in it; after a tool, ends the scene. */
 export const demoScript: Script = (request: ApiRequest): Reply => {
   const at = request.messages.findLastIndex((one) => one.role === 'user' && promptOf(one) !== undefined);
   const prompt = at === -1 ? '' : (promptOf(request.messages[at]) ?? '');
@@ -87,7 +87,7 @@ export const demoScript: Script = (request: ApiRequest): Reply => {
   return begun ? message(text(scene.end)) : scene.begin();
 };
 
-/** What a person wrote; tool results and the CLI's own reminders are not. */
+/** A person's text, without tool results and the CLI's own reminders. */
 function promptOf(one: ApiMessage | undefined): string | undefined {
   if (!one) return undefined;
   if (typeof one.content === 'string') return one.content;

@@ -1,7 +1,7 @@
 /**
- * An HTTP server that speaks enough of the Messages API for the real Claude CLI to work against it:
- * `POST /v1/messages` streamed and whole, and `count_tokens`. What it answers is decided by a script,
- * so the demo and the tests drive the same CLI code paths without an account or a network.
+ * An HTTP server that implements enough of the Messages API for the real Claude CLI: `POST /v1/messages` streamed and
+ * whole, and `count_tokens`. A script determines its answers, so the demo and the tests use the same CLI code paths
+ * without an account or a network.
  */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -30,12 +30,12 @@ export interface ApiRequest {
 export type ReplyBlock =
   | { kind: 'text' | 'thinking'; text: string; chunk?: number; delayMs?: number }
   | { kind: 'tool'; name: string; input: unknown; id?: unknown }
-  /** Sent as it is, in one piece. */
+  /** Sent unchanged, in one piece. */
   | { kind: 'raw'; block: object };
 
 /**
  * `breakAfter`: destroy the connection after that many deltas. `hold`: awaited before the first byte. `fields`: of the
- * message, in the place of those that an honest API would send.
+ * message, overriding those of a regular API.
  */
 export type Reply =
   | {
@@ -63,7 +63,7 @@ let nextId = 0;
 const newId = (prefix: string) => `${prefix}_${process.pid.toString(36)}${(nextId++).toString(36).padStart(8, '0')}`;
 
 export interface MessagesApiOptions {
-  /** Taken when it is free; otherwise, and by default, any free port. */
+  /** Used when it is free; otherwise, and by default, any free port. */
   preferredPort?: number;
 }
 
@@ -76,7 +76,7 @@ export async function startMessagesApi(
     // The CLI tries again when its connection ends.
     handle({ request, response, script }).catch(() => response.destroy());
   });
-  // Whatever is the matter with that port: if it is not about the port, the next try says it.
+  // For any error of that port: if it has another cause, the next try reports it.
   await listen(server, preferredPort).catch(() => listen(server, 0));
   const { port } = server.address() as AddressInfo;
   return {
@@ -137,7 +137,7 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
   try {
     return JSON.parse(Buffer.concat(chunks).toString('utf8'));
   } catch {
-    // Not of the CLI: whatever it is gets the answer to an empty request.
+    // Not from the CLI: it gets the answer to an empty request.
     return undefined;
   }
 }
