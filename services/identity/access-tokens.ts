@@ -6,7 +6,7 @@ import type { UserId } from '../ports/records.js';
 import type { TokenKeys } from './token-keys.js';
 
 const LIFE_S = 900;
-/** A clock that was set meanwhile may be off by so much. */
+/** Tolerance for a clock that was set meanwhile, in seconds. */
 const TOLERANCE_S = 5;
 const SECOND_MS = 1000;
 
@@ -15,7 +15,7 @@ const ISSUER = 'claude-companion';
 const TYPE = 'at+jwt';
 const ALGORITHM = 'EdDSA';
 
-/** What an access token says. */
+/** The content of an access token. */
 export interface AccessClaims {
   userId: UserId;
   deviceId: DeviceId;
@@ -35,15 +35,15 @@ const claimsSchema = z.object({
   exp: z.number(),
 });
 
-/** As many as have been seen of late are not verified again: a signature takes a hundred times as long as a look. */
+/** Recently verified tokens are cached: verifying a signature takes a hundred times as long as a lookup. */
 const MAX_KNOWN = 1000;
 
-/** Access tokens: JWT (RFC 7519), signed with Ed25519, for 15 minutes. */
+/** Access tokens: JWT (RFC 7519), signed with Ed25519, valid for 15 minutes. */
 export class AccessTokens {
   readonly #keys: TokenKeys;
   readonly #now: () => number;
   readonly #head: string;
-  /** By the SHA-256 of the token. */
+  /** Keyed by the SHA-256 of the token. */
   readonly #known = new Map<string, AccessClaims>();
 
   constructor({ keys, now }: { keys: TokenKeys; now: () => number }) {
@@ -67,12 +67,12 @@ export class AccessTokens {
     return { token, expiresAt: (issuedAt + LIFE_S) * SECOND_MS };
   }
 
-  /** Whether it has the head of our tokens, which is the same in all: what has not is none, and needs no key to tell. */
+  /** Whether it has the header common to all our tokens: a token without it is rejected without a key. */
   mayBe(token: string): boolean {
     return token.startsWith(this.#head);
   }
 
-  /** `digest`: the token's. `void`: one of ours whose time is over. `unknown`: none of ours. */
+  /** `digest`: the token's. `void`: ours, but expired. `unknown`: not ours. */
   async verify(token: string, digest: string): Promise<AccessClaims | 'void' | 'unknown'> {
     const known = this.#known.get(digest);
     if (known) return this.#isCurrent(known) ? known : 'void';
@@ -89,14 +89,14 @@ export class AccessTokens {
         typ: TYPE,
         issuer: ISSUER,
         audience: this.#keys.instance,
-        // Also what makes one from the future none.
+        // Also rejects a token from the future.
         maxTokenAge: LIFE_S,
         clockTolerance: TOLERANCE_S,
         currentDate: new Date(this.#now()),
       });
       return claimsOf(claimsSchema.parse(payload));
     } catch (error) {
-      // The signature is looked at before the time.
+      // The signature is verified before the expiry.
       return error instanceof errors.JWTExpired ? 'void' : 'unknown';
     }
   }

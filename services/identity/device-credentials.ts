@@ -16,19 +16,19 @@ export interface DeviceCredentialsOptions {
   tokens: AccessTokens;
   keys: TokenKeys;
   now: () => number;
-  /** What is void from now on: connections of it are to end. */
+  /** Receives what was revoked: its connections must end. */
   onRevoked: (isVoid: IsVoid) => void;
-  /** A refresh token was used twice: somebody else has a copy. */
+  /** A refresh token was used twice: there is a second holder. */
   onReused: (device: DeviceRef, name: string | undefined) => void;
 }
 
-/** A device that is let in. */
+/** A device to admit. */
 export interface NewDevice {
   userId: UserId;
   scopes: readonly Scope[];
   name: string;
   platform: string;
-  /** Of a device of this person that has been here before. */
+  /** The id of a device that this person has used before. */
   deviceId?: DeviceId | undefined;
 }
 
@@ -43,15 +43,15 @@ export interface Grant {
   scopes: readonly Scope[];
   accessToken: string;
   refreshToken: string;
-  /** Of the access token; epoch milliseconds. */
+  /** Expiry of the access token; epoch milliseconds. */
   expiresAt: number;
 }
 
-/** Whoever has not been here for so long is to pair anew. */
+/** A device that is absent for this long must pair again. */
 const REFRESH_LIFE_MS = 90 * 86_400_000;
 const REUSED = 'a refresh token was used twice';
 
-/** Credentials of single devices: an access token for minutes, and a refresh token that is good for one use. */
+/** Credentials of single devices: an access token valid for minutes, and a single-use refresh token. */
 export class DeviceCredentials {
   readonly #options: DeviceCredentialsOptions;
 
@@ -59,7 +59,7 @@ export class DeviceCredentials {
     this.#options = options;
   }
 
-  /** Lets a device in. One that had a credential gets another in its place. */
+  /** Admits a device. An existing credential of the device is replaced. */
   async grant({ userId, scopes, name, platform, deviceId = nanoid() as DeviceId }: NewDevice): Promise<Grant> {
     const { registry, keys, now } = this.#options;
     const device = { userId, deviceId };
@@ -70,7 +70,7 @@ export class DeviceCredentials {
     const family = { familyId, scopes: [...scopes], generation, digest, createdAt: at, refreshedAt: at };
     let replaced: string | undefined;
     await registry.update((data) => {
-      // They may have been removed since the code was made.
+      // The person can have been removed since the code was created.
       if (!data.users.some((user) => user.userId === userId))
         throw new CompanionError('NOT_FOUND', 'There is no such person.');
       const known = data.devices.find((entry) => isEntryOf(entry, device));
@@ -85,9 +85,8 @@ export class DeviceCredentials {
   }
 
   /**
-   * A new pair of tokens for a refresh token. Undefined for one that is not good. One that was used before voids all
-   * that came of its pairing; with the `requestId` of that use it is a repetition of it, for as long as what was
-   * answered then has not been used.
+   * Exchanges a refresh token for a new pair. Undefined for an invalid one. A reused one voids everything derived from
+   * its pairing; with the `requestId` of its first use it counts as a retry, until the token issued then has been used.
    */
   async refresh(token: string, requestId: string | undefined): Promise<Grant | undefined> {
     const said = this.#read(token);
@@ -96,7 +95,7 @@ export class DeviceCredentials {
     let reused: DeviceEntry | undefined;
     await this.#options.registry.update((data) => {
       const entry = data.devices.find(({ family }) => family?.familyId === said.familyId);
-      // A later one than is on record: the registry is an older one, and nobody is a thief.
+      // A later generation than recorded: the registry was restored from an older copy, and nothing was stolen.
       if (!entry?.family || said.generation > entry.family.generation) return false;
       const { family } = entry;
       const before = family.generation;
@@ -109,13 +108,13 @@ export class DeviceCredentials {
     return granted && this.#grantOf(granted.device, granted.family, granted.refreshToken);
   }
 
-  /** Whose refresh token it is, good or used; undefined for one of a device that is out, and for one that was made up. */
+  /** The owner of a refresh token, valid or used; undefined for a revoked device's token and for a forged one. */
   ownerOf(refreshToken: string): UserId | undefined {
     const said = this.#read(refreshToken);
     return said?.entry.userId as UserId | undefined;
   }
 
-  /** What is not on record is told without a write. */
+  /** Answers for unrecorded tokens without a write. */
   #read(token: string): { familyId: string; generation: number; entry: DeviceEntry } | undefined {
     const { keys, registry, now } = this.#options;
     const said = readRefreshToken(keys.mac, token);
@@ -140,7 +139,7 @@ export class DeviceCredentials {
     }
   }
 
-  /** The token that takes the place of this one, and puts it into the family. Undefined where it was used before. */
+  /** Creates the token that replaces this one and adds it to the family. Undefined when it was used before. */
   #successor(
     family: TokenFamily,
     generation: number,
@@ -159,23 +158,23 @@ export class DeviceCredentials {
     return repeated.digest === family.digest ? repeated.token : undefined;
   }
 
-  /** Who has this access token. `void`: its device was revoked, or has another credential by now. */
+  /** The holder of this access token. `void`: its device was revoked, or has a newer credential. */
   principalOf({ userId, deviceId, familyId, scopes, expiresAt }: AccessClaims): Principal | 'void' {
     const entry = this.#options.registry.data.devices.find((one) => isEntryOf(one, { userId, deviceId }));
     if (entry?.family?.familyId !== familyId) return 'void';
     return { userId, credential: 'device', scopes, device: { deviceId, familyId }, expiresAt };
   }
 
-  /** Whether what once let somebody in still would. */
+  /** Whether a credential accepted earlier would still be accepted. */
   isCurrent({ userId, device }: Principal): boolean {
     const entry = device && this.#options.registry.data.devices.find((one) => isEntryOf(one, { userId, ...device }));
     return entry?.family !== undefined && entry.family.familyId === device?.familyId;
   }
 
   /**
-   * The device is out at once, and is pushed to no more; neither does its name come back by a credential that is not a
-   * device's. `wasHere`: it is known by its connections alone. Resolves to whether it was known; rejects with
-   * `STORAGE_FULL` when it is out and that could not be written yet.
+   * Revokes the device at once and stops its pushes; credentials not tied to a device cannot readmit its name.
+   * `wasHere`: it is known only by its connections. Resolves to whether it was known; rejects with `STORAGE_FULL` when
+   * it is revoked but that could not yet be written.
    */
   async revoke(device: DeviceRef, { reason, wasHere = false }: Revocation): Promise<boolean> {
     const { registry, now, onRevoked } = this.#options;
@@ -183,7 +182,7 @@ export class DeviceCredentials {
     try {
       if (isKnown) await registry.insist((data) => putOut(data, device, { at: now(), reason }));
     } finally {
-      // Also where it came in with a credential that is not its own.
+      // Also when it connected with a credential that is not its own.
       onRevoked(({ userId }, deviceId) => userId === device.userId && deviceId === device.deviceId);
     }
     return isKnown;
@@ -200,10 +199,10 @@ export class DeviceCredentials {
   }
 }
 
-/** Recorded also where it had no credential of its own: its name is what a later connection is refused by. */
+/** Also recorded for a device without its own credential: later connections under its name are refused. */
 function putOut(data: RegistryData, device: DeviceRef, revoked: NonNullable<DeviceEntry['revoked']>): void {
   const entry = data.devices.find((one) => isEntryOf(one, device));
-  // What is revoked is never refused for lack of room.
+  // A revocation is never refused for lack of space.
   if (!entry) dropOldestOut(data, device.userId);
   const { family: _family, push: _push, ...kept }: DeviceEntry = entry ?? device;
   data.devices = [...data.devices.filter((one) => one !== entry), { ...kept, revoked }];

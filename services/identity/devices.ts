@@ -10,7 +10,7 @@ import { makeRoom } from './device-limit.js';
 import { normalToken, takeOver } from './push-tokens.js';
 import type { DeviceEntry, RegistryFile } from './registry-file.js';
 
-/** As `nameSchema`. */
+/** The same as in `nameSchema`. */
 const MAX_NAME = 100;
 
 export interface DevicesOptions {
@@ -18,7 +18,7 @@ export interface DevicesOptions {
   now: () => number;
 }
 
-/** People's devices: what they are called, and where and how they want to be reached. */
+/** People's devices: their names, push addresses and push preferences. */
 export class Devices implements PushDevices {
   readonly #registry: RegistryFile;
   readonly #now: () => number;
@@ -28,7 +28,7 @@ export class Devices implements PushDevices {
     this.#now = now;
   }
 
-  /** Whether the device was revoked, and not paired again since. */
+  /** Whether the device was revoked and not paired again since. */
   isRevoked(device: DeviceRef): boolean {
     return this.#registry.data.devices.some((entry) => isEntryOf(entry, device) && entry.revoked !== undefined);
   }
@@ -39,9 +39,8 @@ export class Devices implements PushDevices {
   }
 
   /**
-   * Records where and how a device wants to be reached. An address that another device of the person had is this one's
-   * from now on, and a token of Apple's also where it was another person's. Rejects with `CONFLICT` for a device that was
-   * revoked.
+   * Records a device's push address and preferences. Takes over an address that another device of the person had, and
+   * an Apple token even from another person. Rejects with `CONFLICT` for a revoked device.
    */
   async register(device: DeviceRef, registration: ClientData<'registerDevice'>): Promise<void> {
     const { name, preferences, ...rest } = registration;
@@ -67,7 +66,7 @@ export class Devices implements PushDevices {
     });
   }
 
-  /** Changes a device that is known. Rejects with `NOT_FOUND`. */
+  /** Changes a known device. Rejects with `NOT_FOUND`. */
   async amend(device: DeviceRef, change: (entry: DeviceEntry) => void): Promise<void> {
     this.require(device);
     await this.#registry.update((data) => {
@@ -76,14 +75,14 @@ export class Devices implements PushDevices {
     });
   }
 
-  /** The device as it is registered. Throws `NOT_FOUND`. */
+  /** The registered device. Throws `NOT_FOUND`. */
   require(device: DeviceRef): Readonly<DeviceEntry> {
     const entry = this.#registry.data.devices.find((one) => isEntryOf(one, device));
     if (entry) return entry;
     throw new CompanionError('NOT_FOUND', 'There is no such device.', { field: 'id' });
   }
 
-  /** All of a person, or of all people. */
+  /** The devices of one person, or of all. */
   list(userId?: UserId): readonly Readonly<DeviceEntry>[] {
     const { devices } = this.#registry.data;
     return userId === undefined ? devices : devices.filter((entry) => entry.userId === userId);
@@ -129,7 +128,7 @@ export class Devices implements PushDevices {
   }
 }
 
-/** As much of a name as is shown, on one line: the registry holds it for good. */
+/** The displayable part of a name, on one line: the registry stores it permanently. */
 const shownName = (name: string): string => plainLine(name, MAX_NAME);
 
 function registrationOf({ push }: DeviceEntry, device: DeviceRef): PushRegistration | undefined {

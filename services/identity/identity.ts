@@ -14,17 +14,17 @@ import type { TokenKeys } from './token-keys.js';
 export interface IdentityOptions {
   registry: RegistryFile;
   keys: TokenKeys;
-  /** `AUTH_TOKEN`: an owner's credential beside the one in the registry. */
+  /** `AUTH_TOKEN`: an owner's credential in addition to the one in the registry. */
   authToken?: string;
   /** Wall clock in epoch milliseconds. */
   now: () => number;
-  /** What is void from now on: connections of it are to end. */
+  /** Receives what was revoked: its connections must end. */
   onRevoked: (isVoid: IsVoid) => void;
-  /** A refresh token was used twice: somebody else has a copy. */
+  /** A refresh token was used twice: there is a second holder. */
   onReused: (device: DeviceRef, name: string | undefined) => void;
 }
 
-/** `void`: it was good once, and is revoked or expired. `unknown`: it never was. */
+/** `void`: revoked or expired. `unknown`: never valid. */
 export type Refusal = 'void' | 'unknown';
 
 /** People, their devices and their credentials. */
@@ -51,19 +51,19 @@ export class Identity {
     this.#authDigest = authToken === undefined ? undefined : digestOf(authToken);
   }
 
-  /** The owner, for who has opened the local socket. */
+  /** The owner, for a caller on the local socket. */
   get local(): Principal {
     return { userId: this.people.owner.userId as UserId, credential: 'local', scopes: ALL_SCOPES };
   }
 
-  /** Whether there is a credential with which somebody could connect. */
+  /** Whether any credential exists that could connect. */
   get hasCredential(): boolean {
     const { devices, users } = this.#options.registry.data;
     const isOpen = users.some(({ tokenDigest }) => tokenDigest !== undefined);
     return this.#authDigest !== undefined || isOpen || devices.some(({ family }) => family !== undefined);
   }
 
-  /** Makes a new owner's token; one made before is void. Only its digest is kept: it is shown now or never. */
+  /** Creates a new owner's token and voids the earlier one. Only its digest is stored: it must be shown now. */
   async makeToken(): Promise<string> {
     const token = newSecret();
     await this.#options.registry.update(({ users }) => {
@@ -73,7 +73,7 @@ export class Identity {
     return token;
   }
 
-  /** Whose credential this is. Compares digests, in constant time. */
+  /** The holder of this credential. Compares digests in constant time. */
   async authenticate(token: string): Promise<Principal | Refusal> {
     const digest = digestOf(token);
     const owner = { userId: this.people.owner.userId as UserId, scopes: ALL_SCOPES };
@@ -86,36 +86,36 @@ export class Identity {
     return typeof claims === 'string' ? claims : this.#credentials.principalOf(claims);
   }
 
-  /** Whether what once let somebody in still would: it may have been revoked since, while a body was on its way. */
+  /** Whether an accepted credential still would be: it can have been revoked while a body was in transit. */
   isCurrent(principal: Principal): boolean {
     if (principal.credential === 'token') return principal.digest === this.people.owner.tokenDigest;
     return principal.credential !== 'device' || this.#credentials.isCurrent(principal);
   }
 
-  /** Who has this ticket, which is used up. */
+  /** Redeems this ticket and returns its holder. */
   redeem(ticket: string): Principal | 'unknown' {
     const principal = this.tickets.redeem(ticket);
     return principal && this.isCurrent(principal) ? principal : 'unknown';
   }
 
-  /** Whose refresh token it is, good or used. */
+  /** The owner of a refresh token, valid or used. */
   refreshOwner(token: string): UserId | undefined {
     return this.#credentials.ownerOf(token);
   }
 
-  /** Whether it may be a credential: false for what cannot be one, told at once. */
+  /** Quick check for a possible credential: false for a text that cannot be one. */
   mayKnow(token: string): boolean {
     const digest = digestOf(token);
     const fixed = [this.#authDigest, this.people.owner.tokenDigest];
     return fixed.some((known) => known !== undefined && isSameDigest(digest, known)) || this.#tokens.mayBe(token);
   }
 
-  /** Lets a device in: its person has logged in. */
+  /** Admits a device whose person has logged in. */
   admit(device: NewDevice): Promise<Grant> {
     return this.#credentials.grant(device);
   }
 
-  /** Lets the device in that has a code. Undefined for a code that is not good. `isOut`: whoever sends it has guessed too often. */
+  /** Admits a device with a code. Undefined for an invalid code. `isOut`: its sender has guessed too often. */
   pair(code: string, device: Omit<NewDevice, 'userId' | 'scopes'>, isOut: boolean): Promise<Grant | undefined> {
     const use = (invitation: Invitation) => this.#credentials.grant({ ...device, ...invitation });
     return this.codes.redeem(code, { use, isOut });
@@ -125,12 +125,12 @@ export class Identity {
     return this.#credentials.refresh(token, requestId);
   }
 
-  /** The device is out at once, whoever let it in. Resolves to whether it was known. */
+  /** Revokes the device at once, whichever credential admitted it. Resolves to whether it was known. */
   revoke(device: DeviceRef, how: Revocation): Promise<boolean> {
     return this.#credentials.revoke(device, how);
   }
 
-  /** The person and all devices of theirs are out at once. */
+  /** Revokes the person and all of the person's devices at once. */
   async removePerson(email: string): Promise<UserId> {
     const userId = (await this.people.remove(email)).userId as UserId;
     this.codes.forget(userId);

@@ -3,7 +3,7 @@ import type { Scope } from '../../protocol/access.js';
 import type { UserId } from '../ports/records.js';
 import { digestOf, hasDigest } from './secrets.js';
 
-/** Without what is mistaken for something else when it is typed. */
+/** Without characters that are easily confused when typed. */
 const LETTERS = '23456789ABCDEFGHJKMNPQRSTUVWXYZ';
 const GROUPS = 2;
 const GROUP_LENGTH = 5;
@@ -11,7 +11,7 @@ const LIFE_MS = 600_000;
 const MAX_WRONG = 5;
 const MAX_OPEN = 20;
 
-/** What whoever has the code becomes. */
+/** What the holder of the code becomes. */
 export interface Invitation {
   userId: UserId;
   scopes: readonly Scope[];
@@ -28,14 +28,14 @@ interface OpenCode extends Invitation {
 }
 
 /**
- * One-time codes of some 50 bits, valid for 10 minutes, in memory alone. Five wrong ones void all that are open: nobody
- * tries more than a handful, from however many addresses.
+ * One-time codes of about 50 bits, valid for 10 minutes, only in memory. Five wrong codes void all open ones: an
+ * attacker gets only a handful of guesses, from however many addresses.
  */
 export class PairingCodes {
   readonly #now: () => number;
   #open: OpenCode[] = [];
   #wrong = 0;
-  /** How often codes were voided: one that is under way then does not come back. */
+  /** Number of times codes were voided: a code being redeemed at that moment is not restored. */
   #voided = 0;
 
   constructor({ now }: { now: () => number }) {
@@ -52,13 +52,13 @@ export class PairingCodes {
   }
 
   /**
-   * Uses the code up, unless `use` rejects. Undefined for one that is wrong, used, void or expired; of somebody who has
-   * guessed too often already (`isOut`) a wrong one voids nothing.
+   * Redeems the code, unless `use` rejects. Undefined for a wrong, used, void or expired one; a wrong one from a sender
+   * who has guessed too often (`isOut`) voids nothing.
    */
   async redeem<T>(code: string, { use, isOut }: Redemption<T>): Promise<T | undefined> {
     this.#forgetExpired();
     const given = normal(code);
-    // All are compared, so that the time does not tell which.
+    // Compares all codes, so that timing does not reveal a match.
     const [found] = this.#open.filter(({ digest }) => hasDigest(given, digest));
     if (!found) {
       if (!isOut) this.#wrong += 1;
@@ -73,7 +73,7 @@ export class PairingCodes {
     });
   }
 
-  /** The person is gone. */
+  /** The person was removed. */
   forget(userId: UserId): void {
     this.#void((one) => one.userId === userId);
   }
@@ -91,7 +91,7 @@ export class PairingCodes {
 
 const group = (): string => Array.from({ length: GROUP_LENGTH }, () => LETTERS[randomInt(LETTERS.length)]).join('');
 
-/** As it is typed: in small letters, full width, with any hyphen or space. */
+/** Normalises typed input: lower case, full width, any hyphens or spaces. */
 const normal = (code: string): string =>
   code
     .normalize('NFKC')

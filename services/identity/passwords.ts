@@ -1,25 +1,25 @@
-/** Passwords, as argon2id keeps them. The only importer of `@node-rs/argon2`, which is loaded with the first password. */
+/** Password hashing with argon2id. The only importer of `@node-rs/argon2`, which is loaded with the first password. */
 import { CompanionError } from '../../protocol/error-codes.js';
 
 /** RFC 9106's second choice, for machines that cannot spare 2 GiB: 64 MiB, three passes, four lanes. */
 const COST = { memoryCost: 65_536, timeCost: 3, parallelism: 4 };
-/** Each takes 64 MiB and a tenth of a second of a core; the others are the daemon's. */
+/** Each hash takes 64 MiB and a tenth of a second of a core; the daemon needs the others. */
 const MAX_AT_ONCE = 1;
 const MAX_WAITING = 64;
-/** Of one origin, the one that is looked at included: a flood from there waits behind itself alone. */
+/** Per origin, including the running one: a flood from one origin only delays itself. */
 const MAX_OF_ONE = 16;
 const RETRY_MS = 1000;
 
-/** Keyboards write one letter in two ways (RFC 8265, section 4.2). */
+/** Keyboards encode the same letter in two ways (RFC 8265, section 4.2). */
 const normal = (password: string): string => password.normalize('NFC');
 
 const load = () => import('@node-rs/argon2');
 
-/** Hashes and compares, one at a time: whoever sends many passwords costs no more than that. */
+/** Hashes and compares one at a time, so that a flood of passwords costs no more than one. */
 export class Passwords {
   #running = 0;
   readonly #waiting: (() => void)[] = [];
-  /** How many of each origin run and wait. */
+  /** Running and waiting checks per origin. */
   readonly #counts = new Map<string, number>();
   #nobody: Promise<string> | undefined;
 
@@ -28,14 +28,14 @@ export class Passwords {
     return this.#inTurn('', async () => (await load()).hash(normal(password), COST));
   }
 
-  /** Whether one more of this origin would be looked at. */
+  /** Whether one more check from this origin would be accepted. */
   hasRoom(of: string): boolean {
     return this.#waiting.length < MAX_WAITING && (this.#counts.get(of) ?? 0) < MAX_OF_ONE;
   }
 
   /**
-   * Takes as long for a person who is not there, or has no password. Rejects with `RATE_LIMITED` when too many wait, and
-   * with the library's error where it cannot tell: that is no wrong password, which would count against the person.
+   * Takes the same time for a missing person or password. Rejects with `RATE_LIMITED` when too many wait, and with the
+   * library's error when it cannot decide: that must not count as a wrong password.
    */
   async verify(password: string, hash: string | undefined, of: string): Promise<boolean> {
     if (!this.hasRoom(of)) {
@@ -49,7 +49,7 @@ export class Passwords {
     });
   }
 
-  /** Made once, and again when that has failed. */
+  /** Created once, and again after a failure. */
   #hashOfNobody(): Promise<string> {
     this.#nobody ??= load()
       .then((argon2) => argon2.hash('', COST))

@@ -10,7 +10,7 @@ export interface PeopleOptions {
   now: () => number;
 }
 
-/** Who may have sessions here. There is always one owner; all others are added by hand. */
+/** The people who can have sessions here. There is always one owner; all others are added by hand. */
 export class People {
   readonly #options: PeopleOptions;
 
@@ -39,19 +39,19 @@ export class People {
     throw new CompanionError('NOT_FOUND', 'There is no such person.', { field: 'email' });
   }
 
-  /** Whether one more password from there would be looked at. */
+  /** Whether one more password from this origin would be checked. */
   hasRoom(origin: string): boolean {
     return this.#options.passwords.hasRoom(origin);
   }
 
   /**
-   * Whose password it is; undefined when it is nobody's, after the same time. `origin`: where it comes from. Rejects with
-   * `RATE_LIMITED` when too many wait.
+   * The person with this password; undefined, after the same time, when there is none. `origin`: where the request
+   * comes from. Rejects with `RATE_LIMITED` when too many wait.
    */
   async login(email: string, password: string, origin: string): Promise<Readonly<UserEntry> | undefined> {
     const user = this.#byEmail(email);
     const isRight = await this.#options.passwords.verify(password, user?.passwordHash, origin);
-    // The password may have been changed, or the person removed, meanwhile.
+    // The password can have been changed, or the person removed, meanwhile.
     return isRight && user?.passwordHash === this.#byEmail(email)?.passwordHash ? this.#byEmail(email) : undefined;
   }
 
@@ -93,14 +93,14 @@ export class People {
     return this.require(email);
   }
 
-  /** Somebody who can be removed; throws `NOT_FOUND`, and `CONFLICT` for the owner. */
+  /** A removable person; throws `NOT_FOUND`, and `CONFLICT` for the owner. */
   requireMember(email: string): Readonly<UserEntry> {
     const user = this.require(email);
     if (user.role === 'member') return user;
     throw new CompanionError('CONFLICT', 'The owner cannot be removed.', { field: 'email' });
   }
 
-  /** With all devices. */
+  /** Also removes all devices of the person. */
   async remove(email: string): Promise<Readonly<UserEntry>> {
     const user = this.requireMember(email);
     await this.#options.registry.update((data) => {
@@ -116,5 +116,5 @@ export class People {
   }
 }
 
-/** Keyboards write one letter in two ways; an owner may have written the registry by hand. */
+/** Keyboards encode the same letter in two ways, and the owner can have edited the registry by hand. */
 const normalEmail = (email: string): string => email.trim().normalize('NFC').toLowerCase();

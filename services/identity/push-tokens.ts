@@ -1,9 +1,9 @@
-/** Push tokens as they are kept, so that one address of a device has one spelling, and whose an address is. */
+/** Normalises stored push tokens, so that each address has one spelling, and decides who owns an address. */
 
 import * as z from 'zod';
 import { parseJson } from '../../protocol/parse-json.js';
 
-/** As the registry has it. */
+/** The entry in the registry. */
 interface PushEntry {
   platform: 'ios' | 'web' | 'ntfy';
   token: string;
@@ -23,9 +23,9 @@ const subscriptionSchema = z.object({
 });
 
 /**
- * The one spelling of a token: Apple's in small letters; a subscription as JSON of its endpoint, as URL parsers write it,
- * and its keys in base64url, without what else a browser says (`expirationTime`). A topic has one spelling already, and
- * what cannot be understood stays as it is.
+ * The canonical spelling of a token: Apple's in lower case; a subscription as JSON of its endpoint, as written by URL
+ * parsers, and its keys in base64url, without other browser fields (`expirationTime`). A topic has only one spelling,
+ * and an unparsable token stays as it is.
  */
 export function normalToken({ platform, token }: Pick<PushEntry, 'platform' | 'token'>): string {
   switch (platform) {
@@ -47,9 +47,9 @@ export function normalToken({ platform, token }: Pick<PushEntry, 'platform' | 't
 }
 
 /**
- * Takes the address of a registration away from the other devices that have it. Of the same person any: one address is
- * pushed to once. Of another person Apple's alone: an app on a phone has one token, which goes along with whoever uses it.
- * A topic or a subscription is a name that anybody can write down, and writing it down must not silence its owner.
+ * Removes a registration's address from the other devices that have it. Within the same person always: one address gets
+ * each push once. From another person only Apple's: an app on a phone has one token, which follows its current user.
+ * Anyone can write down a topic or a subscription, and that must not silence its owner.
  */
 export function takeOver({ userId, push }: Registered, devices: readonly Registrant[]): void {
   const address = addressOf(push);
@@ -59,14 +59,14 @@ export function takeOver({ userId, push }: Registered, devices: readonly Registr
   }
 }
 
-/** Brings the tokens of an older registry into their one spelling. Of several registrations of an address the newest stays. */
+/** Normalises the tokens of an older registry. Of several registrations with one address the newest stays. */
 export function mergeRegistrations(devices: readonly Registrant[]): void {
   const registered = devices.filter(hasPush).sort((one, other) => sinceOf(one) - sinceOf(other));
   for (const { push } of registered) push.token = normalToken(push);
   for (const [index, entry] of registered.entries()) takeOver(entry, registered.slice(0, index));
 }
 
-/** What is pushed to: a subscription with other keys is the same browser. */
+/** The push destination: a subscription with other keys is the same browser. */
 function addressOf({ platform, token }: PushEntry): string {
   const address = platform === 'web' ? (parseSubscription(token)?.endpoint ?? token) : token;
   return `${platform} ${address}`;

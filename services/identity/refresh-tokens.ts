@@ -1,6 +1,6 @@
 /**
- * Refresh tokens: `<family>.<generation>.<secret>.<mac>`. The daemon keeps the digest of the newest one of each family
- * alone; the MAC tells one that was good once from one that was made up, however long ago that was.
+ * Refresh tokens: `<family>.<generation>.<secret>.<mac>`. The daemon stores only the digest of each family's newest
+ * one; the MAC distinguishes an old valid token from a forged one, whatever its age.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { digestOf, newSecret } from './secrets.js';
@@ -8,7 +8,7 @@ import { digestOf, newSecret } from './secrets.js';
 export interface RefreshToken {
   token: string;
   generation: number;
-  /** What the registry keeps. */
+  /** The part stored in the registry. */
   digest: string;
 }
 
@@ -16,7 +16,7 @@ interface Successor {
   mac: Buffer;
   familyId: string;
   generation: number;
-  /** With it the same token is made again: for a request whose answer was lost. */
+  /** Recreates the same token for a retry of a request whose answer was lost. */
   requestId?: string | undefined;
 }
 
@@ -30,7 +30,7 @@ export function makeRefreshToken({ mac, familyId, generation, requestId }: Succe
   return { token, generation, digest: digestOf(token) };
 }
 
-/** What a token says of itself; undefined for one that was not made with this key. */
+/** The content of a token; undefined for one not made with this key. */
 export function readRefreshToken(mac: Buffer, token: string): { familyId: string; generation: number } | undefined {
   const [, claims = '', familyId = '', generation = '', given = ''] =
     /^(([\w-]{1,64})\.(\d{1,15})\.[\w-]{43})\.([\w-]{43})$/.exec(token) ?? [];

@@ -14,15 +14,15 @@ const pushRegistrationSchema = z.object({
   environment: z.enum(['production', 'sandbox']).optional(),
   bundleId: z.string().optional(),
   encryptionKey: z.string().optional(),
-  /** Epoch milliseconds; older registries have not kept it. */
+  /** Epoch milliseconds; missing in older registries. */
   registeredAt: z.number().optional(),
 });
 
-/** The tokens that came of one pairing or login: the newest refresh token is the only one that is good. */
+/** The tokens from one pairing or login: only the newest refresh token is valid. */
 const familySchema = z.object({
   familyId: z.string(),
   scopes: z.array(scopeSchema),
-  /** Of the newest refresh token: how many were before it, and its SHA-256 in hexadecimal. */
+  /** The newest refresh token: the number of its predecessors, and its SHA-256 in hexadecimal. */
   generation: z.int(),
   digest: z.string(),
   /** Epoch milliseconds. */
@@ -35,17 +35,17 @@ const deviceSchema = z.object({
   deviceId: z.string(),
   userId: z.string(),
   name: z.string().optional(),
-  /** What it said it is. */
+  /** The platform that the device reported. */
   platform: z.string().optional(),
   family: familySchema.optional(),
-  /** Why it has no credential any more. */
+  /** When and why its credential was revoked. */
   revoked: z.object({ at: z.number(), reason: z.string() }).optional(),
   push: pushRegistrationSchema.optional(),
   preferences: z.record(z.string(), z.unknown()).optional(),
 });
 export type DeviceEntry = z.infer<typeof deviceSchema>;
 
-/** Of an owner who has given none. */
+/** The address of an owner without one. */
 const OWNER_EMAIL = 'owner@localhost';
 
 const userSchema = z.object({
@@ -67,22 +67,22 @@ const registrySchema = z.object({
 });
 export type RegistryData = z.infer<typeof registrySchema>;
 
-/** People and devices: a few kilobytes that an owner may read and mend by hand. */
+/** People and devices: a few kilobytes that an owner can read and edit by hand. */
 export interface RegistryFile {
   readonly data: Readonly<RegistryData>;
   /**
-   * Writes what `change` makes of a copy, one update after the other; nothing when it says `false`. Rejects with
-   * `STORAGE_FULL`: nothing has changed then.
+   * Applies `change` to a copy and writes that, one update at a time; writes nothing when it returns `false`. Rejects
+   * with `STORAGE_FULL` and then changes nothing.
    */
   update(change: (data: RegistryData) => unknown): Promise<void>;
-  /** As `update`, and holds even when it cannot be written, which it rejects with all the same: it is written as soon as it can be. */
+  /** Like `update`, but takes effect even when the write fails: that rejects, and the write is retried until done. */
   insist(change: (data: RegistryData) => void): Promise<void>;
 }
 
 /**
- * Opens the registry, or begins and writes one with an owner, so that the owner stays the same from the first start on.
- * `ownerId`: asked for when there is none, so that a registry that was lost does not take the owner's sessions with it.
- * Throws `BrokenFileError` when it cannot be understood.
+ * Opens the registry, or creates and writes one with an owner, so that the owner is stable from the first start on.
+ * `ownerId`: called when there is none, so that a lost registry does not cost the owner's sessions. Throws
+ * `BrokenFileError` when it is invalid.
  */
 export async function openRegistryFile(path: string, ownerId: () => Promise<string> = newId): Promise<RegistryFile> {
   const initial: RegistryData = { users: [], devices: [] };
@@ -92,17 +92,17 @@ export async function openRegistryFile(path: string, ownerId: () => Promise<stri
     initial.users.push({ userId: await ownerId(), role: 'owner', email: OWNER_EMAIL, createdAt: Date.now() });
     await file.write();
   }
-  // In memory: the next change writes it, and a full disk is no reason not to start.
+  // Only in memory: the next change writes it, and a full disk must not prevent the start.
   mergeRegistrations(file.data.devices);
   let last: Promise<void> = Promise.resolve();
   const inTurn = (task: () => Promise<void>) => {
     const done = last.then(task);
-    // Who asked for it gets the failure; the next has its turn all the same.
+    // The caller gets the failure; the next update runs all the same.
     last = done.catch(() => {});
     return done;
   };
   const writeSooner = () => {
-    // Who asked for the change was told of the first failure.
+    // The caller was told of the first failure.
     const timer = setTimeout(() => void inTurn(() => file.adapter.write(file.data)).catch(writeSooner), RETRY_MS);
     timer.unref();
   };
@@ -132,10 +132,10 @@ export async function openRegistryFile(path: string, ownerId: () => Promise<stri
 
 const newId = async (): Promise<string> => randomUUID();
 
-/** How soon it is tried again to write what must not be lost. */
+/** Retry interval for a write that must not be lost. */
 const RETRY_MS = 2000;
 
-/** Written beside and renamed, readable by its owner alone (lowdb's own adapter leaves the mode to the umask). */
+/** Written to a draft and renamed, readable only by its owner (lowdb's own adapter leaves the mode to the umask). */
 function jsonFile(path: string): Adapter<RegistryData> {
   return {
     read: async () => {
@@ -152,7 +152,7 @@ function jsonFile(path: string): Adapter<RegistryData> {
   };
 }
 
-/** Throws `BrokenFileError`: what an owner has mended by hand may be wrong in other ways than a machine's. */
+/** Throws `BrokenFileError`: a file edited by hand has other errors than a machine's. */
 function parseRegistry(text: string, path: string): RegistryData {
   const parsed = registrySchema.safeParse(parseJsonFile(text, path, REMEDY));
   if (!parsed.success) {
@@ -166,7 +166,7 @@ function parseRegistry(text: string, path: string): RegistryData {
 
 const REMEDY = 'Repair, restore or remove it. After a removal, every device must be paired again';
 
-/** What cannot be said by the shape of a part alone. */
+/** Checks that a schema of the single parts cannot express. */
 function problemOf({ users, devices }: RegistryData): string | undefined {
   const owners = users.filter(({ role }) => role === 'owner').length;
   if (owners !== 1) return `users must have exactly one owner, but has ${owners}`;

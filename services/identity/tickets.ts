@@ -2,7 +2,7 @@ import type { IsVoid, Principal } from './principal.js';
 import { digestOf, newSecret } from './secrets.js';
 
 const LIFE_MS = 30_000;
-/** Of one person. */
+/** Per person. */
 const MAX_OPEN = 100;
 
 interface OpenTicket {
@@ -10,7 +10,7 @@ interface OpenTicket {
   expiresAt: number;
 }
 
-/** One-time tickets that open one WebSocket, for clients that cannot set headers: a ticket in an address is soon worthless. */
+/** One-time tickets that open one WebSocket, for clients that cannot set headers: a ticket in a URL soon expires. */
 export class Tickets {
   readonly #now: () => number;
   /** By digest, oldest first. */
@@ -30,7 +30,7 @@ export class Tickets {
     return { ticket, expiresAt };
   }
 
-  /** Uses it up. Undefined for one that is not known, used or expired. */
+  /** Redeems a ticket. Undefined for an unknown, used or expired one. */
   redeem(ticket: string): Principal | undefined {
     const digest = digestOf(ticket);
     const open = this.#open.get(digest);
@@ -38,7 +38,7 @@ export class Tickets {
     return open && this.#now() < open.expiresAt ? open.principal : undefined;
   }
 
-  /** What is void takes its tickets along. */
+  /** Revoked credentials also void their tickets. */
   revoke(isVoid: IsVoid): void {
     this.#forget(({ principal }) => isVoid(principal, principal.device?.deviceId));
   }

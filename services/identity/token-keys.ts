@@ -16,24 +16,24 @@ import { toStorageError } from '../../protocol/storage-error.js';
 const MAC_BYTES = 32;
 
 const fileSchema = z.object({
-  /** Names this daemon in its tokens: those of another one are none here. */
+  /** Identifies this daemon in its tokens: those of other daemons are invalid here. */
   instance: z.string().min(1),
   /** PKCS #8, PEM: Ed25519. */
   signingKey: z.string(),
   macKey: z.string().refine((text) => Buffer.from(text, 'base64url').length === MAC_BYTES),
 });
 
-/** What access tokens are signed, and refresh tokens are made, with. */
+/** The keys for signing access tokens and creating refresh tokens. */
 export interface TokenKeys {
   instance: string;
   signing: KeyObject;
   verifying: KeyObject;
-  /** RFC 7638, of the verifying key. */
+  /** RFC 7638 thumbprint of the verifying key. */
   keyId: string;
   mac: Buffer;
 }
 
-/** Reads the keys of this home, or makes them. Throws `BrokenFileError` when they cannot be understood. */
+/** Reads or creates the keys of this home. Throws `BrokenFileError` when they are invalid. */
 export async function openTokenKeys(path: string): Promise<TokenKeys> {
   const { instance, signingKey, macKey } = read(path) ?? create(path);
   const signing = createPrivateKey(signingKey);
@@ -55,14 +55,14 @@ function read(path: string): z.infer<typeof fileSchema> | undefined {
     if (createPrivateKey(keys.signingKey).asymmetricKeyType !== 'ed25519') throw new Error('another kind of key');
     return keys;
   } catch {
-    // What was wrong with it may repeat what stands in it.
+    // The original error can quote the file's content.
     throw new BrokenFileError(
       `${path} does not contain valid keys. Restore or remove it. After a removal, all devices must be paired again.`,
     );
   }
 }
 
-/** Half of a key would keep every later start from serving. */
+/** A partly written key would make every later start fail. */
 function create(path: string): z.infer<typeof fileSchema> {
   const { privateKey } = generateKeyPairSync('ed25519');
   const keys = {

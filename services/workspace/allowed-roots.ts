@@ -9,11 +9,11 @@ import { readObeyedState } from './obeyed-state.js';
 import { canonical, hold, judge, type Scope } from './safe-path.js';
 
 export interface WorkspaceOptions {
-  /** Absolute folders; nothing outside of them is used. */
+  /** Absolute folders; nothing outside them is used. */
   roots: readonly string[];
-  /** The daemon's home: never a working directory, also when a root contains it. */
+  /** The daemon's home: never a working directory, even inside a root. */
   home: string;
-  /** What the CLI keeps for people other than the owner. The same. */
+  /** The CLI's data of people other than the owner. Also never a working directory. */
   people: string;
   hold: HoldDirectory;
 }
@@ -23,7 +23,7 @@ export function createWorkspace(options: WorkspaceOptions): Workspace {
     resolveDirectory: (path, { base, field }) => resolveDirectory({ ...options, path, base, field }),
     readObeyedState,
     identify: async (path) => {
-      // Whatever the reason: a directory that cannot be looked at is no place for a child either.
+      // Whatever the reason: a directory that cannot be inspected cannot be used by a child either.
       const found = await stat(path, { bigint: true }).catch(() => undefined);
       return found && keyOf(found);
     },
@@ -59,22 +59,22 @@ async function resolveDirectory({ roots, home, people, path, base, field, hold: 
   }
 }
 
-/** It is no directory, or was put in the place of one just now. */
+/** Not a directory, or just replaced by one. */
 const IN_THE_WAY = new Set(['ENOTDIR', 'ENOENT', 'ELOOP', 'EACCES']);
 
-/** A descriptor. The path was judged, and whoever starts the child will go by it anyway. */
+/** No descriptor available. The path was judged, and the child is started by path anyway. */
 const NONE_TO_SPARE = new Set(['EMFILE', 'ENFILE']);
 
 interface Named {
   field: string;
-  /** As the client named it. */
+  /** The path as named by the client. */
   path: string;
 }
 
 const MAX_SHOWN = 500;
 const MAX_ROOTS = 10;
 
-/** Says nothing of what the path leads to: whether something outside exists makes no difference. */
+/** Reveals nothing about the path's destination: the answer is the same whether or not something exists outside. */
 function outside({ field, path }: Named, roots: readonly string[]): CompanionError {
   const more = roots.length > MAX_ROOTS ? ', …' : '';
   const named = roots.slice(0, MAX_ROOTS).map((root) => plainLine(root, MAX_SHOWN));

@@ -5,7 +5,7 @@ import { listFiles } from './list-files.js';
 import { readFile } from './read-file.js';
 import { createFile, removeFile, replaceFile } from './write-file.js';
 
-/** The files of sessions' directories. */
+/** File access in sessions' directories. */
 export function createFiles(options: FileAccessOptions): Files {
   const access = new FileAccess(options);
   return {

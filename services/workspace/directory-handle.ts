@@ -1,35 +1,35 @@
-/** Directories by their handles: the one place where systems differ in how a path is kept from changing underfoot. */
+/** Directory handles: the only module with system-specific code to keep a path from changing during use. */
 import { constants } from 'node:fs';
 import { type FileHandle, lstat, open, readlink, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CompanionError } from '../../protocol/error-codes.js';
 
 /**
- * A directory that is held open. What is reached through it is an entry of this very directory, whatever has become
- * meanwhile of the path by which it was opened.
+ * A directory that is held open. Anything reached through it is an entry of this very directory, whatever has happened
+ * to the path by which it was opened.
  */
 export interface HeldDirectory {
   /** Device and inode. */
   key: string;
-  /** Where the directory of the handle lies now; undefined when that cannot be told. */
+  /** The current path of the held directory; undefined when unknown. */
   location(): Promise<string | undefined>;
-  /** A path that means the directory of the handle itself, also after a rename. */
+  /** A path to the held directory itself, valid even after a rename. */
   self(): string;
-  /** A path by which the system finds an entry in the directory of the handle. */
+  /** A path by which the system finds an entry of the held directory. */
   entry(name: string): string;
-  /** A directory in it. Rejects when the entry is a link. */
+  /** A subdirectory. Rejects when the entry is a link. */
   child(name: string): Promise<HeldDirectory>;
   close(): Promise<void>;
 }
 
-/** Rejects with the system's error when the path leads to no directory. The last part is not followed. */
+/** Rejects with the system's error when the path does not lead to a directory. A link as last part is not followed. */
 export type HoldDirectory = (path: string) => Promise<HeldDirectory>;
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
 
-/** Of Linux, and missing among Node's constants: a handle that only names a place, for which no right to read is needed. */
+/** Linux flag missing from Node's constants: a handle that only names a place, which needs no right to read. */
 const O_PATH = 0o10000000;
-/** Of macOS 11: no part of the path may be a link, which the kernel itself sees to while it opens. */
+/** macOS 11 flag: no part of the path can be a link, which the kernel checks while opening. */
 const O_NOFOLLOW_ANY = 0x20000000;
 
 interface Opened {
@@ -39,14 +39,14 @@ interface Opened {
   ino: bigint;
 }
 
-/** What a system does in its own way. `path` is where the directory lay when it was opened. */
+/** The system-specific operations. `path` is the directory's path when it was opened. */
 interface System {
   flags: number;
   self(opened: Opened): string | undefined;
   location(opened: Opened, path: string): Promise<string | undefined>;
 }
 
-/** `/proc/self/fd/N` is the open directory itself and not its path, and reading it as a link tells where it lies now. */
+/** `/proc/self/fd/N` is the open directory itself, not its path; read as a link, it gives the current path. */
 const linux: System = {
   flags: O_PATH | O_DIRECTORY | O_NOFOLLOW,
   self: ({ handle }) => `/proc/self/fd/${handle.fd}`,
@@ -54,8 +54,8 @@ const linux: System = {
 };
 
 /**
- * `/.vol/<device>/<inode>` is the directory of that number, whatever its path. The path of the handle is known because
- * it was opened without a link; a fresh look must find the same directory there. Written after Apple's manual pages,
+ * `/.vol/<device>/<inode>` is the directory with that inode, whatever its path. The handle's path is known because it
+ * was opened without links; a fresh lookup must find the same directory there. Implemented from Apple's manual pages,
  * not run. A volume without such paths fails `requireSelf`, and its files are not served.
  */
 const darwin: System = {
@@ -64,12 +64,12 @@ const darwin: System = {
   location: async ({ key }, path) => ((await keyOfPath(path)) === key ? path : undefined),
 };
 
-/** Enough for working directories. Where an entry cannot be reached by the handle of its directory, files are not served. */
+/** Sufficient for working directories. Where entries cannot be reached by a handle, files are not served. */
 const other: System = {
   flags: O_RDONLY | O_DIRECTORY | O_NOFOLLOW,
   self: () => undefined,
   location: async ({ key }, path) => {
-    // Whatever the reason: a place that cannot be found is not allowed.
+    // Whatever the reason: a place that cannot be resolved is not allowed.
     const real = await realpath(path).catch(() => undefined);
     return real !== undefined && (await keyOfPath(real)) === key ? real : undefined;
   },
@@ -83,7 +83,7 @@ export function createDirectoryHolder(platform: NodeJS.Platform): HoldDirectory 
   return (path) => hold({ system, at: path, path });
 }
 
-/** Opened at `at`; `path` is its place as far as is known. */
+/** Opened at `at`; `path` is its location as far as known. */
 interface Holding {
   system: System;
   at: string;
@@ -103,7 +103,7 @@ async function hold({ system, at, path }: Holding): Promise<HeldDirectory> {
   }
 }
 
-/** That the path which stands for the handle leads to the directory of the handle is not taken on trust. */
+/** Verifies that the handle's path really leads to the held directory. */
 async function requireSelf(system: System, opened: Opened): Promise<void> {
   const self = system.self(opened);
   if (self === undefined) return;
@@ -131,7 +131,7 @@ function held(system: System, opened: Opened, path: string): HeldDirectory {
 
 export const keyOf = ({ dev, ino }: { dev: bigint; ino: bigint }): string => `${dev}:${ino}`;
 
-/** Undefined, whatever the reason, for a place that cannot be looked at: it is not allowed then. */
+/** Undefined, whatever the reason, for a place that cannot be inspected, which is then not allowed. */
 const keyOfPath = async (path: string): Promise<string | undefined> =>
   lstat(path, { bigint: true }).then(keyOf, () => undefined);
 

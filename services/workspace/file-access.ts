@@ -16,9 +16,9 @@ export interface FileAccessOptions extends People {
   roots: readonly string[];
   /** The daemon's home, which no setting opens. */
   home: string;
-  /** What the CLI keeps for people other than the owner. The same. */
+  /** The CLI's data of people other than the owner. Also never opened. */
   people: string;
-  /** Whether what holds secrets may be read and written. */
+  /** Whether files with secrets can be read and written. */
   allowSensitive: boolean;
   hold: HoldDirectory;
 }
@@ -27,20 +27,20 @@ export interface FileAccessOptions extends People {
 export interface Target {
   /** The directory of the session. */
   directory: string;
-  /** As the client named it, without empty parts. */
+  /** The client's path without empty parts. */
   names: readonly string[];
   scope: Scope;
   spot: Spot;
 }
 
-/** A target with the open directory in which it is an entry. */
+/** A target with the open directory that contains it. */
 export interface Reached extends Target {
   folder: HeldDirectory;
-  /** Of the entry in that directory. */
+  /** The entry's name in that directory. */
   name: string;
 }
 
-/** From the paths of clients to held directories. */
+/** Resolves clients' paths to held directories. */
 export class FileAccess {
   readonly leftovers = new Leftovers();
   readonly #options: FileAccessOptions;
@@ -73,7 +73,7 @@ export class FileAccess {
     return hold(path, scope, this.#options.hold);
   }
 
-  /** Opens the folder in which the target is an entry, for as long as `use` takes. */
+  /** Opens the folder that contains the target, for the duration of `use`. */
   async within<Result>(target: Target, use: (reached: Reached) => Promise<Result>): Promise<Result> {
     const { path } = target.spot;
     const folder = await this.hold(dirname(path), target.scope);
@@ -84,7 +84,7 @@ export class FileAccess {
     }
   }
 
-  /** What lies at a canonical path, seen from its held folder. */
+  /** The status of a canonical path, read through its held folder. */
   async lookAt(path: string, scope: Scope): Promise<Stats> {
     const isRoot = scope.within.includes(path);
     const folder = await this.hold(isRoot ? path : dirname(path), scope);
@@ -95,7 +95,7 @@ export class FileAccess {
     }
   }
 
-  /** Device and inode of what must not be read by any name: hard links to it cannot be told by their path. */
+  /** Device and inode of files that must not be read by any name: a path does not reveal hard links to them. */
   forbiddenKeys(): Promise<Set<string>> {
     return keysWithin(this.#forbidden());
   }
@@ -111,7 +111,7 @@ export class FileAccess {
     return [home, ...(allowSensitive ? [] : sensitivePlaces(this.#options))];
   }
 
-  /** The session's directory must still be where it was when the session was opened, and still be allowed. */
+  /** The session's directory must be unmoved since the session was opened, and still be allowed. */
   async #scopeOf(directory: string): Promise<Scope> {
     const { roots, allowSensitive } = this.#options;
     const [within, never] = await Promise.all([

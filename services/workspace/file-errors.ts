@@ -1,13 +1,13 @@
 import { toCapacityError } from '../../protocol/capacity-error.js';
 import { CompanionError, type ErrorCode } from '../../protocol/error-codes.js';
 
-/** An expected failure of a file: the field is always the path. */
+/** An expected failure of a file operation: the field is always the path. */
 export const fileError = (code: ErrorCode, rule: string, suggestion?: string): CompanionError =>
   new CompanionError(code, `path: ${rule}`, { field: 'path', rule, ...(suggestion !== undefined && { suggestion }) });
 
 export const missing = (): CompanionError => fileError('NOT_FOUND', 'must exist');
 
-/** No difference between what is outside and what would be. */
+/** The answer is the same whether or not something exists outside. */
 export const outside = (): CompanionError =>
   fileError('PERMISSION_DENIED', 'must be inside the directory of the session and not blocked for clients');
 
@@ -35,7 +35,7 @@ const NOT_ALLOWED: Meaning = ['PERMISSION_DENIED', 'must be something that the d
 const BAD_NAME: Meaning = ['INVALID_REQUEST', 'must have names that the file system accepts'];
 const NO_ROOM: Meaning = ['STORAGE_FULL', 'is on a disk that takes nothing now', ROOM];
 
-/** What the system's errors say of a path. */
+/** The meanings of system errors for a path. */
 const MEANINGS: Readonly<Record<string, Meaning>> = {
   ENOENT: ['NOT_FOUND', 'must exist'],
   ENOTDIR: NO_FOLDER,
@@ -58,7 +58,7 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   EIO: NO_ROOM,
 };
 
-/** Runs it; what the system refuses rejects as a `CompanionError` with the field `path`. */
+/** Runs it; system errors reject as a `CompanionError` with the field `path`. */
 export async function withFileErrors<Result>(run: () => Promise<Result>): Promise<Result> {
   try {
     return await run();
@@ -72,10 +72,10 @@ export const codeOf = (error: unknown): string | undefined => (error as NodeJS.E
 
 const UNSEEN = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'ELOOP', 'ENAMETOOLONG', 'ENXIO']);
 
-/** Whether an entry is missing or closed to the daemon. Any other error says nothing about the entry. */
+/** Whether an entry is missing or inaccessible to the daemon. Any other error says nothing about the entry. */
 export const isUnseen = (error: unknown): boolean => UNSEEN.has(codeOf(error) ?? '');
 
-/** Resolves to undefined for an entry that is missing or closed to the daemon. Rejects with any other error. */
+/** Resolves to undefined for an entry that is missing or inaccessible. Rejects with any other error. */
 export async function ifSeen<Result>(asked: Promise<Result>): Promise<Result | undefined> {
   try {
     return await asked;

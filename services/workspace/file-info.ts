@@ -9,7 +9,7 @@ interface Known {
   isText: boolean;
 }
 
-/** A file as clients are told of it, under the path by which they asked. */
+/** A file as shown to clients, under the path they used. */
 export const fileInfo = ({ names, size, modifiedMs, isText }: Known): FileInfo => ({
   path: names.join('/'),
   size,
@@ -19,7 +19,7 @@ export const fileInfo = ({ names, size, modifiedMs, isText }: Known): FileInfo =
 
 const TEXTUAL = /^text\/|[/+](json|xml|javascript|yaml|toml|sql|x-sh)\b/;
 
-/** The registered type of `.ts` is that of a video: where name and bytes disagree, the bytes are believed. */
+/** The registered type of `.ts` is a video: when name and bytes disagree, the bytes decide. */
 function mimeTypeOf(name: string, isText: boolean): string {
   const byName = lookup(name);
   if (isText) return byName !== false && TEXTUAL.test(byName) ? byName : 'text/plain';

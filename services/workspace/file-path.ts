@@ -1,19 +1,19 @@
 import { type CompanionError, invalid } from '../../protocol/error-codes.js';
 import { utf8Length } from '../../protocol/scalars.js';
 
-/** What most file systems take for a name. */
+/** The limit of most file systems. */
 const MAX_NAME_BYTES = 255;
 const MAX_PATH_BYTES = 2048;
 export const MAX_DEPTH = 64;
 
-/** Control characters, and halves of surrogate pairs, of which no UTF-8 can be made. */
+/** Control characters and unpaired surrogates, which UTF-8 cannot encode. */
 const UNPRINTABLE = /\p{Cc}|\p{Cs}/u;
 const DRIVE = /^[A-Za-z]:/;
 
 /**
- * The names in a client's path to a file, which is relative to the directory of its session; none for that directory
- * itself. `/` is the only separator; empty parts and `.` say nothing. Throws `INVALID_REQUEST` with what is not taken:
- * everything that any system could understand as a way up or out. It has been decoded by then, once.
+ * The names in a client's file path, which is relative to the session's directory; empty for that directory itself. `/`
+ * is the only separator; empty parts and `.` are ignored. Throws `INVALID_REQUEST` with the rejected part: anything
+ * that any system could interpret as a way up or out. The path must already be decoded, once.
  */
 export function parseFilePath(path: string, field: string): string[] {
   const refuse = (rule: string): CompanionError => invalid(field, rule);
@@ -28,7 +28,7 @@ export function parseFilePath(path: string, field: string): string[] {
   return names;
 }
 
-/** The rule that a single name breaks. One that breaks none can be asked for. */
+/** The rule that a single name breaks; undefined for an acceptable name. */
 export function brokenNameRule(name: string): string | undefined {
   if (UNPRINTABLE.test(name)) return 'must not contain control characters or halves of surrogate pairs';
   if (name.includes('\\')) return 'must not contain a backslash; folders are separated by /';
@@ -36,7 +36,7 @@ export function brokenNameRule(name: string): string | undefined {
   return isWayUp(name) ? 'must not contain .. or what is normalised to it, to / or to a backslash' : undefined;
 }
 
-/** Also what only some system makes `..` or a separator of, such as the full-width forms. */
+/** Includes forms that only some system treats as `..` or a separator, such as full-width ones. */
 function isWayUp(name: string): boolean {
   const plain = name.normalize('NFKC');
   return plain === '..' || plain === '.' || /[/\\]/.test(plain);

@@ -1,21 +1,21 @@
 /**
- * Patterns for names, matched in time that grows with pattern times name. Packages make a regular expression of a
- * pattern, and one with a dozen stars then takes minutes for a single long name.
+ * Name patterns, matched in time proportional to pattern times name. Packages convert a pattern to a regular
+ * expression, and one with a dozen stars then takes minutes for a single long name.
  */
 import { invalid } from '../../protocol/error-codes.js';
 
 export type Glob = (path: string) => boolean;
 
-/** What the alternatives of a pattern may come to together. */
+/** Maximum total length of a pattern's alternatives. */
 const MAX_CHARACTERS = 512;
 
 type Part = { kind: 'star' } | { kind: 'one'; accepts: (character: string) => boolean };
 type Segment = 'any depth' | Part[];
 
 /**
- * `*` and `?` stand for characters within a name, `**` for any number of folders, `[a-z]` and `[!a-z]` for one
- * character, `{a,b}` for alternatives, not nested. A pattern without `/` is matched with the name alone, another one
- * with the path. Throws `INVALID_REQUEST` with `pattern` when the alternatives are too many.
+ * `*` and `?` match characters within a name, `**` any number of folders, `[a-z]` and `[!a-z]` one character, `{a,b}`
+ * alternatives, not nested. A pattern without `/` is matched against the name only, others against the path. Throws
+ * `INVALID_REQUEST` with `pattern` when there are too many alternatives.
  */
 export function parseGlob(pattern: string): Glob {
   const alternatives = expand(pattern).map((text) => text.split('/').map(parseSegment));
@@ -64,7 +64,7 @@ function acceptsSet(set: string): (character: string) => boolean {
 
 const codeOf = (character: string): number => character.codePointAt(0) ?? 0;
 
-/** All places in the pattern where a match may stand are followed at once. */
+/** Follows all possible match positions in the pattern at once. */
 function matches(segments: readonly Segment[], names: readonly string[]): boolean {
   let places = withSkipped(segments, new Set([0]));
   for (const name of names) {
@@ -79,13 +79,13 @@ function matches(segments: readonly Segment[], names: readonly string[]): boolea
   return places.has(segments.length);
 }
 
-/** `**` may stand for nothing. */
+/** `**` can match nothing. */
 function withSkipped(segments: readonly Segment[], places: Set<number>): Set<number> {
   for (const place of places) if (segments[place] === 'any depth') places.add(place + 1);
   return places;
 }
 
-/** Only the last star is ever widened: what an earlier one could take, the last one can as well. */
+/** Backtracks only to the last star: it can match anything that an earlier one could. */
 function matchesName(parts: readonly Part[], name: readonly string[]): boolean {
   let [part, at, star, starAt] = [0, 0, -1, 0];
   while (at < name.length) {

@@ -5,32 +5,32 @@ import type { HeldDirectory } from './directory-handle.js';
 const NAME = /^\.companion-[0-9a-f]{16}\.tmp$/;
 const RANDOM_BYTES = 8;
 
-/** The name of a file that is written beside the one it replaces. */
+/** The name of a draft written beside the file it replaces. */
 export const temporaryName = (): string => `.companion-${randomBytes(RANDOM_BYTES).toString('hex')}.tmp`;
 
-/** Entries of one folder that are looked at. */
+/** Maximum entries scanned per folder. */
 const MOST_ENTRIES = 10_000;
-/** Folders of which it is known that they were looked through; then they are looked through again. */
+/** Maximum remembered folders; beyond that, folders are scanned again. */
 const MOST_FOLDERS = 10_000;
-/** A file that is younger may be one that another daemon is writing. */
+/** A younger file can be another daemon's current draft. */
 const YOUNG_MS = 60_000;
 
 /**
- * Removes what a daemon has left behind that died while it replaced a file: each folder is looked through once, when it
- * is first written. Only regular files of this user with one name, older than this daemon, go.
+ * Removes drafts left by a daemon that died while replacing a file: each folder is scanned once, at its first write.
+ * Removes only regular files of this user with a single name, older than this daemon.
  */
 export class Leftovers {
   readonly #before = Date.now() - YOUNG_MS;
   readonly #seen = new Set<string>();
 
-  /** Never rejects: what cannot be removed is no reason to refuse the write. */
+  /** Never rejects: a failed removal is no reason to refuse the write. */
   async sweep(folder: HeldDirectory): Promise<void> {
-    // The folder may not be readable, or be on its way out: the write itself tells what is wrong with it.
+    // The folder can be unreadable or about to be removed: the write itself reports that.
     await this.#sweepOnce(folder).catch(() => undefined);
   }
 
   async #sweepOnce(folder: HeldDirectory): Promise<void> {
-    // A folder that was removed may have given its inode to another.
+    // A new folder can have the inode of a removed one.
     const { birthtimeNs } = await stat(folder.self(), { bigint: true });
     const key = `${folder.key}:${birthtimeNs}`;
     if (this.#seen.has(key)) return;

@@ -15,28 +15,28 @@ import { holdChild, isAllowed, judge, type Scope } from './safe-path.js';
 interface Listing {
   access: FileAccess;
   scope: Scope;
-  /** With names relative to the listed folder. */
+  /** Matches names relative to the listed folder. */
   accepts: Glob;
   recursive: boolean;
-  /** How many names lead to the listed folder. */
+  /** The number of names that lead to the listed folder. */
   depth: number;
   files: FileEntry[];
   lookedAt: number;
   truncated: boolean;
 }
 
-/** A folder that is being listed. */
+/** A folder being listed. */
 interface Folder {
   held: HeldDirectory;
   /** Its canonical path. */
   path: string;
-  /** Below the listed folder. */
+  /** Path below the listed folder. */
   names: readonly string[];
 }
 
 /**
- * What is in a folder, or below it; only what could be asked for by the path that is given. Links are followed for what
- * they lead to, and never into folders. Ordered by path, unless there is more than is listed.
+ * Lists a folder, or everything below it; only entries that a client could request by their listed path. Links are
+ * resolved for their status, but links to folders are not entered. Sorted by path, unless the list is truncated.
  */
 export async function listFiles(access: FileAccess, place: FilePlace, options: ListOptions): Promise<FileList> {
   const { names, scope, spot } = await access.find(place);
@@ -58,7 +58,7 @@ export async function listFiles(access: FileAccess, place: FilePlace, options: L
   return { files, basePath: spot.path, ...(listing.truncated && { truncated: true }) };
 }
 
-/** Each folder is opened as an entry of the one that it is in, by the handle of that one. */
+/** Opens each folder as an entry of its parent, through the parent's handle. */
 async function walk(listing: Listing, folder: Folder): Promise<void> {
   const inner: string[] = [];
   for await (const entry of await opendir(folder.held.self())) {
@@ -79,7 +79,7 @@ function isFull(listing: Listing): boolean {
   return true;
 }
 
-/** Whether the entry could be asked for. */
+/** Whether the entry could be requested. */
 const isOpen = (scope: Scope, { path }: Folder, name: string): boolean =>
   brokenNameRule(name) === undefined && isAllowed(join(path, name), scope);
 
@@ -109,7 +109,7 @@ async function add(listing: Listing, folder: Folder, name: string): Promise<void
   listing.files.push({ path, name, type, ...size, modifiedAt: new Date(meant.mtimeMs).toISOString() });
 }
 
-/** What a link leads to, by the same decision as when it is read. */
+/** The target of a link, by the same decision as when it is read. */
 async function behindLink({ access, scope }: Listing, path: string): Promise<Stats | undefined> {
   const spot = await judge(path, scope);
   if (spot.rest.length > 0) return undefined;
@@ -121,7 +121,7 @@ const typeOf = (stats: Stats): FileEntry['type'] | undefined => {
   return stats.isDirectory() ? 'directory' : undefined;
 };
 
-/** An entry that went away meanwhile, or that may not be looked at, is not in the list. */
+/** Skips an entry that has vanished or cannot be inspected. */
 async function passedOver<Result>(asked: Promise<Result>): Promise<Result | undefined> {
   try {
     return await asked;

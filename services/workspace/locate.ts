@@ -1,17 +1,17 @@
 import { readlink, realpath } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 
-/** Where a path leads. */
+/** The resolved location of a path. */
 export interface Spot {
   /** Canonical: no links, no dots. */
   path: string;
-  /** The part of it that is there. */
+  /** The existing part. */
   existing: string;
-  /** The names behind that part: empty when all of it is there. */
+  /** The names after that part: empty when the whole path exists. */
   rest: readonly string[];
 }
 
-/** As many as Linux follows. */
+/** The limit of Linux. */
 const MAX_LINKS = 40;
 
 interface Walk {
@@ -22,15 +22,15 @@ interface Walk {
 }
 
 /**
- * Follows every link of an absolute path, as far as the path exists. What is missing, also behind a link, is taken for
- * the place where it would be: so whether something outside exists makes no difference to who judges the place.
+ * Follows every link of an absolute path, as far as the path exists. A missing part, even behind a link, resolves to
+ * the place where it would be: so the verdict does not depend on whether something exists outside.
  */
 export async function locate(path: string): Promise<Spot> {
   const walk: Walk = { at: sep, rest: [], pending: path.split(sep), links: 0 };
   for (let name = walk.pending.shift(); name !== undefined; name = walk.pending.shift()) await step(walk, name);
   const { at, rest } = walk;
-  // A file system that folds case or normalises names gives each entry its own spelling here. What went away meanwhile
-  // has none, and is refused when it is opened.
+  // File systems that fold case or normalise names return each entry's own spelling here. An entry that has vanished
+  // has none, and opening it fails.
   const existing = await realpath(at).catch(() => at);
   return { path: join(existing, ...rest), existing, rest };
 }
@@ -55,7 +55,7 @@ async function enter(walk: Walk, name: string): Promise<void> {
   }
 }
 
-/** What cannot be looked at counts as missing. */
+/** An entry that cannot be inspected counts as missing. */
 async function lookAt(path: string): Promise<'entry' | 'missing' | { target: string }> {
   try {
     return { target: await readlink(path) };

@@ -1,10 +1,10 @@
 /**
- * What programs obey by themselves: files that the CLI, git, a shell, an editor or a package manager reads without being
- * asked and that can make it run something, take permissions or follow instructions. Clients write them only with the
- * scope `approve`. This is the only list; SECURITY.md shows it, and a test compares it with what the CLI protects.
+ * Files that programs obey by themselves: the CLI, git, a shell, an editor or a package manager reads them unasked, and
+ * they can make it run something, take permissions or follow instructions. Clients need the scope `approve` to write
+ * them. This is the only list; SECURITY.md shows it, and a test compares it with what the CLI protects.
  *
- * What is run only when somebody says so is no such file: sources, tests, `package.json`, a Makefile. Running those is a
- * command, and the CLI asks for it.
+ * Files that run only on request are not included: sources, tests, `package.json`, a Makefile. Running those is a
+ * command, for which the CLI asks.
  */
 import { readdir } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
@@ -14,7 +14,7 @@ import { locate } from './locate.js';
 
 const words = (text: string): ReadonlySet<string> => new Set(text.split(/\s+/).filter(Boolean));
 
-/** Folders of which everything counts, at any depth. */
+/** Folders whose whole content counts, at any depth. */
 export const OBEYED_FOLDERS = words(`
   .claude .claude-plugin .agents
   .git .githooks .husky .hg .jj .svn
@@ -35,17 +35,17 @@ export const OBEYED_FILES = words(`
   .devcontainer.json pyrightconfig.json .exrc .vimrc .nvimrc .nvim.lua .gdbinit .lldbinit
 `);
 
-/** Below it are whole checkouts of the project, which the CLI makes. */
+/** Contains whole checkouts of the project, made by the CLI. */
 const WORKTREES = ['.claude', 'worktrees'];
 
-/** What Windows and its file systems call a file besides its name: short names, and the streams of a file. */
+/** Aliases of a file on Windows and its file systems: short names, and streams. */
 const SHORT_NAME = /^[^.]{1,6}~\d{1,6}(\.[^.]{0,3})?$/;
 const streamless = (name: string): string => name.split(':', 1)[0] ?? '';
 
 const plain = (name: string): string => foldedName(streamless(foldedName(name)));
 const isShortened = (name: string): boolean => SHORT_NAME.test(name);
 
-/** Whether something on the way to an entry, or the entry itself, is a folder of what is obeyed. */
+/** Whether any part of the path is a folder of obeyed files. */
 function leadsThrough(names: readonly string[]): boolean {
   return names.some((name, at) => {
     const isWorktree = name === WORKTREES[0] && names[at + 1] === WORKTREES[1] && names.length > at + 3;
@@ -55,7 +55,7 @@ function leadsThrough(names: readonly string[]): boolean {
 
 const namesOf = (path: string): string[] => path.split(sep).filter(Boolean).map(plain);
 
-/** Whether the folder at this canonical path holds what is obeyed. */
+/** Whether the folder at this canonical path contains obeyed files. */
 export const isObeyedFolder = (path: string): boolean => leadsThrough([...namesOf(path), 'an entry of it']);
 
 /** Whether the file or folder at this canonical path is obeyed. */
@@ -65,9 +65,9 @@ export function isObeyed(path: string): boolean {
 }
 
 /**
- * Whether a link of such a name leads to this canonical path or to a folder above it, whether or not anything is there
- * yet: then it is obeyed under that name. Looked for in all folders above; those closed to the daemon are passed over.
- * Rejects when a folder cannot be read for another reason, since nothing is known about the links in it.
+ * Whether a link with an obeyed name leads to this canonical path or to a folder above it, even if the target does not
+ * exist yet: the target is then obeyed under that name. Searches all folders above; skips those inaccessible to the
+ * daemon. Rejects when a folder is unreadable for another reason, since its links are unknown.
  */
 export async function isObeyedByLink(path: string): Promise<boolean> {
   for (let folder = dirname(path); ; folder = dirname(folder)) {

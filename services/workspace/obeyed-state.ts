@@ -1,4 +1,4 @@
-/** What the files of a directory that programs obey by themselves were like, to tell later which of them have changed. */
+/** Digests of a directory's files that programs obey by themselves, to detect later changes. */
 import { createHash } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import { open, readdir, stat } from 'node:fs/promises';
@@ -6,15 +6,15 @@ import { join } from 'node:path';
 import type { ObeyedState } from '../ports/workspace.js';
 import { isObeyed, isObeyedFolder } from './obeyed-names.js';
 
-/** Folders below the directory. */
+/** Depth of folders below the directory. */
 const MAX_DEPTH = 5;
 const MAX_ENTRIES = 10_000;
 const MAX_FILES = 300;
 const MAX_MS = 3000;
-/** Of a larger file its size and time stand for what is in it. */
+/** Larger files are represented by size and time instead of content. */
 const MAX_READ_BYTES = 256 * 1024;
 
-/** Other people's, and what no program obeys; below `.git` nothing but what git itself obeys is looked at. */
+/** Third-party folders and those without obeyed files; below `.git` only files that git itself obeys are examined. */
 const PASSED_OVER = new Set(['node_modules', '.venv', 'vendor', 'target', 'dist']);
 const OF_GIT = /^(config|config\.worktree|hooks|info)$/;
 const NOT_OBEYED = /\.sample$|\.lock$|^HEAD$|^exclude$/;
@@ -26,7 +26,7 @@ interface Scan {
   isWhole: boolean;
 }
 
-/** Never rejects: what cannot be read has a digest of its own, and a directory that is too large is told as not whole. */
+/** Never rejects: an unreadable file has its own digest, and a too large directory is reported as not whole. */
 export async function readObeyedState(directory: string): Promise<ObeyedState> {
   const scan: Scan = { files: new Map(), entries: 0, until: performance.now() + MAX_MS, isWhole: true };
   await walk(scan, directory, []);
@@ -37,9 +37,9 @@ const isFull = ({ files, entries, until }: Scan): boolean =>
   files.size >= MAX_FILES || entries >= MAX_ENTRIES || performance.now() > until;
 
 async function walk(scan: Scan, directory: string, names: readonly string[]): Promise<void> {
-  // What cannot be read by this account is not obeyed by its programs.
+  // What this account cannot read, its programs do not obey.
   const entries = await readdir(join(directory, ...names), { withFileTypes: true }).catch(() => []);
-  // Files first, and the nearer before the deeper: that is what a bound leaves out last.
+  // Files first, and nearer ones before deeper ones: a limit leaves out the least important.
   const isInner = (entry: (typeof entries)[number]) => entry.isDirectory();
   for (const { name } of entries.filter((entry) => !isInner(entry))) {
     scan.entries += 1;

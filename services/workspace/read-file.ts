@@ -11,13 +11,13 @@ import type { FileAccess, Reached } from './file-access.js';
 import { fileError, isLink, missing, outside } from './file-errors.js';
 import { fileInfo } from './file-info.js';
 
-/** Opening waits for nobody (a FIFO has no writer) and makes no terminal ours. */
+/** Opening must not block (a FIFO can have no writer) nor acquire a controlling terminal. */
 const READING = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
 
-/** Groups of three bytes are four characters of base64, so pieces can be joined. */
+/** A multiple of three bytes encodes to whole base64 groups, so pieces can be concatenated. */
 const PIECE_BYTES = 48 * 1024;
 
-/** The whole of a regular file, up to `MAX_FILE_READ_BYTES`. */
+/** A whole regular file, up to `MAX_FILE_READ_BYTES`. */
 export async function readFile(access: FileAccess, place: FilePlace): Promise<OpenFile> {
   const target = await access.find(place);
   if (target.spot.rest.length > 0) throw missing();
@@ -26,7 +26,7 @@ export async function readFile(access: FileAccess, place: FilePlace): Promise<Op
 }
 
 async function openEntry(access: FileAccess, { folder, name, names }: Reached): Promise<OpenFile> {
-  // Devices may do something as soon as they are opened; of what comes in between, the handle tells.
+  // Opening a device can already have effects, hence `lstat` first; the handle detects a swap in between.
   requireRegular(await lstat(folder.entry(name), { bigint: true }));
   const handle = await open(folder.entry(name), READING);
   try {
@@ -48,7 +48,7 @@ async function openEntry(access: FileAccess, { folder, name, names }: Reached): 
   }
 }
 
-/** A hard link to a file of the home may outlive that file; then its mark is all that tells. */
+/** A hard link can outlive a file of the home; then only the mark identifies it. */
 async function isSecret(access: FileAccess, stats: BigIntStats): Promise<boolean> {
   if (isMarked(Number(stats.mode))) return true;
   return stats.nlink > 1n && (await access.forbiddenKeys()).has(keyOf(stats));
@@ -64,11 +64,11 @@ const notRegular = () => fileError('INVALID_REQUEST', 'must be a regular file');
 interface Seen {
   size: number;
   isText: boolean;
-  /** CRC-32: what is sent later is what was judged. */
+  /** CRC-32: ensures that the sent content is the examined one. */
   sum: number;
 }
 
-/** A first reading, since the encoding is told before the contents. It holds one piece at a time. */
+/** A first pass, since the encoding is sent before the contents. It holds one piece at a time. */
 async function lookThrough(handle: FileHandle, expected: number): Promise<Seen> {
   const decoder = new TextDecoder('utf-8', { fatal: true });
   let [size, sum, isText] = [0, 0, true];
@@ -81,13 +81,13 @@ async function lookThrough(handle: FileHandle, expected: number): Promise<Seen> 
   return { size, sum, isText: isText && isDecodable(decoder) };
 }
 
-/** A piece may end within a character; without a piece, the text may not. */
+/** A piece can end within a character; the whole text (no piece) cannot. */
 function isDecodable(decoder: TextDecoder, piece?: Buffer): boolean {
   try {
     decoder.decode(piece, { stream: piece !== undefined });
     return true;
   } catch {
-    // That is how it says so.
+    // This is how the decoder reports invalid text.
     return false;
   }
 }
@@ -105,7 +105,7 @@ async function* piecesOf(handle: FileHandle, { size, sum: expected, isText }: Se
   yield decoder.end();
 }
 
-/** Up to so many bytes from the beginning: less where the file ends before. */
+/** Up to this many bytes from the beginning: fewer if the file is shorter. */
 async function* rawPieces(handle: FileHandle, most: number): AsyncGenerator<Buffer> {
   for (let at = 0; at < most; ) {
     const size = Math.min(PIECE_BYTES, most - at);

@@ -4,33 +4,33 @@ import type { HeldDirectory, HoldDirectory } from './directory-handle.js';
 import { locate, type Spot } from './locate.js';
 import { isSensitiveName } from './sensitive-places.js';
 
-/** What may be used. All paths are canonical. */
+/** The permitted area. All paths are canonical. */
 export interface Scope {
-  /** One of these, or what lies below it. */
+  /** These folders and everything below them. */
   within: readonly string[];
-  /** Nothing of these or below them, wherever they lie. */
+  /** Never these or anything below them, wherever they are. */
   never: readonly string[];
   /** Whether names such as `.env` are refused below `within`. */
   keepsSensitive: boolean;
-  /** Throws for a folder in which nothing may be written by this client; not called for one that is refused anyway. */
+  /** Throws for a folder in which this client cannot write; not called for one that is refused anyway. */
   requireWritable?: (folder: string) => void;
   refused: () => CompanionError;
 }
 
 /**
- * The one decision about paths, for working directories and for files. It is made in two steps.
+ * The only decision about paths, for working directories and for files. It has two steps.
  *
- * `judge` follows the links of a path and compares where it leads, segment by segment, with what may be used. This
- * gives the right answer as long as nothing moves.
+ * `judge` follows the links of a path and compares its destination, segment by segment, with the permitted area. The
+ * answer is right as long as nothing moves.
  *
- * `hold` opens the directory and compares again, and now what the system says of the open handle: where this directory
- * lies, not where its path leads. From there on only the handle is used. A link or another directory that is put in
- * the place of a part of the path, before, between or after the two steps, either changes what was opened, and then
- * the second comparison sees it, or no longer changes anything, since the handle stays what it is. What is opened
- * before it has been judged is a directory alone, of which nothing is read.
+ * `hold` opens the directory and compares again, this time what the system says of the open handle: the location of
+ * this directory, not the destination of its path. From there on only the handle is used. A link or another directory
+ * put in place of a part of the path, before, between or after the two steps, either changes what was opened, which the
+ * second comparison detects, or changes nothing any more, since the handle stays the same. Only a directory is opened
+ * before it is judged, and nothing is read from it.
  *
- * What this does not prevent: somebody who may write on both sides moves a real directory with what is in it out of
- * the root. It was inside when it was opened.
+ * Not prevented: a user with write access on both sides moves a real directory with its content out of the root. It was
+ * inside when it was opened.
  */
 export async function judge(path: string, scope: Scope): Promise<Spot> {
   const spot = await locate(path);
@@ -44,7 +44,7 @@ export async function hold(path: string, scope: Scope, open: HoldDirectory): Pro
   return verified(held, scope);
 }
 
-/** A directory within a held one, which must lie where it may as well. The caller closes it. */
+/** A directory within a held one, whose location must be permitted too. The caller closes it. */
 export async function holdChild(parent: HeldDirectory, name: string, scope: Scope): Promise<HeldDirectory> {
   return verified(await parent.child(name), scope);
 }
@@ -59,7 +59,7 @@ async function verified(held: HeldDirectory, scope: Scope): Promise<HeldDirector
   }
 }
 
-/** Rejects when the directory of the handle does not lie where it may. */
+/** Rejects when the held directory's location is not permitted. */
 export async function requireInside(held: HeldDirectory, scope: Scope): Promise<void> {
   const location = await held.location();
   if (location === undefined) throw scope.refused();
@@ -71,7 +71,7 @@ function requireAllowed(path: string, scope: Scope): void {
   scope.requireWritable?.(path);
 }
 
-/** A canonical path. */
+/** `path` must be canonical. */
 export function isAllowed(path: string, { within, never, keepsSensitive }: Scope): boolean {
   if (never.some((place) => stepsBelow(place, path) !== undefined)) return false;
   return within.some((root) => {
@@ -80,7 +80,7 @@ export function isAllowed(path: string, { within, never, keepsSensitive }: Scope
   });
 }
 
-/** The names from a folder down to a path; undefined when the path is not in it. Compared by whole segments. */
+/** The names from a folder down to a path; undefined when the path is not inside. Compares whole segments. */
 function stepsBelow(root: string, path: string): string[] | undefined {
   const steps = relative(root, path);
   if (steps === '') return [];
@@ -89,5 +89,5 @@ function stepsBelow(root: string, path: string): string[] | undefined {
   return names[0] === '..' ? undefined : names;
 }
 
-/** The canonical path of a folder, or of the place where it would be. */
+/** The canonical path of a folder, existing or not. */
 export const canonical = async (path: string): Promise<string> => (await locate(path)).path;

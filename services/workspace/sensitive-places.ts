@@ -4,26 +4,26 @@ import { keyOf } from './directory-handle.js';
 import { ifSeen } from './file-errors.js';
 import { foldedName } from './folded-name.js';
 
-/** What a name may begin with that holds secrets, in any letter case and anywhere. */
+/** Prefixes of names with secrets, in any letter case and anywhere. */
 const PREFIXES = ['.env', '.credentials.json', '.claude.json'];
 const FOLDER = '.ssh';
 
-/** Whether a name is that of secrets: `.env*`, `.ssh`, credentials and settings of the CLI. */
+/** Whether a name indicates secrets: `.env*`, `.ssh`, credentials and settings of the CLI. */
 export function isSensitiveName(name: string): boolean {
   const plain = foldedName(name);
   return plain === FOLDER || PREFIXES.some((prefix) => plain.startsWith(prefix));
 }
 
 export interface People {
-  /** The home of the person whom the daemon runs for. */
+  /** The home of the person who runs the daemon. */
   personHome: string;
-  /** Where the CLI keeps what it keeps. */
+  /** The CLI's data folder. */
   claudeFolder: string;
-  /** Keys that the daemon itself was told of. */
+  /** Key files from the daemon's own settings. */
   keyFiles: readonly string[];
 }
 
-/** Where secrets are, whatever the names by which one comes there. */
+/** Places with secrets, whatever name leads to them. */
 export const sensitivePlaces = ({ personHome, claudeFolder, keyFiles }: People): string[] => [
   ...keyFiles,
   join(personHome, '.ssh'),
@@ -33,7 +33,7 @@ export const sensitivePlaces = ({ personHome, claudeFolder, keyFiles }: People):
   join(claudeFolder, '.credentials.json'),
 ];
 
-/** Device and inode of all files at and below these places: a hard link has another name and is the same file. */
+/** Device and inode of all files at and below these places: a hard link is the same file under another name. */
 export async function keysWithin(places: readonly string[]): Promise<Set<string>> {
   const keys = new Set<string>();
   for (const place of places) await addKeys(place, keys);
@@ -41,8 +41,8 @@ export async function keysWithin(places: readonly string[]): Promise<Set<string>
 }
 
 /**
- * Links are not followed, as Node's own recursive `readdir` (20.20) does. Rejects where the daemon only fails to look:
- * without the keys of what lies there, a hard link to it would be served.
+ * Does not follow links, like Node's own recursive `readdir` (20.20). Rejects on errors other than a missing or
+ * inaccessible place: without the keys of its files, a hard link to one would be served.
  */
 async function addKeys(place: string, keys: Set<string>): Promise<void> {
   const found = await ifSeen(lstat(place, { bigint: true }));

@@ -11,18 +11,18 @@ import { temporaryName } from './leftovers.js';
 import { holdChild, requireInside, type Scope } from './safe-path.js';
 
 /**
- * Why nothing outside can be written: bytes go only into files that are made here, by `O_EXCL` and so never through a
- * link, in a directory whose handle was judged and by that handle. A file that was there is not opened for its contents
- * but replaced by a rename within the directory, which puts the new file in the place of a name, whatever stands there
- * by then: of a link it takes the place, a file that has another hard link elsewhere keeps its contents there.
+ * Why nothing outside can be written: bytes go only into files created here, by `O_EXCL` and so never through a link,
+ * in a directory with a judged handle, through that handle. An existing file is not opened for writing but replaced by
+ * a rename within the directory, whatever the name denotes by then: a link is itself replaced, and a file with another
+ * hard link keeps its contents there.
  */
 const MAKING = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-/** Asks for the right to write and changes nothing. */
+/** Checks the right to write and changes nothing. */
 const PROBING = constants.O_WRONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
 const NEW_FILE = 0o666;
 const PERMISSIONS = 0o777;
 
-/** Makes a file, and the folders that are missing on the way to it. Rejects with `CONFLICT` when it exists. */
+/** Creates a file and missing folders on its path. Rejects with `CONFLICT` when it exists. */
 export async function createFile(access: FileAccess, place: FilePlace, bytes: Buffer): Promise<FileInfo> {
   const target = await access.findFolder(place);
   return withFolders(access, target, async (folder) => {
@@ -32,7 +32,7 @@ export async function createFile(access: FileAccess, place: FilePlace, bytes: Bu
   });
 }
 
-/** Replaces a file as a whole, or makes it. */
+/** Replaces a file atomically, or creates it. */
 export async function replaceFile(
   access: FileAccess,
   place: FilePlace,
@@ -73,7 +73,7 @@ export async function removeFile(access: FileAccess, place: FilePlace): Promise<
 const written = (names: readonly string[], bytes: Buffer, { size, mtimeMs }: Stats): FileInfo =>
   fileInfo({ names, size, modifiedMs: mtimeMs, isText: isUtf8(bytes) });
 
-/** A file or folder in the held directory; undefined when there is nothing of that name. Rejects for all else. */
+/** A file or folder in the held directory; undefined when the name is free. Rejects anything else. */
 async function entryOf(folder: HeldDirectory, name: string): Promise<Stats | undefined> {
   const found = await lstat(folder.entry(name)).catch((error: unknown) => {
     if (codeOf(error) === 'ENOENT') return undefined;
@@ -84,7 +84,7 @@ async function entryOf(folder: HeldDirectory, name: string): Promise<Stats | und
   return found;
 }
 
-/** What the file is that will be replaced. Rejects when it is none, or may not be written. */
+/** The file to be replaced. Rejects when it is not a file or not writable. */
 async function probe(path: string): Promise<Stats> {
   const handle = await open(path, PROBING);
   try {
@@ -98,7 +98,7 @@ async function probe(path: string): Promise<Stats> {
 
 async function takeOver(handle: FileHandle, { mode, uid, gid }: Stats): Promise<void> {
   const own = await handle.stat();
-  // Fails for all but the system's administrator: then the file is the daemon's, as with any editor that renames.
+  // Fails except for the superuser: the file then belongs to the daemon's user, as with any editor that renames.
   if (own.uid !== uid || own.gid !== gid) await handle.chown(uid, gid).catch(() => undefined);
   await handle.chmod(mode & PERMISSIONS);
 }
@@ -115,13 +115,13 @@ interface NewFile {
   mode: number;
 }
 
-/** Makes the file and has it filled; it is removed again when that fails. */
+/** Creates and fills the file, and removes it again on failure. */
 async function makeFile({ folder, name, mode }: NewFile, use: (handle: FileHandle) => Promise<Stats>): Promise<Stats> {
   const handle = await open(folder.entry(name), MAKING, mode);
   try {
     return await use(handle);
   } catch (error) {
-    // The first failure is what the client learns. The name shows that the file is left over.
+    // The client gets the first failure. The name identifies the file as a leftover.
     await unlink(folder.entry(name)).catch(() => undefined);
     throw error;
   } finally {
@@ -135,7 +135,7 @@ interface Descent {
   scope: Scope;
 }
 
-/** Runs with the folder of the target, whose missing parts are made one in the other, and removed again on failure. */
+/** Runs with the target's folder; creates its missing parts one inside the other, and removes them again on failure. */
 async function withFolders<Result>(
   access: FileAccess,
   { spot, scope }: Target,
@@ -164,13 +164,13 @@ async function descend<Result>(
       await child.close();
     }
   } catch (error) {
-    // The first failure is what the client learns. Something may lie in it by now, and then it stays.
+    // The client gets the first failure. A folder that is no longer empty stays.
     if (isMade) await rmdir(folder.entry(name)).catch(() => undefined);
     throw error;
   }
 }
 
-/** One that somebody else has just made will do. A link in its place does not, as whoever opens it next finds. */
+/** Accepts a folder that another process has just created. A link in its place is detected by the next open. */
 async function makeFolder(path: string): Promise<boolean> {
   try {
     await mkdir(path);
