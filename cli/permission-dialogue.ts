@@ -24,7 +24,7 @@ export interface PermissionDialogueOptions {
   yes: boolean;
   answer: (data: ClientInput<'permission'>) => Promise<unknown>;
   onInterrupt: () => void;
-  /** The message that another sender's turn waits. */
+  /** Shown when another sender's turn waits. */
   othersAsk: string;
   /** The command to answer a request later, where no person can be asked. */
   answerCommand: (permissionId: string) => string;

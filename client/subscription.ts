@@ -26,7 +26,7 @@ export class Subscription {
     return this.#sessionIds;
   }
 
-  /** Whether certainly no event is excluded: a gap in the seqs is then a loss. */
+  /** Whether it is certain that no event is excluded: a gap in the seqs is then a loss. */
   get whole(): boolean {
     return this.#events !== undefined && isWhole(this.#events) && [...this.#underWay.values()].every(isWhole);
   }

@@ -29,7 +29,7 @@ export interface PushOptions
   registry: () => SessionRegistry;
 }
 
-/** Creates pushes from the settings. */
+/** Creates the push service from the settings. */
 export function createPush({ config, vapidFile, registry, ...others }: PushOptions): PushService {
   const reach = new PushReach({ allowPrivate: config.PUSH_ALLOW_PRIVATE });
   const vapidSubject = chooseSubject(config.VAPID_SUBJECT, config.PUBLIC_URL);

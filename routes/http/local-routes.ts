@@ -110,7 +110,7 @@ function addDeviceRoutes(router: Router, services: RouteServices): void {
       const suggestion = 'Name its owner with --user EMAIL.';
       throw new CompanionError('CONFLICT', 'Several people have a device with this id.', { field: 'id', suggestion });
     }
-    // A device with a token that is not its own is known only by its connections.
+    // A device that connected with a token not issued to it is known only by its connections.
     const userId = (entry?.userId ?? person?.userId ?? people.owner.userId) as UserId;
     const device = { userId, deviceId };
     const wasHere = (await services.delivery.queueOf(device)) !== undefined;

@@ -45,7 +45,7 @@ const WELCOME =
 </ul>
 `);
 
-/** The name is not repeated: the owner of the domain name chose it. */
+/** The name is not repeated: another site may have chosen it. */
 const REFUSAL =
   page(`<p><code>PERMISSION_DENIED</code>: this daemon does not answer to the name in the address of this page.</p>
 <h2>What to do next</h2>

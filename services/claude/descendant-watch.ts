@@ -46,9 +46,7 @@ export class DescendantWatch {
     }
   }
 
-  /**
-   * Recorded at once: this daemon and the next one find by it the processes that a tool leaves behind a moment later.
-   */
+  /** Recorded at once: it identifies processes that a tool leaves behind a moment later, for the next daemon too. */
   #onTurn(conversation: string): void {
     const { descendants } = this.#options;
     if (conversation === descendants.conversation) return;

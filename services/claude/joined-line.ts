@@ -32,7 +32,7 @@ export function findJoined({ offset, bytes, seams }: RawLine): ParsedLine | unde
 /** Every line of the CLI is an object that begins with a name. */
 const beginsLine = (bytes: Buffer, at: number): boolean => bytes[at + 1] === QUOTE;
 
-/** Multiples of the block size in the file, as positions in the line. At most one per so many bytes is checked. */
+/** Multiples of the block size in the file, as positions in the line: at most one per block is checked. */
 function blockEnds(offset: number, length: number): number[] {
   const first = BLOCK_BYTES - (offset % BLOCK_BYTES);
   return Array.from(

@@ -89,7 +89,7 @@ export class Outbox {
     }
   }
 
-  /** An unreported request is owed no withdrawal: a check that has already judged it must not send it either. */
+  /** Judges unsent pushes about this request again: they need no withdrawal, and a running check must not send them. */
   resolved(sessionId: SessionId, permissionId: string): void {
     for (const push of this.#options.rows.ofSession(sessionId))
       if (push.permissionId === permissionId && push.kind !== 'withdrawal') this.#lookAt(push);

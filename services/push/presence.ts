@@ -43,9 +43,7 @@ export class DevicePresence {
     this.#begunAt = this.#options.now();
   }
 
-  /**
-   * From this moment a missing device counts as away. A clock that was put back extends this by no more than that time.
-   */
+  /** From this moment a missing device counts as away; at most `RETURN_MS` ahead, even after the clock was put back. */
   get knownFrom(): number {
     return Math.min(this.#begunAt, this.#options.now()) + RETURN_MS;
   }

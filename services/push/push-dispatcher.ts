@@ -240,7 +240,6 @@ interface Begun {
 
 type Badges = (userId: UserId) => number;
 
-/** What buttons may say. */
 /**
  * A notification does not show what "always" remembers, so it is not offered there. A question can have such an option.
  */
