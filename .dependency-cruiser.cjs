@@ -82,6 +82,7 @@ module.exports = {
     importersOf('node-pty', 'services/claude/pty-terminal.ts'),
     importersOf('@parse/node-apn', 'services/push/apns-sender.ts', 'bench/'),
     importersOf('prom-client', 'services/telemetry/'),
+    importersOf('minizlib', 'routes/ws/compressed-sink.ts'),
     importersOf('web-push', 'services/push/web-push-sender.ts'),
 
     forbid('no-cycles', 'modules that need each other are one module, or hide a third', {}, { circular: true }),

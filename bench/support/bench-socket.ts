@@ -15,6 +15,9 @@ export interface BenchSocket {
   close(): Promise<void>;
 }
 
+/** The stream below the WebSocket. */
+const streamOf = (socket: WebSocket): Socket => (socket as unknown as { _socket: Socket })._socket;
+
 let requests = 0;
 
 export async function openBenchSocket(
@@ -26,8 +29,11 @@ export async function openBenchSocket(
     perMessageDeflate: isCompressed,
   });
   const listeners = new Set<(frame: string, at: number) => void>();
+  let cameAt = 0;
+  socket.once('open', () => streamOf(socket).prependListener('data', () => (cameAt = now())));
   socket.on('message', (bytes: Buffer) => {
-    const at = now();
+    // `ws` inflates in the thread pool of this process: that time is the client's own.
+    const at = isCompressed ? cameAt : now();
     const frame = bytes.toString();
     for (const listener of listeners) listener(frame, at);
   });
@@ -42,7 +48,7 @@ export async function openBenchSocket(
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    bytes: () => (socket as unknown as { _socket: Socket })._socket.bytesRead,
+    bytes: () => streamOf(socket).bytesRead,
     close: async () => {
       const closed = once(socket, 'close');
       socket.close();

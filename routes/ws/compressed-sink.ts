@@ -1,52 +1,70 @@
 import type { Socket } from 'node:net';
+import { constants, DeflateRaw } from 'minizlib';
 import type { PerMessageDeflateOptions, WebSocket } from 'ws';
 import type { Encoder, Frame } from '../../services/delivery/frame.js';
-import type { DeviceSink, SinkOwner } from './socket-sink.js';
+import { encodeCompressedFrame } from './encode-text-frame.js';
+import { type DeviceSink, MAX_UNSENT_BYTES, queuedBelow, type SinkOwner } from './socket-sink.js';
 
+const WINDOW_BITS = 13;
 /**
- * For permessage-deflate (RFC 7692). Text frames are small and similar: they compress well only against earlier ones,
- * so the window is kept. A window of 8 KiB takes 40 KiB with zlib (`deflateInit2`:
- * `(1 << (windowBits + 2)) + (1 << (memLevel + 9))`); a larger one saves little more. Data from a client is inflated
- * without a persistent window.
+ * Frames of text are small and much alike, so each is compressed against the frames before it. A window of 8 KiB takes
+ * 40 KiB with zlib (`deflateInit2`: `(1 << (windowBits + 2)) + (1 << (memLevel + 9))`); a larger one saves little more.
  */
-export const DEFLATE: PerMessageDeflateOptions = {
-  serverMaxWindowBits: 13,
+const DEFLATE = { level: 6, memLevel: 4, windowBits: WINDOW_BITS, chunkSize: 4096 };
+
+/** What is agreed with a client. An offer that rules out the window is answered without compression. */
+export const PER_MESSAGE_DEFLATE: PerMessageDeflateOptions = {
+  serverMaxWindowBits: WINDOW_BITS,
+  serverNoContextTakeover: false,
   clientNoContextTakeover: true,
-  zlibDeflateOptions: { memLevel: 4, level: 9, chunkSize: 4096 },
   zlibInflateOptions: { chunkSize: 4096 },
 };
 
 export const isCompressed = ({ extensions }: Pick<WebSocket, 'extensions'>): boolean =>
   extensions.includes('permessage-deflate');
 
-const encodeText: Encoder = (text) => Buffer.from(text);
-
-const MAX_UNSENT_BYTES = 1024 * 1024;
-/** Paused readers are notified once this much has been sent. */
+/** What is compressed in one turn of the event loop. */
+const SLICE_BYTES = 32 * 1024;
+/** A compressed message ends without these bytes of the flush (RFC 7692, section 7.2.1). */
+const FLUSH_TAIL_BYTES = 4;
+/** Streams that paused are resumed when this much has left. */
 const LARGE_BYTES = 64 * 1024;
 
+const encodeText: Encoder = (text) => Buffer.from(text);
+
 /**
- * Sends frames by `ws`, which compresses each for this connection alone. Sizes count before compression: frames are in
- * memory until they have been compressed and sent.
+ * Sends frames compressed, each for this connection alone. `ws` compresses in the thread pool, which adds milliseconds
+ * to each frame and takes a few thousand frames a second; a small frame takes 20 µs here. The compressor is one of
+ * minizlib, which runs zlib synchronously. Control frames of `ws` go into the same socket, in whole.
  */
 export class CompressedSink implements DeviceSink {
   readonly #webSocket: WebSocket;
   readonly #socket: Socket;
   readonly #owner: SinkOwner;
-  #unsent = 0;
-  /** The maximum of unsent bytes since there were none. */
-  #most = 0;
-  /** Size of the largest unsent frame. */
+  readonly #deflate = new DeflateRaw(DEFLATE);
+  /** Frames, and what comes between them, in order. */
+  #queue: (Uint8Array | (() => void))[] = [];
+  #queuedBytes = 0;
+  /** Bytes of the first frame that are compressed. */
+  #at = 0;
+  #compressed: Buffer[] = [];
+  #isPumping = false;
+  #written = 0;
+  /** Size of the largest frame among those that are unsent, and the most that was unsent since nothing was. */
   #largest = 0;
+  #most = 0;
 
   constructor({ webSocket, socket, owner }: { webSocket: WebSocket; socket: Socket; owner: SinkOwner }) {
     this.#webSocket = webSocket;
     this.#socket = socket;
     this.#owner = owner;
+    this.#deflate.on('data', (bytes: Buffer) => this.#compressed.push(bytes));
+    webSocket.once('close', () => this.#deflate.close());
+    socket.on('drain', () => owner.onDrained());
   }
 
   get unsent(): number {
-    return this.#unsent;
+    return this.#queuedBytes + this.#socket.writableLength;
   }
 
   get lagging(): boolean {
@@ -54,38 +72,93 @@ export class CompressedSink implements DeviceSink {
   }
 
   get progress(): string {
-    return `${this.#socket.bytesWritten - this.#socket.writableLength}`;
+    return `${this.#written - this.#socket.writableLength}/${String(queuedBelow(this.#socket))}`;
   }
 
   send(frame: Frame): void {
-    if (this.#webSocket.readyState !== this.#webSocket.OPEN) return;
+    if (!this.#isOpen) return;
     const bytes = frame.encoded(encodeText);
+    if (this.unsent === 0) this.#largest = 0;
     this.#largest = Math.max(this.#largest, bytes.length);
-    // The largest pending frame does not count: no client is disconnected because of a single frame's size.
-    if (this.#unsent + bytes.length - this.#largest > MAX_UNSENT_BYTES) {
+    // The largest frame does not count, so that no connection is closed because of a single frame.
+    if (this.unsent + bytes.length - this.#largest > MAX_UNSENT_BYTES) {
       this.#owner.onTooSlow();
       return;
     }
-    this.#unsent += bytes.length;
-    this.#most = Math.max(this.#most, this.#unsent);
-    this.#webSocket.send(bytes, { binary: false, compress: true }, () => this.#sent(bytes.length));
+    this.#queuedBytes += bytes.length;
+    this.#most = Math.max(this.#most, this.unsent);
+    this.#add(bytes);
   }
 
-  #sent(bytes: number): void {
-    this.#unsent -= bytes;
-    if (this.#unsent > 0) return;
-    const wasLarge = this.#most > LARGE_BYTES;
-    this.#most = 0;
-    this.#largest = 0;
-    if (wasLarge) this.#owner.onDrained();
-  }
-
+  /** The pong to this ping arrives when all frames before it have arrived. */
   confirm(id: number): void {
-    if (this.#webSocket.readyState !== this.#webSocket.OPEN) return;
-    this.#webSocket.ping(id === 0 ? undefined : String(id));
+    this.#add(() => {
+      if (this.#isOpen) this.#webSocket.ping(id === 0 ? undefined : String(id));
+    });
   }
 
   close(code: number, reason: string): void {
-    this.#webSocket.close(code, reason);
+    this.#add(() => this.#webSocket.close(code, reason));
+  }
+
+  get #isOpen(): boolean {
+    return this.#webSocket.readyState === this.#webSocket.OPEN;
+  }
+
+  #add(item: Uint8Array | (() => void)): void {
+    this.#queue.push(item);
+    if (!this.#isPumping) this.#pump();
+  }
+
+  #pump(): void {
+    this.#isPumping = true;
+    for (let room = SLICE_BYTES; room > 0; ) {
+      const [item] = this.#queue;
+      if (item === undefined) {
+        this.#onEmpty();
+        return;
+      }
+      room -= typeof item === 'function' ? this.#call(item) : this.#compress(item, room);
+    }
+    setImmediate(() => this.#pump());
+  }
+
+  #call(item: () => void): number {
+    this.#queue.shift();
+    item();
+    return 0;
+  }
+
+  /** Compresses at most `room` bytes of the first frame, and writes it when that was all. Returns how many it took. */
+  #compress(bytes: Uint8Array, room: number): number {
+    const piece = bytes.subarray(this.#at, this.#at + room);
+    this.#at += piece.length;
+    const isWhole = this.#at === bytes.length;
+    if (this.#isOpen) {
+      this.#deflate.write(Buffer.from(piece.buffer, piece.byteOffset, piece.length));
+      if (isWhole) this.#write();
+    }
+    if (isWhole) {
+      this.#queue.shift();
+      this.#queuedBytes -= bytes.length;
+      this.#at = 0;
+    }
+    return piece.length;
+  }
+
+  #write(): void {
+    this.#deflate.flush(constants.Z_SYNC_FLUSH);
+    const payload = Buffer.concat(this.#compressed);
+    this.#compressed = [];
+    const frame = encodeCompressedFrame(payload.subarray(0, -FLUSH_TAIL_BYTES));
+    this.#written += frame.length;
+    this.#socket.write(frame);
+  }
+
+  #onEmpty(): void {
+    this.#isPumping = false;
+    if (this.#most <= LARGE_BYTES || this.#socket.writableLength > 0) return;
+    this.#most = 0;
+    setImmediate(() => this.#owner.onDrained());
   }
 }

@@ -15,7 +15,7 @@ import { queryOf, upgradeCredential } from '../access/read-credential.js';
 import { countStranger } from '../http/count-stranger.js';
 import { errorBody, readRequestId } from '../http/http-errors.js';
 import type { RouteServices } from '../route-services.js';
-import { DEFLATE } from './compressed-sink.js';
+import { PER_MESSAGE_DEFLATE } from './compressed-sink.js';
 import { Heartbeats } from './heartbeats.js';
 import { SocketConnection } from './socket-connection.js';
 import { TickWriter } from './tick-writer.js';
@@ -51,7 +51,7 @@ export function createGateway(services: RouteServices, { local }: { local: boole
     });
     return made;
   };
-  const [server, compressing] = [serverOf(false), serverOf(DEFLATE)];
+  const [server, compressing] = [serverOf(false), serverOf(PER_MESSAGE_DEFLATE)];
   const mayCompress = () =>
     [...connections].filter(({ isCompressed }) => isCompressed).length < services.compressedConnections;
   const connections = new Set<SocketConnection>();

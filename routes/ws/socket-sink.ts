@@ -29,7 +29,7 @@ export interface SocketSinkOptions {
   owner: SinkOwner;
 }
 
-const MAX_UNSENT_BYTES = 1024 * 1024;
+export const MAX_UNSENT_BYTES = 1024 * 1024;
 /** A write that the system accepts at once causes no `drain`; above this size it counts as one. */
 const LARGE_WRITE_BYTES = 64 * 1024;
 
@@ -37,7 +37,7 @@ const LARGE_WRITE_BYTES = 64 * 1024;
 const BARE_PING = Buffer.from([0x89, 0]);
 
 /** The unwritten bytes in libuv, which `Socket` does not expose: they decrease while one large write progresses. */
-function queuedBelow(socket: Socket): unknown {
+export function queuedBelow(socket: Socket): unknown {
   const handle: unknown = '_handle' in socket ? socket._handle : undefined;
   return typeof handle === 'object' && handle !== null && 'writeQueueSize' in handle ? handle.writeQueueSize : 0;
 }
