@@ -13,7 +13,7 @@ export interface AcceptanceOptions {
   mailbox: Mailbox;
   settings: LiveSettings;
   steps: SessionSteps;
-  /** The state as a step is to see it. */
+  /** The state as a step must see it. */
   present: () => SessionState;
   now: () => number;
 }
@@ -22,7 +22,7 @@ export interface Opening extends Omit<command.StartRequest, 'prompt'> {
   offered?: OfferedPrompt;
 }
 
-/** How prompts come into a session: once for each request id of a device, and with all that they need on the disk. */
+/** Accepts prompts into a session: once per request id of a device, with all their contents on the disk. */
 export class Acceptance {
   readonly #options: AcceptanceOptions;
 
@@ -30,7 +30,7 @@ export class Acceptance {
     this.#options = options;
   }
 
-  /** Opens the session for work, with another conversation or settings when asked, and gives it a prompt. */
+  /** Opens the session for work, with a different conversation or settings if requested, and sends it a prompt. */
   async start({ offered, ...request }: Opening, reply?: (accepted: PromptRecord | undefined) => void) {
     let accepted: PromptRecord | undefined;
     const start = async (prompt?: PromptRecord) => {
@@ -40,7 +40,7 @@ export class Acceptance {
     return accepted;
   }
 
-  /** Accepts a prompt; one whose request id the device used before is the same prompt and is not accepted again. */
+  /** Accepts a prompt; a repeated request id of the device means the same prompt, which is not accepted again. */
   accept(offered: OfferedPrompt, reply?: (accepted: { prompt: PromptRecord; duplicate: boolean }) => void) {
     const { mailbox, steps, now } = this.#options;
     return this.#offer(offered, (prompt) =>
@@ -65,7 +65,7 @@ export class Acceptance {
   ): Promise<PromptRecord | undefined> {
     const { journal, settings, steps, now } = this.#options;
     const { conversation, changes, prompt } = request;
-    // Another conversation has another child, which is started with what is on record.
+    // A different conversation gets a new child, which starts with the recorded settings.
     return settings.change(conversation ? {} : changes, async () => {
       const known = prompt && (await this.#findAgain(prompt));
       if (known) {
@@ -81,7 +81,7 @@ export class Acceptance {
     });
   }
 
-  /** What a repeated request would put on the disk is there already. */
+  /** Skips the write for a repeated request, whose contents are on the disk already. */
   async #offer({ prompt, contents }: OfferedPrompt, take: (kept: PromptRecord) => Promise<void>): Promise<void> {
     const { waiting, steps } = this.#options;
     if (await this.#findRepeated(prompt)) return take(prompt);
@@ -89,13 +89,13 @@ export class Acceptance {
     return waiting.offer({ prompt, contents, take, isTaken });
   }
 
-  /** One that is next, or steers, need not be read again. */
+  /** A prompt that is next, or that steers, need not be read again. */
   #present(offered: OfferedPrompt | undefined): SessionState {
     const { present } = this.#options;
     return offered ? { ...present(), contents: new Map([[offered.prompt.promptId, offered.contents]]) } : present();
   }
 
-  /** The prompt that was accepted under this request id. The first answer may have failed for want of the sync. */
+  /** The prompt accepted under this request id. Syncs, since the first answer can have failed at its sync. */
   async #findAgain(prompt: PromptRecord): Promise<PromptRecord | undefined> {
     const known = await this.#findRepeated(prompt);
     if (known) await this.#options.journal.sync();

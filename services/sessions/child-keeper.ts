@@ -30,21 +30,21 @@ export interface ChildKeeperOptions {
   slots: ChildSlots;
   requireRoom: RequireRoom;
   state: () => SessionState;
-  /** Takes a step of the session, after those before it. Rejects when it could not be written. */
+  /** Runs a step of the session, after earlier ones. Rejects when it cannot be written. */
   step: (decide: Decide) => Promise<void>;
-  /** Resolves when the steps taken survive the machine as well. */
+  /** Resolves when the steps so far survive a machine crash as well. */
   sync: () => Promise<void>;
-  /** Knows the tools and messages from before this daemon came, and what prompts are made of. */
+  /** Knows the tools and messages from before this daemon started, and the contents of prompts. */
   journal: Pick<Journal, 'isToolTaken' | 'findTool' | 'isMessageTaken' | 'readContents'>;
   reconciler: Reconciler;
 }
 
 type ChildEffect = Exclude<Effect, { kind: 'forget' }>;
 
-/** How long the end of an interrupted turn may take once the CLI has taken the interrupt up, in milliseconds. */
+/** Time for an interrupted turn to end once the CLI has accepted the interrupt, in milliseconds. */
 const TURN_END_MS = 30_000;
 
-/** Does what a session wants done to its child, and tells the session what the child does. */
+/** Applies a session's effects to its child, and reports the child's output to the session. */
 export class ChildKeeper {
   readonly #options: ChildKeeperOptions;
   readonly #steps: PersistentSteps;
@@ -117,7 +117,7 @@ export class ChildKeeper {
     }
   }
 
-  /** To be called after every step. */
+  /** Must be called after every step. */
   update(): void {
     if (this.#released) return;
     this.#starter.update();
@@ -125,7 +125,9 @@ export class ChildKeeper {
     this.#watch.update(this.child);
   }
 
-  /** Takes up the child of an earlier daemon, or learns that it is gone. Resolves early when the machine lacks something; it goes on when there is room. */
+  /**
+   * Adopts an earlier daemon's child, or learns that it is gone. Resolves early when resources are short, and retries.
+   */
   recover(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#takeUp(resolve).then(resolve, (error: Error) => {
@@ -161,9 +163,9 @@ export class ChildKeeper {
     const { inputTorn } = adopted;
     await this.#steps.take((state, now) => onChildAdopted(state, { inputTorn }, now), onWaiting);
     ready(true);
-    // Where its output is read anew from the beginning (the journal has lost the end of it), no prompt may come between.
+    // When its output is reread from the beginning (the journal lost its end), no prompt can come in between.
     if (inputTorn || (child.resume === 0 && child.processed > 0)) await adopted.drain();
-    // It may have died meanwhile, and another may have been started.
+    // It can have died meanwhile, and another can have been started.
     if (this.child !== adopted) return;
     this.#hold(adopted);
     if (!inputTorn) return;
@@ -171,12 +173,12 @@ export class ChildKeeper {
     await this.#steps.take((state, now) => onTornChildRead(state, answering, now), onWaiting);
   }
 
-  /** What is asked for from here on is left to the next daemon. Resolves when no child is on its way. */
+  /** Leaves later requests to the next daemon. Resolves when no start is in progress. */
   startNoMore(): Promise<void> {
     return this.#starter.close();
   }
 
-  /** Lets go of the child, which lives on. Resolves when one that is on its way has come and was let go of too. */
+  /** Detaches from the child, which keeps running. Resolves when a child being started has been detached too. */
   async release(): Promise<void> {
     await this.#starter.close();
     this.#released = true;
@@ -206,7 +208,7 @@ export class ChildKeeper {
     const { child } = this;
     if (!child) return;
     const insist = async () => {
-      // This process may have been stopped itself, and have read nothing meanwhile.
+      // This process can have been suspended itself, and have read nothing meanwhile.
       await child.drain();
       if (this.child !== child) return;
       await this.#steps.takeOrTell((state, now) => onInterruptIgnored(state, turnStartedAt, now));
@@ -220,7 +222,7 @@ export class ChildKeeper {
     }
   }
 
-  /** Until the child has agreed, or is gone: it must not go on with what is granted no more. */
+  /** Retried until the child has agreed or is gone: it must not continue with a revoked grant. */
   #adjust(effect: Extract<Effect, { kind: 'adjustChild' }>, child: ClaudeChild | undefined): void {
     if (!child || this.child !== child) return;
     adjust(child, effect).catch((error: Error) =>
@@ -228,7 +230,7 @@ export class ChildKeeper {
     );
   }
 
-  /** Lines wait until the session knows of the child; with `ready(false)` it never will. */
+  /** Lines wait until the session knows the child; with `ready(false)` it never will. */
   #newListener(): { listener: ChildListener; ready: (isKnown: boolean) => void } {
     let ready = (_isKnown: boolean) => {};
     const known = new Promise<boolean>((resolve) => {
@@ -262,7 +264,7 @@ export class ChildKeeper {
     this.#stopWatching();
     this.child = undefined;
     this.#log('child ended', { code: exit.code, signal: exit.signal });
-    // Before the step, which may ask for a place again: others have waited for it.
+    // Before the step, which can request a slot again: others have waited longer.
     slots.leave(this.#record.sessionId);
     await this.#steps.takeOrTell((state, now) => onChildExited(state, this.#exited(ended, now), now));
     void reconciler.reconcile();
@@ -272,7 +274,7 @@ export class ChildKeeper {
     return { ...ended, resumption: newResumption(this.#record, now) };
   }
 
-  /** What it said is only in its files until the disk has the journal. */
+  /** Its output exists only in its files until the journal is on the disk. */
   #removeFiles(ended: ClaudeChild | undefined): void {
     this.#steps.attempt('remove the files of the child', async () => {
       await this.#options.sync();
@@ -281,7 +283,7 @@ export class ChildKeeper {
   }
 
   async #takeLines(lines: CliLine[]): Promise<void> {
-    // An answer to a question of ours is no sign of work.
+    // An answer to a request of the daemon is no sign of work.
     if (lines.some(({ facts }) => facts.some(({ kind }) => kind !== 'initialized'))) this.#watch.heard();
     const { journal, state } = this.#options;
     const known = await findKnownTools({ lines, state: state(), journal });
@@ -292,7 +294,7 @@ export class ChildKeeper {
     });
   }
 
-  /** A line for which this daemon has a mistake costs itself, and neither those after it nor the session. */
+  /** A line that triggers a bug in this daemon is skipped; the lines after it and the session are not affected. */
   async #passOver(lines: CliLine[], error: Error): Promise<void> {
     if (lines.length > 1) {
       for (const line of lines) await this.#takeLines([line]);

@@ -1,40 +1,40 @@
 import type { SessionId } from '../../protocol/scalars.js';
 import type { QueuePosition } from './session-state.js';
 
-/** What is known of a session that has a child, or waits for one. */
+/** The state of a session that has a child, or waits for one. */
 export interface SlotHolder {
   id: SessionId;
-  /** For how long its turn has run, in milliseconds; undefined while it has none. */
+  /** Duration of its running turn so far, in milliseconds; undefined between turns. */
   turnMs: number | undefined;
-  /** For how long it has had nothing to do, in milliseconds; undefined while it has. */
+  /** How long it has been idle, in milliseconds; undefined while it is busy. */
   idleMs: number | undefined;
-  /** Ends its child, if that has nothing to do. Resolves to whether it does. */
+  /** Ends its child if that is idle. Resolves to whether it ends. */
   hibernate: () => Promise<boolean>;
 }
 
 export interface ChildSlotsOptions {
-  /** How many children may live at a time. */
+  /** The maximum number of running children. */
   max: number;
   holders: () => SlotHolder[];
 }
 
 export interface SlotRequest {
   id: SessionId;
-  /** For when its child was first asked, in epoch milliseconds: a daemon that died in between is no reason to wait longer. */
+  /** When its child was first requested, in epoch milliseconds: a daemon restart must not lengthen the wait. */
   since: number;
-  /** Called at once where a slot is free, else when one is. */
+  /** Called at once if a slot is free, otherwise when one becomes free. */
   onTaken: () => void;
-  /** Called whenever the position in the queue changes, and now and then for its estimate. */
+  /** Called whenever the position in the queue changes, and occasionally for its estimate. */
   onQueued: (position: QueuePosition) => void;
 }
 
 const TELL_AGAIN_MS = 30_000;
-/** How much the last turn counts for the mean. */
+/** Weight of the last turn in the mean. */
 const NEWEST_WEIGHT = 0.2;
 
 /**
- * Which sessions may have a child. A session that finds no slot free waits in a queue, the one that asked first in front; one
- * that has nothing to do makes room, the one first that has been idle longest.
+ * Decides which sessions can have a child. A session that finds no free slot joins a queue, ordered by time of request;
+ * idle sessions make room, the longest idle one first.
  */
 export class ChildSlots {
   readonly #options: ChildSlotsOptions;
@@ -44,7 +44,7 @@ export class ChildSlots {
   #meanTurnMs: number | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isMaking = false;
-  /** Somebody waits who did not when the idle ones were looked through. */
+  /** A request has joined the queue since the idle holders were last checked. */
   #isWanted = false;
 
   constructor(options: ChildSlotsOptions) {
@@ -67,7 +67,7 @@ export class ChildSlots {
     this.#makeRoom();
   }
 
-  /** Waits for a slot; resolves with what gives it back. Rejects with the reason of `signal`, and does not wait then. */
+  /** Waits for a slot; resolves with its release function. On abort, rejects with the reason and leaves the queue. */
   async enter({ id, since, signal }: Pick<SlotRequest, 'id' | 'since'> & { signal: AbortSignal }): Promise<() => void> {
     signal.throwIfAborted();
     const leave = () => this.leave(id);
@@ -85,12 +85,12 @@ export class ChildSlots {
     });
   }
 
-  /** For a child that lives already: it may be one too many. */
+  /** Takes a slot for a running child, even above the maximum. */
   hold(id: SessionId): void {
     this.#taken.add(id);
   }
 
-  /** Gives a slot, or the waiting for one, back. */
+  /** Releases a slot, or leaves the queue. */
   leave(id: SessionId): void {
     this.#waiting = this.#waiting.filter((request) => request.id !== id);
     this.#leaving.delete(id);
@@ -103,12 +103,12 @@ export class ChildSlots {
     this.#tell();
   }
 
-  /** A session has nothing to do any more: somebody may be waiting for that. */
+  /** A session has become idle: a queued one can need its slot. */
   idle(): void {
     if (this.#waiting.length > 0) this.#makeRoom();
   }
 
-  /** A turn was over after so many milliseconds. */
+  /** A turn has ended after this many milliseconds. */
   turnEnded(durationMs: number): void {
     const mean = this.#meanTurnMs ?? durationMs;
     this.#meanTurnMs = mean + (durationMs - mean) * NEWEST_WEIGHT;
@@ -129,7 +129,7 @@ export class ChildSlots {
     if (!this.#isMaking) void this.#askInTurn();
   }
 
-  /** One may refuse: what its tools have started still runs. Then the next is asked. */
+  /** A holder can refuse while processes of its tools still run. Then the next is asked. */
   async #askInTurn(): Promise<void> {
     this.#isMaking = true;
     while (this.#isWanted) {
@@ -138,14 +138,14 @@ export class ChildSlots {
         const wanted = this.#taken.size - this.#leaving.size + this.#waiting.length;
         if (wanted <= this.#options.max) break;
         this.#leaving.add(id);
-        // A step that cannot be written is tried and told by the session; here the next is asked.
+        // The session retries and reports a failed write; here the next holder is asked.
         if (!(await hibernate().catch(() => false))) this.#leaving.delete(id);
       }
     }
     this.#isMaking = false;
   }
 
-  /** The one that has been idle longest first. */
+  /** The longest idle one first. */
   #idleHolders(): SlotHolder[] {
     return this.#options
       .holders()
@@ -167,13 +167,13 @@ export class ChildSlots {
     }
   }
 
-  /** What a child's tools have left behind may have ended meanwhile, without a word of the child. */
+  /** Background processes of a child's tools can have ended meanwhile, without notice from the child. */
   #tellAgain(): void {
     this.#makeRoom();
     for (const [index, { onQueued }] of this.#waiting.entries()) onQueued(this.#placeAt(index));
   }
 
-  /** As if turns took as long as others did, and each that ends made room for one. */
+  /** Assumes that turns take their mean time, and that each turn's end frees a slot. */
   #placeAt(index: number): QueuePosition {
     const mean = this.#meanTurnMs;
     const position = index + 1;

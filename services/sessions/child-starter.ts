@@ -13,16 +13,16 @@ import { rememberedOptions } from './remembered-grants.js';
 export interface ChildStarterOptions {
   launcher: ClaudeLauncher;
   slots: ChildSlots;
-  /** Asked for every child: what waits for it was accepted, and waits on. */
+  /** Checked for every child: the prompts waiting for it were accepted, and keep waiting. */
   requireRoom: RequireRoom;
   reconciler: Reconciler;
   steps: PersistentSteps;
   record: () => SessionRecord;
-  /** When the prompt was accepted that waits for a child, in epoch milliseconds; undefined where none does. */
+  /** Acceptance time of the prompt that waits for a child, in epoch milliseconds; undefined when none waits. */
   wantedSince: () => number | undefined;
-  /** Takes what the child says; `ready` tells whether the session knows of it. */
+  /** Receives the child's output; `ready` reports whether the session knows the child. */
   newListener: () => { listener: ChildListener; ready: (isKnown: boolean) => void };
-  /** It lives: called before the session knows of it, and again with undefined when it is not to stay. */
+  /** Called with a started child before the session knows it, and again with undefined when it is not kept. */
   onChild: (child: ClaudeChild | undefined) => void;
 }
 
@@ -30,10 +30,10 @@ interface Attempt {
   afterFailure: boolean;
 }
 
-/** How soon a machine that had nothing left may have something again. */
+/** Retry interval when the machine lacks resources. */
 const NO_ROOM_MS = 5000;
 
-/** Starts children of a session, one at a time, as soon as there is a place for one. */
+/** Starts a session's children, one at a time, as soon as a slot is free. */
 export class ChildStarter {
   readonly #options: ChildStarterOptions;
   #inLine = false;
@@ -48,21 +48,21 @@ export class ChildStarter {
     this.#options.steps.later('start a child', { afterMs: delayMs, action: () => this.#takeSlot(attempt) });
   }
 
-  /** Starts none any more: what is asked for is left to the next daemon. Resolves when none is on its way. */
+  /** Starts no more children: later requests are left to the next daemon. Resolves when no start is in progress. */
   async close(): Promise<void> {
     this.#closed = true;
     if (this.#inLine) this.#leave();
     await this.#launching;
   }
 
-  /** To be called after every step: who waits for nothing any more gives up its place in the line. */
+  /** Must be called after every step: a session that no longer needs a child leaves the queue. */
   update(): void {
     if (!this.#inLine || this.#options.wantedSince() !== undefined) return;
     this.#leave();
     this.#cancel();
   }
 
-  /** Who has no prompt for it gets a child where there is a place, and does not wait for one. */
+  /** Without a waiting prompt, a child is started only if a slot is free. */
   #takeSlot(attempt: Attempt): void {
     const { slots, steps, record, wantedSince } = this.#options;
     if (this.#closed) return;
@@ -106,7 +106,7 @@ export class ChildStarter {
     if (failure) await this.#onFailed(failure, attempt);
   }
 
-  /** Resolves with what it has failed for. */
+  /** Resolves with the error of a failed launch. */
   async #launch(attempt: Attempt): Promise<Error | undefined> {
     const { launcher, requireRoom, record, steps, onChild, newListener } = this.#options;
     const { listener, ready } = newListener();
@@ -135,7 +135,7 @@ export class ChildStarter {
     }
   }
 
-  /** For want of room a start is not given up: what waits for it was accepted. */
+  /** A shortage of resources never ends the attempts: the prompts waiting for the child were accepted. */
   async #onFailed(error: Error, attempt: Attempt): Promise<void> {
     const { steps, wantedSince } = this.#options;
     const action = () => (wantedSince() === undefined ? this.#cancel() : this.#takeSlot(attempt));
@@ -149,8 +149,8 @@ export class ChildStarter {
   }
 
   /**
-   * A child that died early, and a machine that did, may have left no transcript: its conversation cannot be resumed, only
-   * begun again. That the file is not seen is no proof of that, and that it is there none that it can be resumed.
+   * A child that died early, or a machine crash, can leave no transcript: its conversation then cannot be resumed, only
+   * begun again. A missing file does not prove that, and an existing one does not prove that it can be resumed.
    */
   async #withConversation({ resume, ...options }: StartOptions, { afterFailure }: Attempt): Promise<StartOptions> {
     if (!resume) return options;
@@ -158,7 +158,7 @@ export class ChildStarter {
     const { claudeSessionId } = resume;
     const path = record().transcript?.path;
     const isThere = await launcher.findTranscript({ claudeSessionId, ...(path !== undefined && { path }) });
-    // Where it cannot be told it is tried: the CLI says so itself.
+    // If unknown, resuming is tried: the CLI reports the problem itself.
     const isKept =
       (isThere && !afterFailure) ||
       (await launcher.hasConversation(options.workingDirectory, claudeSessionId).catch(() => true));
@@ -166,7 +166,7 @@ export class ChildStarter {
   }
 }
 
-/** The session will never know of it. */
+/** Ends a child that the session will never know. */
 async function endUnknown(child: ClaudeChild | undefined): Promise<void> {
   await child?.end();
   await child?.removeFiles();

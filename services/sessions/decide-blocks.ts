@@ -1,4 +1,4 @@
-/** What the content blocks of the CLI mean for a session: streamed text, whole blocks, tools and their results. */
+/** The meaning of the CLI's content blocks for a session: streamed text, whole blocks, tools and their results. */
 import type { ContentBlock } from '../../protocol/content.js';
 import type { BlockDetails, BlockPlace, CliFact, CutBlock, OpenBlock } from '../ports/claude.js';
 import { endChild } from './dispatch.js';
@@ -9,7 +9,7 @@ import { beginAnswer } from './turns.js';
 
 type Fact<Kind extends CliFact['kind']> = Extract<CliFact, { kind: Kind }>;
 
-/** Subagents may work on in the background; only the main conversation's output means that a turn runs. */
+/** Subagents can work in the background; only output of the main conversation means that a turn runs. */
 function ensureTurnOfMain(builder: StepBuilder, place: { parentToolUseId?: string }): void {
   if (place.parentToolUseId !== undefined) return;
   beginAnswer(builder);
@@ -159,7 +159,7 @@ type ToolUseFrame = { toolName: string; toolInput: unknown; status: 'started' | 
 const frameToolUse = (builder: StepBuilder, tool: ToolUseFrame): void =>
   builder.frame({ type: 'streamToolUse', data: { sessionId: builder.state.record.sessionId, ...tool } });
 
-/** A block that will get no whole line: what was written of it is kept. */
+/** A block whose complete line will never come: its text so far is kept. */
 export function onBlockCut(builder: StepBuilder, { block, content }: CutBlock): void {
   const isBlank = block.text.trim() === '';
   streamText(builder, block, { offset: block.text.length, text: '', isComplete: true, aborted: !isBlank });
@@ -195,10 +195,10 @@ export function toolResultEvent(
   });
 }
 
-/** What the CLI makes of a tool for which it could not ask any more, though the one who answers is there (2.1.197, 2.1.329). */
+/** The CLI's tool result when it could no longer ask, although the daemon is connected (2.1.197, 2.1.329). */
 const CHANNEL_CLOSED = /^Tool permission request failed: .*stream closed/i;
 
-/** Each further tool would fail alike, so the child is replaced in the middle of its turn. An interrupt has the same effect, and is none. */
+/** Every later tool would fail too, so the child is replaced in mid-turn: like an interrupt, but not one. */
 function loseChannel(builder: StepBuilder): void {
   const { child, turn, record } = builder.state;
   if (child.phase !== 'live' || turn?.interrupted || !record.child) return;

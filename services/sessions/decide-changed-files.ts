@@ -1,4 +1,4 @@
-/** Workspace trust: what a person is told when files that programs obey are not as they were when they last came. */
+/** Workspace trust: reports when files that programs obey have changed since the person last opened the session. */
 import { createHash } from 'node:crypto';
 import { plainLine } from '../../protocol/plain-text.js';
 import type { ObeyedState } from '../ports/workspace.js';
@@ -9,12 +9,12 @@ import { type Step, StepBuilder } from './step-builder.js';
 const MAX_NAMED = 10;
 const MAX_NAME = 200;
 
-/** At the first opening the files are only put on record. */
+/** The first opening only records the files. */
 export function tellChangedFiles(state: SessionState, found: ObeyedState, now: number): Step | undefined {
   const { obeyed: before } = state.record;
   const files = [...found.files].map(([path, digest]) => ({ path, key: keyOf(path), digest }));
   const seen = Object.fromEntries(files.map(({ key, digest }) => [key, digest]));
-  // What a scan that was cut has not come to is as it was.
+  // Files that an incomplete scan did not reach count as unchanged.
   const obeyed = found.isWhole ? seen : { ...before, ...seen };
   if (before && JSON.stringify(sorted(before)) === JSON.stringify(sorted(obeyed))) return undefined;
   const builder = new StepBuilder(state, now);

@@ -1,4 +1,4 @@
-/** What becomes of a session when its child comes or goes. */
+/** The session's reaction to the start and end of its child. */
 import type { ChildExit, CutBlock } from '../ports/claude.js';
 import type { PermissionRecord, PromptRecord } from '../ports/records.js';
 import { onBlockCut } from './decide-blocks.js';
@@ -16,19 +16,19 @@ import {
 import { type Step, StepBuilder } from './step-builder.js';
 import { beginAnswer, completeTurn, OUTPUT_LOST } from './turns.js';
 
-/** After so many deaths of late before the end of a turn, no more children are started by themselves. */
+/** After this many recent deaths in mid-turn, no more children are started automatically. */
 const MAX_FAILURES = 5;
 
 export interface StartedChild {
   childId: string;
-  /** What it was started with: the record may have changed since. */
+  /** The child's start settings: the record can have changed since. */
   permissionMode?: string | undefined;
   model?: string | undefined;
-  /** The conversation that it was to go on with has no transcript. */
+  /** The conversation to be resumed has no transcript. */
   withoutTranscript?: boolean;
 }
 
-/** A child runs: it gets the next prompt at once, before it says that it is ready. */
+/** A child runs: it gets the next prompt at once, before it reports that it is ready. */
 export function onChildStarted(state: SessionState, started: StartedChild, now: number): Step {
   const { childId, withoutTranscript = false } = started;
   const builder = new StepBuilder(unplaced(state), now);
@@ -41,7 +41,7 @@ export function onChildStarted(state: SessionState, started: StartedChild, now: 
   return builder.finish();
 }
 
-/** Mode and model that were chosen while it was being started. */
+/** Sends the mode and model that were chosen during the start. */
 function tellSettings(builder: StepBuilder, startedIn: StartedChild): void {
   const { permissionMode: mode, modelChoice: model } = builder.state.record;
   const changed = {
@@ -51,7 +51,7 @@ function tellSettings(builder: StepBuilder, startedIn: StartedChild): void {
   if (Object.keys(changed).length > 0) builder.effect({ kind: 'adjustChild', askRules: [], ...changed });
 }
 
-/** What was said before stays in the session; Claude does not know of it. */
+/** Earlier messages stay in the session, but Claude does not know them. */
 function sayForgotten(builder: StepBuilder): void {
   const { sessionId, claudeSessionId } = builder.state.record;
   const message =
@@ -60,7 +60,7 @@ function sayForgotten(builder: StepBuilder): void {
   builder.event('error', { sessionId, code: 'NOT_FOUND', message });
 }
 
-/** The child of an earlier daemon is ours again; what it was given, it has. */
+/** The child of an earlier daemon was adopted; it has received what it was given. */
 export function onChildAdopted(state: SessionState, { inputTorn }: { inputTorn: boolean }, now: number): Step {
   const builder = new StepBuilder(state, now);
   builder.update({ child: { phase: 'live', ready: true, input: inputTorn ? 'unsure' : 'open' } });
@@ -74,7 +74,7 @@ export function onChildAdopted(state: SessionState, { inputTorn }: { inputTorn: 
   return builder.finish();
 }
 
-/** All that a child with a torn input wrote has been read: now it is known whether a turn of it runs. */
+/** All output of a child with a torn input was read: now it is known whether it runs a turn. */
 export function onTornChildRead(state: SessionState, answering: boolean, now: number): Step {
   const builder = new StepBuilder(state, now);
   if (answering) beginAnswer(builder);
@@ -94,11 +94,11 @@ export function onStartFailed(state: SessionState, message: string, now: number)
 export interface Exited {
   exit: ChildExit;
   cut: CutBlock[];
-  /** By which the conversation goes on, where the child is lost with a question still open. */
+  /** The prompt that continues the conversation if the child is lost with an open question. */
   resumption: PromptRecord;
 }
 
-/** There is no child on record. Where the daemon died while it was looked up what the last one had begun, it is looked up again. */
+/** No child is on record. If the daemon died while checking what the last one had begun, the check is repeated. */
 export function onNoChild(state: SessionState, now: number): Step {
   const builder = new StepBuilder(state, now);
   dropTakenBack(builder);
@@ -107,12 +107,12 @@ export function onNoChild(state: SessionState, now: number): Step {
   return goOn(builder);
 }
 
-/** There is no child that was granted it. */
+/** No child has the grant any more. */
 function dropTakenBack(builder: StepBuilder): void {
   if (builder.state.record.takenBack) builder.clearRecord('takenBack');
 }
 
-/** Whether something was given to a child that is gone, and has to be looked up. */
+/** Whether a lost child had been given prompts that must be checked. */
 function checkGiven(builder: StepBuilder): boolean {
   const unsure = givenPrompts(builder.state);
   if (unsure.length === 0) return false;
@@ -121,7 +121,7 @@ function checkGiven(builder: StepBuilder): boolean {
   return true;
 }
 
-/** The child is gone. What it had begun ends here; what it may not have got is looked up in its transcript. */
+/** The child is gone. What it had begun ends here; prompts it possibly never got are looked up in its transcript. */
 export function onChildExited(state: SessionState, { exit, cut, resumption }: Exited, now: number): Step {
   const builder = new StepBuilder(state, now);
   const ending = endingOf(state);
@@ -139,7 +139,7 @@ export function onChildExited(state: SessionState, { exit, cut, resumption }: Ex
   return goOn(builder);
 }
 
-/** Prompts that the dead child's transcript holds had begun; the others are given to the next child, if there is to be one, under the same uuid. */
+/** Prompts in the dead child's transcript had begun; the others go to the next child, if any, under the same uuid. */
 export function onTranscriptChecked(state: SessionState, found: ReadonlySet<string>, now: number): Step {
   const builder = new StepBuilder(state, now);
   builder.update({ child: { phase: 'none' } });
@@ -151,24 +151,24 @@ export function onTranscriptChecked(state: SessionState, found: ReadonlySet<stri
   return goOn(builder);
 }
 
-/** That it is being ended is on record, for its end may be seen by the next daemon alone. */
+/** The ending is recorded, since only the next daemon may see the exit. */
 function endingOf({ child, record }: SessionState): { restart: boolean } | undefined {
   if (child.phase === 'ending') return child;
   return record.child?.ending && { restart: record.child.ending === 'restart' };
 }
 
-/** An idle CLI ends by itself, with code 0, when nobody has asked anything of it for long; or it was ended as an orphan. */
+/** An idle CLI exits by itself, with code 0, after a long time without requests; or it was ended as an orphan. */
 const isQuiet = (state: SessionState, { code, orphaned = false }: ChildExit): boolean =>
   orphaned || (code === 0 && !isBusy(state));
 
-/** A turn that could only go on with a person's word, and can no more: nobody has stopped it. */
+/** A turn that needed a person's answer and can no longer get it, without having been stopped. */
 const wasCutOff = ({ permissions, record, turn }: SessionState): boolean =>
   !record.closed &&
   !record.failed &&
   !turn?.interrupted &&
   (record.child?.cutOff === true || permissions.some(({ decision }) => decision === undefined));
 
-/** Claude is told to go on; nothing is repeated, and what needs a person's word is asked for again. */
+/** Tells Claude to continue; nothing is repeated, and pending permissions are requested again. */
 function resume(builder: StepBuilder, resumption: PromptRecord): void {
   if (!builder.state.record.failed) builder.putPrompt(resumption);
 }
@@ -184,9 +184,9 @@ function expire(builder: StepBuilder, permission: PermissionRecord): void {
 }
 
 /**
- * The turn ends for the prompts that began it. Where an answer was seen and none was acknowledged, the oldest began it:
- * the transcript may not hold it yet, and it must not be run again. Where the disk was full the acknowledgement may have
- * been lost, and the transcript with it. What was interrupted or closed is not wanted any more, begun or not.
+ * The turn ends for the prompts that began it. If an answer was seen but no prompt acknowledged, the oldest began it:
+ * the transcript can still lack it, and it must not run again. If the disk was full, both the acknowledgement and the
+ * transcript can be lost. Interrupted or closed work is not repeated, begun or not.
  */
 function endTurn(builder: StepBuilder, cut: CutBlock[]): void {
   const { turn, record } = builder.state;
@@ -214,19 +214,19 @@ function sayCrash(builder: StepBuilder, { code, signal, lastWords }: ChildExit):
   if (countFailure(builder) >= MAX_FAILURES) giveUp(builder, message);
 }
 
-/** Each child that is started may lose it again, and asks the API anew. */
+/** Each new child can lose the channel again, and calls the API anew. */
 function countLoss(builder: StepBuilder): void {
   if (countFailure(builder) >= MAX_FAILURES) giveUp(builder, 'each of the last ones could not ask for permission.');
 }
 
-/** Returns how many there were of late. */
+/** Returns the number of recent failures. */
 function countFailure(builder: StepBuilder): number {
   const failures = [...recentFailures(builder.state), builder.state.ticks];
   builder.update({ failures });
   return failures.length;
 }
 
-/** Nothing is started by itself any more; the next prompt or `streamStart` tries again. */
+/** Nothing is started automatically any more; the next prompt or `streamStart` tries again. */
 function giveUp(builder: StepBuilder, reason: string): void {
   builder.updateRecord({ failed: { reason } });
   builder.event('error', {
@@ -245,7 +245,7 @@ function goOn(builder: StepBuilder): Step {
   return builder.finish();
 }
 
-/** It has to wait until others give up their child. */
+/** The session must wait for a free slot. */
 export function onPlaced(state: SessionState, place: QueuePosition, now: number): Step {
   const builder = new StepBuilder(state, now);
   if (state.child.phase !== 'starting') return builder.finish();
@@ -258,7 +258,7 @@ export function onPlaced(state: SessionState, place: QueuePosition, now: number)
   return builder.finish();
 }
 
-/** The machine has nothing left to start a child with; it is tried again. */
+/** The machine lacks resources to start a child; the start is retried. */
 export function onNoRoom(state: SessionState, message: string, now: number): Step {
   const builder = new StepBuilder(unplaced(state), now);
   const { sessionId } = state.record;
@@ -266,7 +266,7 @@ export function onNoRoom(state: SessionState, message: string, now: number): Ste
   return builder.finish();
 }
 
-/** Its child is not wanted any more, before it was started. */
+/** Its child is no longer needed, before it was started. */
 export function onStartCancelled(state: SessionState, now: number): Step {
   const builder = new StepBuilder(unplaced(state), now);
   dropTakenBack(builder);

@@ -1,4 +1,4 @@
-/** What people ask of a session. Each function throws `CompanionError` when it cannot be, and then nothing has changed. */
+/** Commands of people on a session. Each function throws `CompanionError` when impossible, and then changes nothing. */
 import type { ClientData } from '../../protocol/client-frames.js';
 import { CompanionError } from '../../protocol/error-codes.js';
 import type { ClaudeSessionId, PromptId } from '../../protocol/scalars.js';
@@ -12,10 +12,10 @@ import { type Step, StepBuilder } from './step-builder.js';
 import { completeTurn } from './turns.js';
 
 const MAX_QUEUED = 1000;
-/** Why a session was closed whose record is to go with its child. */
+/** The close reason of a session whose record is removed with its child. */
 const PURGED = { reason: 'purged', isPurged: true } as const;
 
-/** How many prompts of the session are ahead of one that would be accepted now, the running one included. */
+/** The number of the session's prompts ahead of one accepted now, including the running one. */
 export function positionOf(state: SessionState, mode: PromptRecord['mode']): number {
   return mode === 'steer' && canSteer(state) ? 0 : state.prompts.length;
 }
@@ -42,7 +42,7 @@ function takePrompt(builder: StepBuilder, prompt: PromptRecord): void {
   else settle(builder);
 }
 
-/** A person asks again: what failed before is tried anew. */
+/** A person's request resets earlier failures. */
 function forgive(builder: StepBuilder): void {
   if (!builder.state.record.failed) return;
   builder.clearRecord('failed');
@@ -74,8 +74,8 @@ export function interrupt(state: SessionState, clearQueue: boolean, now: number)
 }
 
 /**
- * A prompt that only waits for its child to start is interrupted as well: to the person it is the running one. So is one
- * of which it is being looked up whether a child that died had begun it.
+ * Also interrupts a prompt that waits for its child to start, since the person sees it as running, and one still being
+ * checked after the death of its child.
  */
 function interruptTurn(builder: StepBuilder): void {
   const { turn, child } = builder.state;
@@ -91,7 +91,7 @@ function interruptTurn(builder: StepBuilder): void {
   }
 }
 
-/** One that was announced, and waits again since its child died, has to end before everybody's eyes. */
+/** A prompt that was announced and is queued again since its child died must end visibly. */
 function drop(builder: StepBuilder, prompt: PromptRecord): void {
   if (prompt.announced) completeTurn(builder, [prompt], INTERRUPTED);
   else builder.putPrompt({ ...prompt, state: 'cancelled' });
@@ -102,12 +102,12 @@ const INTERRUPTED = { subtype: 'interrupted', isError: true, finalResult: '', du
 export interface PermissionAnswer {
   answer: ClientData<'permission'>;
   deviceId: string;
-  /** The open request that is meant, and the whole of what it asks. */
+  /** The open request and its full contents. */
   permission: PermissionRecord;
   asked: PermissionAsk;
 }
 
-/** Answers an open request. `decided` tells what became of it. */
+/** Answers an open request. `decided` is the result. */
 export function answerPermission(state: SessionState, meant: PermissionAnswer, now: number) {
   const { answer, deviceId, permission, asked } = meant;
   const verdict = judge(asked, answer);
@@ -121,7 +121,7 @@ export function answerPermission(state: SessionState, meant: PermissionAnswer, n
   return { step: builder.finish(), decided };
 }
 
-/** Takes names and settings into the record; the child, where it needs them, has been told before. */
+/** Records names and settings; the child, if it needs them, was told before. */
 export function amend(state: SessionState, changes: Partial<SessionRecord>, now: number): Step {
   const builder = new StepBuilder(state, now);
   change(builder, changes);
@@ -145,28 +145,28 @@ function closeAs(state: SessionState, closed: NonNullable<SessionRecord['closed'
   return builder.finish();
 }
 
-/** Ends the child, whatever it does: the daemon is about to stop. */
+/** Ends the child in any state: the daemon is about to stop. */
 export function dismissChild(state: SessionState, now: number): Step {
   const builder = new StepBuilder(state, now);
   if (state.child.phase === 'live') endChild(builder, { restart: false });
   return builder.finish();
 }
 
-/** Ends a child that has nothing to do; the next prompt resumes its conversation. */
+/** Ends an idle child; the next prompt resumes its conversation. */
 export function hibernate(state: SessionState, now: number): Step {
   const builder = new StepBuilder(state, now);
   if (isIdle(state)) endChild(builder, { restart: false });
   return builder.finish();
 }
 
-/** The record is to go too, as soon as the child has. */
+/** Removes the record too, once the child is gone. */
 export function purge(state: SessionState, now: number): Step {
   const { closed: _, ...record } = state.record;
   const step = closeAs({ ...state, record }, PURGED, now);
   return step.state.child.phase === 'none' ? { ...step, effects: [...step.effects, { kind: 'forget' }] } : step;
 }
 
-/** Which conversation the directory's session is to hold. */
+/** The conversation that the directory's session will have. */
 export type Conversation =
   | { kind: 'new'; keepRemembered?: boolean }
   | { kind: 'resume'; claudeSessionId: ClaudeSessionId; fork: boolean }
@@ -174,12 +174,12 @@ export type Conversation =
 
 export interface StartRequest {
   conversation?: Conversation;
-  /** Names and settings; the child, where it needs them, has been told before. */
+  /** Names and settings; the child, if it needs them, was told before. */
   changes: Partial<SessionRecord>;
   prompt?: PromptRecord;
 }
 
-/** Opens the session for work: again when it was closed, with another conversation when one is asked for. */
+/** Opens the session for work: reopens a closed one, and switches the conversation if requested. */
 export function start(state: SessionState, { conversation, changes, prompt }: StartRequest, now: number): Step {
   const builder = new StepBuilder(state, now);
   if (state.record.closed) builder.clearRecord('closed');

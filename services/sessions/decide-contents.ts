@@ -1,4 +1,4 @@
-/** A prompt whose text and attachments wait on the disk: what becomes of it when they were read. */
+/** The handling of a prompt's text and attachments once they were read from the disk. */
 import type { PromptId } from '../../protocol/scalars.js';
 import type { PromptContents } from '../ports/records.js';
 import { giveAgain, settle } from './dispatch.js';
@@ -6,7 +6,7 @@ import { givenPrompts, type SessionState } from './session-state.js';
 import { type Step, StepBuilder } from './step-builder.js';
 import { completeTurn, endAnswer } from './turns.js';
 
-/** It is given to the child, if that is still what comes next. */
+/** Gives the prompt to the child, if it is still next. */
 export function onContentsRead(
   state: SessionState,
   contents: ReadonlyMap<PromptId, PromptContents>,
@@ -31,7 +31,7 @@ const LOST = {
   numTurns: 0,
 };
 
-/** It cannot be given to anybody any more; the next ones can. */
+/** The prompt can no longer be run; the next ones can. */
 export function onContentsLost(state: SessionState, lost: readonly PromptId[], now: number): Step {
   const builder = new StepBuilder(state, now);
   const gone = state.prompts.filter(({ promptId }) => lost.includes(promptId));

@@ -1,4 +1,4 @@
-/** What the lines of the CLI mean for a session. */
+/** The meaning of the CLI's lines for a session. */
 
 import type { BackgroundChange, CliFact, CliLine } from '../ports/claude.js';
 import type { BackgroundTask, PermissionRecord } from '../ports/records.js';
@@ -14,7 +14,7 @@ import { findRunning, forgetTakenToolIds } from './tool-ids.js';
 import { beginAnswer, completeTurn, endAnswer, ensureTurn, onResult } from './turns.js';
 import { cutAsk } from './whole-ask.js';
 
-/** Lines of the child, in order. The journal remembers with them how far the output has been taken. */
+/** Handles the child's lines in order. The journal records the handled offset with them. */
 export function decideLines(state: SessionState, lines: readonly CliLine[], now: number): Step {
   const builder = new StepBuilder(state, now);
   const { turn } = state;
@@ -33,7 +33,7 @@ export function decideLines(state: SessionState, lines: readonly CliLine[], now:
   return last ? withOffsets(step, last) : step;
 }
 
-/** Offsets ride along with what is written anyway: deltas alone are no reason to write. */
+/** Offsets are written only along with other changes: deltas alone cause no write. */
 function withOffsets(step: Step, { end: processed, resume }: CliLine): Step {
   const { record } = step.state;
   if (!record.child || !step.change) return step;
@@ -78,7 +78,7 @@ function onFact(builder: StepBuilder, fact: CliFact): void {
   handler(builder, fact);
 }
 
-/** Comes as a turn begins, before the API is asked: 2.1.197 may say nothing else of its prompt for as long as the API takes. */
+/** Begins a turn, before the API call: 2.1.197 can report nothing else on its prompt until the API responds. */
 function onInit(builder: StepBuilder, { init }: Fact<'init'>): void {
   beginAnswer(builder);
   const { record } = builder.state;
@@ -108,7 +108,7 @@ function onPromptStarted(builder: StepBuilder, { uuid }: Fact<'promptStarted'>):
   if (builder.state.turn?.interrupted) builder.effect(interruption(builder.state));
 }
 
-/** The CLI has thrown a queued message away, as an interrupt may do: no `result` will name it. */
+/** The CLI has discarded a queued message, as an interrupt can do: no `result` will name it. */
 function onPromptDropped(builder: StepBuilder, { uuid }: Fact<'promptDropped'>): void {
   const prompt = builder.state.prompts.find((given) => given.uuid === uuid && given.state === 'dispatching');
   if (!prompt) return;
@@ -151,7 +151,7 @@ function onPermissionRead(builder: StepBuilder, { requestId }: Fact<'permissionR
   builder.putPermission(read);
 }
 
-/** Without an answer the CLI would wait for ever. None is given in a person's name: they are told instead. */
+/** Without an answer the CLI would wait forever. None is given in a person's name; the person is notified. */
 function onUnknownRequest(builder: StepBuilder, { requestId, subtype, about }: Fact<'unknownRequest'>): void {
   builder.effect({ kind: 'refuseRequest', requestId, subtype });
   const message = `Claude Code asked for something that this daemon does not support, and was refused: ${subtype}.`;
@@ -162,7 +162,7 @@ function onUnknownRequest(builder: StepBuilder, { requestId, subtype, about }: F
   });
 }
 
-/** The CLI's answer to our `initialize`: it lists the requests for which it has not read an answer. */
+/** The CLI's answer to our `initialize`: it lists the requests whose answers it has not read. */
 function onInitialized(builder: StepBuilder, { pendingRequestIds }: Fact<'initialized'>): void {
   const { child } = builder.state;
   if (child.phase === 'live') builder.update({ child: { ...child, ready: true } });
@@ -173,7 +173,7 @@ function onInitialized(builder: StepBuilder, { pendingRequestIds }: Fact<'initia
   }
 }
 
-/** Kept with the child: 2.1.197 does not tell the next daemon what still runs. */
+/** Recorded with the child: 2.1.197 does not tell the next daemon what still runs. */
 function onBackground(builder: StepBuilder, { change }: Fact<'background'>): void {
   const background = changedTasks(builder.state.background, change);
   const { child } = builder.state.record;

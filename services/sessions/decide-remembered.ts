@@ -1,11 +1,11 @@
-/** What becomes of that which people asked to have remembered. */
+/** Revoking remembered grants. */
 import { CompanionError } from '../../protocol/error-codes.js';
 import type { RememberedGrant } from '../ports/records.js';
 import { takeBack, withoutModes } from './remembered-grants.js';
 import type { SessionState } from './session-state.js';
 import { type Step, StepBuilder } from './step-builder.js';
 
-/** A person takes one of them back, or all. Throws `NOT_FOUND` where there is none with this id. */
+/** A person revokes one grant, or all. Throws `NOT_FOUND` for an unknown id. */
 export function takeBackRemembered(state: SessionState, id: string | undefined, now: number) {
   const isTaken = (grant: RememberedGrant) => id === undefined || grant.id === id;
   const taken = (state.record.remembered ?? []).filter(isTaken);
@@ -21,8 +21,8 @@ export function takeBackRemembered(state: SessionState, id: string | undefined, 
 }
 
 /**
- * What is taken back holds no more, for the child that lives now either: it is put into the mode, and made to ask for
- * the rest. That is on record until the child has ended, for the next daemon may have to tell it.
+ * A revoked grant ends for the running child as well: it is switched to the right mode, and made to ask for the rest.
+ * The revocation is recorded until the child has ended, since the next daemon can have to tell it.
  */
 export function forgetRemembered(builder: StepBuilder, isTaken: (grant: RememberedGrant) => boolean): void {
   const { record, child } = builder.state;
@@ -39,7 +39,7 @@ export function forgetRemembered(builder: StepBuilder, isTaken: (grant: Remember
   tellTakenBack(builder);
 }
 
-/** Tells the child again: it may have been started with what is granted no more, or the last daemon did not come to it. */
+/** Tells the child again: it can have started with the revoked grant, or was not told by the last daemon. */
 export function tellTakenBack(builder: StepBuilder): void {
   const { takenBack, permissionMode } = builder.state.record;
   if (!takenBack || builder.state.child.phase !== 'live') return;
@@ -47,7 +47,7 @@ export function tellTakenBack(builder: StepBuilder): void {
   builder.effect({ kind: 'adjustChild', askRules, ...(mode === permissionMode && mode !== undefined && { mode }) });
 }
 
-/** A person has chosen a mode, so none is remembered any more. */
+/** A person has chosen a mode, so remembered modes end. */
 export function chooseMode(builder: StepBuilder): void {
   const { remembered, takenBack } = builder.state.record;
   if (remembered?.some(({ mode }) => mode !== undefined))

@@ -1,13 +1,13 @@
-/** What is made of a child that says nothing, or does not stop when it is told to. */
+/** Reactions to a child that is silent, or does not stop when interrupted. */
 import { endChild } from './dispatch.js';
 import { openPermissions, type SessionState } from './session-state.js';
 import { type Step, StepBuilder } from './step-builder.js';
 import type { Silence } from './turn-watch.js';
 
-/** A child that has not reacted for so long is given up, in milliseconds. */
+/** A child that does not react for this long is given up, in milliseconds. */
 const GIVEN_UP_MS = 600_000;
 
-/** A minute in which a turn ran and its child said nothing: whoever follows it is told what it is at. */
+/** A turn ran for a minute without output: followers are told what it is doing. */
 export function onSilence(state: SessionState, silence: Silence, now: number): Step {
   const builder = new StepBuilder(state, now);
   if (!state.turn || openPermissions(state).length > 0) return builder.finish();
@@ -35,7 +35,7 @@ function explain({ tools, turn, ticks }: SessionState, { silentMs, deafMs, isStr
   };
 }
 
-/** It was told to stop its turn, and has not: it is ended, and the conversation goes on with another. */
+/** The child was interrupted but did not stop: it is ended, and another continues the conversation. */
 export function onInterruptIgnored(state: SessionState, turnStartedAt: number, now: number): Step {
   const builder = new StepBuilder(state, now);
   if (state.turn?.interrupted && state.turn.startedAt === turnStartedAt)
@@ -54,7 +54,7 @@ const MINUTE_MS = 60_000;
 
 /** For a person: `45 s`, `3 min`, `2 h 5 min`. */
 function duration(ms: number): string {
-  // A look may come a moment before the minute is full.
+  // A check can come slightly before the full minute.
   const minutes = Math.round(ms / MINUTE_MS);
   if (minutes === 0) return `${Math.round(ms / 1000)} s`;
   return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;

@@ -1,4 +1,4 @@
-/** Who is next: prompts go to the child one turn at a time. */
+/** The scheduling of prompts: they go to the child one turn at a time. */
 import type { ContentBlock } from '../../protocol/content.js';
 import type { UserMessage } from '../ports/claude.js';
 import type { PromptContents, PromptRecord } from '../ports/records.js';
@@ -8,21 +8,21 @@ import type { StepBuilder } from './step-builder.js';
 import { newTurn } from './turns.js';
 
 const MAX_BACKOFF_MS = 60_000;
-/** What failed longer ago, in milliseconds, says nothing of the next child. */
+/** An older failure, in milliseconds, says nothing about the next child. */
 const FAILURES_WITHIN_MS = 600_000;
 
-/** When, by `ticks`, children of late died before their time. */
+/** When, by `ticks`, recent children died early. */
 export const recentFailures = ({ failures, ticks }: SessionState): number[] =>
   failures.filter((at) => at > ticks - FAILURES_WITHIN_MS);
 
-/** What is left of the time between the last of these failures and the next start, in milliseconds. */
+/** The remaining time until the next start after these failures, in milliseconds. */
 function backoffMs(failures: readonly number[], ticks: number): number {
   const last = failures.at(-1);
   if (last === undefined) return 0;
   return Math.max(0, last + Math.min(1000 * 2 ** (failures.length - 1), MAX_BACKOFF_MS) - ticks);
 }
 
-/** Does what can be done next: ends the child of a closed session, starts one that is needed, dispatches a prompt. */
+/** Takes the next possible action: ends the child of a closed session, starts a needed one, or dispatches a prompt. */
 export function settle(builder: StepBuilder): void {
   const { child, record, turn } = builder.state;
   if (record.closed) {
@@ -39,7 +39,7 @@ export function settle(builder: StepBuilder): void {
   else if (child.phase === 'live') dispatch(builder, next);
 }
 
-/** A child that cannot be written to may still finish its turn, unless it waits for an answer. */
+/** A child with a broken input can still finish its turn, unless it waits for an answer. */
 const canFinish = ({ prompts, permissions, turn }: SessionState): boolean =>
   permissions.length === 0 && (turn?.answering === true || prompts.some(({ state }) => state === 'processing'));
 
@@ -51,9 +51,9 @@ export function startChild(builder: StepBuilder): void {
 }
 
 export interface EndOptions {
-  /** Another is started in its place. */
+  /** A replacement is started. */
   restart: boolean;
-  /** It does not react: it is not asked first. */
+  /** The child is unresponsive: it is killed without being asked first. */
   insist?: boolean;
 }
 
@@ -64,7 +64,7 @@ export function endChild(builder: StepBuilder, { restart, insist = false }: EndO
   builder.effect({ kind: 'endChild', insist });
 }
 
-/** An interrupt takes milliseconds. A CLI that is only coming up reads it when it is there. */
+/** An interrupt takes milliseconds. A CLI that is still starting reads it when ready. */
 const REACT_MS = 5000;
 const COME_UP_MS = 30_000;
 
@@ -75,8 +75,8 @@ export const interruption = ({ child, turn, ticks }: SessionState): Extract<Effe
 });
 
 /**
- * Gives a prompt to the child. It is announced once, also when it has to be given to a second child. One that waits on
- * the disk is read first.
+ * Gives a prompt to the child. It is announced once, even if given to a second child. Contents on the disk are read
+ * first.
  */
 export function dispatch(builder: StepBuilder, prompt: PromptRecord): void {
   const contents = contentsOf(builder.state, prompt);
@@ -91,8 +91,8 @@ export function dispatch(builder: StepBuilder, prompt: PromptRecord): void {
 }
 
 /**
- * Gives prompts once more to a child that may not have got them; it ignores what it has. They keep their order, so none
- * goes before all of them were read.
+ * Gives prompts again to a child that possibly did not get them; it ignores those it has. They keep their order, so all
+ * must be read before the first is sent.
  */
 export function giveAgain(builder: StepBuilder, prompts: readonly PromptRecord[]): void {
   const unsure = prompts.filter(({ state }) => state === 'dispatching');
@@ -107,7 +107,7 @@ export function giveAgain(builder: StepBuilder, prompts: readonly PromptRecord[]
   }
 }
 
-/** The whole of a prompt, where it is in memory. */
+/** The full contents of a prompt, if in memory. */
 const contentsOf = ({ contents }: SessionState, { promptId, text, body }: PromptRecord): PromptContents | undefined =>
   contents?.get(promptId) ?? (body ? undefined : { text, images: [] });
 
@@ -129,7 +129,7 @@ function announce(builder: StepBuilder, { uuid, promptId, device }: PromptRecord
 
 const PADDING = '='.charCodeAt(0);
 
-/** Bytes behind base64. */
+/** Decoded length of base64 in bytes. */
 const decodedBytes = (base64: Uint8Array): number =>
   Math.floor((base64.length * 3) / 4) - base64.subarray(-2).filter((byte) => byte === PADDING).length;
 

@@ -9,7 +9,7 @@ export interface KnownToolsQuery {
   journal: Pick<Journal, 'isToolTaken' | 'findTool'>;
 }
 
-/** What the record knows of the tools that are used, or whose results come, in these lines. */
+/** The recorded tools that are used, or whose results arrive, in these lines. */
 export async function findKnownTools({ lines, state, journal }: KnownToolsQuery): Promise<KnownTools> {
   const { sessionId } = state.record;
   const facts = lines.flatMap((line) => line.facts);

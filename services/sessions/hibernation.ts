@@ -2,42 +2,42 @@ import type { ClaudeChild } from '../ports/claude.js';
 import { isIdle, type SessionState } from './session-state.js';
 
 export interface HibernationOptions {
-  /** After so many milliseconds in which there was nothing to do. */
+  /** Idle time after which the child is ended, in milliseconds. */
   idleMs: number;
   state: () => SessionState;
   child: () => ClaudeChild | undefined;
-  /** Ends the child if the session is still idle when its turn comes. */
+  /** Ends the child if the session is still idle in its mailbox turn. */
   endIdle: () => Promise<void>;
-  /** The session has just come to have nothing to do. */
+  /** The session has just become idle. */
   onIdle: () => void;
 }
 
-/** Where something that the child's tools have started still runs, when to look again. */
+/** Interval for checking again while processes of the child's tools still run. */
 const LOOK_AGAIN_MS = 60_000;
-/** The longest that a timer of Node takes; a longer one would fire at once. */
+/** Node's longest timer; a longer one would fire at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
-/** A child whose output has grown so large makes room for another as soon as it has nothing to do. */
+/** A child with more output than this is ended as soon as it is idle. */
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 
-/** Ends the child of a session that nobody has asked anything of for a while. */
+/** Ends the child of a session that has been idle for a while. */
 export class Hibernation {
   readonly #options: HibernationOptions;
   #timer: NodeJS.Timeout | undefined;
-  /** When it came to have nothing to do, by `performance.now()`. */
+  /** When it became idle, by `performance.now()`. */
   #idleSince: number | undefined;
-  /** It has been looked at once for what was taken back. */
+  /** One early check was made because of a revoked grant. */
   #hastened = false;
 
   constructor(options: HibernationOptions) {
     this.#options = options;
   }
 
-  /** For how long there has been nothing to do, in milliseconds; undefined while there is. */
+  /** Idle time in milliseconds; undefined while busy. */
   get idleMs(): number | undefined {
     return this.#idleSince === undefined ? undefined : performance.now() - this.#idleSince;
   }
 
-  /** To be called after every step: who stays idle keeps its time. */
+  /** Must be called after every step: continued idleness keeps its start time. */
   update(): void {
     const { state } = this.#options;
     if (!isIdle(state())) this.close();
@@ -45,7 +45,7 @@ export class Hibernation {
     else if (this.#isOutdated && !this.#hastened) this.#lookIn(0);
   }
 
-  /** The child was granted what has been taken back: the next one is started without it. */
+  /** The child has a grant that was revoked: the next one is started without it. */
   get #isOutdated(): boolean {
     return this.#options.state().record.takenBack !== undefined;
   }
@@ -58,7 +58,7 @@ export class Hibernation {
     onIdle();
   }
 
-  /** Ends the child if nothing would be cut short by that. Resolves to whether it ends. */
+  /** Ends the child if that interrupts nothing. Resolves to whether it ends. */
   async hibernate(): Promise<boolean> {
     const { state, child, endIdle } = this.#options;
     const held = child();
@@ -81,7 +81,7 @@ export class Hibernation {
 
   async #look(): Promise<void> {
     const since = this.#idleSince;
-    // What failed is tried again with the next look.
+    // The next check retries a failure.
     const ends = await this.hibernate().catch(() => false);
     if (ends || since === undefined || this.#idleSince !== since) return;
     this.#lookIn(Math.min(this.#options.idleMs, LOOK_AGAIN_MS));

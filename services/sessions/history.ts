@@ -7,9 +7,9 @@ import type { MessageRecord } from '../ports/records.js';
 import type { Session } from './session.js';
 
 const DEFAULT_LIMIT = 50;
-/** Room for what stands around the messages of a page. */
+/** Space for the envelope around the messages of a page. */
 const ENVELOPE_BYTES = 2048;
-/** What is read for a page: not all of an event is shown. */
+/** Bytes read for a page: events are shown only in part. */
 const READ_BYTES = 2 * MAX_HISTORY_PAGE_BYTES;
 
 export interface HistoryRequest {
@@ -20,7 +20,7 @@ export interface HistoryRequest {
 
 /**
  * A page of a session's messages, oldest first, of at most 256 KiB. From the beginning or after a seq, `offset` counts
- * forward; before a seq the page is the newest there, and `offset` counts back.
+ * forward; before a seq the page contains the newest ones, and `offset` counts back.
  */
 export async function readHistory({ session, journal, range }: HistoryRequest): Promise<History> {
   const { limit = DEFAULT_LIMIT, offset = 0, before, after } = range;
@@ -52,7 +52,7 @@ export async function readHistory({ session, journal, range }: HistoryRequest): 
   };
 }
 
-/** So many of the last messages as make a page. */
+/** The last messages that fit in a page. */
 export const newestPage = (messages: MessageRecord[]): HistoryMessage[] => fitPage(messages.map(shown), true);
 
 const shown = ({ id, type, seq, at, content, model, usage }: MessageRecord): HistoryMessage => ({
@@ -65,7 +65,7 @@ const shown = ({ id, type, seq, at, content, model, usage }: MessageRecord): His
   seq,
 });
 
-/** As many whole messages as fit; the one nearest to where the page begins is always there, its texts cut if need be. */
+/** As many whole messages as fit; the first one is always included, its texts cut if necessary. */
 function fitPage(messages: HistoryMessage[], backwards: boolean): HistoryMessage[] {
   const page: HistoryMessage[] = [];
   let room = MAX_HISTORY_PAGE_BYTES - ENVELOPE_BYTES;

@@ -1,4 +1,4 @@
-/** Which entries of a transcript were said already: in the journal, or in what is added to it. */
+/** Matches transcript entries with known content: in the journal, or about to be added to it. */
 import { createHash } from 'node:crypto';
 import { headOfCut, isCutOf } from '../../protocol/bounded-data.js';
 import type { ContentBlock } from '../../protocol/content.js';
@@ -9,20 +9,20 @@ import type { KnownBlock, KnownContent } from '../ports/journal.js';
 
 type Entry<Kind extends TranscriptEntry['kind']> = Extract<TranscriptEntry, { kind: Kind }>;
 
-/** Something to be added; of a block with the index that it gets, and whether its message is a new one. */
+/** An item to add; for a block, with its new index and whether its message is new. */
 export type Missing =
   | { kind: 'human'; entry: Entry<'human'> }
   | { kind: 'block'; entry: Entry<'block'>; blockIndex: number; isNewMessage: boolean; isNewToolUse: boolean }
   | { kind: 'toolResult'; entry: Entry<'toolResult'> };
 
-/** What one page of a transcript leaves to the next: what stood for an entry there stands for none here. */
+/** State passed from one page of a transcript to the next, so that content matched on one page is not matched again. */
 export interface Carried {
-  /** Where in their messages blocks stand that stand for an entry. */
+  /** Positions, within their messages, of blocks already matched with an entry. */
   taken: Map<string, ReadonlySet<number>>;
   takenResults: Set<string>;
-  /** Under which ids messages of the transcript are added that are others than those of the journal with their id. */
+  /** New ids of transcript messages whose id belongs to a different message of the journal. */
   renamed: Map<string, string>;
-  /** Tool uses whose results are to come, by foreign id. */
+  /** Tool uses still without results, by foreign id. */
   running: Map<string, string[]>;
 }
 
@@ -39,19 +39,19 @@ interface Match {
 }
 
 /**
- * Entries are taken in the order of the conversation. Ids of messages and tools repeat with some gateways: there each
- * thing that was said stands for one entry, in whichever page of the transcript.
+ * Entries are matched in the order of the conversation. Some gateways repeat the ids of messages and tools: there, each
+ * recorded item matches only one entry, across all pages of the transcript.
  */
 export class Known {
   readonly #messages: Map<string, KnownBlock[]>;
   readonly #toolUses: Set<string>;
   readonly #toolResults: Set<string>;
-  /** Blocks that stand for an entry. */
+  /** Blocks already matched with an entry. */
   readonly #taken = new Set<KnownBlock>();
   readonly #carried: Carried;
   readonly #seen = new Set<string>();
 
-  /** `carried` is changed as entries are taken. */
+  /** `carried` is modified as entries are taken. */
   constructor({ messages, toolUses, toolResults }: KnownContent, carried: Carried = nothingCarried()) {
     this.#carried = carried;
     this.#messages = new Map(
@@ -65,7 +65,7 @@ export class Known {
     }
   }
 
-  /** For the page after this one. */
+  /** The state for the next page. */
   get carried(): Carried {
     const taken = new Map(this.#carried.taken);
     for (const [id, blocks] of this.#messages) {
@@ -74,7 +74,7 @@ export class Known {
     return { ...this.#carried, taken };
   }
 
-  /** Whether it was said, if only in part. */
+  /** Whether the entry is known, at least in part. */
   has(entry: TranscriptEntry): boolean {
     switch (entry.kind) {
       case 'human':
@@ -86,7 +86,7 @@ export class Known {
     }
   }
 
-  /** Takes it for said from here on; undefined when it was. */
+  /** Marks the entry as known; undefined when it already was. */
   take(entry: TranscriptEntry): Missing | undefined {
     const key = keyOf(entry);
     if (this.#seen.has(key)) return undefined;
@@ -148,7 +148,7 @@ export class Known {
     this.#carried.running.set(name, [...(this.#carried.running.get(name) ?? []), toolId]);
   }
 
-  /** A tool use that is added gets an id that none has. */
+  /** An added tool use gets an unused id. */
   #withToolId({ content, uuid }: Entry<'block'>, known: string | undefined): ContentBlock {
     const foreignId = toolIdOf(content);
     if (foreignId === undefined || !('id' in content)) return content;
@@ -156,7 +156,7 @@ export class Known {
     return { ...content, id: known || (isFree ? foreignId : ownId(foreignId, digestOf(uuid))) };
   }
 
-  /** The message to which a block is added. One with its id that was over before the transcript was read last is another. */
+  /** The message to which a block is added. One with its id that ended before the last read is a different message. */
   #nameOf({ messageId, uuid }: Entry<'block'>): string {
     const renamed = this.#carried.renamed.get(messageId);
     if (renamed !== undefined) return renamed;
@@ -168,8 +168,8 @@ export class Known {
   }
 
   /**
-   * The block of the journal that this one is: the same, else a part of it, else one of its kind in its place. Places
-   * are compared last, for a transcript need not have every block that was streamed.
+   * The journal's block for this entry: an equal one, else a part of it, else one of the same kind at its position.
+   * Positions are compared last, since a transcript need not contain every streamed block.
    */
   #match({ messageId, blockIndex, content }: Entry<'block'>): Match | undefined {
     const own = this.#blocksOf([messageId, this.#carried.renamed.get(messageId) ?? messageId]);
@@ -192,13 +192,13 @@ export class Known {
   }
 }
 
-/** Of a line of the transcript. */
+/** Identifies a line of the transcript. */
 function keyOf(entry: TranscriptEntry): string {
   const part = entry.kind === 'block' ? entry.blockIndex : entry.kind === 'toolResult' ? entry.toolId : '';
   return JSON.stringify([entry.kind, entry.uuid, part]);
 }
 
-/** A part of a block that was said again as a whole. */
+/** A partial block that was later repeated as a whole. */
 const isMended = ({ partial, blockIndex }: KnownBlock, blocks: readonly KnownBlock[]): boolean =>
   partial && blocks.some((other) => !other.partial && other.blockIndex === blockIndex);
 
@@ -207,7 +207,7 @@ const digestOf = (uuid: string): string => createHash('sha256').update(uuid).dig
 const toolIdOf = (block: ContentBlock | undefined): string | undefined =>
   block && 'id' in block && block.type === 'tool_use' ? block.id : undefined;
 
-/** A tool use is known by its id: its input may have been changed by who allowed it. */
+/** A tool use is identified by its id: the person who allowed it can have changed its input. */
 function isSame({ content: [one], isCut }: KnownBlock, other: ContentBlock): boolean {
   const toolId = toolIdOf(other);
   if (toolId !== undefined && typeof inputOf(one) !== 'string') return isSameTool(toolIdOf(one), toolId);
@@ -218,7 +218,7 @@ function isSame({ content: [one], isCut }: KnownBlock, other: ContentBlock): boo
 const isSameTool = (own: string | undefined, foreignId: string): boolean =>
   own !== undefined && foreignOf(own) === (foreignId || NAMELESS);
 
-/** Rather a text that differs in something is left as it is than said twice. */
+/** Leaving a text that differs in details is better than repeating it. */
 const isOfKind = (one: ContentBlock | undefined, other: ContentBlock): boolean =>
   one?.type === other.type && other.type !== 'tool_use';
 

@@ -8,9 +8,9 @@ export interface LiveSettingsOptions {
   mailbox: Mailbox;
   child: () => ClaudeChild | undefined;
   state: () => SessionState;
-  /** Changes what of the state is in no journal; called in the mailbox alone, like everything that changes the state. */
+  /** Changes state that is not in the journal; called only in the mailbox, like everything that changes the state. */
   note: (state: SessionState) => void;
-  /** The child did not agree to be as it is on record. */
+  /** The child refused to return to the recorded settings. */
   onNotPutBack: (error: Error) => void;
 }
 
@@ -30,12 +30,12 @@ function differing({ modelChoice, permissionMode }: Changes, record: SessionReco
   };
 }
 
-/** Puts back what the child was told. */
+/** Reverts a setting of the child. */
 type Undo = () => Promise<void>;
 
 /**
- * Changes model and mode of the living child and of the record as one: what cannot be recorded is put back in the child.
- * One change at a time, so that both see the same order.
+ * Changes model and mode of the running child and of the record together: a change that cannot be recorded is reverted
+ * in the child. One change at a time, so that both see the same order.
  */
 export class LiveSettings {
   readonly #options: LiveSettingsOptions;
@@ -46,8 +46,8 @@ export class LiveSettings {
   }
 
   /**
-   * Tells the child and then takes the record's step in the session's mailbox; `record` resolves to whether the changes
-   * are on record. Rejects with what the CLI says against it, or as the step does; nothing has changed then.
+   * Tells the child, then records the change in the session's mailbox; `record` resolves to whether the changes were
+   * recorded. Rejects with the CLI's objection, or with the error of the step; nothing has changed then.
    */
   change<Result>(changes: Changes, record: () => Promise<{ result: Result; recorded: boolean }>): Promise<Result> {
     const { mailbox } = this.#options;
@@ -75,7 +75,7 @@ export class LiveSettings {
     const { state } = this.#options;
     const child = this.#options.child();
     const { model, mode } = differing(changes, state().record);
-    // One that is being ended would not answer; the next is started with what is on record then.
+    // A child that is being ended would not answer; the next starts with the recorded settings.
     if (!child || state().child.phase === 'ending') return;
     if (child.inputTorn) {
       if (mode) throw torn();
@@ -96,13 +96,13 @@ export class LiveSettings {
     await child.setPermissionMode(after);
   }
 
-  /** A child reads what it is told in order, so it ends as it was before, also where it has not answered yet. */
+  /** A child handles requests in order, so it returns to its earlier settings even if it has not answered yet. */
   #putBack(undo: Undo[]): void {
     const onFailed = (error: Error) => this.#options.onNotPutBack(error);
     for (const step of undo.splice(0).reverse()) step().catch(onFailed);
   }
 
-  /** Which mode the child is being asked for: its own word of that is no news. */
+  /** The mode requested from the child, whose own report of that change is no news. */
   #request(mode: string | undefined): void {
     const { requestedMode: _requestedMode, ...state } = this.#options.state();
     this.#options.note(mode === undefined ? state : { ...state, requestedMode: mode });

@@ -3,8 +3,8 @@ import type { SessionState } from './session-state.js';
 import { type Step, StepBuilder } from './step-builder.js';
 
 /**
- * The disk was full and the CLI did not stop for it: lines are missing, its `result` perhaps among them. The turn fails,
- * and the child is replaced, for nobody knows any more what it is at.
+ * The disk was full and the CLI continued: lines are missing, possibly including its `result`. The turn fails, and the
+ * child is replaced, since its state is unknown.
  */
 export function loseOutput(builder: StepBuilder): void {
   const { child, turn, record } = builder.state;
@@ -20,7 +20,7 @@ export function loseOutput(builder: StepBuilder): void {
   endChild(builder, { restart: true });
 }
 
-/** While that cannot be written down either, whoever is connected is told at least. */
+/** While even that cannot be recorded, at least the connected clients are told. */
 export function sayStorageFull(state: SessionState, now: number): Step {
   const builder = new StepBuilder(state, now);
   const message = 'The disk is full: nothing can be kept, so nothing goes on until there is room.';
@@ -32,7 +32,7 @@ export function sayStorageFull(state: SessionState, now: number): Step {
   return builder.finish();
 }
 
-/** As a step of its own: found not by a line but by looking at the disk. Only a turn can lose something. */
+/** A separate step: detected not by a line but by checking the disk. Output is lost only during a turn. */
 export function onOutputLost(state: SessionState, now: number): Step {
   const builder = new StepBuilder(state, now);
   if (state.turn) loseOutput(builder);

@@ -10,13 +10,13 @@ export interface NewPrompt {
   requestId: string | null;
   text: string;
   mode?: PromptRecord['mode'] | undefined;
-  /** What the first answer says besides the ids of prompt and session. */
+  /** Fields of the first answer besides the ids of prompt and session. */
   answer?: Record<string, unknown>;
   /** Epoch milliseconds. */
   now: number;
 }
 
-/** A prompt that nobody has accepted yet, with ids of its own. */
+/** A prompt that is not accepted yet, with new ids. */
 export function newPrompt(options: NewPrompt): PromptRecord {
   const { sessionId, device, requestId, text, mode = 'queue', answer = {}, now } = options;
   const promptId = nanoid() as PromptId;
@@ -35,7 +35,7 @@ export function newPrompt(options: NewPrompt): PromptRecord {
   };
 }
 
-/** One that a device has sent, with all of its text and attachments in memory. */
+/** A prompt sent by a device, with its full text and attachments in memory. */
 export function offerPrompt({
   attachments = [],
   ...options

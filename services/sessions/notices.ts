@@ -1,23 +1,23 @@
-/** What a person is told that is no answer of Claude's. */
+/** Messages to a person that are not from Claude. */
 import type { CliNotice } from '../ports/claude.js';
 import type { StepBuilder } from './step-builder.js';
 
-/** A durable word. */
+/** Publishes a durable notice. */
 export function sayNotice(builder: StepBuilder, notice: CliNotice): void {
   builder.event('notice', { sessionId: builder.state.record.sessionId, ...notice, timestamp: builder.timestamp });
 }
 
-/** So often at most is a person told of what goes on for long, in milliseconds. */
+/** Minimum interval between notices about an ongoing condition, in milliseconds. */
 const NOISE_MS = 60_000;
 
-/** A CLI that writes its log to stdout writes a hundred lines in a turn: they are gathered. `bytes`: of one line. */
+/** Collects lines outside the protocol: a CLI that logs to stdout writes a hundred in a turn. `bytes`: of one line. */
 export function addNoise(builder: StepBuilder, bytes: number): void {
   const { noise, ticks } = builder.state;
   const { lines, bytes: before, since } = noise ?? { lines: 0, bytes: 0, since: ticks };
   builder.update({ noise: { lines: lines + 1, bytes: before + bytes, since } });
 }
 
-/** Says once what was gathered, when its turn is over, and each minute while it goes on. */
+/** Reports the collected lines once, at the end of the turn, and every minute while they continue. */
 export function tellNoise(builder: StepBuilder, { isOver }: { isOver: boolean }): void {
   const { noise, ticks, record } = builder.state;
   if (!noise || noise.lines === 0 || (!isOver && ticks - noise.since < NOISE_MS)) return;

@@ -1,15 +1,15 @@
 import type { ClaudeChild } from '../ports/claude.js';
 
 export interface OutputGuardOptions {
-  /** Whether a turn runs and does not wait for a person: a child that says nothing has nothing to lose. */
+  /** Whether a turn runs and does not wait for a person: a silent child has no output to lose. */
   isWorking: () => boolean;
-  /** What the child said could not all be kept. Called each second until the turn has ended; may reject. */
+  /** Some output of the child could not be stored. Called every second until the turn has ended; can reject. */
   onLost: () => Promise<void>;
 }
 
 const LOOK_MS = 1000;
 
-/** Looks after the output of a child that works: the CLI goes on when its disk is full, and says nothing of it. */
+/** Monitors the output of a working child: the CLI continues silently when its disk is full. */
 export class OutputGuard {
   readonly #options: OutputGuardOptions;
   #timer: NodeJS.Timeout | undefined;
@@ -19,7 +19,7 @@ export class OutputGuard {
     this.#options = options;
   }
 
-  /** To be called after every step: while no turn runs nothing is looked at. */
+  /** Must be called after every step: nothing is checked while no turn runs. */
   update(child: ClaudeChild | undefined): void {
     if (!child || !this.#options.isWorking()) this.close();
     else this.#timer ??= setInterval(() => void this.#look(child), LOOK_MS).unref();
@@ -36,7 +36,7 @@ export class OutputGuard {
     try {
       if ((await child.checkOutput()) === 'lost' && this.#timer) await this.#options.onLost();
     } catch {
-      // It could not be written down: the next look tries again.
+      // The loss could not be recorded: the next check retries.
     } finally {
       this.#looking = false;
     }

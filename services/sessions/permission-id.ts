@@ -2,13 +2,13 @@ import { createHash } from 'node:crypto';
 import type { PermissionId } from '../../protocol/scalars.js';
 import type { PermissionAsk } from '../ports/records.js';
 
-/** Bytes of the digest that make an id: as many as a UUID has. */
+/** Bytes of the digest used for an id: as many as in a UUID. */
 const BYTES = 16;
 
 /**
- * The id of a permission request. The tool call's own id will not do: some gateways begin to count anew with each
- * answer, and an answer that is meant for one request would decide another. A request is one line of one child, so the
- * same line read again, by whichever daemon, has the same id, and no other line ever has.
+ * The id of a permission request. The tool call's own id is unsuitable: some gateways restart their numbering with each
+ * response, and an answer to one request would decide another. A request is one line of one child, so rereading that
+ * line, in any daemon, gives the same id, and no other line has it.
  */
 export function permissionIdOf(
   { requestId }: Pick<PermissionAsk, 'requestId'>,

@@ -1,4 +1,4 @@
-/** Permission requests, questions and plans: how they are asked and what a person's answer means. */
+/** Permission requests, questions and plans: how they are asked and how answers are interpreted. */
 import * as z from 'zod';
 import type { ClientData } from '../../protocol/client-frames.js';
 import { CompanionError, invalid } from '../../protocol/error-codes.js';
@@ -28,10 +28,10 @@ function kindOf(ask: PermissionAsk): 'tool' | 'question' | 'plan' {
   return questionsOf(ask).length > 0 ? 'question' : 'tool';
 }
 
-/** What "always" would remember; undefined where it is not offered. */
+/** The grant that "always" would remember; undefined when it is not offered. */
 const rememberable = (ask: PermissionAsk): Grant | undefined => (kindOf(ask) === 'tool' ? grantOf(ask) : undefined);
 
-/** The event that asks. */
+/** The event with the request. */
 export function permissionRequestOf({
   permissionId,
   sessionId,
@@ -70,20 +70,20 @@ function promptOf(ask: PermissionAsk, kind: ReturnType<typeof kindOf>): string {
 
 export interface Verdict {
   decision: 'allow' | 'deny';
-  /** For the CLI. */
+  /** The answer to the CLI. */
   answer: Record<string, unknown>;
-  /** What is to be remembered. */
+  /** The grant to remember. */
   grant?: Grant;
 }
 
 const ALLOW = new Set(['y', 'yes', 'allow', 'a', 'always']);
 const DENY = new Set(['n', 'no', 'deny']);
-/** Whether a response says no, if no option of the request is called so. */
+/** Whether a response means no, unless the request has an option of that name. */
 export const isDenial = (response: string): boolean => DENY.has(response);
 
 const ALWAYS = new Set(['a', 'always']);
 
-/** What a person's answer means. Throws `INVALID_REQUEST` naming the field that says nothing. */
+/** Interprets a person's answer. Throws `INVALID_REQUEST` with the unusable field. */
 export function judge(ask: PermissionAsk, answer: Answer): Verdict {
   const { response, message } = answer;
   const questions = questionsOf(ask);
@@ -153,7 +153,7 @@ export function resolvePermission(builder: StepBuilder, permission: PermissionRe
   });
 }
 
-/** An answer to a request that was resolved before is told so: `ALREADY_RESOLVED`. */
+/** Rejects an answer to a resolved request: `ALREADY_RESOLVED`. */
 export async function refuseLateAnswer(
   state: SessionState,
   { permissionId }: Pick<ClientData<'permission'>, 'permissionId'>,
@@ -167,7 +167,7 @@ export async function refuseLateAnswer(
   }
 }
 
-/** The open request that an answer means: the one named, or the oldest. Throws when there is none. */
+/** The open request to which an answer refers: the named one, or the oldest. Throws when there is none. */
 export function findOpen(open: PermissionRecord[], permissionId: string | undefined): PermissionRecord {
   const found = permissionId === undefined ? open[0] : open.find((one) => one.permissionId === permissionId);
   if (found) return found;

@@ -10,13 +10,13 @@ export type Decide = (state: SessionState, now: number) => Step;
 export interface PersistentStepsOptions {
   sessionId: SessionId;
   log: Log;
-  /** Takes a step of the session, after those before it. Rejects when it could not be written. */
+  /** Runs a step of the session, after earlier ones. Rejects when it cannot be written. */
   step: (decide: Decide) => Promise<void>;
 }
 
 const RETRY_MS = 1000;
 
-/** Steps that nobody asks for a second time: they are tried until they are written, or the session is let go of. */
+/** Steps that no caller would repeat: they are retried until written, or until the session is released. */
 export class PersistentSteps {
   readonly #options: PersistentStepsOptions;
   readonly #timers = new Set<NodeJS.Timeout>();
@@ -26,7 +26,7 @@ export class PersistentSteps {
     this.#options = options;
   }
 
-  /** Rejects when it cannot be written; whoever is connected is told why. */
+  /** Rejects when it cannot be written; connected clients are told why. */
   async takeOrTell(decide: Decide): Promise<void> {
     try {
       await this.#options.step(decide);
@@ -36,7 +36,7 @@ export class PersistentSteps {
     }
   }
 
-  /** A full disk delays it: `onWaiting` is called then. */
+  /** Retries while the disk is full, and then calls `onWaiting`. */
   async take(decide: Decide, onWaiting: () => void = () => {}): Promise<void> {
     try {
       await this.takeOrTell(decide);
@@ -48,27 +48,27 @@ export class PersistentSteps {
     }
   }
 
-  /** Does something that may fail, which is logged. */
+  /** Runs an action and logs its failure. */
   attempt(what: string, action: () => unknown): void {
     new Promise((resolve) => {
       resolve(action());
     }).catch((error: unknown) => this.tellFailed(what, error));
   }
 
-  /** Logs what has failed and is not tried again. */
+  /** Logs a failure that is not retried. */
   tellFailed(what: string, error: unknown): void {
     const { log, sessionId } = this.#options;
     log.warn(`could not ${what}`, { sessionId, error: (error as Error).message });
   }
 
-  /** Does once more what has failed, after a while. */
+  /** Retries a failed action after a delay. */
   tryAgain(what: string, failed: { error: unknown; action: () => unknown; afterMs?: number }): void {
     const { error, action, afterMs = RETRY_MS } = failed;
     this.tellFailed(what, error);
     this.later(what, { afterMs, action });
   }
 
-  /** Does it at once where `afterMs` is 0. */
+  /** Runs at once when `afterMs` is 0. */
   later(what: string, { afterMs, action }: { afterMs: number; action: () => unknown }): void {
     if (this.#closed) return;
     if (afterMs === 0) {

@@ -11,7 +11,7 @@ export interface PromptReaderOptions {
   steps: PersistentSteps;
 }
 
-/** Reads what prompts are made of when it is their turn. */
+/** Reads the contents of prompts when they are due. */
 export class PromptReader {
   readonly #options: PromptReaderOptions;
   readonly #reading = new Set<PromptId>();
@@ -20,7 +20,7 @@ export class PromptReader {
     this.#options = options;
   }
 
-  /** Tells the session. What the disk or the machine does not give now is read again; what is gone ends its prompt. */
+  /** Reports to the session. Retries a temporary failure of disk or machine; missing contents end the prompt. */
   read(prompts: readonly PromptRecord[]): void {
     const { steps } = this.#options;
     const wanted = prompts.filter(({ promptId }) => !this.#reading.has(promptId));
@@ -49,7 +49,7 @@ export class PromptReader {
     if (read.size > 0) await steps.take((state, now) => onContentsRead(state, read, now));
   }
 
-  /** Undefined when they are gone for good. */
+  /** Undefined when they are permanently lost. */
   async #contentsOf(prompt: PromptRecord): Promise<PromptContents | undefined> {
     try {
       return await this.#options.journal.readContents(prompt);
@@ -60,6 +60,6 @@ export class PromptReader {
   }
 }
 
-/** Another try may find what it wants. */
+/** Whether a retry can succeed. */
 const isPassing = (error: unknown): boolean =>
   isCapacityError(toCapacityError('', error)) || !(error instanceof CompanionError && error.code === 'NOT_FOUND');

@@ -1,4 +1,4 @@
-/** What a transcript holds and the journal does not: as functions of both. */
+/** Pure functions that find what a transcript contains and the journal lacks. */
 import type { TranscriptEntry } from '../ports/claude.js';
 import type { KnownContent } from '../ports/journal.js';
 import type { TranscriptMark } from '../ports/records.js';
@@ -8,19 +8,19 @@ import type { SessionState } from './session-state.js';
 import { type Step, StepBuilder } from './step-builder.js';
 
 export interface Comparison {
-  /** In the order of the conversation. */
+  /** In conversation order. */
   entries: readonly TranscriptEntry[];
   said: KnownContent;
-  /** All of the entries lie behind a place at which both agreed. Else what precedes the first that was said is left out. */
+  /** All entries follow a position at which both agreed. Otherwise entries before the first known one are left out. */
   anchored: boolean;
-  /** From the page before these. */
+  /** From the previous page. */
   carried?: Carried | undefined;
 }
 
 interface Compared {
   /** In order. */
   missing: Missing[];
-  /** Whether entries that follow these have something known before them. */
+  /** Whether entries after these follow a known one. */
   anchored: boolean;
   carried: Carried;
 }
@@ -33,13 +33,13 @@ export function findMissing({ entries, said, anchored, carried }: Comparison): C
   return { missing, anchored: true, carried: known.carried };
 }
 
-/** Only while nothing is said by a child: what it says is in the journal a moment later. */
+/** Only while no child is writing: its output reaches the journal a moment later. */
 export const canReconcile = ({ turn, child, record }: SessionState, claudeSessionId: string): boolean =>
   record.claudeSessionId === claudeSessionId &&
   turn === null &&
   (child.phase === 'none' || child.phase === 'starting' || child.phase === 'checking');
 
-/** Adds what was missing, as it happened then. */
+/** Adds missing items with their original times. */
 export function onMissingFound(state: SessionState, missing: readonly Missing[], now: number): Step {
   const builder = new StepBuilder(state, now);
   for (const one of missing) {
@@ -50,7 +50,7 @@ export function onMissingFound(state: SessionState, missing: readonly Missing[],
   return builder.finish();
 }
 
-/** Who a message is from that was typed elsewhere. */
+/** The sender of a message typed elsewhere. */
 const TERMINAL = 'terminal';
 
 function say(builder: StepBuilder, missing: Missing): void {
@@ -82,7 +82,7 @@ function sayBlock(builder: StepBuilder, { entry, blockIndex, isNewMessage, isNew
 const countMessage = (builder: StepBuilder, lastMessageId: string): void =>
   builder.updateRecord({ lastMessageId, messageCount: builder.state.record.messageCount + 1 });
 
-/** A child that ends quietly later must not hide that something before it was not read. */
+/** Recorded, so that a child's later clean exit does not hide that earlier content was not read. */
 export function onOwed(state: SessionState, epoch: string, now: number): Step {
   const builder = new StepBuilder(state, now);
   const { transcript, claudeSessionId = '' } = state.record;

@@ -13,27 +13,27 @@ export interface ReconcilerOptions {
   journal: Pick<Journal, 'epoch' | 'firstSeq' | 'findKnownContent'>;
   log: Log;
   state: () => SessionState;
-  /** Takes a step of the session. No other comes between the look and the writing. Rejects when it cannot be written. */
+  /** Runs a step of the session; no other runs between the read and the write. Rejects when it cannot be written. */
   stepAfterLook: StepAfterLook;
 }
 
-/** Undefined: nothing is to be changed. */
+/** Undefined: no change. */
 export type DecideAfterLook<Seen> = (state: SessionState, seen: Seen, now: number) => Step | undefined;
 
 type StepAfterLook = <Seen>(look: () => Promise<Seen>, decide: DecideAfterLook<Seen>) => Promise<void>;
 
 type Place = TranscriptLocation & { claudeSessionId: string };
 
-/** Where to read from, and whether the journal agreed with all before that. */
+/** Where to read from, and whether the journal agreed with everything before that. */
 interface Start {
   from: number;
   anchored: boolean;
 }
 
 /**
- * Brings into the journal what the CLI's transcript has and the journal lacks: after a child whose output was lost, after
- * a journal that lost its end, and after somebody went on with the conversation elsewhere. Where nothing has changed
- * since both agreed, that costs a look at the file.
+ * Adds to the journal what the CLI's transcript has and the journal lacks: after a child's output was lost, after the
+ * journal lost its end, and after the conversation was continued elsewhere. If nothing has changed since both agreed,
+ * the cost is one `stat`.
  */
 export class Reconciler {
   readonly #options: ReconcilerOptions;
@@ -45,15 +45,15 @@ export class Reconciler {
     this.#options = options;
   }
 
-  /** A child has ended; to be told before anything else is done about it. */
+  /** A child has ended; must be called before any other reaction to that. */
   childEnded(exit: ChildExit, cut: readonly CutBlock[]): void {
     this.#endedQuietly = endsQuietly(this.#options.state(), exit, cut);
   }
 
   /**
-   * To be called while no child lives: when one has ended, and before another one is started. What fails is tried again
-   * at the next occasion: this never rejects, and takes no longer than the reading of the transcript may (30 s a page).
-   * Resolves with false when the session was let go of, and nothing is to be done any more.
+   * Must be called while no child runs: after one has ended, and before another is started. The next call retries a
+   * failure: this never rejects, and takes no longer than reading the transcript can (30 s a page). Resolves to false
+   * when the session was released and nothing more must be done.
    */
   reconcile(): Promise<boolean> {
     return this.#mailbox.run(async () => {
@@ -64,7 +64,7 @@ export class Reconciler {
     });
   }
 
-  /** For a session without a child: reads what was said while there was no daemon, and what the journal may have lost. */
+  /** For a session without a child: reads what was said while no daemon ran, and what the journal lost. */
   async recover({ hadChild }: { hadChild: boolean }): Promise<void> {
     const { transcript } = this.#record;
     const isOtherJournal = transcript !== undefined && transcript.epoch !== this.#options.journal.epoch;
@@ -97,7 +97,7 @@ export class Reconciler {
     await this.#agree(next);
   }
 
-  /** Adds what is missing. */
+  /** Adds the missing entries. */
   async #read(place: Place): Promise<void> {
     const { launcher, log, stepAfterLook } = this.#options;
     const { claudeSessionId, path } = place;
@@ -120,7 +120,7 @@ export class Reconciler {
     log.info('transcript read', { sessionId: this.#record.sessionId, from, added });
   }
 
-  /** Behind a mark nothing may be missing that retention has removed, nor what the journal has lost. */
+  /** A mark is usable only if neither retention nor a loss of the journal has removed events after it. */
   async #startOf({ claudeSessionId, path, size }: Place): Promise<Start> {
     const { journal } = this.#options;
     const { transcript: mark, sessionId } = this.#record;
@@ -177,7 +177,7 @@ const isAgreed = (mark: TranscriptMark, now: Place & { epoch: string }): boolean
   mark.size === now.size &&
   mark.mtimeMs === now.mtimeMs;
 
-/** Whether all that a child wrote to its transcript was in its output too, and has been read. */
+/** Whether everything a child wrote to its transcript was also in its output, and has been read. */
 function endsQuietly({ turn, child, record }: SessionState, exit: ChildExit, cut: readonly CutBlock[]): boolean {
   const wasLost = exit.outputLost || record.child?.outputLost || cut.length > 0;
   return !wasLost && turn === null && (child.phase === 'ending' || exit.code === 0);

@@ -1,7 +1,7 @@
 /**
- * What "always" means: taken from what the CLI suggests, applied to this session alone, kept with it, and taken back.
- * The CLI would write some of it into the directory's `.claude/settings.local.json`, where it would outlive the session
- * and hold for everybody who runs Claude there. So the daemon keeps it, and tells each child of it.
+ * The meaning of "always": a grant taken from the CLI's suggestions, applied to this session alone, stored with it, and
+ * revocable. The CLI would write some of it into the directory's `.claude/settings.local.json`, where it would outlive
+ * the session and apply to everyone who runs Claude there. So the daemon stores it, and passes it to each child.
  */
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
@@ -24,22 +24,22 @@ const updateSchema = z.union([
 ]);
 type Update = z.infer<typeof updateSchema>;
 
-/** What a person is offered to have remembered with one request. */
+/** The grant that a person can choose to remember with one request. */
 export interface Grant {
   rules: readonly Rule[];
   directories: readonly string[];
   mode?: string;
 }
 
-/** Each child is told of all of it on its command line. */
+/** Each child gets all grants on its command line. */
 const MAX_GRANT_BYTES = 8 * 1024;
 const MAX_REMEMBERED_BYTES = 64 * 1024;
 
-/** Updates of a kind that cannot be put into words are left out, and so is the mode in which nobody is asked. */
+/** Leaves out kinds of updates that cannot be described in words, and the mode that never asks. */
 const updatesIn = (suggestions: readonly unknown[]): Update[] =>
   suggestions.flatMap((suggestion) => updateSchema.safeParse(suggestion).data ?? []);
 
-/** What "always" would remember with this request; undefined where there is nothing, or too much to be kept. */
+/** The grant that "always" would remember for this request; undefined when there is none, or when it is too large. */
 export function grantOf({ suggestions = [] }: PermissionAsk): Grant | undefined {
   const updates = updatesIn(suggestions);
   const rules = updates.flatMap((update) => (update.type === 'addRules' ? update.rules : []));
@@ -50,7 +50,7 @@ export function grantOf({ suggestions = [] }: PermissionAsk): Grant | undefined 
   return isSomething && sizeOf(grant) <= MAX_GRANT_BYTES ? grant : undefined;
 }
 
-/** For the CLI (2.1.197 to 2.1.332): what is granted holds in its process, and is written nowhere. */
+/** For the CLI (2.1.197 to 2.1.332): the grant applies to its process and is not written to any file. */
 export function updatesOf({ rules, directories, mode }: Grant): Record<string, unknown>[] {
   const destination = 'session';
   return [
@@ -60,7 +60,7 @@ export function updatesOf({ rules, directories, mode }: Grant): Record<string, u
   ];
 }
 
-/** As the CLI writes it in its settings. */
+/** The CLI's notation in its settings. */
 export const ruleText = ({ toolName, ruleContent }: Rule): string =>
   ruleContent === undefined ? toolName : `${toolName}(${ruleContent})`;
 
@@ -73,9 +73,8 @@ export interface Granting {
 }
 
 /**
- * How the record changes when a person asks to have this remembered, and what is new of it. The mode is on record at
- * once, since the child is in it as soon as it reads the answer. Throws `CAPACITY` when more is remembered than a child
- * can be told.
+ * The change to the record when a person asks to remember this, and its new part. The mode is recorded at once, since
+ * the child switches to it on reading the answer. Throws `CAPACITY` when the grants exceed what a child can be given.
  */
 export function remember(
   { remembered = [], permissionMode }: SessionRecord,
@@ -107,7 +106,7 @@ export function remember(
   return { ...modeChange, remembered: all };
 }
 
-/** What of it the next child is started with; the mode is in the session's permission mode. */
+/** Start options of the next child; the mode is in the session's permission mode. */
 export const rememberedOptions = (remembered: readonly RememberedGrant[]) => ({
   allowedTools: [...new Set(remembered.flatMap(({ rules }) => rules))],
   addDirectories: [...new Set(remembered.flatMap(({ directories }) => directories))],
@@ -115,13 +114,13 @@ export const rememberedOptions = (remembered: readonly RememberedGrant[]) => ({
 
 export interface TakenBack {
   kept: RememberedGrant[];
-  /** Rules of the CLI that make it ask again for what is not granted any more. */
+  /** CLI rules that make it ask again about revoked grants. */
   askRules: string[];
-  /** The mode that holds from now on, where the one that was granted is in effect. */
+  /** The new mode, when the revoked one is in effect. */
   mode?: string;
 }
 
-/** What taking these back leaves. A rule or mode that another one grants as well stays. */
+/** The remaining grants after a revocation. A rule or mode that another grant includes stays. */
 export function takeBack(
   { remembered = [], permissionMode }: Pick<SessionRecord, 'remembered' | 'permissionMode'>,
   isTaken: (grant: RememberedGrant) => boolean,
@@ -144,7 +143,7 @@ export function takeBack(
 /** A rule with a double slash means an absolute path (the CLI's permission rules). */
 const rulesWithin = (folder: string): string[] => [`Read(/${folder}/**)`, `Edit(/${folder}/**)`];
 
-/** A person has chosen a mode: what was remembered of modes is past. */
+/** A person has chosen a mode: remembered modes end. */
 export function withoutModes(remembered: readonly RememberedGrant[]): RememberedGrant[] {
   return remembered
     .map(({ mode: _mode, modeBefore: _modeBefore, ...grant }) => grant)
@@ -163,7 +162,7 @@ const storedSchema = z.object({
   inFile: z.boolean().optional(),
 });
 
-/** What a record holds. Older daemons kept the CLI's updates as they were, and let it write some into its file. */
+/** The stored grants. Older daemons stored the CLI's updates unchanged, and let it write some into its file. */
 export function readRemembered(stored: readonly unknown[], at: number): RememberedGrant[] {
   return stored.flatMap((one, index) => {
     const grant = storedSchema.safeParse(one);

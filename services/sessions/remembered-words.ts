@@ -1,4 +1,4 @@
-/** What is remembered, in words for a person. */
+/** Remembered grants in words for a person. */
 import type { Remember } from '../../protocol/events.js';
 import { plainLine } from '../../protocol/plain-text.js';
 import type { RememberedView } from '../../protocol/rest.js';
@@ -8,7 +8,7 @@ import { type Grant, ruleText } from './remembered-grants.js';
 const MAX_RULE = 200;
 const MAX_NAMED = 8;
 
-/** All that is remembered holds for so long. */
+/** The duration of every remembered grant. */
 const SCOPE = 'session';
 const SCOPE_WORDS = 'Holds in this session, across restarts, until it is taken back or a new conversation begins.';
 
@@ -21,7 +21,7 @@ const MODE_WORDS: Readonly<Record<string, string>> = {
   default: 'Mode default: Claude asks.',
 };
 
-/** As a request carries it, before anybody has answered. */
+/** The form in a request, before it is answered. */
 export const rememberOf = ({ rules, directories, mode }: Grant): Remember =>
   inWords({ rules: rules.map(ruleText), directories, ...(mode !== undefined && { mode }) });
 

@@ -3,9 +3,9 @@ import type { Session } from './session.js';
 
 export interface SessionExpiryOptions {
   sessions: () => readonly Session[];
-  /** How long a session may go unused, in milliseconds. */
+  /** How long a session can stay unused, in milliseconds. */
   ttlMs: number;
-  /** Epoch milliseconds; never ahead by mistake. */
+  /** Epoch milliseconds; never wrongly ahead. */
   now: () => number;
   log: Log;
 }
@@ -13,7 +13,7 @@ export interface SessionExpiryOptions {
 const LOOKS_PER_TTL = 10;
 const MAX_PERIOD_MS = 3_600_000;
 
-/** Closes sessions that nobody has used for long: looks at once and then again and again, until it is closed itself. */
+/** Closes sessions that were unused for long: checks at once and then periodically, until it is closed itself. */
 export class SessionExpiry {
   readonly #options: SessionExpiryOptions;
   readonly #timer: NodeJS.Timeout;
@@ -43,7 +43,7 @@ export class SessionExpiry {
     this.#looking = false;
   }
 
-  /** One that cannot be closed now is looked at again the next time. */
+  /** A session that cannot be closed now is checked again the next time. */
   async #closeUnused(session: Session, before: number): Promise<void> {
     const { log } = this.#options;
     try {

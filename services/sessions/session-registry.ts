@@ -19,24 +19,24 @@ export interface SessionRegistryOptions {
   publisher: Publisher;
   log: Log;
   now: () => number;
-  /** How many children may live at a time. */
+  /** The maximum number of running children. */
   maxProcesses: number;
-  /** Bytes of long texts and attachments that may wait in all sessions together. */
+  /** Maximum bytes of waiting long texts and attachments, over all sessions. */
   maxWaitingBytes: number;
   requireRoom: RequireRoom;
-  /** Rejects when the person has begun too many sessions of late. */
+  /** Rejects when the person has recently begun too many sessions. */
   requireNewSession: (owner: UserId) => Promise<void>;
-  /** A child that has nothing to do for so many milliseconds is ended. */
+  /** Idle time in milliseconds after which a child is ended. */
   idleMs: number;
-  /** A session that has been closed for so many milliseconds has ended for those who follow all sessions. */
+  /** Milliseconds after closing from which a session no longer counts for followers of all sessions. */
   endedMs: number;
-  /** The identity of the directory that a path leads to now; undefined when there is none. */
+  /** The identity of the directory to which a path leads now; undefined when there is none. */
   identify: (path: string) => Promise<string | undefined>;
-  /** A session of this person was forgotten, and nothing that its children have started is left. */
+  /** A session of this person was forgotten, and nothing started by its children is left. */
   onForgotten: (owner: UserId) => void;
 }
 
-/** All sessions: at most one for each directory. */
+/** All sessions: at most one per directory. */
 export class SessionRegistry {
   readonly #options: SessionRegistryOptions;
   readonly #sessions = new Map<SessionId, Session>();
@@ -59,7 +59,7 @@ export class SessionRegistry {
     });
   }
 
-  /** Loads what the journal holds, and takes up the children that still live. Resolves when all are taken up. */
+  /** Loads the journal's sessions and adopts the children still running. Resolves when all are adopted. */
   async recover(): Promise<void> {
     const stored = await this.#options.journal.loadSessions();
     const sessions = stored.map((one) => this.#add(one));
@@ -78,12 +78,12 @@ export class SessionRegistry {
       .sort((a, b) => b.state.record.lastActivity - a.state.record.lastActivity);
   }
 
-  /** Whether the person has a session, also one that is purged and of which something is left. */
+  /** Whether the person has any session, including a purged one that is not fully removed. */
   hasAny(owner: UserId): boolean {
     return [...this.#sessions.values(), ...this.#leaving.values()].some((session) => session.owner === owner);
   }
 
-  /** It has been closed for so long that no event of it is kept: whoever wants to be told of it again opens it again. */
+  /** Closed for so long that none of its events is stored: a follower must open it again. */
   hasEnded({ state: { record } }: Session, now = this.#options.now()): boolean {
     return record.closed !== undefined && now - record.updatedAt > this.#options.endedMs;
   }
@@ -92,7 +92,7 @@ export class SessionRegistry {
     return [...this.#sessions.values()];
   }
 
-  /** For those who follow it already: also one that is purged, until they have its last events. */
+  /** For existing followers: includes a purged session until they have its last events. */
   followed(sessionId: SessionId): Session | undefined {
     return this.#sessions.get(sessionId) ?? this.#leaving.get(sessionId);
   }
@@ -101,14 +101,17 @@ export class SessionRegistry {
     return this.#sessions.get(sessionId);
   }
 
-  /** The person's session with this id; another person's is as if it were not there. */
+  /** The person's session with this id; another person's counts as missing. */
   require(owner: UserId, sessionId: SessionId): Session {
     const session = this.#sessions.get(sessionId);
     if (session?.owner === owner) return session;
     throw new CompanionError('SESSION_NOT_FOUND', 'There is no such session.', { field: 'sessionId' });
   }
 
-  /** The session of a directory, made when there is none, with room for the child that it has not got. Concurrent callers get the same one. */
+  /**
+   * The session of a directory, created if missing, if there is room for its child. Concurrent callers get the same
+   * one.
+   */
   at(place: Place, owner: UserId): Promise<{ session: Session; created: boolean }> {
     return this.#opening.run(async () => {
       const known = await this.#findAt(place);
@@ -133,22 +136,22 @@ export class SessionRegistry {
   }
 
   /**
-   * A place for a child that is no session's, in the same line as theirs: resolves with what gives it back. Rejects with
-   * the reason of `signal` when that comes first.
+   * A slot for a child outside any session, in the same queue: resolves with the function that releases it. Rejects
+   * with the reason of `signal` if that comes first.
    */
   async takeSlot(id: string, signal: AbortSignal): Promise<() => void> {
     this.#requireStaying();
     return this.#slots.enter({ id: id as SessionId, since: this.#options.now(), signal });
   }
 
-  /** Lets go of all children; they live on. Returns how many. */
+  /** Detaches from all children, which keep running. Returns their number. */
   async release(): Promise<number> {
     this.#slots.close();
     await Promise.all(this.all().map((session) => session.release()));
     return this.all().filter((session) => session.pid !== undefined).length;
   }
 
-  /** Ends all children. What cannot be written down of that is found by the next daemon. */
+  /** Ends all children. The next daemon detects what could not be recorded. */
   async endChildren(): Promise<void> {
     const { log } = this.#options;
     this.#isEnding = true;
@@ -163,9 +166,9 @@ export class SessionRegistry {
   }
 
   /**
-   * The session whose child works in the directory, whatever that was called before; else by its path, else by its
-   * identity under another one. A system uses the identity of a directory that is gone again, so without a child it
-   * counts only where the session's own path still leads to it.
+   * The session whose child works in the directory, whatever its earlier name; else the one with its path, else the one
+   * with its identity under another path. A system reuses the identity of a removed directory, so without a child it
+   * counts only if the session's own path still leads there.
    */
   async #findAt({ path, key }: Place): Promise<Session | undefined> {
     const concerned = this.all().filter(
@@ -176,7 +179,7 @@ export class SessionRegistry {
     const samePath = concerned.find(({ state }) => state.record.directory === path);
     if (samePath) {
       const place = await samePath.childDirectory();
-      // Its child works in a directory that was removed, and another one stands in its place.
+      // Its child works in a removed directory that was replaced by another.
       if (place && place.path === undefined) await samePath.placeHolder.hibernate();
       return samePath;
     }
@@ -186,7 +189,7 @@ export class SessionRegistry {
     return undefined;
   }
 
-  /** A session follows its child: one whose directory was renamed has its new name from here on, and leaves the old one. */
+  /** A session follows its child: if its directory was renamed, the session takes the new name in place of the old. */
   async #findByChild(sessions: readonly Session[], { path, key }: Place): Promise<Session | undefined> {
     const { identify } = this.#options;
     let found: Session | undefined;

@@ -5,10 +5,10 @@ import { permissionRequestOf } from './permission-requests.js';
 import type { SessionRegistry } from './session-registry.js';
 import { openPermissions, sessionStatusOf } from './session-state.js';
 
-/** Messages in the snapshot that takes the place of events which are gone. */
+/** Messages in the snapshot that replaces removed events. */
 const SNAPSHOT_MESSAGES = 50;
 
-/** Sessions as delivery sees them. */
+/** Sessions as seen by delivery. */
 export function createSessionSource(registry: SessionRegistry, journal: Journal): SessionSource {
   const source: SessionSource = {
     head: (owner, sessionId) => {

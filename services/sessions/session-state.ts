@@ -9,12 +9,12 @@ import type {
 } from '../ports/records.js';
 
 /**
- * Whether the child can be written to. `torn`: an earlier daemon died in the middle of a line, so nothing may follow it.
- * `unsure`: torn, and what the child wrote up to now has not all been read.
+ * Whether the child's input is usable. `torn`: an earlier daemon died in the middle of a line, so nothing can follow
+ * it. `unsure`: torn, and the child's output so far has not all been read.
  */
 export type ChildInput = 'open' | 'unsure' | 'torn';
 
-/** The child as the session sees it. `adopting`: an earlier daemon's is being taken up. `checking`: it died, and the transcript is asked what it had begun. */
+/** `adopting`: an earlier daemon's child. `checking`: it died, and the transcript is searched for what it had begun. */
 export type ChildPhase =
   | { phase: 'none' }
   | { phase: 'starting' }
@@ -23,24 +23,24 @@ export type ChildPhase =
   | { phase: 'ending'; restart: boolean }
   | { phase: 'checking' };
 
-/** A turn that runs. Its prompts are those dispatched to the child; which of them it took in is in their state. */
+/** A running turn. Its prompts are those dispatched to the child; their states show which of them it accepted. */
 export interface Turn {
   /** By `ticks`. */
   startedAt: number;
   interrupted: boolean;
-  /** Something of its answer was seen, whether or not the child has told which prompt began it (2.1.197 tells late). */
+  /** Part of its answer was seen, even if the child has not reported which prompt began it (2.1.197 is late). */
   answering: boolean;
-  /** The API was asked and has not begun to answer. */
+  /** The API was called and has not responded yet. */
   calling: boolean;
-  /** The CLI said that the API failed. */
+  /** The CLI reported an API failure. */
   apiError: boolean;
-  /** The disk was full while it ran: what the CLI said is not all there. */
+  /** The disk was full while it ran: the CLI's recorded output is incomplete. */
   outputLost: boolean;
 }
 
 export interface RunningTool {
   name: string;
-  /** As the CLI calls it in its lines: empty where it has no id there. */
+  /** The CLI's id in its lines: empty when there is none. */
   foreignId: string;
   /** When it was called, by `ticks`. */
   since: number;
@@ -49,12 +49,12 @@ export interface RunningTool {
 export interface Noise {
   lines: number;
   bytes: number;
-  /** By `ticks`: when it was told of last, or began. */
+  /** By `ticks`: when it was last reported, or began. */
   since: number;
 }
 
 export interface SessionState {
-  /** Milliseconds by a clock that nobody sets, unlike that of the wall: durations are measured with it. */
+  /** Milliseconds of a monotonic clock, used to measure durations. */
   ticks: number;
   record: SessionRecord;
   /** seq of the last event. */
@@ -63,22 +63,22 @@ export interface SessionState {
   turn: Turn | null;
   /** Not ended, oldest first. */
   prompts: readonly PromptRecord[];
-  /** Of prompts that wait on the disk, those that were read for this very step: no state keeps them. */
+  /** Contents read for this very step, of prompts stored on the disk: no state keeps them. */
   contents?: ReadonlyMap<PromptId, PromptContents>;
   /** Open, or decided but not known to have been read by the CLI; oldest first. */
   permissions: readonly PermissionRecord[];
   background: readonly BackgroundTask[];
-  /** The tools whose results are to come, by tool use id. */
+  /** The tools still without results, by tool use id. */
   tools: ReadonlyMap<string, RunningTool>;
-  /** While lines are taken: those of the tool ids in them that were used before. */
+  /** While lines are handled: those of their tool ids that were used before. */
   takenToolIds?: ReadonlySet<string>;
-  /** What the child wrote that is not its protocol and nobody was told of yet. */
+  /** Unreported output of the child outside its protocol. */
   noise?: Noise;
-  /** The plan that Claude handed in last, by tool use id: 2.1.329 asks for approval without it when it is in no file. */
+  /** Claude's last submitted plan, by tool use id: 2.1.329 asks for approval without it when it is in no file. */
   plan?: { toolId: string; text: string };
-  /** A mode that the CLI was asked for: its own word of the change is no news. */
+  /** The mode requested from the CLI, whose own report of the change is no news. */
   requestedMode?: string;
-  /** When, by `ticks`, children of late died before a turn of theirs had ended. */
+  /** When, by `ticks`, recent children died before the end of their turn. */
   failures: readonly number[];
   /** Its position among the sessions that wait for a slot. */
   place?: QueuePosition;
@@ -87,48 +87,48 @@ export interface SessionState {
 export interface QueuePosition {
   /** 1: the next. */
   position: number;
-  /** Milliseconds, where turns have ended before from which it can be told. */
+  /** Milliseconds; absent until enough turns have ended for an estimate. */
   estimateMs?: number;
 }
 
 export const openPermissions = (state: SessionState): PermissionRecord[] =>
   state.permissions.filter(({ decision }) => decision === undefined);
 
-/** In the order in which they run. */
+/** In execution order. */
 export const queuedPrompts = (state: SessionState): PromptRecord[] =>
   state.prompts
     .filter((prompt) => prompt.state === 'queued')
     .sort((a, b) => Number(b.mode === 'resume') - Number(a.mode === 'resume'));
 
-/** Prompts that the CLI has been given. */
+/** Prompts given to the CLI. */
 export const givenPrompts = (state: SessionState): PromptRecord[] =>
   state.prompts.filter((prompt) => prompt.state !== 'queued');
 
 export const isBusy = (state: SessionState): boolean =>
   state.turn !== null || state.prompts.length > 0 || openPermissions(state).length > 0;
 
-/** When a person has last had to do with it, or its child; an opening is no activity of the child, but a change of the record. */
+/** When a person last used it, or its child was active; opening changes the record, but is no activity of the child. */
 export const lastUseOf = ({ record }: SessionState): number => Math.max(record.lastActivity, record.updatedAt);
 
-/** Whether it is open, nothing has been done with it since this moment, and nothing is being done. */
+/** Whether it is open, unused since this time, and idle. */
 export const isUnused = (state: SessionState, before: number): boolean =>
   !state.record.closed && !isBusy(state) && state.background.length === 0 && lastUseOf(state) < before;
 
-/** Without its place in the line. */
+/** Removes its position in the queue. */
 export function unplaced(state: SessionState): SessionState {
   const { place, ...others } = state;
   return place ? others : state;
 }
 
-/** Whether the child has nothing to do that its end would cut short. What its tools have left behind is not known here. */
+/** Whether ending the child would interrupt nothing. Background processes of its tools are not known here. */
 export const isIdle = (state: SessionState): boolean =>
   state.child.phase === 'live' && state.child.ready && !isBusy(state) && state.background.length === 0;
 
-/** Of a session without a child: one is started for the next prompt. */
+/** For a session without a child, which is started by the next prompt. */
 const statusWithout = (state: SessionState): SessionStatus =>
   queuedPrompts(state).length > 0 ? 'starting' : 'hibernated';
 
-/** The status of a session follows from its state; it is never stored. */
+/** The status of a session is derived from its state and never stored. */
 export function statusOf(state: SessionState): SessionStatus {
   if (state.record.closed) return 'closed';
   if (openPermissions(state).length > 0) return 'waiting';
@@ -168,7 +168,7 @@ export function sessionStatusOf(state: SessionState): EventData<'sessionStatus'>
   };
 }
 
-/** What a change of is worth telling: times and counts alone are not. */
+/** The fields whose changes are reported: times and counts alone are not. */
 export function statusKey(state: SessionState): string {
   const { lastActivity: _, messageCount: __, totalCost: ___, place, ...rest } = sessionStatusOf(state);
   return JSON.stringify({ ...rest, position: place?.position });

@@ -12,7 +12,7 @@ export interface SessionStepsOptions {
   publisher: Publisher;
   state: SessionState;
   onEffect: (effect: Effect) => void;
-  /** Called when a step has been taken and its effects have begun. */
+  /** Called when a step was taken and its effects have begun. */
   onChange: (before: SessionState, after: SessionState) => void;
 }
 
@@ -22,17 +22,17 @@ interface Waiting {
 }
 
 /**
- * How a decided step becomes real: written to the journal, acted upon, answered, published, in this order. A step that
- * cannot be written has not happened. One at a time: the session's mailbox sees to that.
+ * Executes a decided step: journal, effects, answer, publication, in this order. A step that cannot be written has not
+ * happened. The session's mailbox runs one at a time.
  */
 export class SessionSteps {
   readonly #options: SessionStepsOptions;
   readonly #waiting = new Map<PromptId, Waiting[]>();
   #state: SessionState;
   #publishedHead: number;
-  /** The record is gone: whatever comes now comes too late, and must not begin it again. */
+  /** The record is gone: later changes must not recreate it. */
   #forgotten = false;
-  /** Changes that are in the state and not yet in the journal. */
+  /** Changes that are in the state but not yet in the journal. */
   #postponed: SessionChange | undefined;
   #acted: SessionState;
 
@@ -47,31 +47,31 @@ export class SessionSteps {
     return this.#state;
   }
 
-  /** seq of the last event that was published; the state may be one step ahead of it. */
+  /** seq of the last published event; the state can be one step ahead. */
   get publishedHead(): number {
     return this.#publishedHead;
   }
 
-  /** Changes what of the state is in no journal. */
+  /** Changes state that is not in the journal. */
   note(state: SessionState): void {
     this.#state = state;
   }
 
-  /** Resolves when this prompt has ended, also where that was before. Rejects when it is not on record, or not any more. */
+  /** Resolves once this prompt has ended, even earlier. Rejects when it is not, or no longer, on record. */
   async outcome(promptId: PromptId): Promise<PromptRecord> {
     const ended = new Promise<PromptRecord>((resolve, reject) => {
       this.#waiting.set(promptId, [...(this.#waiting.get(promptId) ?? []), { resolve, reject }]);
     });
-    // It is returned below, and may be rejected before.
+    // It is returned below, and can reject before.
     ended.catch(() => {});
-    // Looked up when it waits already: no end falls between the two.
+    // Looked up while already waiting: no end can fall between the two.
     const known = await this.#options.journal.findPrompt(promptId);
     if (known) this.#tellWaiting(known);
     else this.#abandon(promptId);
     return ended;
   }
 
-  /** A person's command: it is answered when the disk itself has it, while the child is at work on it already. */
+  /** A person's command: answered when it is on the disk, while the child is already working on it. */
   async applyCommand(step: Step, reply?: () => void): Promise<void> {
     await this.#record(step);
     this.#act(step);
@@ -83,7 +83,7 @@ export class SessionSteps {
     }
   }
 
-  /** What the child does. A line that is no event is recorded with the next that is: until then it can be read again. */
+  /** Applies the child's output. A line without events is recorded with the next that has some; it can be reread. */
   async applyOutput(step: Step): Promise<void> {
     const isNews = step.effects.length > 0 || step.publications.some(({ kind }) => kind === 'event');
     if (isNews) await this.#record(step);
@@ -92,7 +92,7 @@ export class SessionSteps {
     this.#publish(step);
   }
 
-  /** What nothing would come again for: it is recorded at once, news or not. */
+  /** Records at once what nothing would repeat, with or without events. */
   async applyNow(step: Step): Promise<void> {
     await this.#record(step);
     this.#act(step);
@@ -128,7 +128,7 @@ export class SessionSteps {
     this.#publishedHead = state.head;
     const { sessionId, owner } = state.record;
     this.#options.publisher.publish({ sessionId, owner }, publications);
-    // Who follows the session is told of its end first.
+    // The session's followers are told of its end first.
     if (!effects.some(isForget)) return;
     for (const promptId of this.#waiting.keys()) this.#abandon(promptId);
     for (const effect of effects.filter(isForget)) this.#options.onEffect(effect);

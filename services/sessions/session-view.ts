@@ -10,7 +10,7 @@ export interface ViewOptions {
   now: () => number;
 }
 
-/** A session as REST shows it. What its child costs is that of the CLI alone, without what its tools have started. */
+/** A session in REST form. Its child's resource usage is that of the CLI alone, without processes of its tools. */
 export async function sessionView(session: Session, { memoryOf, now }: ViewOptions): Promise<SessionView> {
   const measured = session.pid;
   const memory = measured === undefined ? undefined : await memoryOf(measured);
@@ -51,13 +51,13 @@ export async function sessionView(session: Session, { memoryOf, now }: ViewOptio
   };
 }
 
-/** Never below zero: the clock may have been set back since. */
+/** Never negative: the clock can have been set back. */
 const secondsSince = (at: number, now: number): number => Math.max(0, Math.floor((now - at) / 1000));
 
 const iso = (at: number) => new Date(at).toISOString();
 
 type Present<T> = { [Key in keyof T]?: NonNullable<T[Key]> };
 
-/** Without the fields that have no value. */
+/** Removes fields without a value. */
 const optional = <T extends object>(fields: T): Present<T> =>
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Present<T>;

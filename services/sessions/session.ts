@@ -37,25 +37,25 @@ export interface SessionOptions extends Pick<ChildKeeperOptions, 'launcher' | 'l
   waiting: WaitingContents;
   /** Wall clock in epoch milliseconds. */
   now: () => number;
-  /** A child that has nothing to do for so many milliseconds is ended. */
+  /** Idle time in milliseconds after which a child is ended. */
   idleMs: number;
   /** The session was purged and its child is gone. */
   onForget: (session: Session) => void;
 }
 
-/** So long, in milliseconds, a child that is at work may take to tell its rules. */
+/** Time for a working child to report its rules, in milliseconds. */
 const RULES_MS = 1000;
 
-/** Why a session was closed that nobody used. */
+/** The close reason of an unused session. */
 const UNUSED = 'unused';
 
 /** Called with a command's result when it is in the journal, before any client sees an event of it. */
 export type Reply<Result> = (result: Result) => void;
 
 /**
- * One working directory's session. Everything that happens to it passes through its mailbox: a pure step is decided,
- * written to the journal, and only then answered, published and acted upon. A step that cannot be written has not
- * happened.
+ * The session of one working directory. Everything that happens to it passes through its mailbox: a pure step is
+ * decided, written to the journal, and only then answered, published and executed. A step that cannot be written has
+ * not happened.
  */
 export class Session {
   readonly #options: SessionOptions;
@@ -122,12 +122,12 @@ export class Session {
     return this.#steps.state;
   }
 
-  /** seq of the last event that was published; the state may be one step ahead of it. */
+  /** seq of the last published event; the state can be one step ahead. */
   get publishedHead(): number {
     return this.#steps.publishedHead;
   }
 
-  /** Of the journal: a seq means something within it. */
+  /** The journal's epoch, within which a seq is valid. */
   get epoch(): string {
     return this.#options.journal.epoch;
   }
@@ -136,12 +136,12 @@ export class Session {
     return this.#keeper.child?.pid;
   }
 
-  /** Where its child works; undefined without one, and where that cannot be told. */
+  /** Where its child works; undefined without a child, and when unknown. */
   async childDirectory(): ReturnType<ClaudeChild['directory']> {
     return this.#keeper.child?.directory();
   }
 
-  /** The permission mode and rules in effect, as its child tells them; undefined while none is up. */
+  /** The permission mode and rules in effect, as its child reports them; undefined without a child. */
   async permissions(): Promise<PermissionsView | undefined> {
     const { child } = this.#keeper;
     const { phase } = this.state.child;
@@ -151,7 +151,7 @@ export class Session {
     return { ...(mode !== undefined && { mode }), ...rules };
   }
 
-  /** For those who wait for a place. */
+  /** The session as seen by the slot queue. */
   get placeHolder(): SlotHolder {
     const { turn } = this.state;
     return {
@@ -162,17 +162,17 @@ export class Session {
     };
   }
 
-  /** A child lives, comes or goes: work that is asked for now starts none of its own accord. */
+  /** A child runs, starts or ends: work requested now starts no additional one. */
   get hasChild(): boolean {
     return this.state.child.phase !== 'none';
   }
 
-  /** When it was last opened, prompted, answered or changed, or said something; epoch milliseconds. */
+  /** When it was last opened, prompted, answered or changed, or had output; epoch milliseconds. */
   get lastUse(): number {
     return lastUseOf(this.state);
   }
 
-  /** The state as a step is to see it. */
+  /** The state as a step must see it. */
   get #present(): SessionState {
     return { ...this.state, ticks: performance.now() };
   }
@@ -181,24 +181,24 @@ export class Session {
     return this.#keeper.child?.openBlocks() ?? [];
   }
 
-  /** Takes up the child that an earlier daemon left, if there is one, and goes on. */
+  /** Adopts the child left by an earlier daemon, if any, and continues. */
   async recover(): Promise<void> {
     const hadChild = this.state.record.child !== undefined;
     await this.#keeper.recover();
     if (!this.#keeper.child) void this.#reconciler.recover({ hadChild });
   }
 
-  /** Opens the session for work, with another conversation or settings when asked, and gives it a prompt. */
+  /** Opens the session for work, with a different conversation or settings if requested, and sends it a prompt. */
   start(opening: Opening, reply?: Reply<PromptRecord | undefined>) {
     return this.#acceptance.start(opening, reply);
   }
 
-  /** Accepts a prompt; one whose request id the device used before is the same prompt and is not accepted again. */
+  /** Accepts a prompt; a repeated request id of the device means the same prompt, which is not accepted again. */
   acceptPrompt(offered: OfferedPrompt, reply?: Reply<{ prompt: PromptRecord; duplicate: boolean }>) {
     return this.#acceptance.accept(offered, reply);
   }
 
-  /** Resolves when this prompt has ended. Must be asked before that. */
+  /** Resolves when this prompt has ended. Must be called before that. */
   outcome(promptId: PromptId): Promise<PromptRecord> {
     return this.#steps.outcome(promptId);
   }
@@ -232,7 +232,7 @@ export class Session {
     });
   }
 
-  /** Takes back one of the answers that are remembered, or all: the living child asks again from here on. */
+  /** Revokes one remembered grant, or all: the running child asks again from now on. */
   takeBackRemembered(id: string | undefined, reply?: Reply<readonly RememberedGrant[]>) {
     return this.#mailbox.run(async () => {
       const { step, taken } = takeBackRemembered(this.#present, id, this.#options.now());
@@ -240,7 +240,7 @@ export class Session {
     });
   }
 
-  /** Changes names and settings; model and mode go to the live child first. */
+  /** Changes names and settings; the running child gets model and mode first. */
   amend(changes: Partial<SessionRecord>, reply?: Reply<void>): Promise<void> {
     return this.#settings.change(changes, async () => {
       await this.#steps.applyCommand(command.amend(this.#present, changes, this.#options.now()), () => reply?.());
@@ -254,7 +254,7 @@ export class Session {
     );
   }
 
-  /** Closes it if nobody has used it since this moment and nothing is under way in it. Resolves to whether it did. */
+  /** Closes the session if it is unused since this time and idle. Resolves to whether it did. */
   closeUnused(before: number): Promise<boolean> {
     return this.#mailbox.run(async () => {
       if (!isUnused(this.state, before)) return false;
@@ -263,7 +263,7 @@ export class Session {
     });
   }
 
-  /** Says which files that programs obey have changed since its person opened it last. One look at a time. */
+  /** Reports the files that programs obey and that have changed since its person last opened it. One scan at a time. */
   async lookForChanges(look: () => Promise<ObeyedState>): Promise<void> {
     if (this.#isLooking) return;
     this.#isLooking = true;
@@ -276,25 +276,25 @@ export class Session {
     });
   }
 
-  /** Closes, and forgets the record when the child has gone. */
+  /** Closes the session, and removes the record when the child is gone. */
   purge() {
     return this.#mailbox.run(() => this.#steps.applyCommand(command.purge(this.#present, this.#options.now())));
   }
 
-  /** Writes a new session's record before anything is done with it. */
+  /** Writes a new session's record before its first use. */
   create(): Promise<void> {
     const { record } = this.state;
     return this.#options.journal.commit({ record, events: [], prompts: [], permissions: [] });
   }
 
-  /** Lets go of the child, which lives on. */
+  /** Detaches from the child, which keeps running. */
   async release(): Promise<void> {
     this.#reconciler.close();
     this.#hibernation.close();
     await this.#keeper.release();
   }
 
-  /** Ends the child and all that it started, and starts no other: the daemon is about to stop. */
+  /** Ends the child and everything it started, and starts no other: the daemon is about to stop. */
   async endChild(): Promise<void> {
     await this.#keeper.startNoMore();
     const { child } = this.#keeper;
@@ -318,7 +318,7 @@ export class Session {
     return this.#mailbox.run(() => this.#steps.applyOutput(decide(this.#present, this.#options.now())));
   }
 
-  /** A step that needs to know something: nothing else happens between the look and the step. */
+  /** A step that depends on a read: nothing else happens between the read and the step. */
   #stepAfterLook<Seen>(look: () => Promise<Seen>, decide: DecideAfterLook<Seen>): Promise<void> {
     return this.#mailbox.run(async () => {
       const seen = await look();

@@ -12,7 +12,7 @@ export interface StartedPromptsOptions {
   record: () => SessionRecord;
 }
 
-/** Which prompts a dead child had begun: its transcript tells. */
+/** Finds the prompts that a dead child had begun, from its transcript. */
 export class StartedPrompts {
   readonly #options: StartedPromptsOptions;
 
@@ -20,7 +20,7 @@ export class StartedPrompts {
     this.#options = options;
   }
 
-  /** Tells the session. A machine that has no thread to give has one later: until then it is not known. */
+  /** Reports to the session. When the machine cannot start a thread now, the search is retried later. */
   find(uuids: string[]): void {
     const { steps } = this.#options;
     const what = 'read the transcript';
@@ -32,7 +32,7 @@ export class StartedPrompts {
   async #tell(uuids: string[]): Promise<void> {
     const found = await this.#findIn(uuids).catch((error: Error) => {
       if (isCapacityError(error)) throw error;
-      // Rather a prompt that the person has to send again than one that runs twice.
+      // Having to resend a prompt is better than running it twice.
       this.#options.log.warn('could not read the transcript', { error: error.message });
       return new Set(uuids);
     });

@@ -15,7 +15,7 @@ import type {
 import type { Effect } from './effects.js';
 import { type SessionState, sessionStatusOf, statusKey } from './session-state.js';
 
-/** The outcome of a step: nothing of it has happened yet. */
+/** The outcome of a step, before any of it has taken effect. */
 export interface Step {
   state: SessionState;
   /** Undefined when nothing durable has changed. */
@@ -24,7 +24,7 @@ export interface Step {
   effects: Effect[];
 }
 
-/** Two changes, one after the other, as one: the later says how records are. */
+/** Merges two successive changes: the later one determines the records. */
 export function mergeChanges(earlier: SessionChange | undefined, later: SessionChange): SessionChange {
   if (!earlier) return later;
   const prompts = new Map([...earlier.prompts, ...later.prompts].map((prompt) => [prompt.promptId, prompt]));
@@ -39,7 +39,7 @@ export function mergeChanges(earlier: SessionChange | undefined, later: SessionC
 
 const toldStatus = (key: string): unknown => (JSON.parse(key) as Pick<EventData<'sessionStatus'>, 'status'>).status;
 
-/** Collects what one step of a session changes. The state that it began with is left as it is. */
+/** Collects the changes of one step of a session. The initial state is not modified. */
 export class StepBuilder {
   state: SessionState;
   readonly now: number;
@@ -48,7 +48,7 @@ export class StepBuilder {
   readonly #effects: Effect[] = [];
   readonly #prompts = new Map<string, PromptRecord>();
   readonly #permissions = new Map<string, PermissionRecord>();
-  /** JSON of events that are cut, by seq: for the journal alone. */
+  /** Full JSON of cut events, by seq: only for the journal. */
   readonly #wholes = new Map<number, string>();
   #line: { childId: string; offset: number; part: number } | undefined;
   #dirty = false;
@@ -60,12 +60,12 @@ export class StepBuilder {
     this.now = now;
   }
 
-  /** When the events of the step happen, as the wire writes it. */
+  /** The time of the step's events, in wire format. */
   get timestamp(): string {
     return new Date(this.#happened ?? this.now).toISOString();
   }
 
-  /** Events from here on happened before the step, in epoch milliseconds; not later than it. Undefined: they happen with it. */
+  /** Events from here on happened at this epoch millisecond, at the latest with the step. Undefined: with the step. */
   happenedAt(at: number | undefined): void {
     this.#happened = at === undefined ? undefined : Math.min(at, this.now);
   }
@@ -75,7 +75,7 @@ export class StepBuilder {
     this.#line = { ...line, part: 0 };
   }
 
-  /** The line of the child's output from which events come now. */
+  /** The line of the child's output that is the source of events now. */
   get line(): { childId: string; offset: number } | undefined {
     return this.#line;
   }
@@ -94,7 +94,7 @@ export class StepBuilder {
     this.update({ record: { ...this.state.record, ...changes } });
   }
 
-  /** Takes fields out of the record. */
+  /** Removes fields from the record. */
   clearRecord(
     ...fields: ('closed' | 'failed' | 'child' | 'fork' | 'claudeSessionId' | 'joining' | 'takenBack')[]
   ): void {
@@ -104,7 +104,7 @@ export class StepBuilder {
     this.update({ record });
   }
 
-  /** Returns its place, and whether it is too large to be kept uncut outside of the journal. */
+  /** Returns its seq, and whether it is too large to be kept uncut outside the journal. */
   event<T extends EventType>(type: T, data: EventData<T>, messageId?: string): { seq: number; isCut: boolean } {
     const seq = this.state.head + 1;
     const line = this.#line && { ...this.#line };
@@ -119,7 +119,7 @@ export class StepBuilder {
     return { seq, isCut: this.#wholes.has(seq) };
   }
 
-  /** The JSON of the next event's data, of a size that can be kept in rows and in memory. */
+  /** The JSON of the next event's data, cut to a size that fits in rows and memory. */
   #bound(type: EventType, data: object): string {
     const json = JSON.stringify(data);
     const isKept = fitsWithin(json, type === 'assistantMessage' ? MAX_KEPT_MESSAGE_BYTES : MAX_EVENT_DATA_BYTES);
@@ -128,7 +128,7 @@ export class StepBuilder {
     return cutData(data, MAX_EVENT_DATA_BYTES);
   }
 
-  /** A positioned frame. Text that continues the frame before it is joined to that. */
+  /** Adds a positioned frame. Text that continues the frame before it is joined to that. */
   frame(frame: PositionedFrame): void {
     const last = this.#publications.at(-1);
     if (last?.kind === 'frame' && last.frame.type === 'streamData' && frame.type === 'streamData') {
@@ -144,7 +144,7 @@ export class StepBuilder {
     this.#effects.push(effect);
   }
 
-  /** Adds or replaces a prompt; one that has ended leaves the state. */
+  /** Adds or replaces a prompt; an ended one is removed from the state. */
   putPrompt(prompt: PromptRecord): void {
     const ended = prompt.state === 'completed' || prompt.state === 'failed' || prompt.state === 'cancelled';
     const stored = ended ? { ...prompt, endedAt: this.now } : prompt;
@@ -156,7 +156,7 @@ export class StepBuilder {
     this.update({ prompts: ended ? others.filter(({ promptId }) => promptId !== prompt.promptId) : others });
   }
 
-  /** Adds or replaces a permission, in the order of asking; one that is decided and needs no answer any more leaves the state. */
+  /** Adds or replaces a permission, in the order of asking; a decided one that needs no answer leaves the state. */
   putPermission(permission: PermissionRecord): void {
     const { permissionId } = permission;
     this.#permissions.set(permissionId, permission);
@@ -168,7 +168,7 @@ export class StepBuilder {
     this.update({ permissions: over ? all.filter((other) => other !== permission) : all });
   }
 
-  /** Ends the step: a status that differs from the one told last is told. */
+  /** Ends the step, and publishes the status if it differs from the last published one. */
   finish(): Step {
     if (this.state !== this.#initial || this.state.record.lastStatus === undefined) this.#sayStatus();
     const events = this.#publications.flatMap((item) => (item.kind === 'event' ? [this.#withWhole(item.event)] : []));

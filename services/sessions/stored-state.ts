@@ -3,10 +3,10 @@ import { readRemembered } from './remembered-grants.js';
 import type { SessionState, Turn } from './session-state.js';
 import { newTurn } from './turns.js';
 
-/** The state in which a session is found at the start of the daemon. */
+/** The state of a session when the daemon starts. */
 export function stateOf({ record, head, prompts, permissions }: StoredSession): SessionState {
   const isRunning = prompts.some(({ state }) => state !== 'queued');
-  // How long an earlier daemon has been gone only the wall clock could tell, which may have been set meanwhile.
+  // Only the wall clock could tell how long the earlier daemon was gone, and it can have been set meanwhile.
   const ticks = performance.now();
   return {
     ticks,
@@ -25,7 +25,7 @@ export function stateOf({ record, head, prompts, permissions }: StoredSession): 
   };
 }
 
-/** The turn that ran when the daemon before this one ended, as far as its child's record tells. */
+/** The turn that ran when the previous daemon ended, as far as its child's record shows. */
 const turnOf = ({ child }: SessionRecord, ticks: number): Turn => ({
   ...newTurn(ticks),
   answering: child?.answering ?? false,

@@ -1,25 +1,25 @@
-/** Which tool use an id of the CLI means: some gateways give the same one to several. */
+/** Maps the CLI's ids to tool uses: some gateways give the same id to several. */
 import { createHash } from 'node:crypto';
 import { NAMELESS, ownId } from '../../protocol/foreign-ids.js';
 import type { BlockPlace } from '../ports/claude.js';
 import type { SessionState } from './session-state.js';
 import type { StepBuilder } from './step-builder.js';
 
-/** A tool use of the record, under its own id. */
+/** A recorded tool use, under its own id. */
 export interface KnownTool {
   toolId: string;
   toolName: string;
 }
 
-/** What the record knows of the tools in some lines. */
+/** The recorded tools in some lines. */
 export interface KnownTools {
   /** Ids that were used before. */
   taken: ReadonlySet<string>;
-  /** Tools used before this daemon came whose results are in the lines, by the id that the CLI has for them. */
+  /** Tools used before this daemon started whose results are in the lines, by the CLI's id. */
   used: ReadonlyMap<string, KnownTool>;
 }
 
-/** The state as lines find it that name these tools. */
+/** The state for handling lines that name these tools. */
 export function withKnownTools(state: SessionState, { taken, used }: KnownTools): SessionState {
   if (taken.size === 0 && used.size === 0) return state;
   const tools = new Map(state.tools);
@@ -33,7 +33,7 @@ export function forgetTakenToolIds(builder: StepBuilder): void {
   if (takenToolIds) builder.state = others;
 }
 
-/** The id of a tool use, unique in the session: that of the API, unless it is missing or was used before. */
+/** The id of a tool use, unique in the session: the API's, unless it is missing or was used before. */
 export function nameTool(builder: StepBuilder, foreignId: string, { messageId, blockIndex }: BlockPlace): string {
   const { takenToolIds = new Set(), tools } = builder.state;
   const isFree = foreignId !== '' && !takenToolIds.has(foreignId) && !tools.has(foreignId);
@@ -43,15 +43,15 @@ export function nameTool(builder: StepBuilder, foreignId: string, { messageId, b
   return toolId;
 }
 
-/** The tool use that a result is of: the oldest with this id that has none. */
+/** The tool use to which a result belongs: the oldest with this id and without a result. */
 export const findUse = ({ tools }: SessionState, foreignId: string): string =>
   [...tools].find(([, tool]) => tool.foreignId === foreignId)?.[0] ?? (foreignId || NAMELESS);
 
-/** The tool use that the CLI means with this id now: the last that has it. */
+/** The tool use that the CLI means by this id now: the last that has it. */
 export const findRunning = ({ tools }: SessionState, foreignId: string): string =>
   [...tools].findLast(([, tool]) => tool.foreignId === foreignId)?.[0] ?? foreignId;
 
-/** Its parent is the tool use that a subagent works for. */
+/** Its parent is the tool use for which a subagent works. */
 export const withOwnParent = <Place extends { parentToolUseId?: string }>(state: SessionState, place: Place): Place =>
   place.parentToolUseId === undefined
     ? place

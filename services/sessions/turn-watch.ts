@@ -1,26 +1,26 @@
 import type { ClaudeChild } from '../ports/claude.js';
 
-/** Times are counted in looks of ours, not by a clock: a machine that was asleep accuses nobody. */
+/** Times are counted in our own checks, not by a clock: a machine that slept must not make a child seem silent. */
 export interface Silence {
-  /** Since the last line of the child, in milliseconds. */
+  /** Time since the child's last line, in milliseconds. */
   silentMs: number;
-  /** For how long it has not reacted to being asked, in milliseconds; undefined for one that does. */
+  /** How long it has not reacted to a probe, in milliseconds; undefined while it reacts. */
   deafMs: number | undefined;
-  /** It is in the middle of a message of the API. */
+  /** It is in the middle of an API message. */
   isStreaming: boolean;
 }
 
 export interface TurnWatchOptions {
   /** Whether a turn runs and does not wait for a person. */
   isWorking: () => boolean;
-  /** Called once a minute while the child says nothing; may reject. */
+  /** Called once a minute while the child is silent; can reject. */
   onSilence: (silence: Silence) => Promise<void>;
 }
 
 const LOOK_MS = 1000;
 const TELL_EVERY_LOOKS = 60;
 
-/** Tells a child that hangs from one that works, while it says nothing. */
+/** Distinguishes a hanging child from a working one while it is silent. */
 export class TurnWatch {
   readonly #options: TurnWatchOptions;
   #timer: NodeJS.Timeout | undefined;
@@ -31,13 +31,13 @@ export class TurnWatch {
     this.#options = options;
   }
 
-  /** To be called after every step: while no turn runs nothing is counted. */
+  /** Must be called after every step: nothing is counted while no turn runs. */
   update(child: ClaudeChild | undefined): void {
     if (!child || !this.#options.isWorking()) this.close();
     else this.#timer ??= setInterval(() => void this.#look(child), LOOK_MS).unref();
   }
 
-  /** The child has said something. */
+  /** The child has written output. */
   heard(): void {
     this.#looks = 0;
     this.#deafSince = undefined;
@@ -58,7 +58,7 @@ export class TurnWatch {
     this.#deafSince = reacts ? undefined : (this.#deafSince ?? asked);
     const isStreaming = child.openBlocks().some(({ parentToolUseId }) => parentToolUseId === undefined);
     const deafMs = this.#deafSince === undefined ? undefined : (asked - this.#deafSince) * LOOK_MS;
-    // A step that cannot be written down is decided anew at the next look.
+    // A step that cannot be written is decided again at the next check.
     await this.#options.onSilence({ silentMs: asked * LOOK_MS, deafMs, isStreaming }).catch(() => {});
   }
 }

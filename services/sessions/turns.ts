@@ -5,7 +5,7 @@ import type { PromptOutcome, PromptRecord } from '../ports/records.js';
 import { givenPrompts, type Turn } from './session-state.js';
 import type { StepBuilder } from './step-builder.js';
 
-/** The subtype of a turn of which not all could be kept. */
+/** The subtype of a turn whose output was not completely stored. */
 export const OUTPUT_LOST = 'storage_full';
 
 export const newTurn = (startedAt: number): Turn => ({
@@ -17,12 +17,12 @@ export const newTurn = (startedAt: number): Turn => ({
   outputLost: false,
 });
 
-/** The CLI is doing something: if we did not ask for it, it began a turn by itself. */
+/** The CLI is working: if the daemon did not ask for it, the CLI began a turn by itself. */
 export function ensureTurn(builder: StepBuilder): void {
   if (!builder.state.turn) builder.update({ turn: newTurn(builder.state.ticks) });
 }
 
-/** The CLI is at work on the turn's prompt. That is kept: another child must not be given it, whatever dies. */
+/** The CLI is working on the turn's prompt. That is recorded: no other child can be given it, whatever dies. */
 export function beginAnswer(builder: StepBuilder): void {
   ensureTurn(builder);
   const { turn, record } = builder.state;
@@ -31,7 +31,7 @@ export function beginAnswer(builder: StepBuilder): void {
   if (record.child) builder.updateRecord({ child: { ...record.child, answering: true } });
 }
 
-/** The turn is over: the next begins now, if its prompt was given already. */
+/** The turn is over: the next begins now, if its prompt was already given. */
 export function endAnswer(builder: StepBuilder): void {
   const { child } = builder.state.record;
   if (child?.answering || child?.interrupted) {
@@ -40,7 +40,7 @@ export function endAnswer(builder: StepBuilder): void {
   builder.update({ turn: givenPrompts(builder.state).length > 0 ? newTurn(builder.state.ticks) : null });
 }
 
-/** Says that a turn is over, once for all the prompts that it took in: the first is its own, the others steered it. */
+/** Publishes the end of a turn once, for all its prompts: the first is its own, the others steered it. */
 export function completeTurn(builder: StepBuilder, prompts: PromptRecord[], outcome: PromptOutcome): void {
   const [main, ...steered] = [...prompts].sort(byMode);
   const { subtype, isError } = outcome;
@@ -73,7 +73,7 @@ function lastBytes(text: string, max: number): string {
   return bytes.subarray(from).toString('utf8');
 }
 
-/** A `result` line: the turn that ran is over. */
+/** A `result` line: the running turn is over. */
 export function onResult(builder: StepBuilder, result: TurnResult): void {
   const { record, turn } = builder.state;
   const cost = turnCost(builder, result);
@@ -89,12 +89,12 @@ export function onResult(builder: StepBuilder, result: TurnResult): void {
     ...(cost !== undefined && { cost }),
     ...(result.usage && { usage: result.usage }),
   });
-  // One that is being ended ends its turn for that, and not since it is well.
+  // The turn of a child that is being ended ends for that reason, which is no proof of health.
   if (builder.state.child.phase === 'live') builder.update({ failures: [] });
   endAnswer(builder);
 }
 
-/** The CLI adds up its cost over the child's life; the turn's own is what came on top of the last. */
+/** The CLI's cost is cumulative over the child's life; a turn's cost is the increase since the last one. */
 function turnCost(builder: StepBuilder, { totalCost }: TurnResult): number | undefined {
   const { child } = builder.state.record;
   if (totalCost === undefined || !child) return undefined;
@@ -110,8 +110,8 @@ function subtypeOf(result: TurnResult, turn: Turn | null): string {
 }
 
 /**
- * The prompts of the turn that ended: those that the CLI names (2.1.329), else those whose start it told. One that was
- * given and not acknowledged is the turn's only when nothing else can be and the CLI did not begin the turn by itself.
+ * The prompts of the turn that ended: those named by the CLI (2.1.329), else those whose start it reported. A given but
+ * unacknowledged prompt counts only when nothing else can and the CLI did not begin the turn by itself.
  */
 function promptsOf(builder: StepBuilder, { messageUuids, spontaneous }: TurnResult): PromptRecord[] {
   const given = givenPrompts(builder.state);

@@ -4,14 +4,14 @@ import type { SessionId } from '../../protocol/scalars.js';
 import type { Journal } from '../ports/journal.js';
 import type { PromptContents, PromptRecord, UserId } from '../ports/records.js';
 
-/** A prompt that nobody has accepted yet, with all of its text and attachments. */
+/** A prompt that is not accepted yet, with its full text and attachments. */
 export interface OfferedPrompt {
   prompt: PromptRecord;
   contents: PromptContents;
 }
 
 export interface Offer extends OfferedPrompt {
-  /** Accepts it, or finds that it was accepted before. */
+  /** Accepts the prompt, or finds that it was accepted before. */
   take: (kept: PromptRecord) => Promise<void>;
   /** Whether the session has it. */
   isTaken: () => boolean;
@@ -19,9 +19,9 @@ export interface Offer extends OfferedPrompt {
 
 export interface WaitingContentsOptions {
   journal: Pick<Journal, 'keepContents' | 'blobs'>;
-  /** Bytes that may wait on the disk: in all; a person has half of them, a session a quarter. */
+  /** Maximum bytes waiting on the disk: in total; a person can use half of them, a session a quarter. */
   maxBytes: number;
-  /** The prompts of all sessions that have not ended. */
+  /** The unfinished prompts of all sessions. */
   prompts: () => Iterable<Owned>;
 }
 
@@ -39,10 +39,10 @@ interface Waiting {
 const PERSONS_SHARE = 2;
 const SESSIONS_SHARE = 4;
 
-/** Long texts and attachments of prompts that wait: on the disk, not in memory, and not more than there is room for. */
+/** Long texts and attachments of waiting prompts: on the disk, not in memory, and within a limit. */
 export class WaitingContents {
   readonly #options: WaitingContentsOptions;
-  /** On their way to the disk. */
+  /** Being written to the disk. */
   readonly #offered = new Set<Waiting>();
 
   constructor(options: WaitingContentsOptions) {
@@ -50,8 +50,8 @@ export class WaitingContents {
   }
 
   /**
-   * Has a prompt accepted whose contents are on the disk by then; a short text waits in its row. What is not accepted leaves nothing behind. Rejects
-   * with `CAPACITY` when too much waits already, with `STORAGE_FULL` when the disk takes no more.
+   * Accepts a prompt once its contents are on the disk; a short text is kept in its row. An unaccepted prompt leaves
+   * nothing behind. Rejects with `CAPACITY` when too much is waiting, with `STORAGE_FULL` when the disk is full.
    */
   async offer({ prompt, contents, take, isTaken }: Offer): Promise<void> {
     const { journal } = this.#options;

@@ -8,7 +8,7 @@ import { givenPrompts, openPermissions, queuedPrompts, statusOf } from './sessio
 const MAX_PROMPTS = 100;
 const MAX_TEXT = 200;
 
-/** What waits in a session. Permission requests are whole: the caller bounds them. */
+/** What waits in a session. Permission requests are whole: the caller must cut them. */
 export function waitingView({ state }: Session, isConnected: (device: DeviceRef) => boolean): WaitingSession {
   const { sessionId, directory, name } = state.record;
   const running = givenPrompts(state).map((prompt) => promptView(prompt, { state: 'running', isConnected }));

@@ -1,6 +1,6 @@
 import type { Decide } from './persistent-steps.js';
 
-/** Tells a mistake in a decision from whatever else fails in its step, such as a full disk. */
+/** Distinguishes a bug in a decision from other failures of its step, such as a full disk. */
 export function watchFaults(decide: Decide): { decide: Decide; isFault: (error: unknown) => boolean } {
   const faults = new Set<unknown>();
   return {

@@ -1,4 +1,4 @@
-/** A permission request that is too large to wait in memory: its event has the whole, and is kept until it is answered. */
+/** Permission requests too large for memory: the event has the whole request, and is kept until it is answered. */
 import { cutData } from '../../protocol/bounded-data.js';
 import { CompanionError } from '../../protocol/error-codes.js';
 import { MAX_EVENT_DATA_BYTES } from '../../protocol/limits.js';
@@ -8,7 +8,7 @@ import type { PermissionAsk, PermissionRecord } from '../ports/records.js';
 import { isDenial } from './permission-requests.js';
 import { grantOf } from './remembered-grants.js';
 
-/** What waits in its place, and where the whole is. What "always" would remember stays as it is. */
+/** The shortened request, and where the whole is. The grant for "always" is not cut. */
 export function cutAsk(ask: PermissionAsk, wholeAt: number): PermissionAsk {
   const { suggestions, ...shown } = ask;
   const { truncated: _, ...cut } = JSON.parse(cutData(shown, MAX_EVENT_DATA_BYTES)) as PermissionAsk & {
@@ -20,7 +20,7 @@ export function cutAsk(ask: PermissionAsk, wholeAt: number): PermissionAsk {
 
 type Reader = Pick<Journal, 'findEvent' | 'blobs'>;
 
-/** What was asked, whole. Rejects with `NOT_FOUND` when the disk has it no more, unless it is denied. */
+/** The whole request. Rejects with `NOT_FOUND` when it is no longer on the disk, unless it is denied. */
 export async function readAsked(
   { ask, sessionId }: PermissionRecord,
   { response }: { response: string },
@@ -37,7 +37,7 @@ export async function readAsked(
   return { ...known, input };
 }
 
-/** As clients are shown it. Undefined when it is gone. */
+/** The form shown to clients. Undefined when it is gone. */
 async function readInput(
   { findEvent, blobs }: Reader,
   sessionId: SessionId,
