@@ -39,6 +39,8 @@ const ALLOWED: Record<string, { wrong: string[]; allowed: RegExp }> = {
     allowed: /at least one folder|absolute paths/,
   },
   WS_QUERY_TOKEN: { wrong: ['no', 'Allow'], allowed: /allow or deny/ },
+  WS_COMPRESSION: { wrong: ['on', 'Auto'], allowed: /auto or off/ },
+  WS_COMPRESSION_CONNECTIONS: { wrong: ['-1', '1.5', 'many'], allowed: /at least 0/ },
   CLAUDE_PATH: {
     wrong: ['claude', './claude', '/usr/bin/claude\r', '/usr/bin/claude ', '/usr\n/claude'],
     allowed: /absolute path/,
