@@ -3,9 +3,7 @@
 /** The daemon cannot use the file at this path. The message names the file and the remedy, and quotes no content. */
 export class BrokenFileError extends Error {}
 
-/**
- * Parses JSON, with or without a byte order mark. Throws `BrokenFileError` with line and column, never with content.
- */
+/** Parses JSON, with or without a byte order mark. Throws `BrokenFileError` with line and column, without content. */
 export function parseJsonFile(text: string, path: string, remedy = 'Mend it'): unknown {
   const json = text.replace(/^\uFEFF/, '');
   try {

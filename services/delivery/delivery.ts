@@ -22,7 +22,6 @@ export interface ConnectOptions {
   owner: ConnectionOwner;
 }
 
-/** The owner of a connection. */
 export interface ConnectionOwner {
   /** A newer connection of the same device has replaced it. */
   onReplaced(): void;

@@ -182,10 +182,7 @@ export class DeviceConnection implements StreamOwner, ReceiptOwner {
     this.#receipts.ask();
   }
 
-  /**
-   * Everything sent before `sink.confirm(id)` has arrived: this is how a device that never acknowledges moves its
-   * cursor.
-   */
+  /** Everything sent before `sink.confirm(id)` has arrived, which moves the cursor of a device that never acks. */
   received(id: number): void {
     this.#receipts.confirmed(id);
     this.#positionWait.confirmed();

@@ -13,9 +13,7 @@ export interface ReceiptOwner {
   readonly streams: ReadonlyMap<SessionId, Progress>;
   /** The device acknowledges by itself: then only a `reset` counts as received on delivery. */
   readonly acknowledges: boolean;
-  /**
-   * Asks the peer to confirm everything sent before, which calls `confirmed` with the same id. 0: only a sign of life.
-   */
+  /** Asks the peer to confirm everything sent before, which calls `confirmed` with this id. 0: only a sign of life. */
   confirm(id: number): void;
   onReceived(sessionId: SessionId, seq: number): void;
 }

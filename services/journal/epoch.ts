@@ -60,10 +60,7 @@ function wentDown(meta: MetaRows, bootId: string): boolean {
   return openedIn !== undefined && openedIn !== '' && openedIn !== bootId;
 }
 
-/**
- * Number of the last commit. Each session stores that of its own last commit; `meta` stores that of a forgotten
- * session.
- */
+/** Number of the last commit. Each session stores that of its own last one; `meta` that of a forgotten session. */
 export function countCommits(database: SqliteDatabase): number {
   const inSessions = database.prepare<[], number | null>('SELECT MAX(commits) FROM sessions').pluck().get() ?? 0;
   return Math.max(inSessions, Number(openMeta(database).get('commits') ?? 0));

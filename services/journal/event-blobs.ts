@@ -7,9 +7,7 @@ export interface KeptChange extends SessionChange {
   events: EventRecord[];
 }
 
-/**
- * Writes the full data of cut events beside the journal, synced. Rejects with `STORAGE_FULL` and leaves nothing then.
- */
+/** Writes the full data of cut events beside the journal, synced. Rejects with `STORAGE_FULL`, leaving nothing. */
 export async function keepWholes(blobs: BlobStore, change: SessionChange): Promise<KeptChange> {
   if (change.events.every(({ whole }) => whole === undefined)) return change;
   const events: EventRecord[] = [];

@@ -42,7 +42,6 @@ export interface SqliteJournal extends Journal {
   abandon(): Promise<void>;
 }
 
-/** The journal on SQLite. */
 export function createSqliteJournal(options: SqliteJournalOptions): SqliteJournal {
   const { database, bootId, guard = new DamageGuard(() => {}), extents = new Extents(database) } = options;
   const { blobs = openBlobFiles(database.name), onDetached = () => {} } = options;

@@ -43,9 +43,7 @@ export interface ControlGroups {
   mount: string;
 }
 
-/**
- * The smallest headroom below the limits of this process's control groups and their parents; infinite without a limit.
- */
+/** The smallest headroom in this process's control groups and their parents; infinite without a limit. */
 export async function groupMemory({ membership, mount }: ControlGroups): Promise<number> {
   const lines = (await readText(membership)).split('\n');
   const groups = lines.flatMap((line) => {

@@ -7,7 +7,6 @@ export type Digest = string & { readonly __brand: 'Digest' };
 /** A type, not an interface, so that the writer can take it as a record of texts. */
 export type AuditEntry = {
   action: AuditAction;
-  /** The result: `ok` or the error code. */
   outcome: 'ok' | ErrorCode;
   /** The person who acted. */
   userId?: string;

@@ -176,10 +176,7 @@ export interface ClaudeChild {
   drain(): Promise<void>;
   /** Whether any process started by its tools still runs, in the foreground or background. */
   hasDescendants(): Promise<boolean>;
-  /**
-   * Ends the child and everything it started: asks first, then kills; with `insist` at once. Resolves when nothing is
-   * left.
-   */
+  /** Ends the child and everything it started: asks, then kills; `insist` kills at once. Resolves when all is gone. */
   end(options?: { insist?: boolean }): Promise<void>;
   /** Must be called when its end is recorded: removes its files once no process that it started is left. */
   removeFiles(): Promise<void>;

@@ -211,10 +211,7 @@ export interface PermissionRecord {
   answer?: Record<string, unknown>;
 }
 
-/**
- * A durable event with its place. `data` is its JSON, cut if `blob` has the whole. `line`: its line of a child's
- * output.
- */
+/** A durable event. `data` is its JSON, cut if `blob` has the whole. `line`: its line of a child's output. */
 export interface EventRecord {
   seq: number;
   type: EventType;

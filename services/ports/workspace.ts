@@ -48,9 +48,7 @@ export interface OpenFile {
   info: FileInfo;
   /** The encoding of `pieces`: plain text if the file is UTF-8. */
   encoding: FileEncoding;
-  /**
-   * Pieces of at most 48 KiB of the file, each read on demand. Rejects when the file has changed since it was opened.
-   */
+  /** Pieces of at most 48 KiB, each read on demand. Rejects when the file has changed since it was opened. */
   pieces(): AsyncGenerator<string>;
   close(): Promise<void>;
 }

@@ -125,9 +125,7 @@ export class ChildKeeper {
     this.#watch.update(this.child);
   }
 
-  /**
-   * Adopts an earlier daemon's child, or learns that it is gone. Resolves early when resources are short, and retries.
-   */
+  /** Adopts an earlier daemon's child, or learns that it is gone. Resolves early on a shortage, and retries. */
   recover(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#takeUp(resolve).then(resolve, (error: Error) => {

@@ -51,7 +51,6 @@ export class ChildSlots {
     this.#options = options;
   }
 
-  /** Whether a slot is free. */
   get isFree(): boolean {
     return this.#taken.size < this.#options.max && this.#waiting.length === 0;
   }

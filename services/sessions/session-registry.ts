@@ -108,10 +108,7 @@ export class SessionRegistry {
     throw new CompanionError('SESSION_NOT_FOUND', 'There is no such session.', { field: 'sessionId' });
   }
 
-  /**
-   * The session of a directory, created if missing, if there is room for its child. Concurrent callers get the same
-   * one.
-   */
+  /** The session of a directory, created if missing and if a child has room. Concurrent callers get the same one. */
   at(place: Place, owner: UserId): Promise<{ session: Session; created: boolean }> {
     return this.#opening.run(async () => {
       const known = await this.#findAt(place);

@@ -2,7 +2,6 @@ import { Counter, Gauge, Registry } from 'prom-client';
 
 export interface MetricsOptions {
   version: string;
-  /** Connections that are open now. */
   connections: () => number;
   /** Bytes buffered for slow readers. */
   unsentBytes: () => number;
