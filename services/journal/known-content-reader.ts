@@ -4,7 +4,6 @@ import { foreignOf } from '../../protocol/foreign-ids.js';
 import type { Journal, KnownBlock, KnownContent, KnownContentQuery } from '../ports/journal.js';
 import type { DamageGuard } from './damage-guard.js';
 import { JournalDamaged } from './journal-damaged.js';
-import { prepareIndexCheck } from './message-reader.js';
 import type { RowCheck } from './row-sums.js';
 import type { EventRow } from './rows.js';
 import type { SqliteDatabase } from './sqlite-database.js';
@@ -97,4 +96,24 @@ function prepareReadTools({ database, check }: Sources): (sessionId: string, aft
       const { toolId } = JSON.parse(data) as { toolId: string };
       return { seq, type: type as ToolRow['type'], toolId };
     });
+}
+
+/**
+ * An event missing from the index would be lost silently. So the first read of a session's messages also counts them by
+ * the other index (5 ms for 10,000 events).
+ */
+function prepareIndexCheck(database: SqliteDatabase): (sessionId: string) => void {
+  const countBy = (index: string) =>
+    database
+      .prepare<[string], number>(
+        `SELECT COUNT(*) FROM events INDEXED BY ${index} WHERE session_id = ? AND message_id IS NOT NULL`,
+      )
+      .pluck();
+  const [byMessage, bySeq] = [countBy('events_by_message'), countBy('events_by_seq')];
+  const counted = new Set<string>();
+  return (sessionId) => {
+    if (counted.has(sessionId)) return;
+    if (byMessage.get(sessionId) !== bySeq.get(sessionId)) throw new JournalDamaged('messages are missing');
+    counted.add(sessionId);
+  };
 }

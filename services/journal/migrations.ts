@@ -130,4 +130,19 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE events ADD COLUMN blob TEXT;
   CREATE INDEX events_with_blob ON events (session_id, seq, blob) WHERE blob IS NOT NULL;
   `,
+  // Derived from the events: filled for older sessions when their history is first read (`MessageIndex`).
+  `
+  CREATE TABLE messages (
+    session_id TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    message_id TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    blocks INTEGER NOT NULL,
+    sum INTEGER NOT NULL,
+    PRIMARY KEY (session_id, number)
+  ) WITHOUT ROWID;
+  CREATE UNIQUE INDEX messages_by_id ON messages (session_id, message_id);
+  CREATE UNIQUE INDEX messages_by_seq ON messages (session_id, seq);
+  CREATE TABLE indexed_sessions (session_id TEXT PRIMARY KEY) WITHOUT ROWID;
+  `,
 ];

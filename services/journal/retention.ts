@@ -2,6 +2,7 @@ import type { SessionId } from '../../protocol/scalars.js';
 import { isAwaited, prepareBlobRemoval } from './blob-retention.js';
 import { blobIds } from './event-blobs.js';
 import type { Extent, Extents } from './extents.js';
+import { prepareIndexing } from './message-index.js';
 import { rowCheckOf } from './meta-rows.js';
 import { withSum } from './row-sums.js';
 import type { SessionRow } from './rows.js';
@@ -111,9 +112,14 @@ export function prepareOrphanRemoval(
        AND NOT EXISTS (SELECT 1 FROM sessions WHERE session_id = @sessionId) RETURNING blob LIMIT ${BATCH_EVENTS}`,
     )
     .pluck();
+  const removeMessages = database.prepare(
+    `DELETE FROM messages WHERE session_id = @sessionId
+     AND NOT EXISTS (SELECT 1 FROM sessions WHERE session_id = @sessionId) LIMIT ${BATCH_EVENTS}`,
+  );
   return (sessionId) => {
     const removed = remove.all({ sessionId });
-    return { more: removed.length === BATCH_EVENTS, blobs: blobIds(removed) };
+    const messages = removeMessages.run({ sessionId }).changes;
+    return { more: Math.max(removed.length, messages) === BATCH_EVENTS, blobs: blobIds(removed) };
   };
 }
 
@@ -140,6 +146,7 @@ function prepareRemoval(database: SqliteDatabase, limits: RetentionLimits): (rem
       `DELETE FROM events WHERE session_id = @sessionId AND seq < @first AND NOT ${isAwaited('events')} RETURNING blob`,
     )
     .pluck();
+  const indexing = prepareIndexing(database);
   const removeBlobs = prepareBlobRemoval(database, limits.bytes);
   const prompts = database.prepare(
     `DELETE FROM prompts WHERE session_id = @sessionId AND ended_at < @before LIMIT ${BATCH_EVENTS}`,
@@ -154,6 +161,7 @@ function prepareRemoval(database: SqliteDatabase, limits: RetentionLimits): (rem
       floor.run(withSum('sessions', { ...row, first: removal.first }));
     }
     const named = blobIds(events.all(removal));
+    indexing.trimmed(removal.sessionId, removal.first);
     const beyond = removeBlobs(removal.sessionId);
     const others = prompts.run(removal).changes + permissions.run(removal).changes;
     return { ...beyond, blobs: [...named, ...beyond.blobs], more: beyond.more || others >= BATCH_EVENTS };

@@ -22,6 +22,7 @@ export const SUMMED_COLUMNS = {
     'bytes_before',
     'blob',
   ],
+  messages: ['session_id', 'number', 'message_id', 'seq', 'blocks'],
   prompts: [
     'prompt_id',
     'session_id',

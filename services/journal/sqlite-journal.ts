@@ -13,7 +13,7 @@ import type { HeldFile } from './held-file.js';
 import { createJournalFiles } from './journal-files.js';
 import { createKnownContentReader } from './known-content-reader.js';
 import { MarkFile, markPath, readMark } from './mark-file.js';
-import { createMessageReader, createNewestReader } from './message-reader.js';
+import { createMessageReader } from './message-reader.js';
 import { openMeta, rowCheckOf } from './meta-rows.js';
 import { prepareCommit } from './prepare-commit.js';
 import { loadSessions, prepareReads } from './prepare-reads.js';
@@ -102,8 +102,6 @@ function openReads({
 }: Required<Pick<SqliteJournalOptions, 'database' | 'guard' | 'extents'>>): Reads {
   const check = rowCheckOf(database);
   const reads = prepareReads({ database, extents, check });
-  const readMessages = createMessageReader({ database, check, guard, extents });
-  const readNewest = createNewestReader(database, check);
   return {
     loadSessions: async () => guard.run(() => loadSessions(database, check)),
     readEvents: async (range) => guard.run(() => reads.readEvents(range)),
@@ -114,8 +112,7 @@ function openReads({
     findPrompt: async (promptId) => guard.run(() => reads.findPrompt(promptId)),
     findPermission: async (sessionId, id) => guard.run(() => reads.findPermission(sessionId, id)),
     ...guardIds(guard, reads),
-    readMessages,
-    readNewestMessages: async (sessionId, limit) => guard.run(() => readNewest(sessionId, limit)),
+    ...createMessageReader({ database, check, guard }),
     findKnownContent: createKnownContentReader({ database, check, guard }),
   };
 }
@@ -160,7 +157,7 @@ function prepareWrites({ database, extents, onGrown }: SqliteJournalOptions & { 
   };
 }
 
-const SMALL_TABLES_OF_A_SESSION = ['prompts', 'permissions', 'cursors', 'pushes', 'sessions'];
+const SMALL_TABLES_OF_A_SESSION = ['prompts', 'permissions', 'cursors', 'pushes', 'indexed_sessions', 'sessions'];
 
 function prepareForget(database: SqliteDatabase): (sessionId: SessionId, commit: number) => void {
   const meta = openMeta(database);

@@ -21,6 +21,12 @@ export class TimeSlice {
 /** The number of rows per read: as many as fit in a slice, adapted on the way. */
 export class Batch {
   #size = FIRST_ROWS;
+  readonly #fewest: number;
+
+  /** `fewest`: the smallest number of rows per read. */
+  constructor(fewest = MIN_ROWS) {
+    this.#fewest = fewest;
+  }
 
   get size(): number {
     return this.#size;
@@ -30,7 +36,7 @@ export class Batch {
     const begunAt = performance.now();
     const result = read();
     const tookMs = performance.now() - begunAt;
-    if (tookMs > SLICE_MS) this.#size = Math.max(MIN_ROWS, Math.floor(this.#size / 2));
+    if (tookMs > SLICE_MS) this.#size = Math.max(this.#fewest, Math.floor(this.#size / 2));
     else if (tookMs < SLICE_MS / 2) this.#size = Math.min(MAX_ROWS, this.#size * 2);
     return result;
   }

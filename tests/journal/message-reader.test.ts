@@ -1,43 +1,74 @@
-/** A long conversation is read while everything else goes on. */
-import { mkdtempSync, rmSync } from 'node:fs';
+/** History costs its page, at any length, and is the same in journals that were written before it had an index. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turnOfOthers } from 'node:timers/promises';
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { gunzipSync } from 'node:zlib';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
 import type { SessionId } from '../../protocol/scalars.js';
+import { createRetention, type Retention } from '../../services/journal/create-retention.js';
+import { DamageGuard } from '../../services/journal/damage-guard.js';
+import { Extents } from '../../services/journal/extents.js';
 import { openDatabase } from '../../services/journal/open-database.js';
+import type { SqliteDatabase } from '../../services/journal/sqlite-database.js';
 import { createSqliteJournal, type SqliteJournal } from '../../services/journal/sqlite-journal.js';
+import type { EventRecord } from '../../services/ports/records.js';
 import { sessionRecord } from '../support/session-record.js';
+import { waitUntil } from '../support/wait-until.js';
 
 const sessionId = 'session' as SessionId;
 const BLOCKS = 8000;
 
 let folder: string;
+let database: SqliteDatabase;
 let journal: SqliteJournal;
 
-beforeEach(async () => {
+const open = () => {
+  database = openDatabase(join(folder, 'journal.db'));
+  journal = createSqliteJournal({ database, bootId: 'boot' });
+};
+
+beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'companion-messages-'));
-  journal = createSqliteJournal({ database: openDatabase(join(folder, 'journal.db')), bootId: 'boot' });
-  const events = Array.from({ length: BLOCKS }, (_, index) => ({
-    seq: index + 1,
-    type: 'assistantMessage' as const,
-    at: index,
-    messageId: `message-${index}`,
-    data: JSON.stringify({
-      type: 'assistant',
-      messageId: `message-${index}`,
-      blockIndex: 0,
-      content: [{ type: 'text', text: 'x'.repeat(1024) }],
-      ...(index % 2 === 1 && { parentToolUseId: 'task' }),
-    }),
-  }));
-  await journal.commit({ record: sessionRecord(sessionId), events, prompts: [], permissions: [] });
+  open();
 });
 
 afterEach(async () => {
   await journal.close();
   rmSync(folder, { recursive: true });
 });
+
+interface Block {
+  messageId: string;
+  text: string;
+  isOfSubagent?: boolean;
+}
+
+const eventOf = ({ messageId, text, isOfSubagent }: Block, seq: number): EventRecord => ({
+  seq,
+  type: 'assistantMessage',
+  at: seq,
+  messageId,
+  data: JSON.stringify({
+    type: 'assistant',
+    messageId,
+    blockIndex: seq,
+    content: [{ type: 'text', text }],
+    ...(isOfSubagent && { parentToolUseId: 'task' }),
+  }),
+});
+
+const commit = (events: EventRecord[]) =>
+  journal.commit({ record: sessionRecord(sessionId), events, prompts: [], permissions: [] });
+
+const long = (): EventRecord[] =>
+  Array.from({ length: BLOCKS }, (_, index) =>
+    eventOf({ messageId: `message-${index}`, text: 'x'.repeat(1024), isOfSubagent: index % 2 === 1 }, index + 1),
+  );
+
+/** As a version without the index has left it. */
+const forgetIndex = () => database.exec('DELETE FROM messages; DELETE FROM indexed_sessions');
 
 /** How often others have their turn until this is done. */
 async function turnsDuring<T>(work: Promise<T>): Promise<{ result: T; turns: number }> {
@@ -50,30 +81,188 @@ async function turnsDuring<T>(work: Promise<T>): Promise<{ result: T; turns: num
   return { result: await ended, turns };
 }
 
-test('others have their turn while a page of a long conversation is read, and it is the right page', async () => {
-  const page = journal.readMessages({ sessionId, limit: 5, offset: 10, backwards: true });
-  const { result, turns } = await turnsDuring(page);
-  expect(turns).toBeGreaterThan(3);
-  expect(result).toMatchObject({ total: BLOCKS / 2, hasBegun: true });
-  const last = BLOCKS - 2 - 2 * 10;
-  expect(result.messages.map(({ id }) => id)).toEqual([8, 6, 4, 2, 0].map((back) => `message-${last - back}`));
-});
+const page = () => journal.readMessages({ sessionId, limit: 5, offset: 10, backwards: true });
+const last = BLOCKS - 2 - 2 * 10;
+const expected = [8, 6, 4, 2, 0].map((back) => `message-${last - back}`);
 
-test('no more messages are read than a page can hold', async () => {
-  const { messages, total } = await journal.readMessages({ sessionId, limit: 1000, offset: 0, bytes: 10_000 });
-  expect(total).toBe(BLOCKS / 2);
-  expect(messages.length).toBeGreaterThan(5);
-  expect(messages.length).toBeLessThan(12);
-  expect(messages[0]?.id).toBe('message-0');
-});
-
-test('what is removed while the messages are looked up is left out, and is no damage', async () => {
-  const page = journal.readMessages({ sessionId, limit: 1000, offset: 0 });
-  await journal.forget(sessionId);
-  expect((await page).messages.length).toBeLessThan(1000);
-  expect(await journal.readMessages({ sessionId, limit: 9, offset: 0 })).toEqual({
-    messages: [],
-    total: 0,
-    hasBegun: false,
+describe('a long conversation', () => {
+  test('is read by its page, and no row beside it is looked at', async () => {
+    await commit(long());
+    const plans: string[] = [];
+    for (const sql of [
+      'SELECT * FROM messages WHERE session_id = ? AND number BETWEEN 1 AND 2 ORDER BY number',
+      'SELECT number FROM messages WHERE session_id = ? AND seq > 1 ORDER BY seq LIMIT 1',
+      'SELECT number FROM messages WHERE session_id = ? AND seq < 1 ORDER BY seq DESC LIMIT 1',
+      'SELECT * FROM events WHERE session_id = ? AND message_id = 1 ORDER BY seq',
+    ]) {
+      const plan = database.prepare<[string], { detail: string }>(`EXPLAIN QUERY PLAN ${sql}`).all(sessionId);
+      plans.push(...plan.map(({ detail }) => detail));
+    }
+    expect(plans).toEqual(plans.map(() => expect.stringMatching(/^SEARCH \w+ USING (PRIMARY KEY|(COVERING )?INDEX)/)));
+    const { result } = await turnsDuring(page());
+    expect(result).toMatchObject({ total: BLOCKS / 2, hasBegun: true });
+    expect(result.messages.map(({ id }) => id)).toEqual(expected);
   });
+
+  test('of an older version is indexed once, and others have their turn meanwhile', async () => {
+    await commit(long());
+    forgetIndex();
+    const first = await turnsDuring(Promise.all([page(), page()]));
+    expect(first.turns).toBeGreaterThan(3);
+    for (const { messages, total } of first.result) {
+      expect([messages.map(({ id }) => id), total]).toEqual([expected, BLOCKS / 2]);
+    }
+    expect((await turnsDuring(page())).turns).toBeLessThan(4);
+  });
+
+  test('D1: is whole when more is said while it is indexed', async () => {
+    await commit(long());
+    forgetIndex();
+    const reading = page();
+    await commit([
+      eventOf({ messageId: 'message-0', text: 'late' }, BLOCKS + 1),
+      eventOf({ messageId: 'new', text: 'new' }, BLOCKS + 2),
+    ]);
+    await reading;
+    await expectAll();
+  });
+
+  test('D1: is whole when the daemon that indexed it died meanwhile', async () => {
+    await commit(long());
+    await commit([
+      eventOf({ messageId: 'message-0', text: 'late' }, BLOCKS + 1),
+      eventOf({ messageId: 'new', text: 'new' }, BLOCKS + 2),
+    ]);
+    database.exec(`DELETE FROM messages WHERE number > 1000; DELETE FROM indexed_sessions`);
+    await expectAll();
+  });
+
+  async function expectAll() {
+    const all = await journal.readMessages({ sessionId, limit: BLOCKS, offset: 0 });
+    const ids = Array.from({ length: BLOCKS / 2 }, (_, index) => `message-${2 * index}`);
+    expect(all.messages.map(({ id }) => id)).toEqual([...ids, 'new']);
+    expect(all.messages[0]?.content).toMatchObject([{}, { text: 'late' }]);
+    expect(all.total).toBe(BLOCKS / 2 + 1);
+    const newest = await journal.readNewestMessages(sessionId, 2);
+    expect(newest.map(({ id }) => id)).toEqual([`message-${BLOCKS - 2}`, 'new']);
+  }
+});
+
+test('a journal of schema 6 shows what it has, and goes on', async () => {
+  await journal.close();
+  const fixture = gunzipSync(readFileSync(join(import.meta.dirname, 'fixtures/journal-schema-6.db.gz')));
+  writeFileSync(join(folder, 'journal.db'), fixture);
+  open();
+  for (const name of ['one', 'two']) {
+    const id = name as SessionId;
+    const { messages, total } = await journal.readMessages({ sessionId: id, limit: 3, offset: 1 });
+    expect(total).toBe(20);
+    expect(messages).toMatchObject([
+      {
+        id: `${name}-answer-0`,
+        type: 'assistant',
+        content: [{ text: 'Answer 0, block 1' }, { text: 'Answer 0, block 2' }],
+      },
+      { id: `${name}-human-1`, type: 'user', content: [{ text: 'Question 1' }] },
+      { id: `${name}-answer-1` },
+    ]);
+    const [newest] = await journal.readNewestMessages(id, 1);
+    expect(newest).toMatchObject({ id: `${name}-answer-9` });
+  }
+});
+
+/** What the events say, without an index. */
+function modelOf(events: readonly EventRecord[]) {
+  const messages = new Map<string, { seq: number; texts: string[]; isShown: boolean }>();
+  for (const { seq, messageId = '', data } of events) {
+    const { content, parentToolUseId } = JSON.parse(data) as { content: { text: string }[]; parentToolUseId?: string };
+    const known = messages.get(messageId) ?? { seq, texts: [], isShown: false };
+    known.texts.push(content[0]?.text ?? '');
+    known.isShown ||= parentToolUseId === undefined;
+    messages.set(messageId, known);
+  }
+  return [...messages].filter(([, { isShown }]) => isShown).map(([id, { texts }]) => [id, texts]);
+}
+
+const block = fc.record({ messageId: fc.constantFrom('a', 'b', 'c', 'd', 'e'), text: fc.string({ maxLength: 3 }) });
+const step = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant('say' as const), blocks: fc.array(block, { maxLength: 4 }) }) },
+  fc.record({ kind: fc.constant('forgetIndex' as const) }),
+  fc.record({ kind: fc.constant('read' as const) }),
+  fc.record({ kind: fc.constant('reopen' as const) }),
+);
+
+test('D1: whatever was said, and whenever it was indexed, history is what the events say', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
+      await journal.forget(sessionId);
+      const events: EventRecord[] = [];
+      const read = async () => {
+        const { messages } = await journal.readMessages({ sessionId, limit: 100, offset: 0 });
+        const shown = messages.map(({ id, content }) => [id, content.map((one) => ('text' in one ? one.text : ''))]);
+        expect(shown).toEqual(modelOf(events));
+        const { messages: back } = await journal.readMessages({ sessionId, limit: 2, offset: 1, backwards: true });
+        expect(back.map(({ id }) => id)).toEqual(
+          modelOf(events)
+            .slice(-3, -1)
+            .map(([id]) => id),
+        );
+      };
+      for (const one of steps) {
+        if (one.kind === 'say') {
+          const said = one.blocks.map((said, index) => eventOf(said, events.length + index + 1));
+          events.push(...said);
+          await commit(said);
+        } else if (one.kind === 'forgetIndex') {
+          forgetIndex();
+        } else if (one.kind === 'reopen') {
+          await journal.close();
+          open();
+        } else {
+          await read();
+        }
+      }
+      await read();
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('a message that loses its beginning to retention begins with what is left of it', async () => {
+  let retention: Retention | undefined;
+  await journal.close();
+  database = openDatabase(join(folder, 'journal.db'));
+  const guard = new DamageGuard(() => {});
+  const extents = new Extents(database);
+  journal = createSqliteJournal({
+    database,
+    bootId: 'boot',
+    guard,
+    extents,
+    onGrown: (id, extent) => retention?.onGrown(id, extent),
+  });
+  const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+  retention = createRetention({
+    database,
+    extents,
+    guard,
+    blobs: journal.blobs,
+    limits: { days: 365, events: 3, bytes: 1e9 },
+    now: () => 1000,
+    onExpired: () => {},
+    log,
+  });
+  await commit(
+    ['gone', 'half', 'half', 'half', 'whole'].map((id, index) =>
+      eventOf({ messageId: id, text: `${index}` }, index + 1),
+    ),
+  );
+  const read = () => journal.readMessages({ sessionId, limit: 10, offset: 0 });
+  await waitUntil('the oldest are gone', async () => (await read()).total === 2);
+  const { messages } = await read();
+  expect(messages).toMatchObject([
+    { id: 'half', seq: 3, content: [{ text: '2' }, { text: '3' }] },
+    { id: 'whole', seq: 5 },
+  ]);
+  await retention.close();
 });

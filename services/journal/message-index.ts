@@ -1,0 +1,175 @@
+import { setImmediate as turnOfOthers } from 'node:timers/promises';
+import type { SessionId } from '../../protocol/scalars.js';
+import type { EventRecord } from '../ports/records.js';
+import type { DamageGuard } from './damage-guard.js';
+import { JournalDamaged } from './journal-damaged.js';
+import type { RowCheck } from './row-sums.js';
+import { insertInto, summedValues, withSum } from './row-sums.js';
+import type { SqliteDatabase } from './sqlite-database.js';
+import { Batch } from './time-slice.js';
+
+/** A message of the conversation: its number in the session without gaps, its first event and how many it has. */
+export interface MessageRow {
+  session_id: string;
+  number: number;
+  message_id: string;
+  seq: number;
+  blocks: number;
+}
+
+/** Part of the messages of a session, by number; `count` messages from `first` on. */
+export interface MessageSpan {
+  first: number;
+  count: number;
+}
+
+interface MessageEvent {
+  seq: number;
+  message_id: string;
+  parent: string | null;
+}
+
+const FEWEST_ROWS = 1;
+
+/**
+ * Which messages a session has, in order: a page of history costs the page, at any length. The table is derived from
+ * the events, so a salvaged journal begins without it. It is complete for sessions that began under this version; an
+ * older session is completed when its history is first read, in slices of a millisecond.
+ */
+export class MessageIndex {
+  readonly #database: SqliteDatabase;
+  readonly #check: RowCheck;
+  readonly #guard: DamageGuard;
+  readonly #statements: ReturnType<typeof prepareStatements>;
+  readonly #filling = new Map<SessionId, Promise<void>>();
+
+  constructor({ database, check, guard }: { database: SqliteDatabase; check: RowCheck; guard: DamageGuard }) {
+    this.#database = database;
+    this.#check = check;
+    this.#guard = guard;
+    this.#statements = prepareStatements(database);
+  }
+
+  /** Resolves when the session's index is complete. Rejects with `STORAGE_FULL`. */
+  complete(sessionId: SessionId): Promise<void> {
+    const running = this.#filling.get(sessionId);
+    if (running) return running;
+    if (this.#guard.run(() => this.#isComplete(sessionId))) return Promise.resolve();
+    const filled = this.#fill(sessionId).finally(() => this.#filling.delete(sessionId));
+    this.#filling.set(sessionId, filled);
+    return filled;
+  }
+
+  /** The messages whose first event lies after one seq and before another. */
+  spanOf(sessionId: SessionId, { after, before }: { after: number; before: number }): MessageSpan {
+    const first = this.#statements.firstAfter.get(sessionId, after);
+    const last = this.#statements.lastBefore.get(sessionId, before);
+    if (first === undefined || last === undefined || last < first) return { first: 0, count: 0 };
+    return { first, count: last - first + 1 };
+  }
+
+  /** In order. Throws `JournalDamaged` when one is missing. */
+  read(sessionId: SessionId, { first, count }: MessageSpan): MessageRow[] {
+    if (count === 0) return [];
+    const rows = this.#statements.range.all(sessionId, first, first + count - 1);
+    if (rows.length !== count) throw new JournalDamaged('messages are missing');
+    return rows.map((row) => this.#check('messages', row));
+  }
+
+  find(sessionId: SessionId, messageId: string): MessageRow | undefined {
+    const row = this.#statements.byId.get(sessionId, messageId);
+    return row && this.#check('messages', row);
+  }
+
+  #isComplete = (sessionId: SessionId): boolean => this.#statements.isComplete.get(sessionId) !== undefined;
+
+  async #fill(sessionId: SessionId): Promise<void> {
+    const { following, lastSeq, add, markComplete } = this.#statements;
+    const batch = new Batch(FEWEST_ROWS);
+    const addSome = this.#database.transaction((after: number, size: number): number | undefined => {
+      const events = following.all(sessionId, after, size);
+      for (const event of events) if (event.parent === null) add(sessionId, event.message_id);
+      if (events.length < size) markComplete.run(sessionId);
+      return events.length < size ? undefined : events.at(-1)?.seq;
+    });
+    let after: number | undefined = this.#guard.run(() => lastSeq.get(sessionId)) ?? 0;
+    while (after !== undefined) {
+      const from: number = after;
+      after = batch.timed(() => this.#guard.write(() => addSome(from, batch.size)));
+      await turnOfOthers();
+    }
+  }
+}
+
+/** Keeps the index in the transaction that writes or removes events. */
+export function prepareIndexing(database: SqliteDatabase) {
+  const { add, byId, isComplete, markComplete, ...statements } = prepareStatements(database);
+  const write = (row: MessageRow) => statements.update.run(withSum('messages', row));
+  return {
+    /** To be called behind the insertion of the event; `isNew`: it is the first of its session. */
+    added: (sessionId: SessionId, event: EventRecord, isNew: boolean): void => {
+      if (isNew) markComplete.run(sessionId);
+      if (event.messageId === undefined) return;
+      const known = byId.get(sessionId, event.messageId);
+      if (known) write({ ...known, blocks: known.blocks + 1 });
+      else if (isConversation(event) && isComplete.get(sessionId) !== undefined) add(sessionId, event.messageId);
+    },
+    /** To be called behind the removal of all events before this seq. */
+    trimmed: (sessionId: SessionId, first: number): void => {
+      for (const row of statements.startingBefore.all(sessionId, first)) {
+        const { seq, blocks } = statements.extentOf.get(sessionId, row.message_id) ?? { seq: null, blocks: 0 };
+        if (seq === null) statements.remove.run(sessionId, row.number);
+        else write({ ...row, seq, blocks });
+      }
+    },
+  };
+}
+
+/** Messages of subagents belong to the work of a tool. The text is searched before it is parsed, since it can be long. */
+const isConversation = ({ data }: EventRecord): boolean =>
+  !data.includes('"parentToolUseId"') ||
+  (JSON.parse(data) as { parentToolUseId?: string }).parentToolUseId === undefined;
+
+function prepareStatements(database: SqliteDatabase) {
+  const number = (sql: string) => database.prepare<[string, number], number>(sql).pluck();
+  const extentOf = database.prepare<[string, string], { seq: number | null; blocks: number }>(
+    'SELECT MIN(seq) AS seq, COUNT(*) AS blocks FROM events INDEXED BY events_by_message WHERE session_id = ? AND message_id = ?',
+  );
+  const byId = database.prepare<[string, string], MessageRow>(
+    'SELECT * FROM messages WHERE session_id = ? AND message_id = ?',
+  );
+  const last = database
+    .prepare<[string], number>('SELECT number FROM messages WHERE session_id = ? ORDER BY number DESC LIMIT 1')
+    .pluck();
+  const insert = database.prepare(insertInto('messages'));
+  return {
+    byId,
+    extentOf,
+    add: (session_id: SessionId, message_id: string): void => {
+      if (byId.get(session_id, message_id)) return;
+      const { seq, blocks } = extentOf.get(session_id, message_id) ?? { seq: null, blocks: 0 };
+      if (seq === null) return;
+      const row: MessageRow = { session_id, number: (last.get(session_id) ?? 0) + 1, message_id, seq, blocks };
+      insert.run(summedValues('messages', row));
+    },
+    update: database.prepare(
+      'UPDATE messages SET seq = @seq, blocks = @blocks, sum = @sum WHERE session_id = @session_id AND number = @number',
+    ),
+    remove: database.prepare('DELETE FROM messages WHERE session_id = ? AND number = ?'),
+    startingBefore: database.prepare<[string, number], MessageRow>(
+      'SELECT * FROM messages WHERE session_id = ? AND seq < ?',
+    ),
+    firstAfter: number('SELECT number FROM messages WHERE session_id = ? AND seq > ? ORDER BY seq LIMIT 1'),
+    lastBefore: number('SELECT number FROM messages WHERE session_id = ? AND seq < ? ORDER BY seq DESC LIMIT 1'),
+    range: database.prepare<[string, number, number], MessageRow>(
+      'SELECT * FROM messages WHERE session_id = ? AND number BETWEEN ? AND ? ORDER BY number',
+    ),
+    isComplete: database.prepare<[string], unknown>('SELECT 1 FROM indexed_sessions WHERE session_id = ?'),
+    markComplete: database.prepare<[string]>('INSERT OR IGNORE INTO indexed_sessions (session_id) VALUES (?)'),
+    lastSeq: database.prepare<[string], number | null>('SELECT MAX(seq) FROM messages WHERE session_id = ?').pluck(),
+    following: database.prepare<[string, number, number], MessageEvent>(
+      `SELECT seq, message_id, data ->> 'parentToolUseId' AS parent FROM events INDEXED BY events_by_seq
+       WHERE session_id = ? AND seq > ? AND message_id IS NOT NULL ORDER BY seq LIMIT ?`,
+    ),
+  };
+}
