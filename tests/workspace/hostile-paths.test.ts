@@ -173,7 +173,8 @@ async function roundTrip(files: Files, place: FilePlace): Promise<void> {
 }
 
 describe('over HTTP', () => {
-  const world = useWorld();
+  // The real CLI mends the person's files in its own time.
+  const world = useWorld({ environment: { CLAUDE_PATH: join(import.meta.dirname, '../support/fake-cli.mjs') } });
   const agent = new Agent({ keepAlive: true, maxSockets: 4 });
   let ground: Ground;
   let session: SessionView;
