@@ -4,7 +4,7 @@ import { CompanionError } from '../protocol/error-codes.js';
 import { plainLine, plainText } from '../protocol/plain-text.js';
 import { type CommandContext, get, post, type Report, say } from './commands.js';
 import { askDaemon } from './local-daemon.js';
-import { readLine } from './read-line.js';
+import type { TerminalInput } from './terminal-io.js';
 import { textTable } from './text-table.js';
 
 export interface PairFlags {
@@ -109,4 +109,26 @@ async function readPassword({ io }: CommandContext, { passwordStdin }: PasswordF
   const password = await readLine(io.stdin);
   if (password === undefined) throw new CompanionError('INVALID_REQUEST', wanted, { field: 'password', suggestion });
   return password;
+}
+
+/** The first line of stdin, without its end; undefined without any input. */
+function readLine(stdin: TerminalInput): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    const text = () => Buffer.concat(chunks).toString('utf8');
+    const finish = (line: string) => {
+      stdin.off('data', onData);
+      stdin.off('end', onEnd);
+      stdin.pause();
+      resolve(line === '' ? undefined : line);
+    };
+    const onData = (chunk: Buffer) => {
+      chunks.push(Buffer.from(chunk));
+      if (text().includes('\n')) finish(text().split(/\r?\n/)[0] ?? '');
+    };
+    const onEnd = () => finish(text());
+    stdin.on('data', onData);
+    stdin.on('end', onEnd);
+    stdin.resume();
+  });
 }

@@ -1,3 +1,4 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
 import { nanoid } from 'nanoid';
 import type { Scope } from '../../protocol/access.js';
 import { CompanionError } from '../../protocol/error-codes.js';
@@ -6,9 +7,8 @@ import type { DeviceRef, UserId } from '../ports/records.js';
 import type { AccessClaims, AccessTokens } from './access-tokens.js';
 import { dropOldestOut, makeRoom } from './device-limit.js';
 import type { IsVoid, Principal } from './principal.js';
-import { makeRefreshToken, readRefreshToken } from './refresh-tokens.js';
 import type { DeviceEntry, RegistryData, RegistryFile, TokenFamily } from './registry-file.js';
-import { hasDigest } from './secrets.js';
+import { digestOf, hasDigest, newSecret } from './secrets.js';
 import type { TokenKeys } from './token-keys.js';
 
 export interface DeviceCredentialsOptions {
@@ -215,3 +215,41 @@ const refOf = ({ userId, deviceId }: DeviceEntry): DeviceRef => ({
   userId: userId as UserId,
   deviceId: deviceId as DeviceId,
 });
+
+interface RefreshToken {
+  token: string;
+  generation: number;
+  /** The part stored in the registry. */
+  digest: string;
+}
+
+interface Successor {
+  mac: Buffer;
+  familyId: string;
+  generation: number;
+  /** Recreates the same token for a retry of a request whose answer was lost. */
+  requestId?: string | undefined;
+}
+
+function makeRefreshToken({ mac, familyId, generation, requestId }: Successor): RefreshToken {
+  const secret =
+    requestId === undefined
+      ? newSecret()
+      : createHmac('sha256', mac).update(`retry\0${familyId}\0${generation}\0${requestId}`).digest('base64url');
+  const claims = `${familyId}.${generation}.${secret}`;
+  const token = `${claims}.${macOf(mac, claims)}`;
+  return { token, generation, digest: digestOf(token) };
+}
+
+/** The content of a token; undefined for one not made with this key. */
+function readRefreshToken(mac: Buffer, token: string): { familyId: string; generation: number } | undefined {
+  const [, claims = '', familyId = '', generation = '', given = ''] =
+    /^(([\w-]{1,64})\.(\d{1,15})\.[\w-]{43})\.([\w-]{43})$/.exec(token) ?? [];
+  const right = Buffer.from(macOf(mac, claims));
+  const said = Buffer.from(given);
+  if (said.length !== right.length || !timingSafeEqual(said, right)) return undefined;
+  return { familyId, generation: Number(generation) };
+}
+
+const macOf = (mac: Buffer, claims: string): string =>
+  createHmac('sha256', mac).update(`refresh\0${claims}`).digest('base64url');

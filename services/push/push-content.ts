@@ -1,8 +1,9 @@
 /** The content of a push, cut to the limit of its carrier. */
+
 import { createHash } from 'node:crypto';
+import { cutText } from '../../protocol/cut-text.js';
 import { wellFormed } from '../../protocol/plain-text.js';
 import type { PushKind, PushMessage } from '../ports/push.js';
-import { fitText, jsonBytes } from './fit-text.js';
 
 /** The parts that only the person may read. */
 export interface PushContent {
@@ -93,4 +94,32 @@ function fitTitles({ title, subtitle }: { title: string; subtitle: string }, max
   const room = maxBytes - sizeOf({ title: '', subtitle: '', body: '' });
   const fittedTitle = fitText(title, room);
   return { title: fittedTitle, subtitle: fitText(subtitle, room - jsonBytes(fittedTitle)), body: '' };
+}
+
+/** Marks the end of a cut text. */
+const ELLIPSIS = '…';
+const ELLIPSIS_BYTES = Buffer.byteLength(ELLIPSIS);
+
+const segmenter = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
+
+/** Bytes of the text within the quotes of a JSON string. */
+export const jsonBytes = (text: string): number => Buffer.byteLength(JSON.stringify(text)) - 2;
+
+/**
+ * The text, or its longest prefix of whole graphemes with an ellipsis, that takes at most `maxBytes` within JSON; empty
+ * where not even one grapheme fits. The text must be well formed.
+ */
+export function fitText(text: string, maxBytes: number): string {
+  // Each UTF-16 unit takes at least one byte, so later units cannot fit; segmenting them would take time.
+  const near = cutText(text, Math.max(0, maxBytes) + 1);
+  if (near.length === text.length && jsonBytes(text) <= maxBytes) return text;
+  let room = maxBytes - ELLIPSIS_BYTES;
+  let end = 0;
+  for (const { segment, index } of segmenter.segment(near)) {
+    room -= jsonBytes(segment);
+    const isTorn = near.length < text.length && index + segment.length === near.length;
+    if (room < 0 || isTorn) break;
+    end = index + segment.length;
+  }
+  return end === 0 ? '' : text.slice(0, end) + ELLIPSIS;
 }

@@ -1,12 +1,12 @@
 /** The meaning of the CLI's lines for a session. */
-
+import { createHash } from 'node:crypto';
+import type { PermissionId } from '../../protocol/scalars.js';
 import type { BackgroundChange, CliFact, CliLine } from '../ports/claude.js';
-import type { BackgroundTask, PermissionRecord } from '../ports/records.js';
+import type { BackgroundTask, PermissionAsk, PermissionRecord } from '../ports/records.js';
 import { onBlock, onBlockCut, onBlockStarted, onDelta, onToolResult } from './decide-blocks.js';
 import { interruption, settle } from './dispatch.js';
 import { loseOutput } from './lost-output.js';
 import { addNoise, sayNotice, tellNoise } from './notices.js';
-import { permissionIdOf } from './permission-id.js';
 import { permissionRequestOf, resolvePermission } from './permission-requests.js';
 import type { SessionState } from './session-state.js';
 import { type Step, StepBuilder } from './step-builder.js';
@@ -206,4 +206,21 @@ function changedTasks(tasks: readonly BackgroundTask[], change: BackgroundChange
     case 'removed':
       return tasks.filter(({ taskId }) => taskId !== change.taskId);
   }
+}
+
+/** Bytes of the digest used for an id: as many as in a UUID. */
+const BYTES = 16;
+
+/**
+ * The id of a permission request. The tool call's own id is unsuitable: some gateways restart their numbering with each
+ * response, and an answer to one request would decide another. A request is one line of one child, so rereading that
+ * line, in any daemon, gives the same id, and no other line has it.
+ */
+function permissionIdOf(
+  { requestId }: Pick<PermissionAsk, 'requestId'>,
+  line: { childId: string; offset: number } | undefined,
+): PermissionId {
+  const place = JSON.stringify([line?.childId, line?.offset, requestId]);
+  const digest = createHash('sha256').update(place).digest().subarray(0, BYTES);
+  return `perm_${digest.toString('base64url')}` as PermissionId;
 }

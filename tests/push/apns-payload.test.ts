@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { wellFormed } from '../../protocol/plain-text.js';
 import type { PushKind, PushMessage } from '../../services/ports/push.js';
 import { type ApnsNotification, composeApns, MAX_PAYLOAD_BYTES } from '../../services/push/apns-payload.js';
-import { fitText, jsonBytes } from '../../services/push/fit-text.js';
+import { fitText, jsonBytes } from '../../services/push/push-content.js';
 import { message, registration } from './support/push-samples.js';
 
 const KEY = randomBytes(32);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { QuietHours } from '../../protocol/push-preferences.js';
-import { quietUntil } from '../../services/push/quiet-hours.js';
+import { quietUntil } from '../../services/push/push-policy.js';
 
 const hours = (from: string, to: string, timeZone: string): QuietHours => ({ from, to, timeZone });
 const until = (quiet: QuietHours, at: string): string | undefined => {
