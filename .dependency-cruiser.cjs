@@ -77,7 +77,7 @@ module.exports = {
     importersOf('jose', 'services/identity/', 'tests/', 'bench/'),
     importersOf('@node-rs/argon2', 'services/identity/passwords.ts'),
     importersOf('rate-limiter-flexible', 'routes/access/rate-limits.ts'),
-    importersOf('qrcode', 'server/pairing-link.ts'),
+    importersOf('qrcode', 'server/create-access.ts'),
     importersOf('lowdb', 'services/identity/registry-file.ts'),
     importersOf('node-pty', 'services/claude/pty-terminal.ts'),
     importersOf('@parse/node-apn', 'services/push/apns-sender.ts', 'bench/'),

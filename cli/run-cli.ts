@@ -20,7 +20,6 @@ import {
 import { doctorCommand } from './doctor.js';
 import { InterruptedError } from './interrupted-error.js';
 import { NoDaemonError, startAdvice } from './no-daemon-error.js';
-import { plainJson } from './plain-json.js';
 import type { TerminalIo } from './terminal-io.js';
 
 interface RunCliOptions {
@@ -140,4 +139,19 @@ function classify(error: unknown): { code: string; exitCode: number } {
   if (error instanceof NoDaemonError) return { code: 'NO_DAEMON', exitCode: 2 };
   if (error instanceof InterruptedError) return { code: 'INTERRUPTED', exitCode: error.exitCode };
   return { code: error instanceof CompanionError ? error.code : 'INTERNAL_ERROR', exitCode: 1 };
+}
+
+/** JSON on one line with all terminal control characters escaped. */
+export const plainJson = (value: unknown): string => {
+  const text = JSON.stringify(value);
+  return plainText(text) === text ? text : Array.from(text, escaped).join('');
+};
+
+/** `JSON.stringify` itself escapes lone surrogates. */
+function escaped(character: string): string {
+  if (plainText(character) === character) return character;
+  return character
+    .split('')
+    .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    .join('');
 }

@@ -1,10 +1,11 @@
 /** The only reader of the environment and of `COMPANION_HOME/config.json`. */
+
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { BlockList, isIP } from 'node:net';
+import { homedir } from 'node:os';
+import { isAbsolute, join, relative } from 'node:path';
 import * as z from 'zod';
 import { BrokenFileError, parseJsonFile } from '../disk/json-fault.js';
-import { conflictIn } from './check-conflicts.js';
-import { doorProblem } from './check-door.js';
 import { childEnvironment } from './child-environment.js';
 import { homeSchema, SECRET_SETTINGS, type Settings, settingsSchema } from './settings.js';
 
@@ -91,4 +92,51 @@ function settingError(error: z.ZodError, given: Record<string, unknown>): Config
   const rule = issue?.message ?? 'must be another value';
   if (SECRET_SETTINGS.has(name)) return new ConfigError(`${name} ${rule}`);
   return new ConfigError(`${name} is ${JSON.stringify(given[name])}, but ${rule}`);
+}
+
+/** The conflict between individually valid settings that can never work together, or with this home. */
+function conflictIn(settings: Settings, home: string): string | undefined {
+  const { CLAUDE_PERMISSION_MODE, ALLOW_BYPASS, PROJECT_ROOTS, VAPID_PUBLIC_KEY, VAPID_PRIVATE_KEY } = settings;
+  if (CLAUDE_PERMISSION_MODE === 'bypassPermissions' && !ALLOW_BYPASS)
+    return 'CLAUDE_PERMISSION_MODE is "bypassPermissions", which needs ALLOW_BYPASS=true';
+  // A home that contains the person's own home is refused elsewhere, with a better reason.
+  const root = isWithin(home, homedir()) ? undefined : PROJECT_ROOTS.find((path) => isWithin(home, path));
+  if (root !== undefined)
+    return `PROJECT_ROOTS has ${JSON.stringify(root)}, which lies in COMPANION_HOME, where nothing may be opened`;
+  if ((VAPID_PUBLIC_KEY === undefined) !== (VAPID_PRIVATE_KEY === undefined))
+    return `${VAPID_PUBLIC_KEY === undefined ? 'VAPID_PUBLIC_KEY' : 'VAPID_PRIVATE_KEY'} is not set, but the other VAPID key is: set both or neither`;
+  if (settings.NTFY_TOKEN !== undefined && settings.NTFY_URL === undefined)
+    return 'NTFY_URL is not set, but NTFY_TOKEN is: the token is for that server';
+  return undefined;
+}
+
+function isWithin(folder: string, path: string): boolean {
+  const way = relative(folder, path);
+  return way === '' || !(way.split('/')[0] === '..' || isAbsolute(way));
+}
+
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
+LOOPBACK.addAddress('::1', 'ipv6');
+
+/**
+ * The problem with how the daemon would be reached, since individually valid settings can conflict: credentials must
+ * not cross a network in clear text.
+ */
+function doorProblem(settings: Settings): string | undefined {
+  const { HOST, TLS_CERT_FILE, TLS_KEY_FILE, TRUST_PROXY } = settings;
+  if (TLS_CERT_FILE !== undefined && TLS_KEY_FILE === undefined) return missing('TLS_KEY_FILE', 'TLS_CERT_FILE');
+  if (TLS_CERT_FILE === undefined && TLS_KEY_FILE !== undefined) return missing('TLS_CERT_FILE', 'TLS_KEY_FILE');
+  if (TLS_CERT_FILE !== undefined || TRUST_PROXY || isLoopback(HOST)) return undefined;
+  return (
+    `HOST is ${JSON.stringify(HOST)}, which other machines can reach, and credentials would go there in the clear: ` +
+    'set TLS_CERT_FILE and TLS_KEY_FILE, or TRUST_PROXY=true behind a proxy that speaks TLS, or leave HOST at 127.0.0.1'
+  );
+}
+
+const missing = (name: string, given: string) => `${name} is not set, but ${given} is: set both or neither`;
+
+function isLoopback(host: string): boolean {
+  const version = isIP(host);
+  return version === 0 ? host.toLowerCase() === 'localhost' : LOOPBACK.check(host, version === 6 ? 'ipv6' : 'ipv4');
 }

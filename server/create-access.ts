@@ -1,5 +1,6 @@
 import { networkInterfaces } from 'node:os';
 import type { Config } from '../config/load-config.js';
+import type { PairingView } from '../protocol/auth.js';
 import { Admission } from '../routes/access/admission.js';
 import { BodyBudget } from '../routes/access/body-budget.js';
 import { createAddressOf } from '../routes/access/client-address.js';
@@ -11,7 +12,6 @@ import { findTailscaleName } from '../services/machine/tailscale-name.js';
 import type { Audit } from '../services/ports/audit.js';
 import type { UserId } from '../services/ports/records.js';
 import { type PairingAddress, pairingAddress } from './pairing-address.js';
-import { pairingOf } from './pairing-link.js';
 import type { TlsFiles } from './tls-files.js';
 
 interface AccessOptions {
@@ -76,3 +76,26 @@ const ownHosts = ({ HOST, ALLOWED_HOSTS, PUBLIC_URL }: Config): string[] => [
   ...ALLOWED_HOSTS,
   ...(PUBLIC_URL === undefined ? [] : [new URL(PUBLIC_URL).hostname]),
 ];
+
+interface OpenCode {
+  code: string;
+  /** Epoch milliseconds. */
+  expiresAt: number;
+}
+
+/**
+ * The content of the QR code for an app: the daemon's address, a one-time code, and a value to recognise the daemon by.
+ * That is the SHA-256 of its certificate where it terminates TLS itself, else the thumbprint of the key that signs its
+ * tokens.
+ */
+async function pairingOf(
+  { code, expiresAt }: OpenCode,
+  { url: address, note }: PairingAddress,
+  fingerprint: string,
+): Promise<PairingView> {
+  const query = new URLSearchParams({ url: address, code, fp: fingerprint });
+  const url = `claude-companion://pair?${query.toString()}`;
+  const { default: qrcode } = await import('qrcode');
+  const qr = await qrcode.toString(url, { type: 'terminal', small: true, errorCorrectionLevel: 'L' });
+  return { url, code, expiresAt: new Date(expiresAt).toISOString(), qr, ...(note !== undefined && { note }) };
+}

@@ -1,14 +1,18 @@
-import type { ClientFrame } from '../../protocol/client-frames.js';
+import type { ClientData, ClientFrame, ClientFrameType } from '../../protocol/client-frames.js';
+import { CompanionError, type ErrorCode } from '../../protocol/error-codes.js';
 import {
   BINARY_FRAME,
   glimpseRequestId,
   type ParsedFrame,
   parseClientFrame,
 } from '../../protocol/parse-client-frame.js';
-import { auditFrame } from './audit-frame.js';
+import { digestOf } from '../../services/audit/digest-of.js';
+import type { AuditEntry } from '../../services/ports/audit.js';
 import { authoriseFrame, countFrame, frameRule } from './authorise-frame.js';
-import { handleFrame } from './frame-handlers.js';
+import * as device from './device-frames.js';
+import * as prompts from './prompt-frames.js';
 import { answerError, type ConnectionContext, type RequestContext } from './request-context.js';
+import * as sessions from './session-frames.js';
 
 /** Too frequent and too uninteresting for a log. */
 const QUIET: ReadonlySet<string> = new Set(['ack', 'ping']);
@@ -104,4 +108,68 @@ async function serveFrame(context: RequestContext, frame: ClientFrame): Promise<
     if (frame.type === 'ack') await countFrame(connection);
     throw error;
   }
+}
+
+type KnownContent = Pick<AuditEntry, 'action' | 'sessionId' | 'permissionId' | 'digest'>;
+
+/** Records the effect of a frame, or its refusal. */
+function auditFrame(connection: ConnectionContext, frame: ClientFrame, error?: unknown): void {
+  const said = saidBy(frame);
+  if (!said) return;
+  const { services, principal, device, address } = connection;
+  services.audit.record({
+    ...said,
+    outcome: error === undefined ? 'ok' : codeOf(error),
+    ...device,
+    credential: principal.credential,
+    address,
+    ...(frame.requestId !== null && { requestId: frame.requestId }),
+  });
+}
+
+const codeOf = (error: unknown): ErrorCode => (error instanceof CompanionError ? error.code : 'INTERNAL_ERROR');
+
+/** Undefined for frames that are not audited: acknowledgements, presence and the like. */
+function saidBy(frame: ClientFrame): KnownContent | undefined {
+  const { audit: action, said } = frameRule(frame);
+  const { data } = frame;
+  return (
+    action && {
+      action,
+      ...('sessionId' in data && data.sessionId !== undefined && { sessionId: data.sessionId }),
+      ...('permissionId' in data && data.permissionId !== undefined && { permissionId: data.permissionId }),
+      ...(said && { digest: digestOf(said(data)) }),
+    }
+  );
+}
+
+type Handlers = { [T in ClientFrameType]: (context: RequestContext, data: ClientData<T>) => Promise<void> };
+
+/** Each answers its frame once, or throws the error to answer with. */
+const HANDLERS: Handlers = {
+  subscribe: device.subscribe,
+  unsubscribe: device.unsubscribe,
+  ack: device.ack,
+  streamStart: sessions.streamStart,
+  streamSend: prompts.streamSend,
+  cancelPrompt: prompts.cancelPrompt,
+  interrupt: sessions.interrupt,
+  streamClose: sessions.streamClose,
+  permission: sessions.permission,
+  setModel: sessions.setModel,
+  setPermissionMode: sessions.setPermissionMode,
+  setWorkingDirectory: sessions.setWorkingDirectory,
+  claudeCommand: prompts.claudeCommand,
+  ask: prompts.ask,
+  getMessageHistory: sessions.getMessageHistory,
+  registerDevice: device.registerDevice,
+  clientBackgrounding: device.presence('background'),
+  clientForegrounding: device.presence('foreground'),
+  reauthenticate: device.reauthenticate,
+  ping: device.ping,
+};
+
+function handleFrame(context: RequestContext, frame: ClientFrame): Promise<void> {
+  const handler = HANDLERS[frame.type] as (context: RequestContext, data: ClientFrame['data']) => Promise<void>;
+  return handler(context, frame.data);
 }

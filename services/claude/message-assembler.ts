@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { ownId } from '../../protocol/foreign-ids.js';
 import { wellFormed } from '../../protocol/plain-text.js';
 import { withoutHalf } from '../../protocol/stream-data.js';
 import type {
@@ -11,7 +13,6 @@ import type {
 } from '../ports/claude.js';
 import type { CliAssistant, CliBlock, CliStreamEvent } from './cli-lines.js';
 import { cutContent, isBlank, toContentBlock } from './content-blocks.js';
-import { MessageNames } from './message-names.js';
 
 /** A message that the CLI is writing: whole lines for completed blocks, deltas for the others. */
 interface OpenMessage {
@@ -247,4 +248,44 @@ function freeIndex({ blocks, delivered }: OpenMessage): number {
 function streamTypeOf(blockType: string): StreamType {
   if (blockType.includes('thinking')) return 'thinking';
   return blockType.includes('tool_use') ? 'tool_input' : 'assistant_message';
+}
+
+/** More than one read of the output can begin: earlier messages are in the journal. */
+const MAX_RECENT = 4096;
+
+interface MessageNamesOptions {
+  childId: string;
+  /** Whether an earlier message of the session has this id. */
+  isTaken: (start: MessageStart) => boolean;
+}
+
+/** Names messages: the first one with a foreign id keeps it, and every other one gets a generated id. */
+class MessageNames {
+  readonly #options: MessageNamesOptions;
+  /** Start offsets of the last messages, by foreign id: the journal has them a moment later. */
+  readonly #recent = new Map<string, number>();
+
+  constructor(options: MessageNamesOptions) {
+    this.#options = options;
+  }
+
+  /** Returns the same name each time the message at this offset is read. */
+  nameOf({
+    foreign,
+    offset,
+    ...parent
+  }: {
+    foreign: string | undefined;
+    offset: number;
+    parentToolUseId?: string;
+  }): string {
+    const { childId, isTaken } = this.#options;
+    const own = () => ownId(foreign, createHash('sha256').update(`${childId}/${offset}`).digest('hex'));
+    if (foreign === undefined) return own();
+    const isOther = this.#recent.has(foreign) && this.#recent.get(foreign) !== offset;
+    if (isOther || isTaken({ messageId: foreign, childId, offset, ...parent })) return own();
+    if (this.#recent.size >= MAX_RECENT) this.#recent.clear();
+    this.#recent.set(foreign, offset);
+    return foreign;
+  }
 }

@@ -1,14 +1,16 @@
 import type { QueuedSession } from '../../protocol/rest.js';
 import type { SessionId } from '../../protocol/scalars.js';
+import type { CursorStore, Journal, StoredCursor } from '../ports/journal.js';
 import type { Publication, PublishedSession, Publisher } from '../ports/publication.js';
 import type { DeviceRef, UserId } from '../ports/records.js';
+import type { SessionSource } from '../ports/session-source.js';
 import type { DeliveryParts } from './delivery-parts.js';
 import { DeviceConnection } from './device-connection.js';
-import { readDeviceQueue } from './device-queue.js';
 import type { Frame } from './frame.js';
 import { FrameCache } from './frame-cache.js';
 import type { FrameSink } from './frame-sink.js';
 import { positionedFrame } from './frames.js';
+import { resetReason } from './resume-verdict.js';
 import { type FeedOptions, SessionFeed } from './session-feed.js';
 import { StreamIndex } from './stream-index.js';
 
@@ -131,3 +133,51 @@ async function noLonger(wanted: Promise<unknown>, ms: number): Promise<void> {
 }
 
 const keyOf = ({ userId, deviceId }: DeviceRef) => `${userId}/${deviceId}`;
+
+interface QueueSources {
+  journal: Journal;
+  cursors: CursorStore;
+  source: SessionSource;
+}
+
+/** The undelivered events of a device in each session that it follows; undefined for a device that never subscribed. */
+async function readDeviceQueue(sources: QueueSources, device: DeviceRef): Promise<QueuedSession[] | undefined> {
+  const { journal, cursors, source } = sources;
+  const subscription = await cursors.readSubscription(device);
+  if (!subscription) return undefined;
+  const known = await cursors.readCursors(device);
+  const followed = new Set([...known.keys(), ...(subscription.all ? source.owned(device.userId) : [])]);
+  const queued: QueuedSession[] = [];
+  for (const sessionId of followed) {
+    const head = source.head(device.userId, sessionId);
+    const cursor = known.get(sessionId) ?? { epoch: journal.epoch, seq: 0 };
+    if (head !== undefined) queued.push(await queueOf(journal, { sessionId, cursor, head }));
+  }
+  return queued;
+}
+
+interface Followed {
+  sessionId: SessionId;
+  cursor: StoredCursor;
+  head: number;
+}
+
+async function queueOf(journal: Journal, { sessionId, cursor, head }: Followed): Promise<QueuedSession> {
+  const reason = resetReason({ cursor, head, epoch: journal.epoch, first: await journal.firstSeq(sessionId) });
+  const nothing = { sessionId, depth: 0, oldest: null, newest: null, from: head, head };
+  if (reason) return { ...nothing, resume: 'reset', reason };
+  if (cursor.seq === head) return { ...nothing, resume: 'replay' };
+  const timeOf = async (seq: number): Promise<string | null> => {
+    const event = await journal.findEvent(sessionId, seq);
+    return event ? new Date(event.at).toISOString() : null;
+  };
+  return {
+    sessionId,
+    depth: head - cursor.seq,
+    oldest: await timeOf(cursor.seq + 1),
+    newest: await timeOf(head),
+    from: cursor.seq,
+    head,
+    resume: 'replay',
+  };
+}

@@ -1,9 +1,9 @@
 /** The texts of notifications. The mode `state` includes no words of a person or of Claude, nor of any file. */
+
 import type { EventData } from '../../protocol/events.js';
 import { plainLine } from '../../protocol/plain-text.js';
 import type { PushBody } from '../../protocol/push-preferences.js';
 import type { Concern, ResultConcern, WaitingConcern } from './concerns.js';
-import { cutText, firstLine } from './short-text.js';
 import { resetOf } from './turn-limits.js';
 
 /** In UTF-16 units: the part of a body that a lock screen shows. */
@@ -178,4 +178,37 @@ function listOf(named: readonly Told[], others: number): string {
     .filter(({ names }) => names.length > 0)
     .map(({ end, names }) => `${end}: ${names.map(({ project }) => nameOf(project)).join(', ')}`);
   return `${groups.join('. ')}${others > 0 ? ` and ${others} more` : ''}.`;
+}
+
+const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
+const MORE = '…';
+
+/**
+ * At most `max` UTF-16 units, and so at most as many graphemes; a cut text ends with an ellipsis. Never splits a
+ * grapheme.
+ */
+export function cutText(text: string, max: number): string {
+  if (text.length <= max) return text;
+  let end = 0;
+  for (const { index, segment } of graphemes.segment(text)) {
+    if (index + segment.length > max - MORE.length) break;
+    end = index + segment.length;
+  }
+  return text.slice(0, end).trimEnd() + MORE;
+}
+
+/** The text can have any length: only this much of it is read. */
+const MAX_LOOK = 4096;
+
+/** The first line with content, at most `max` long; an ellipsis marks further text. Undefined without any content. */
+export function firstLine(text: string, max: number): string | undefined {
+  const lines = text
+    .slice(0, MAX_LOOK)
+    .split(/\r\n|[\n\r\u2028\u2029]/)
+    .map((line) => plainLine(line))
+    .filter((line) => line !== '');
+  const [first] = lines;
+  if (first === undefined) return undefined;
+  const isAll = lines.length === 1 && text.length <= MAX_LOOK;
+  return cutText(isAll || first.endsWith(MORE) ? first : `${first} ${MORE}`, max);
 }

@@ -2,12 +2,13 @@ import type { SessionId } from '../../protocol/scalars.js';
 import type { PushRecord } from '../ports/outbox.js';
 import type { PushSessions } from '../ports/push-people.js';
 import type { DeviceRef } from '../ports/records.js';
+import { isWaiting } from './concerns.js';
 import type { OutboxRows } from './outbox-rows.js';
-import { planResults } from './push-digest.js';
+import type { About } from './push-about.js';
+import { type OwedResult, planResults } from './push-digest.js';
 import type { Sendable } from './push-dispatcher.js';
 import type { Judged } from './push-judge.js';
 import { changed, isResult, newPush } from './push-record.js';
-import { owedResultOf } from './push-results.js';
 
 export type Owed = Judged & { verdict: Extract<Judged['verdict'], { kind: 'owed' }> };
 
@@ -103,3 +104,16 @@ export const timed = ({ push, verdict: { at, expiresAt } }: Owed): Sendable => (
 });
 
 const keyOf = ({ userId, deviceId }: DeviceRef) => `${userId}/${deviceId}`;
+
+/** Converts a row about a result for gathering. */
+function owedResultOf(options: {
+  push: PushRecord;
+  about: About;
+  verdict: { at: number; expiresAt: number };
+  project: string;
+}): OwedResult {
+  const { push, about, verdict, project } = options;
+  if (about.what !== 'concern' || isWaiting(about.concern)) throw new Error(`${push.kind} is no result`);
+  const { pushId } = push;
+  return { pushId, concern: about.concern, owedAt: verdict.at, expiresAt: verdict.expiresAt, project };
+}

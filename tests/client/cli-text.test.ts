@@ -4,7 +4,7 @@ import { AskView } from '../../cli/ask-view.js';
 import { lineDiff } from '../../cli/line-diff.js';
 import { dollars, roundedDollars } from '../../cli/money.js';
 import { questionsOf, replyOf, replyOfWord, standingReply } from '../../cli/permission-question.js';
-import { plainJson } from '../../cli/plain-json.js';
+import { plainJson } from '../../cli/run-cli.js';
 import { toolResultLines, toolUseLine } from '../../cli/tool-line.js';
 import { toolPreview } from '../../cli/tool-preview.js';
 import type { EventData } from '../../protocol/events.js';

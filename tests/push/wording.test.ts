@@ -5,8 +5,7 @@ import type { PermissionId, SessionId } from '../../protocol/scalars.js';
 import { collapseIdOf } from '../../services/push/collapse-ids.js';
 import { composeDigest, composePush, composeTest, composeWithdrawal } from '../../services/push/compose-push.js';
 import type { Concern } from '../../services/push/concerns.js';
-import { digestWording, MAX_BODY, wordingOf } from '../../services/push/push-wording.js';
-import { cutText, firstLine } from '../../services/push/short-text.js';
+import { cutText, digestWording, firstLine, MAX_BODY, wordingOf } from '../../services/push/push-wording.js';
 import { AT, concernOfKind, RESULTS, requestOf, resultOf, SESSION, turnOf, WAITING, waitingOf } from './situations.js';
 
 const STATE = { project: 'api', body: 'state' } as const;
