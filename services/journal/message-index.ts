@@ -8,7 +8,7 @@ import { insertInto, summedValues, withSum } from './row-sums.js';
 import type { SqliteDatabase } from './sqlite-database.js';
 import { Batch } from './time-slice.js';
 
-/** A message of the conversation: its number in the session without gaps, its first event and how many it has. */
+/** A message of the conversation: its number in the session, without gaps; where it began; how many events are left. */
 export interface MessageRow {
   session_id: string;
   number: number;
@@ -114,13 +114,21 @@ export function prepareIndexing(database: SqliteDatabase) {
       if (known) write({ ...known, blocks: known.blocks + 1 });
       else if (isConversation(event) && isComplete.get(sessionId) !== undefined) add(sessionId, event.messageId);
     },
-    /** To be called behind the removal of all events before this seq. */
+    /**
+     * To be called behind the removal of all events before this seq. A message of which a part is left keeps its place;
+     * its number closes the gap that removed messages leave, so that numbers stay without gaps.
+     */
     trimmed: (sessionId: SessionId, first: number): void => {
+      const kept: MessageRow[] = [];
+      let next = statements.firstFrom.get(sessionId, first);
       for (const row of statements.startingBefore.all(sessionId, first)) {
-        const { seq, blocks } = statements.extentOf.get(sessionId, row.message_id) ?? { seq: null, blocks: 0 };
-        if (seq === null) statements.remove.run(sessionId, row.number);
-        else write({ ...row, seq, blocks });
+        const blocks = statements.extentOf.get(sessionId, row.message_id)?.blocks ?? 0;
+        if (blocks === 0) statements.remove.run(sessionId, row.message_id);
+        else kept.push({ ...row, blocks });
+        if (next === undefined || next <= row.number) next = row.number + 1;
       }
+      // From the last on: its number is free.
+      for (const [back, row] of kept.toReversed().entries()) write({ ...row, number: (next ?? 0) - 1 - back });
     },
   };
 }
@@ -153,12 +161,14 @@ function prepareStatements(database: SqliteDatabase) {
       insert.run(summedValues('messages', row));
     },
     update: database.prepare(
-      'UPDATE messages SET seq = @seq, blocks = @blocks, sum = @sum WHERE session_id = @session_id AND number = @number',
+      `UPDATE messages SET number = @number, blocks = @blocks, sum = @sum
+       WHERE session_id = @session_id AND message_id = @message_id`,
     ),
-    remove: database.prepare('DELETE FROM messages WHERE session_id = ? AND number = ?'),
+    remove: database.prepare('DELETE FROM messages WHERE session_id = ? AND message_id = ?'),
     startingBefore: database.prepare<[string, number], MessageRow>(
-      'SELECT * FROM messages WHERE session_id = ? AND seq < ?',
+      'SELECT * FROM messages WHERE session_id = ? AND seq < ? ORDER BY number',
     ),
+    firstFrom: number('SELECT number FROM messages WHERE session_id = ? AND seq >= ? ORDER BY seq LIMIT 1'),
     firstAfter: number('SELECT number FROM messages WHERE session_id = ? AND seq > ? ORDER BY seq LIMIT 1'),
     lastBefore: number('SELECT number FROM messages WHERE session_id = ? AND seq < ? ORDER BY seq DESC LIMIT 1'),
     range: database.prepare<[string, number, number], MessageRow>(

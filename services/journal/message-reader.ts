@@ -85,7 +85,7 @@ function prepareMessageOf({ database, check }: MessageReaderOptions, index: Mess
     const row = index.find(session_id as SessionId, message_id);
     if (!row) return undefined;
     const rows = blocks.all(session_id, message_id).map((one) => check('events', one));
-    const isWhole = rows.length === row.blocks && rows[0]?.seq === row.seq;
+    const isWhole = rows.length === row.blocks && (rows[0]?.seq ?? 0) >= row.seq;
     if (!isWhole || rows.some((one) => one.message_id !== message_id)) {
       throw new JournalDamaged('a message is not where the index has it');
     }
