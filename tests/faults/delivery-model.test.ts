@@ -28,7 +28,7 @@ import { countOf } from '../support/counts.js';
 import { sessionRecord } from '../support/session-record.js';
 import { MODEL_TEXT, ModelDevice, ModelSink } from './model-client.js';
 
-const RUNS = countOf({ full: 100_000, fast: 2000 });
+const RUNS = countOf({ full: 100_000, fast: 700 });
 const DEVICES = 2;
 const SESSIONS = 2;
 /** A seq that no history reaches. */

@@ -175,7 +175,7 @@ describe('a daemon that is killed', () => {
       const seqs = again.events(sessionId).flatMap((frame) => (isLarge(frame) ? [frame.seq ?? 0] : []));
       expect(seqs).toHaveLength(1);
       expect((await read(world, sessionId, seqs[0] ?? 0)).body.data.result).toHaveLength(MIB);
-      expect(blobsIn(world.daemon.home)).toHaveLength(others + 1);
+      await waitUntil('what no row names is gone', () => blobsIn(world.daemon.home).length === others + 1);
     },
     60_000,
   );
