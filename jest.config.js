@@ -11,6 +11,7 @@ export default {
   },
   resolver: '<rootDir>/scripts/jest-resolver.cjs',
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
-  testTimeout: process.env.FAULTS === 'full' ? 3_600_000 : 30_000,
-  maxWorkers: 2,
+  testTimeout: process.env.FAULTS === 'full' ? 3_600_000 : 60_000,
+  // More than processors: with two, half of their time passes in waiting for CLIs, timers and disks.
+  maxWorkers: 3,
 };
