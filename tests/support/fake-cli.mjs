@@ -66,6 +66,7 @@ async function agree({ request_id, request }) {
 
 let turn = '';
 const wanted = new Set();
+const taken = new Set();
 
 for await (const text of createInterface({ input: process.stdin })) {
   const line = JSON.parse(text);
@@ -82,7 +83,9 @@ for await (const text of createInterface({ input: process.stdin })) {
       user_message_uuids: [turn],
     });
   }
-  if (line.type !== 'user') continue;
+  // As the real one: a message that is given again is the same.
+  if (line.type !== 'user' || taken.has(line.uuid)) continue;
+  taken.add(line.uuid);
   turn = line.uuid;
   say({
     type: 'system',
