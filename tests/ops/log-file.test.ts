@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { LogFile } from '../../config/log-file.js';
 import { canMount, createSmallDisk } from '../faults/support/small-disk.js';
-import { waitUntil } from '../support/wait-until.js';
 
 const MAX_BYTES = 1000;
 const FILES = 3;
