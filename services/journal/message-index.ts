@@ -103,8 +103,9 @@ export class MessageIndex {
 
 /** Keeps the index in the transaction that writes or removes events. */
 export function prepareIndexing(database: SqliteDatabase) {
-  const { add, byId, isComplete, markComplete, ...statements } = prepareStatements(database);
-  const write = (row: MessageRow) => statements.update.run(withSum('messages', row));
+  const { append, byId, extentOf, isComplete, markComplete, update } = prepareStatements(database);
+  const { removeEmpty, maxBefore, startingBefore, firstFrom } = prepareTrimming(database);
+  const write = (row: MessageRow) => update.run(withSum('messages', row));
   return {
     /** To be called behind the insertion of the event; `isNew`: it is the first of its session. */
     added: (sessionId: SessionId, event: EventRecord, isNew: boolean): void => {
@@ -112,23 +113,24 @@ export function prepareIndexing(database: SqliteDatabase) {
       if (event.messageId === undefined) return;
       const known = byId.get(sessionId, event.messageId);
       if (known) write({ ...known, blocks: known.blocks + 1 });
-      else if (isConversation(event) && isComplete.get(sessionId) !== undefined) add(sessionId, event.messageId);
+      else if (isConversation(event) && isComplete.get(sessionId) !== undefined)
+        append(sessionId, event.messageId, { seq: event.seq, blocks: 1 });
     },
     /**
      * To be called behind the removal of all events before this seq. A message of which a part is left keeps its place;
      * its number closes the gap that removed messages leave, so that numbers stay without gaps.
      */
     trimmed: (sessionId: SessionId, first: number): void => {
-      const kept: MessageRow[] = [];
-      let next = statements.firstFrom.get(sessionId, first);
-      for (const row of statements.startingBefore.all(sessionId, first)) {
-        const blocks = statements.extentOf.get(sessionId, row.message_id)?.blocks ?? 0;
-        if (blocks === 0) statements.remove.run(sessionId, row.message_id);
-        else kept.push({ ...row, blocks });
-        if (next === undefined || next <= row.number) next = row.number + 1;
-      }
+      const before = maxBefore.get(sessionId, first);
+      if (before === undefined || before === null) return;
+      const next = Math.max(firstFrom.get(sessionId, first) ?? 0, before + 1);
+      removeEmpty.run(sessionId, first);
+      const kept = startingBefore.all(sessionId, first).map((row) => {
+        const blocks = extentOf.get(sessionId, row.message_id)?.blocks ?? 0;
+        return { ...row, blocks };
+      });
       // From the last on: its number is free.
-      for (const [back, row] of kept.toReversed().entries()) write({ ...row, number: (next ?? 0) - 1 - back });
+      for (const [back, row] of kept.toReversed().entries()) write({ ...row, number: next - 1 - back });
     },
   };
 }
@@ -150,25 +152,29 @@ function prepareStatements(database: SqliteDatabase) {
     .prepare<[string], number>('SELECT number FROM messages WHERE session_id = ? ORDER BY number DESC LIMIT 1')
     .pluck();
   const insert = database.prepare(insertInto('messages'));
+  /** To be called for a message that has no row. */
+  const append = (
+    session_id: SessionId,
+    message_id: string,
+    { seq, blocks }: { seq: number; blocks: number },
+  ): void => {
+    const row: MessageRow = { session_id, number: (last.get(session_id) ?? 0) + 1, message_id, seq, blocks };
+    insert.run(summedValues('messages', row));
+  };
   return {
     byId,
     extentOf,
+    append,
+    /** Adds the message, with all events that it has, unless it has a row. */
     add: (session_id: SessionId, message_id: string): void => {
       if (byId.get(session_id, message_id)) return;
       const { seq, blocks } = extentOf.get(session_id, message_id) ?? { seq: null, blocks: 0 };
-      if (seq === null) return;
-      const row: MessageRow = { session_id, number: (last.get(session_id) ?? 0) + 1, message_id, seq, blocks };
-      insert.run(summedValues('messages', row));
+      if (seq !== null) append(session_id, message_id, { seq, blocks });
     },
     update: database.prepare(
       `UPDATE messages SET number = @number, blocks = @blocks, sum = @sum
        WHERE session_id = @session_id AND message_id = @message_id`,
     ),
-    remove: database.prepare('DELETE FROM messages WHERE session_id = ? AND message_id = ?'),
-    startingBefore: database.prepare<[string, number], MessageRow>(
-      'SELECT * FROM messages WHERE session_id = ? AND seq < ? ORDER BY number',
-    ),
-    firstFrom: number('SELECT number FROM messages WHERE session_id = ? AND seq >= ? ORDER BY seq LIMIT 1'),
     firstAfter: number('SELECT number FROM messages WHERE session_id = ? AND seq > ? ORDER BY seq LIMIT 1'),
     lastBefore: number('SELECT number FROM messages WHERE session_id = ? AND seq < ? ORDER BY seq DESC LIMIT 1'),
     range: database.prepare<[string, number, number], MessageRow>(
@@ -181,5 +187,27 @@ function prepareStatements(database: SqliteDatabase) {
       `SELECT seq, message_id, data ->> 'parentToolUseId' AS parent FROM events INDEXED BY events_by_seq
        WHERE session_id = ? AND seq > ? AND message_id IS NOT NULL ORDER BY seq LIMIT ?`,
     ),
+  };
+}
+
+function prepareTrimming(database: SqliteDatabase) {
+  return {
+    /** One statement for all: a long turn has thousands at a time. */
+    removeEmpty: database.prepare(
+      `DELETE FROM messages WHERE session_id = ? AND seq < ? AND NOT EXISTS (
+         SELECT 1 FROM events INDEXED BY events_by_message
+         WHERE events.session_id = messages.session_id AND events.message_id = messages.message_id)`,
+    ),
+    maxBefore: database
+      .prepare<[string, number], number | null>('SELECT MAX(number) FROM messages WHERE session_id = ? AND seq < ?')
+      .pluck(),
+    startingBefore: database.prepare<[string, number], MessageRow>(
+      'SELECT * FROM messages WHERE session_id = ? AND seq < ? ORDER BY number',
+    ),
+    firstFrom: database
+      .prepare<[string, number], number>(
+        'SELECT number FROM messages WHERE session_id = ? AND seq >= ? ORDER BY seq LIMIT 1',
+      )
+      .pluck(),
   };
 }
