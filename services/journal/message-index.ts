@@ -1,6 +1,6 @@
 import { setImmediate as turnOfOthers } from 'node:timers/promises';
 import type { SessionId } from '../../protocol/scalars.js';
-import type { EventRecord } from '../ports/records.js';
+import { isStorageError } from '../../protocol/storage-error.js';
 import type { DamageGuard } from './damage-guard.js';
 import { JournalDamaged } from './journal-damaged.js';
 import type { RowCheck } from './row-sums.js';
@@ -8,7 +8,10 @@ import { insertInto, summedValues, withSum } from './row-sums.js';
 import type { SqliteDatabase } from './sqlite-database.js';
 import { Batch } from './time-slice.js';
 
-/** A message of the conversation: its number in the session, without gaps; where it began; how many events are left. */
+/**
+ * A message of the conversation: its number in the session, without gaps; the seq where it begins, or where it began
+ * before retention removed its first events; the number of its events that are left.
+ */
 export interface MessageRow {
   session_id: string;
   number: number;
@@ -29,35 +32,53 @@ interface MessageEvent {
   parent: string | null;
 }
 
+export interface MessageIndexOptions {
+  database: SqliteDatabase;
+  check: RowCheck;
+  guard: DamageGuard;
+}
+
 const FEWEST_ROWS = 1;
+const UNWRITTEN_ROWS = 1000;
 
 /**
- * Which messages a session has, in order: a page of history costs the page, at any length. The table is derived from
- * the events, so a salvaged journal begins without it. It is complete for sessions that began under this version; an
- * older session is completed when its history is first read, in slices of a millisecond.
+ * The messages of a session, in order: a page of history costs the page, at any length. The table is derived from the
+ * events, and follows them when a history is read, in slices of a millisecond: an event costs nothing here when it is
+ * written, and nothing at all in a session whose history is not read.
  */
 export class MessageIndex {
   readonly #database: SqliteDatabase;
   readonly #check: RowCheck;
   readonly #guard: DamageGuard;
   readonly #statements: ReturnType<typeof prepareStatements>;
-  readonly #filling = new Map<SessionId, Promise<void>>();
+  readonly #position: ReturnType<typeof preparePosition>;
+  readonly #advanceDurably: (sessionId: SessionId, size: number) => boolean;
 
-  constructor({ database, check, guard }: { database: SqliteDatabase; check: RowCheck; guard: DamageGuard }) {
+  constructor({ database, check, guard }: MessageIndexOptions) {
     this.#database = database;
     this.#check = check;
     this.#guard = guard;
     this.#statements = prepareStatements(database);
+    this.#position = preparePosition(database, check);
+    this.#advanceDurably = database.transaction((sessionId: SessionId, size: number) => this.#advance(sessionId, size));
   }
 
-  /** Resolves when the session's index is complete. Rejects with `STORAGE_FULL`. */
-  complete(sessionId: SessionId): Promise<void> {
-    const running = this.#filling.get(sessionId);
-    if (running) return running;
-    if (this.#guard.run(() => this.#isComplete(sessionId))) return Promise.resolve();
-    const filled = this.#fill(sessionId).finally(() => this.#filling.delete(sessionId));
-    this.#filling.set(sessionId, filled);
-    return filled;
+  /** Calls `read` when the index contains all events of the session. On a full disk it contains them for that call. */
+  async read<T>(sessionId: SessionId, read: () => T): Promise<T> {
+    const batch = new Batch(FEWEST_ROWS);
+    const advance = () => this.#guard.write(() => this.#advanceDurably(sessionId, batch.size));
+    try {
+      while (this.#guard.run(() => this.#isBehind(sessionId)) && batch.timed(advance)) await turnOfOthers();
+    } catch (error) {
+      if (!isStorageError(error)) throw error;
+      return this.#guard.run(() => this.#readUnwritten(sessionId, read));
+    }
+    return this.#guard.run(read);
+  }
+
+  /** The seq of the last event that the index contains; 0 for none. */
+  positionOf(sessionId: SessionId): number {
+    return this.#position.get(sessionId);
   }
 
   /** The messages whose first event lies after one seq and before another. */
@@ -69,108 +90,106 @@ export class MessageIndex {
   }
 
   /** In order. Throws `JournalDamaged` when one is missing. */
-  read(sessionId: SessionId, { first, count }: MessageSpan): MessageRow[] {
+  rowsOf(sessionId: SessionId, { first, count }: MessageSpan): MessageRow[] {
     if (count === 0) return [];
     const rows = this.#statements.range.all(sessionId, first, first + count - 1);
     if (rows.length !== count) throw new JournalDamaged('messages are missing');
     return rows.map((row) => this.#check('messages', row));
   }
 
-  find(sessionId: SessionId, messageId: string): MessageRow | undefined {
-    const row = this.#statements.byId.get(sessionId, messageId);
-    return row && this.#check('messages', row);
+  #isBehind(sessionId: SessionId): boolean {
+    return this.#position.get(sessionId) < (this.#statements.head.get(sessionId) ?? 0);
   }
 
-  #isComplete = (sessionId: SessionId): boolean => this.#statements.isComplete.get(sessionId) !== undefined;
+  /** Adds the messages of so many events; returns whether more may follow. */
+  #advance(sessionId: SessionId, size: number): boolean {
+    const { following, head } = this.#statements;
+    const events = following.all(sessionId, this.#position.get(sessionId), size);
+    for (const event of events) this.#add(sessionId, event);
+    const mayFollow = events.length === size;
+    const last = mayFollow ? events.at(-1)?.seq : head.get(sessionId);
+    if (last !== undefined) this.#position.set(sessionId, last);
+    return mayFollow;
+  }
 
-  async #fill(sessionId: SessionId): Promise<void> {
-    const { following, lastSeq, add, markComplete } = this.#statements;
-    const batch = new Batch(FEWEST_ROWS);
-    const addSome = this.#database.transaction((after: number, size: number): number | undefined => {
-      const events = following.all(sessionId, after, size);
-      for (const event of events) if (event.parent === null) add(sessionId, event.message_id);
-      if (events.length < size) markComplete.run(sessionId);
-      return events.length < size ? undefined : events.at(-1)?.seq;
-    });
-    let after: number | undefined = this.#guard.run(() => lastSeq.get(sessionId)) ?? 0;
-    while (after !== undefined) {
-      const from: number = after;
-      after = batch.timed(() => this.#guard.write(() => addSome(from, batch.size)));
-      await turnOfOthers();
+  /** Messages of subagents belong to the work of a tool. */
+  #add(session_id: SessionId, { message_id, seq, parent }: MessageEvent): void {
+    const { byId, last, insert, update } = this.#statements;
+    const known = byId.get(session_id, message_id);
+    if (known) {
+      const row = this.#check('messages', known);
+      update.run(withSum('messages', { ...row, blocks: row.blocks + 1 }));
+    } else if (parent === null) {
+      const number = (last.get(session_id) ?? 0) + 1;
+      insert.run(summedValues('messages', { session_id, number, message_id, seq, blocks: 1 }));
+    }
+  }
+
+  /** What is written in a transaction stays in memory until its end, unless the cache spills. */
+  #readUnwritten<T>(sessionId: SessionId, read: () => T): T {
+    this.#database.pragma('cache_spill = OFF');
+    this.#database.exec('BEGIN');
+    try {
+      while (this.#advance(sessionId, UNWRITTEN_ROWS));
+      return read();
+    } finally {
+      this.#database.exec('ROLLBACK');
+      this.#database.pragma('cache_spill = ON');
     }
   }
 }
 
-/** Keeps the index in the transaction that writes or removes events. */
-export function prepareIndexing(database: SqliteDatabase) {
-  const { append, byId, extentOf, isComplete, markComplete, update } = prepareStatements(database);
-  const { removeEmpty, maxBefore, startingBefore, firstFrom } = prepareTrimming(database);
-  const write = (row: MessageRow) => update.run(withSum('messages', row));
+/**
+ * Follows the removal of all events before a seq, in its transaction. A message of which a part is left keeps its place;
+ * its number closes the gap that removed messages leave.
+ */
+export function prepareMessageTrim(database: SqliteDatabase, check: RowCheck) {
+  const position = preparePosition(database, check);
+  const { update } = prepareStatements(database);
+  const { newest, remove, kept, blocks } = prepareTrimming(database);
+  return (sessionId: SessionId, first: number): void => {
+    const before = newest.get(sessionId, first);
+    if (before === undefined) return;
+    remove.run(sessionId, first);
+    const indexed = position.get(sessionId);
+    const rows = kept.all(sessionId, first);
+    // From the last on: its number is free.
+    for (const [back, row] of rows.toReversed().entries()) {
+      const left = blocks.get(sessionId, row.message_id, row.seq, indexed) ?? 0;
+      update.run(withSum('messages', { ...row, number: before - back, blocks: left }));
+    }
+  };
+}
+
+function preparePosition(database: SqliteDatabase, check: RowCheck) {
+  const select = database.prepare<[string], { session_id: string; seq: number }>(
+    'SELECT * FROM indexed_sessions WHERE session_id = ?',
+  );
+  const upsert = database.prepare(
+    `${insertInto('indexed_sessions')} ON CONFLICT (session_id) DO UPDATE SET seq = excluded.seq, sum = excluded.sum`,
+  );
   return {
-    /** To be called behind the insertion of the event; `isNew`: it is the first of its session. */
-    added: (sessionId: SessionId, event: EventRecord, isNew: boolean): void => {
-      if (isNew) markComplete.run(sessionId);
-      if (event.messageId === undefined) return;
-      const known = byId.get(sessionId, event.messageId);
-      if (known) write({ ...known, blocks: known.blocks + 1 });
-      else if (isConversation(event) && isComplete.get(sessionId) !== undefined)
-        append(sessionId, event.messageId, { seq: event.seq, blocks: 1 });
+    get: (sessionId: SessionId): number => {
+      const row = select.get(sessionId);
+      return row ? check('indexed_sessions', row).seq : 0;
     },
-    /**
-     * To be called behind the removal of all events before this seq. A message of which a part is left keeps its place;
-     * its number closes the gap that removed messages leave, so that numbers stay without gaps.
-     */
-    trimmed: (sessionId: SessionId, first: number): void => {
-      const before = maxBefore.get(sessionId, first);
-      if (before === undefined || before === null) return;
-      const next = Math.max(firstFrom.get(sessionId, first) ?? 0, before + 1);
-      removeEmpty.run(sessionId, first);
-      const kept = startingBefore.all(sessionId, first).map((row) => {
-        const blocks = extentOf.get(sessionId, row.message_id)?.blocks ?? 0;
-        return { ...row, blocks };
-      });
-      // From the last on: its number is free.
-      for (const [back, row] of kept.toReversed().entries()) write({ ...row, number: next - 1 - back });
+    set: (session_id: SessionId, seq: number): void => {
+      upsert.run(summedValues('indexed_sessions', { session_id, seq }));
     },
   };
 }
 
-/** Messages of subagents belong to the work of a tool. The text is searched before it is parsed, since it can be long. */
-const isConversation = ({ data }: EventRecord): boolean =>
-  !data.includes('"parentToolUseId"') ||
-  (JSON.parse(data) as { parentToolUseId?: string }).parentToolUseId === undefined;
-
 function prepareStatements(database: SqliteDatabase) {
   const number = (sql: string) => database.prepare<[string, number], number>(sql).pluck();
-  const extentOf = database.prepare<[string, string], { seq: number | null; blocks: number }>(
-    'SELECT MIN(seq) AS seq, COUNT(*) AS blocks FROM events INDEXED BY events_by_message WHERE session_id = ? AND message_id = ?',
-  );
-  const byId = database.prepare<[string, string], MessageRow>(
-    'SELECT * FROM messages WHERE session_id = ? AND message_id = ?',
-  );
-  const last = database
-    .prepare<[string], number>('SELECT number FROM messages WHERE session_id = ? ORDER BY number DESC LIMIT 1')
-    .pluck();
-  const insert = database.prepare(insertInto('messages'));
-  /** To be called for a message that has no row. */
-  const append = (
-    session_id: SessionId,
-    message_id: string,
-    { seq, blocks }: { seq: number; blocks: number },
-  ): void => {
-    const row: MessageRow = { session_id, number: (last.get(session_id) ?? 0) + 1, message_id, seq, blocks };
-    insert.run(summedValues('messages', row));
-  };
   return {
-    byId,
-    extentOf,
-    append,
-    /** Adds the message, with all events that it has, unless it has a row. */
-    add: (session_id: SessionId, message_id: string): void => {
-      if (byId.get(session_id, message_id)) return;
-      const { seq, blocks } = extentOf.get(session_id, message_id) ?? { seq: null, blocks: 0 };
-      if (seq !== null) append(session_id, message_id, { seq, blocks });
-    },
+    byId: database.prepare<[string, string], MessageRow>(
+      'SELECT * FROM messages WHERE session_id = ? AND message_id = ?',
+    ),
+    last: database
+      .prepare<[string], number>('SELECT number FROM messages WHERE session_id = ? ORDER BY number DESC LIMIT 1')
+      .pluck(),
+    head: database.prepare<[string], number>('SELECT head FROM sessions WHERE session_id = ?').pluck(),
+    insert: database.prepare(insertInto('messages')),
     update: database.prepare(
       `UPDATE messages SET number = @number, blocks = @blocks, sum = @sum
        WHERE session_id = @session_id AND message_id = @message_id`,
@@ -180,9 +199,6 @@ function prepareStatements(database: SqliteDatabase) {
     range: database.prepare<[string, number, number], MessageRow>(
       'SELECT * FROM messages WHERE session_id = ? AND number BETWEEN ? AND ? ORDER BY number',
     ),
-    isComplete: database.prepare<[string], unknown>('SELECT 1 FROM indexed_sessions WHERE session_id = ?'),
-    markComplete: database.prepare<[string]>('INSERT OR IGNORE INTO indexed_sessions (session_id) VALUES (?)'),
-    lastSeq: database.prepare<[string], number | null>('SELECT MAX(seq) FROM messages WHERE session_id = ?').pluck(),
     following: database.prepare<[string, number, number], MessageEvent>(
       `SELECT seq, message_id, data ->> 'parentToolUseId' AS parent FROM events INDEXED BY events_by_seq
        WHERE session_id = ? AND seq > ? AND message_id IS NOT NULL ORDER BY seq LIMIT ?`,
@@ -192,21 +208,24 @@ function prepareStatements(database: SqliteDatabase) {
 
 function prepareTrimming(database: SqliteDatabase) {
   return {
-    /** One statement for all: a long turn has thousands at a time. */
-    removeEmpty: database.prepare(
+    newest: database
+      .prepare<[string, number], number>(
+        'SELECT number FROM messages WHERE session_id = ? AND seq < ? ORDER BY seq DESC LIMIT 1',
+      )
+      .pluck(),
+    /** One statement for all messages of which nothing is left. */
+    remove: database.prepare(
       `DELETE FROM messages WHERE session_id = ? AND seq < ? AND NOT EXISTS (
          SELECT 1 FROM events INDEXED BY events_by_message
          WHERE events.session_id = messages.session_id AND events.message_id = messages.message_id)`,
     ),
-    maxBefore: database
-      .prepare<[string, number], number | null>('SELECT MAX(number) FROM messages WHERE session_id = ? AND seq < ?')
-      .pluck(),
-    startingBefore: database.prepare<[string, number], MessageRow>(
+    kept: database.prepare<[string, number], MessageRow>(
       'SELECT * FROM messages WHERE session_id = ? AND seq < ? ORDER BY number',
     ),
-    firstFrom: database
-      .prepare<[string, number], number>(
-        'SELECT number FROM messages WHERE session_id = ? AND seq >= ? ORDER BY seq LIMIT 1',
+    blocks: database
+      .prepare<[string, string, number, number], number>(
+        `SELECT COUNT(*) FROM events INDEXED BY events_by_message
+         WHERE session_id = ? AND message_id = ? AND seq BETWEEN ? AND ?`,
       )
       .pluck(),
   };

@@ -2,18 +2,21 @@ import type { EventData } from '../../protocol/events.js';
 import type { SessionId } from '../../protocol/scalars.js';
 import type { Journal } from '../ports/journal.js';
 import type { MessageRecord } from '../ports/records.js';
-import type { DamageGuard } from './damage-guard.js';
+import type { Extents } from './extents.js';
 import { JournalDamaged } from './journal-damaged.js';
-import { MessageIndex, type MessageRow, type MessageSpan } from './message-index.js';
-import type { RowCheck } from './row-sums.js';
+import { MessageIndex, type MessageIndexOptions, type MessageRow, type MessageSpan } from './message-index.js';
 import type { EventRow } from './rows.js';
-import type { SqliteDatabase } from './sqlite-database.js';
 import { TimeSlice } from './time-slice.js';
 
-export interface MessageReaderOptions {
-  database: SqliteDatabase;
-  check: RowCheck;
-  guard: DamageGuard;
+export interface MessageReaderOptions extends MessageIndexOptions {
+  extents: Extents;
+}
+
+/** Rows of the index, and the stretch of events that it covered when they were read. */
+interface Found {
+  rows: MessageRow[];
+  first: number;
+  last: number;
 }
 
 /**
@@ -24,15 +27,20 @@ export interface MessageReaderOptions {
 export function createMessageReader(
   options: MessageReaderOptions,
 ): Pick<Journal, 'readMessages' | 'readNewestMessages'> {
-  const { guard } = options;
+  const { guard, extents } = options;
   const index = new MessageIndex(options);
-  const messageOf = prepareMessageOf(options, index);
-  const readAll = async (rows: readonly MessageRow[], bytes = Number.POSITIVE_INFINITY) => {
+  const messageOf = prepareMessageOf(options);
+  const find = (sessionId: SessionId, span: MessageSpan): Found => ({
+    rows: index.rowsOf(sessionId, span),
+    first: extents.of(sessionId).first,
+    last: index.positionOf(sessionId),
+  });
+  const readAll = async ({ rows, ...covered }: Found, bytes = Number.POSITIVE_INFINITY) => {
     const messages: MessageRecord[] = [];
     const slice = new TimeSlice();
     let size = 0;
     for (const row of rows) {
-      const found = guard.run(() => messageOf(row));
+      const found = guard.run(() => messageOf(row, covered));
       if (found) messages.push(found.message);
       size += found?.size ?? 0;
       if (size > bytes) break;
@@ -43,23 +51,21 @@ export function createMessageReader(
   const everything = { after: 0, before: Number.MAX_SAFE_INTEGER };
   return {
     readMessages: async ({ sessionId, limit, offset, bytes, backwards = false, ...range }) => {
-      await index.complete(sessionId);
-      const { rows, total, hasBegun } = guard.run(() => {
+      const { found, total, hasBegun } = await index.read(sessionId, () => {
         const span = index.spanOf(sessionId, { ...everything, ...range });
         const all = index.spanOf(sessionId, everything);
         const page = pageOf(span, { limit, offset, backwards });
-        return { rows: index.read(sessionId, page), total: span.count, hasBegun: all.count > 0 };
+        return { found: find(sessionId, page), total: span.count, hasBegun: all.count > 0 };
       });
-      const messages = await readAll(backwards ? rows.toReversed() : rows, bytes);
+      const messages = await readAll(backwards ? { ...found, rows: found.rows.toReversed() } : found, bytes);
       return { messages: backwards ? messages.reverse() : messages, total, hasBegun };
     },
     readNewestMessages: async (sessionId, limit) => {
-      await index.complete(sessionId);
-      const newest = guard.run(() => {
+      const found = await index.read(sessionId, () => {
         const all = index.spanOf(sessionId, everything);
-        return index.read(sessionId, pageOf(all, { limit, offset: 0, backwards: true }));
+        return find(sessionId, pageOf(all, { limit, offset: 0, backwards: true }));
       });
-      return readAll(newest);
+      return readAll(found);
     },
   };
 }
@@ -76,19 +82,20 @@ function pageOf({ first, count }: MessageSpan, { limit, offset, backwards }: Pag
   return { first: backwards ? first + count - offset - length : first + offset, count: length };
 }
 
-function prepareMessageOf({ database, check }: MessageReaderOptions, index: MessageIndex) {
-  const blocks = database.prepare<[string, string], EventRow>(
-    `SELECT * FROM events WHERE session_id = ? AND message_id = ? ORDER BY seq`,
+function prepareMessageOf({ database, check, extents }: MessageReaderOptions) {
+  const blocks = database.prepare<[string, string, number], EventRow>(
+    `SELECT * FROM events WHERE session_id = ? AND message_id = ? AND seq >= ? ORDER BY seq`,
   );
-  return ({ session_id, message_id }: MessageRow) => {
-    // Retention can have removed it, or its beginning, since the lookup.
-    const row = index.find(session_id as SessionId, message_id);
-    if (!row) return undefined;
-    const rows = blocks.all(session_id, message_id).map((one) => check('events', one));
-    const isWhole = rows.length === row.blocks && (rows[0]?.seq ?? 0) >= row.seq;
-    if (!isWhole || rows.some((one) => one.message_id !== message_id)) {
+  return ({ session_id, message_id, ...row }: MessageRow, covered: { first: number; last: number }) => {
+    const rows = blocks.all(session_id, message_id, row.seq).map((one) => check('events', one));
+    const { first } = extents.of(session_id as SessionId);
+    // Retention can have removed the message, or its beginning, since the lookup.
+    const isTrimmed = first !== covered.first && row.seq < first;
+    const isWhole = isTrimmed || rows.filter(({ seq }) => seq <= covered.last).length === row.blocks;
+    if (!isWhole || rows.some((one) => one.message_id !== message_id || one.seq < row.seq)) {
       throw new JournalDamaged('a message is not where the index has it');
     }
+    if (rows.length === 0) return undefined;
     return { message: joinBlocks(message_id, rows), size: rows.reduce((sum, { data }) => sum + data.length, 0) };
   };
 }

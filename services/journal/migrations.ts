@@ -130,7 +130,7 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE events ADD COLUMN blob TEXT;
   CREATE INDEX events_with_blob ON events (session_id, seq, blob) WHERE blob IS NOT NULL;
   `,
-  // Derived from the events: filled for older sessions when their history is first read (`MessageIndex`).
+  // Derived from the events when a history is read; `seq` is that of the last event in the index (`MessageIndex`).
   `
   CREATE TABLE messages (
     session_id TEXT NOT NULL,
@@ -143,6 +143,10 @@ export const MIGRATIONS: readonly string[] = [
   ) WITHOUT ROWID;
   CREATE UNIQUE INDEX messages_by_id ON messages (session_id, message_id);
   CREATE UNIQUE INDEX messages_by_seq ON messages (session_id, seq);
-  CREATE TABLE indexed_sessions (session_id TEXT PRIMARY KEY) WITHOUT ROWID;
+  CREATE TABLE indexed_sessions (
+    session_id TEXT PRIMARY KEY,
+    seq INTEGER NOT NULL,
+    sum INTEGER NOT NULL
+  ) WITHOUT ROWID;
   `,
 ];

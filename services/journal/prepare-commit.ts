@@ -1,7 +1,6 @@
 import type { PushRecord } from '../ports/outbox.js';
 import type { SessionChange } from '../ports/records.js';
 import type { Extent, Extents } from './extents.js';
-import { prepareIndexing } from './message-index.js';
 import { pushRow } from './push-rows.js';
 import { insertInto, SUMMED_COLUMNS, summedValues, type TableName } from './row-sums.js';
 import { eventRow, permissionRow, promptRow, type SessionRow } from './rows.js';
@@ -17,14 +16,12 @@ export function prepareCommit(
   const prompt = prepareUpsert(database, 'prompts', 'prompt_id', ['session_id', 'user_id', 'device_id', 'request_id']);
   const permission = prepareUpsert(database, 'permissions', 'session_id, permission_id', ['child_id']);
   const push = database.prepare(insertInto('pushes'));
-  const indexing = prepareIndexing(database);
   return database.transaction((change: SessionChange, commits: number, pushes: readonly PushRecord[] = []) => {
     const { record, events, prompts, permissions } = change;
     const { sessionId } = record;
     const extent = { ...extents.of(sessionId) };
     for (const one of events) {
       event.run(summedValues('events', { ...eventRow(sessionId, one), bytes_before: extent.total }));
-      indexing.added(sessionId, one, extent.head === 0);
       extent.total += Buffer.byteLength(one.data);
       extent.blobs += one.blob?.bytes ?? 0;
       extent.head = one.seq;

@@ -1,7 +1,7 @@
 import type { SessionId } from '../../protocol/scalars.js';
 import { blobIds } from './event-blobs.js';
 import { BYTES_OF_BLOBS, type Extent, type Extents } from './extents.js';
-import { prepareIndexing } from './message-index.js';
+import { prepareMessageTrim } from './message-index.js';
 import { rowCheckOf } from './meta-rows.js';
 import { withSum } from './row-sums.js';
 import type { EventRow, SessionRow } from './rows.js';
@@ -145,7 +145,7 @@ function prepareRemoval(database: SqliteDatabase, limits: RetentionLimits): (rem
       `DELETE FROM events WHERE session_id = @sessionId AND seq < @first AND NOT ${isAwaited('events')} RETURNING blob`,
     )
     .pluck();
-  const indexing = prepareIndexing(database);
+  const trimMessages = prepareMessageTrim(database, check);
   const removeBlobs = prepareBlobRemoval(database, limits.bytes);
   const prompts = database.prepare(
     `DELETE FROM prompts WHERE session_id = @sessionId AND ended_at < @before LIMIT ${BATCH_EVENTS}`,
@@ -160,7 +160,7 @@ function prepareRemoval(database: SqliteDatabase, limits: RetentionLimits): (rem
       floor.run(withSum('sessions', { ...row, first: removal.first }));
     }
     const named = blobIds(events.all(removal));
-    indexing.trimmed(removal.sessionId, removal.first);
+    trimMessages(removal.sessionId, removal.first);
     const beyond = removeBlobs(removal.sessionId);
     const others = prompts.run(removal).changes + permissions.run(removal).changes;
     return { ...beyond, blobs: [...named, ...beyond.blobs], more: beyond.more || others >= BATCH_EVENTS };

@@ -23,6 +23,7 @@ export const SUMMED_COLUMNS = {
     'blob',
   ],
   messages: ['session_id', 'number', 'message_id', 'seq', 'blocks'],
+  indexed_sessions: ['session_id', 'seq'],
   prompts: [
     'prompt_id',
     'session_id',

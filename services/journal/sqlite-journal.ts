@@ -112,7 +112,7 @@ function openReads({
     findPrompt: async (promptId) => guard.run(() => reads.findPrompt(promptId)),
     findPermission: async (sessionId, id) => guard.run(() => reads.findPermission(sessionId, id)),
     ...guardIds(guard, reads),
-    ...createMessageReader({ database, check, guard }),
+    ...createMessageReader({ database, check, guard, extents }),
     findKnownContent: createKnownContentReader({ database, check, guard }),
   };
 }

@@ -51,6 +51,23 @@ describe('the journal cannot be written', () => {
     },
   );
 
+  test('D1: a history that was never read is read whole, and again when there is room', async () => {
+    const client = await world.connect();
+    const sessionId = await openSession(world, client);
+    const from = client.frames.length;
+    faults.set({ call: 'sqlite', match: 'COMMIT', code: 'SQLITE_FULL' });
+    const full = await client.request('getMessageHistory', { sessionId });
+    expect(full).toMatchObject({ type: 'getMessageHistory' });
+    const said = client.events(sessionId).filter(({ type }) => type === 'humanMessage' || type === 'assistantMessage');
+    const ids = [...new Set(said.map(({ data }) => data.messageId))];
+    const messages = full.data.messages as { id: string }[];
+    expect(messages.map(({ id }) => id)).toEqual(ids);
+    expect(ids.length).toBeGreaterThan(0);
+    faults.set();
+    expect((await client.request('getMessageHistory', { sessionId })).data.messages).toEqual(messages);
+    expect(client.frames.slice(from).filter(({ type }) => type === 'error')).toEqual([]);
+  });
+
   test('D1: a new session that cannot be recorded is refused, and is there when it is asked for again', async () => {
     const client = await world.connect();
     const workingDirectory = world.daemon.project();
