@@ -42,8 +42,8 @@ export interface Prompted {
 }
 
 export interface CommandRule<Data> {
-  /** `nobody`: no credential is needed; anonymous callers get less. `actionToken`: `approve`, or a push's token. */
-  needs: Need | 'nobody' | 'actionToken';
+  /** `none`: anonymous callers are served, with less. `actionToken`: `approve`, or a push's token. */
+  needs: Need | 'none' | 'actionToken';
   counts: Counted;
   /** Absent: there is no audit entry, or the command writes its own. */
   audit?: AuditAction;
@@ -122,13 +122,13 @@ const rule = (needs: CommandRule<never>['needs'], audit?: AuditAction, counts: C
 
 /** Commands that exist only in REST. */
 const REST_COMMANDS = {
-  live: rule('nobody'),
-  health: rule('nobody'),
+  live: rule('none'),
+  health: rule('none'),
   ready: rule('credential'),
   metrics: rule('admin'),
-  pair: rule('nobody'),
-  login: rule('nobody'),
-  refresh: rule('nobody'),
+  pair: rule('none'),
+  login: rule('none'),
+  refresh: rule('none'),
   logout: rule('credential'),
   createTicket: rule('credential'),
   showMe: rule('credential'),

@@ -92,7 +92,7 @@ export function requireScope({ scopes }: Principal, need: Need): void {
 
 /** The same for the need of a command. Where a token of a push is sufficient, a credential needs `approve`. */
 export function requireNeed(principal: Principal, needs: CommandRule<never>['needs']): void {
-  if (needs !== 'nobody') requireScope(principal, needs === 'actionToken' ? 'approve' : needs);
+  if (needs !== 'none') requireScope(principal, needs === 'actionToken' ? 'approve' : needs);
 }
 
 /** Granting liberties requires the permission to approve their effects. Throws `PERMISSION_DENIED`. */

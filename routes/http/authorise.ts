@@ -38,7 +38,7 @@ export const authorise =
 
 function admit(rule: RouteRule | undefined, principal: Principal | undefined): void {
   const needs = rule?.needs;
-  if (needs === 'nobody' || needs === 'actionToken') return;
+  if (needs === 'none' || needs === 'actionToken') return;
   if (!principal) throw unauthorized();
   if (needs === undefined || rule?.local) throw nothingThere();
   requireScope(principal, needs);
@@ -66,7 +66,7 @@ async function identify(
     return await admission.authenticate(httpCredential(request), request);
   } catch (error) {
     const isRefused = error instanceof CompanionError && error.code === 'UNAUTHORIZED';
-    if (isRefused && (rule?.needs === 'nobody' || rule?.needs === 'actionToken')) return undefined;
+    if (isRefused && (rule?.needs === 'none' || rule?.needs === 'actionToken')) return undefined;
     throw error;
   }
 }
@@ -83,7 +83,7 @@ interface Counting {
  * counted only when it fails: behind one proxy, others do not block it.
  */
 async function count({ admission }: RouteServices, { request, response, principal, rule }: Counting): Promise<void> {
-  if (!principal && rule?.needs === 'nobody' && rule.method === 'POST') return;
+  if (!principal && rule?.needs === 'none' && rule.method === 'POST') return;
   const who = principal?.userId ?? networkOf(admission.addressOf(request));
   const allowance = await admission.limits.take(rule?.counts ?? 'reads', who);
   if (principal) setRateLimitHeaders(response, allowance);

@@ -110,15 +110,15 @@ async function serveFrame(context: RequestContext, frame: ClientFrame): Promise<
   }
 }
 
-type KnownContent = Pick<AuditEntry, 'action' | 'sessionId' | 'permissionId' | 'digest'>;
+type AuditedFields = Pick<AuditEntry, 'action' | 'sessionId' | 'permissionId' | 'digest'>;
 
 /** Records the effect of a frame, or its refusal. */
 function auditFrame(connection: ConnectionContext, frame: ClientFrame, error?: unknown): void {
-  const said = saidBy(frame);
-  if (!said) return;
+  const fields = auditedFields(frame);
+  if (!fields) return;
   const { services, principal, device, address } = connection;
   services.audit.record({
-    ...said,
+    ...fields,
     outcome: error === undefined ? 'ok' : codeOf(error),
     ...device,
     credential: principal.credential,
@@ -130,7 +130,7 @@ function auditFrame(connection: ConnectionContext, frame: ClientFrame, error?: u
 const codeOf = (error: unknown): ErrorCode => (error instanceof CompanionError ? error.code : 'INTERNAL_ERROR');
 
 /** Undefined for frames that are not audited: acknowledgements, presence and the like. */
-function saidBy(frame: ClientFrame): KnownContent | undefined {
+function auditedFields(frame: ClientFrame): AuditedFields | undefined {
   const { audit: action, said } = frameRule(frame);
   const { data } = frame;
   return (

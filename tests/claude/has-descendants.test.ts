@@ -100,7 +100,7 @@ test.each([
   ['is left behind by a tool', 'echo q; sleep 4711 & echo hi', {}],
   ['is left behind without its marker', 'echo q; env -i setsid sleep 4712 & echo hi', {}],
   ['is a task in the background', 'until [ -e never ]; do sleep 0.1; done', { run_in_background: true }],
-])('H3: what %s is descendants, and gone after the end', async (what, command, more) => {
+])('H3: what %s is a descendant, and is gone after the end', async (what, command, more) => {
   await start(what.replaceAll(' ', '-'));
   expect(await child.hasDescendants()).toBe(false);
   await runTool(command, more);

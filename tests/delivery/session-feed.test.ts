@@ -189,7 +189,7 @@ const hasAll = (frames: readonly string[]) =>
   frames.some((text) => text.includes(`"seq":${head},"epoch"`) || text.includes(`"seq":${head},`));
 
 test('D1, D4, D5: gets what a WebSocket gets, byte for byte, in two encodings and under a slow reader', async () => {
-  await speak('before', ['KnownContent before ', 'anybody came. ', 'ä😀']);
+  await speak('before', ['Said before ', 'anybody came. ', 'ä😀']);
   const socket = await openSocket();
   const feed = new Feed(eventStream, ofEventStream);
   const slow = new Feed(lengthFirst, ofLengthFirst);

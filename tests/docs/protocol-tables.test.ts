@@ -18,7 +18,6 @@ const CELLS = DOCUMENT.split('\n')
   );
 
 const IN_WORDS: Partial<Record<CommandRule<never>['needs'], string>> = {
-  nobody: 'none',
   credential: 'any',
   actionToken: 'approve, or an action token',
 };

@@ -48,7 +48,7 @@ test('H1, H3: its children are neither orphans nor hung: those that work, wait o
   const client = await world.connect();
   const sessions = [await openSession(client), await openSession(client), await openSession(client)] as const;
   const [idle, working, waiting] = sessions;
-  const text = 'KnownContent while nobody listened. '.repeat(10);
+  const text = 'Said while nobody listened. '.repeat(10);
   const prompt = scenario({ text, gateAfter: { deltas: 3, gate: 'asleep' } });
   const works = await client.request('streamSend', { sessionId: working.sessionId, prompt });
   const tool = { name: 'Bash', input: { command: 'echo hi > it.txt', description: 'x' } };

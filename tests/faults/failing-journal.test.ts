@@ -85,7 +85,7 @@ describe('the journal cannot be written', () => {
   test('D1, D4: what Claude says meanwhile is held back, and is told once, whole and in order when there is room', async () => {
     const client = await world.connect();
     const sessionId = await openSession(world, client);
-    const text = 'KnownContent while the disk was full, and kept by the file of the child.';
+    const text = 'Said while the disk was full, and kept by the file of the child.';
     const prompt = scenario({ text, chunk: 4, gateAfter: { deltas: 2, gate: 'held' } });
     const accepted = await client.request('streamSend', { sessionId, prompt });
     await world.api.reached('held');

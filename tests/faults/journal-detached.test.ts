@@ -16,7 +16,7 @@ async function haveTalk() {
   const directory = world.daemon.project();
   await client.request('subscribe', { events: ['*'] });
   const { data } = await client.request('streamStart', {
-    prompt: scenario({ text: 'KnownContent before.' }),
+    prompt: scenario({ text: 'Said before.' }),
     workingDirectory: directory,
   });
   await client.waitFor((frame) => frame.type === 'streamComplete' && frame.data.promptId === data.promptId);
@@ -28,7 +28,7 @@ async function expectWork(client: WireClient, sessionId: string, text: string): 
   const { data } = await client.request('streamSend', { sessionId, prompt: scenario({ text }) });
   const end = await client.waitFor((frame) => frame.type === 'streamComplete' && frame.data.promptId === data.promptId);
   expect(end.data.finalResult).toBe(text);
-  await expectSaid(client, sessionId, 'KnownContent before.');
+  await expectSaid(client, sessionId, 'Said before.');
 }
 
 async function expectSaid(client: WireClient, sessionId: string, ...texts: string[]): Promise<void> {
@@ -84,7 +84,7 @@ describe('the journal of a daemon that serves', () => {
       await expectWork(again, sessionId, 'Still here.');
       await world.daemon.restart('SIGKILL');
       expect(world.daemon.pid).not.toBe(pid);
-      await expectSaid(await world.connect(), sessionId, 'KnownContent before.', 'Still here.');
+      await expectSaid(await world.connect(), sessionId, 'Said before.', 'Still here.');
     },
   );
 
@@ -105,14 +105,14 @@ describe('the journal of a daemon that serves', () => {
     rmSync(file('journal.db'));
     await waitUntil('it is back', () => existsSync(file('journal.db')));
     await untilServing();
-    await expectSaid(await world.connect(), sessionId, 'KnownContent before.');
+    await expectSaid(await world.connect(), sessionId, 'Said before.');
   });
 
   test('D1: is removed right before the end: the next start has it', async () => {
     const { sessionId } = await haveTalk();
     rmSync(file('journal.db'));
     await world.daemon.restart('SIGTERM');
-    await expectSaid(await world.connect(), sessionId, 'KnownContent before.');
+    await expectSaid(await world.connect(), sessionId, 'Said before.');
   });
 });
 

@@ -41,7 +41,7 @@ async function haveTalk(): Promise<Talk> {
   const deviceId = `device-${talks}`;
   const client = await world.connect({ deviceId });
   await client.request('subscribe', { events: ['*'] });
-  const said = `KnownContent in talk ${talks}, and never again.`;
+  const said = `Said in talk ${talks}, and never again.`;
   const directory = world.daemon.project();
   const { data } = await client.request('streamStart', {
     prompt: scenario({ text: said }),

@@ -51,7 +51,7 @@ export class Ledger {
     this.violations.push(what);
   }
 
-  /** The daemon has said that it will run this prompt. KnownContent again, it must be the same prompt. */
+  /** The daemon has said that it will run this prompt. Sent again, it must be the same prompt. */
   accepted(turn: ExpectedTurn): void {
     const known = [...this.#turns.values()].find(({ mark }) => mark === turn.mark);
     if (known && known.promptId !== turn.promptId) this.violate(`${turn.mark} was accepted as two prompts`);

@@ -165,17 +165,17 @@ describe('the daemon is killed', () => {
     const owner = await world.connect({ deviceId: 'owner' });
     const { sessionId } = await openSession(owner);
     const { workingDirectory } = await view(sessionId);
-    const { mark, prompt } = marked({ text: 'KnownContent to nobody.' });
+    const { mark, prompt } = marked({ text: 'Said to nobody.' });
     const guest = await world.connect({ deviceId: 'guest' });
     arm({ point: 'before-sync', mark });
     guest.send('streamStart', { prompt, workingDirectory }, mark);
     await afterDeath();
     const back = await world.connect({ deviceId: 'owner' });
-    await back.waitFor(({ type, data }) => type === 'streamComplete' && data.finalResult === 'KnownContent to nobody.');
+    await back.waitFor(({ type, data }) => type === 'streamComplete' && data.finalResult === 'Said to nobody.');
     const after = await world.connect({ deviceId: 'guest' });
     const again = await after.request('streamStart', { prompt, workingDirectory }, mark);
     expect((await ranOnce(again.data.sessionId, { mark, promptId: again.data.promptId })).data.finalResult).toBe(
-      'KnownContent to nobody.',
+      'Said to nobody.',
     );
   });
 });

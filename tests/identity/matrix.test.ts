@@ -87,7 +87,7 @@ const pathOf = ({ path }: RouteRule, id = 'not-there') =>
     .replace(':email', 'e@f');
 
 const REMOTE = ROUTES.filter(({ local }) => !local);
-const GUARDED = REMOTE.filter(({ needs }) => needs !== 'nobody');
+const GUARDED = REMOTE.filter(({ needs }) => needs !== 'none');
 const scoped = GUARDED.filter(
   (rule): rule is RouteRule & { needs: Scope | 'actionToken' } => rule.needs !== 'credential',
 );

@@ -126,11 +126,11 @@ async function restart(): Promise<void> {
   await begin();
 }
 
-type KnownContent = Pick<EventRecord, 'type' | 'data'>;
+type Said = Pick<EventRecord, 'type' | 'data'>;
 
-const commit = (sessionId: string, ...events: KnownContent[]): Promise<void> => commitTo(journal, sessionId, ...events);
+const commit = (sessionId: string, ...events: Said[]): Promise<void> => commitTo(journal, sessionId, ...events);
 
-async function commitTo(target: SqliteJournal, sessionId: string, ...events: KnownContent[]): Promise<void> {
+async function commitTo(target: SqliteJournal, sessionId: string, ...events: Said[]): Promise<void> {
   const records = events.map((event) => {
     const seq = (heads.get(sessionId) ?? 0) + 1;
     heads.set(sessionId, seq);

@@ -69,7 +69,7 @@ function setUp(max: number): Told {
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('the line', () => {
-  test('has slots for so many; the others wait and are told where', () => {
+  test('has slots for so many; the others wait and hear their position', () => {
     const { take, taken, told, slots } = setUp(2);
     take('a', 'b', 'c', 'd');
     expect(taken).toEqual(['a', 'b']);

@@ -116,7 +116,7 @@ describe('a disk that is full', () => {
     await waitUntil('the child has the prompt', () => sent.length === 1);
     const block = { messageId: 'm', blockIndex: 0 };
     const details = { aborted: false, streamType: 'assistant_message' as const };
-    const said: CliFact = { kind: 'block', place: block, content: { type: 'text', text: 'KnownContent.' }, details };
+    const said: CliFact = { kind: 'block', place: block, content: { type: 'text', text: 'Said.' }, details };
     const isSaid = (item: Publication) => item.kind === 'event' && item.event.type === 'assistantMessage';
     full = true;
     await expect(listener.onLines(line(0, said))).rejects.toMatchObject({ code: 'STORAGE_FULL' });

@@ -174,7 +174,7 @@ describe('delivery', () => {
 
   test('D4: a device that arrives in mid-message gets what was said so far, and then the rest', async () => {
     const author = await world.connect();
-    const text = 'KnownContent before and after somebody came. '.repeat(10);
+    const text = 'Said before and after somebody came. '.repeat(10);
     const started = await author.request('streamStart', {
       prompt: scenario({ text, gateAfter: { deltas: 8, gate: 'arrive' } }),
       workingDirectory: world.daemon.project(),

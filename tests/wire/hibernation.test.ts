@@ -286,7 +286,7 @@ describe('a daemon that is killed', () => {
     ['has ended before the next one comes', true],
   ])('while a child hibernates, which %s: no error, and the conversation goes on', async (_, isGone) => {
     const before = await world.connect({ deviceId: `hibernating-${isGone}` });
-    const { sessionId, promptId } = await start(before, `KnownContent before. ${scenario({ text: 'Before.' })}`);
+    const { sessionId, promptId } = await start(before, `Said before. ${scenario({ text: 'Before.' })}`);
     await before.waitFor(isEndOf(promptId));
     await written(world, sessionId, 'Before.');
     const { pid = 0 } = await view(sessionId);
@@ -300,7 +300,7 @@ describe('a daemon that is killed', () => {
     await nothingLeft(sessionId);
     const { answer, history } = await goOn(client, sessionId);
     expect(answer).toBe('And on.');
-    expect(history).toContain('KnownContent before.');
+    expect(history).toContain('Said before.');
     expect(errors(client, sessionId)).toEqual([]);
   });
 
@@ -309,7 +309,7 @@ describe('a daemon that is killed', () => {
     ['when the child is there', true],
   ])('I1: while a child resumes, %s: the prompt runs once', async (_, isThere) => {
     const before = await world.connect({ deviceId: `resuming-${isThere}` });
-    const { sessionId } = await start(before, `KnownContent before. ${scenario({ text: 'Before.' })}`);
+    const { sessionId } = await start(before, `Said before. ${scenario({ text: 'Before.' })}`);
     await hibernated(before, sessionId);
     await nothingLeft(sessionId);
     const mark = `resumed ${sessionId}`;
@@ -320,7 +320,7 @@ describe('a daemon that is killed', () => {
     const end = await client.waitFor(isEndOf(data.promptId));
     expect(end.data).toMatchObject({ subtype: 'success', finalResult: 'Resumed.' });
     expect(world.api.runs(mark)).toBe(1);
-    expect(JSON.stringify(world.api.requests.at(-1)?.messages)).toContain('KnownContent before.');
+    expect(JSON.stringify(world.api.requests.at(-1)?.messages)).toContain('Said before.');
     await client.waitFor(isStatus(sessionId, 'hibernated'), client.frames.indexOf(end));
     expect(errors(client, sessionId)).toEqual([]);
   });
@@ -362,7 +362,7 @@ describe('long before it would hibernate, an idle child', () => {
   test('that is killed is told with an error, and the next prompt goes on with the conversation', async () => {
     const client = await patient.connect();
     const { data } = await client.request('streamStart', {
-      prompt: `KnownContent before. ${scenario({ text: 'Before.' })}`,
+      prompt: `Said before. ${scenario({ text: 'Before.' })}`,
       workingDirectory: patient.daemon.project(),
     });
     const { sessionId } = data;
@@ -376,7 +376,7 @@ describe('long before it would hibernate, an idle child', () => {
     await hibernated(client, sessionId);
     const next = await client.request('streamSend', { sessionId, prompt: scenario({ text: 'And on.' }) });
     expect((await client.waitFor(isEndOf(next.data.promptId))).data.finalResult).toBe('And on.');
-    expect(JSON.stringify(patient.api.requests.at(-1)?.messages)).toContain('KnownContent before.');
+    expect(JSON.stringify(patient.api.requests.at(-1)?.messages)).toContain('Said before.');
     expect(errors(client, sessionId)).toHaveLength(1);
   });
 });

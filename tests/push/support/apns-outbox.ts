@@ -35,7 +35,7 @@ export interface OutboxWorldOptions {
 const tokenOf = (deviceId: string): string => Buffer.from(deviceId.padEnd(32, '.')).toString('hex');
 export const deviceIdOf = (token: string): string => Buffer.from(token, 'hex').toString().replaceAll('.', '');
 
-type KnownContent = Pick<EventRecord, 'type' | 'data'>;
+type Said = Pick<EventRecord, 'type' | 'data'>;
 
 /** One daemon after another, over one database. */
 export class OutboxWorld {
@@ -117,7 +117,7 @@ export class OutboxWorld {
   }
 
   /** In one transaction, with what is owed for it. Resolves to the seq of the last event. */
-  async commit(sessionId: string, ...events: KnownContent[]): Promise<number> {
+  async commit(sessionId: string, ...events: Said[]): Promise<number> {
     if (!this.#life) throw new Error('there is no daemon');
     const { push, journal } = this.#life;
     const records = events.map((event) => {
@@ -130,17 +130,17 @@ export class OutboxWorld {
     return this.#heads.get(sessionId) ?? 0;
   }
 
-  turnEnds(): KnownContent {
+  turnEnds(): Said {
     return { type: 'streamComplete', data: JSON.stringify(turnOf()) };
   }
 
-  asks(sessionId: string, permissionId: string): KnownContent {
+  asks(sessionId: string, permissionId: string): Said {
     this.#requests.set(sessionId, (this.#requests.get(sessionId) ?? new Set()).add(permissionId));
     const toolInput = { command: `make ${permissionId}` };
     return { type: 'permissionRequest', data: JSON.stringify(requestOf({ permissionId, toolInput })) };
   }
 
-  resolves(sessionId: string, permissionId: string): KnownContent {
+  resolves(sessionId: string, permissionId: string): Said {
     this.#requests.get(sessionId)?.delete(permissionId);
     const data = { permissionId, sessionId, decision: 'allow', byDeviceId: 'laptop' };
     return { type: 'permissionResolved', data: JSON.stringify(data) };
