@@ -34,7 +34,7 @@ interface RunCliOptions {
 
 /**
  * Runs one command. Resolves with the exit code: 0 for success, 1 when the command or its turn failed, 2 when no daemon
- * answers, 130 when the person left. With `--json` stdout gets exactly one JSON document, also for a failure.
+ * answers, 128 + n after signal n. With `--json` stdout gets exactly one JSON document, also for a failure.
  */
 export async function runCli({ args, io, home: givenHome, linked = false }: RunCliOptions): Promise<number> {
   let exitCode = 0;

@@ -1,9 +1,10 @@
-import type { Socket } from 'node:net';
 import { constants, DeflateRaw } from 'minizlib';
 import type { PerMessageDeflateOptions, WebSocket } from 'ws';
 import type { Encoder, Frame } from '../../services/delivery/frame.js';
 import { encodeCompressedFrame } from './encode-text-frame.js';
-import { type DeviceSink, MAX_UNSENT_BYTES, queuedBelow, type SinkOwner } from './socket-sink.js';
+import type { DeviceSink, SocketSinkOptions } from './socket-sink.js';
+import { type Collector, joinParts } from './tick-writer.js';
+import { UnsentData } from './unsent-data.js';
 
 const WINDOW_BITS = 13;
 /**
@@ -24,69 +25,62 @@ export const PER_MESSAGE_DEFLATE: PerMessageDeflateOptions = {
 export const isCompressed = ({ extensions }: Pick<WebSocket, 'extensions'>): boolean =>
   extensions.includes('permessage-deflate');
 
-/** What is compressed in one turn of the event loop. */
+/** The maximum that is compressed for one connection in one turn of the event loop. */
 const SLICE_BYTES = 32 * 1024;
 /** A compressed message ends without these bytes of the flush (RFC 7692, section 7.2.1). */
 const FLUSH_TAIL_BYTES = 4;
-/** Streams that paused are resumed when this much has left. */
-const LARGE_BYTES = 64 * 1024;
 
 const encodeText: Encoder = (text) => Buffer.from(text);
 
+/** A frame, or what has to come between two of them. */
+type Item = Uint8Array | (() => void);
+
 /**
- * Sends frames compressed, each for this connection alone. `ws` compresses in the thread pool, which adds milliseconds
- * to each frame and takes a few thousand frames a second; a small frame takes 20 µs here. The compressor is one of
- * minizlib, which runs zlib synchronously. Control frames of `ws` go into the same socket, in whole.
+ * Sends compressed frames; those of one tick are sent in one write of the socket. `ws` compresses in the thread pool,
+ * which adds milliseconds to each frame and takes a few thousand frames a second; a small frame takes 20 µs here.
+ * `minizlib` runs zlib synchronously. Control frames of `ws` enter the same socket whole.
  */
-export class CompressedSink implements DeviceSink {
-  readonly #webSocket: WebSocket;
-  readonly #socket: Socket;
-  readonly #owner: SinkOwner;
+export class CompressedSink implements DeviceSink, Collector {
+  readonly #options: SocketSinkOptions;
+  readonly #data: UnsentData;
   readonly #deflate = new DeflateRaw(DEFLATE);
-  /** Frames, and what comes between them, in order. */
-  #queue: (Uint8Array | (() => void))[] = [];
-  #queuedBytes = 0;
+  #queue: Item[] = [];
   /** Bytes of the first frame that are compressed. */
   #at = 0;
   #compressed: Buffer[] = [];
-  #isPumping = false;
-  #written = 0;
-  /** Size of the largest frame among those that are unsent, and the most that was unsent since nothing was. */
-  #largest = 0;
+  #isScheduled = false;
+  /** The most that was unsent since all was sent. */
   #most = 0;
 
-  constructor({ webSocket, socket, owner }: { webSocket: WebSocket; socket: Socket; owner: SinkOwner }) {
-    this.#webSocket = webSocket;
-    this.#socket = socket;
-    this.#owner = owner;
+  constructor(options: SocketSinkOptions) {
+    const { webSocket, socket } = options;
+    this.#options = options;
+    this.#data = new UnsentData(socket);
     this.#deflate.on('data', (bytes: Buffer) => this.#compressed.push(bytes));
+    // After an error the client cannot read what follows.
+    this.#deflate.on('error', () => webSocket.terminate());
     webSocket.once('close', () => this.#deflate.close());
-    socket.on('drain', () => owner.onDrained());
   }
 
   get unsent(): number {
-    return this.#queuedBytes + this.#socket.writableLength;
+    return this.#data.bytes;
   }
 
   get lagging(): boolean {
-    return this.#socket.writableLength > 0;
+    return this.#data.lagging;
   }
 
   get progress(): string {
-    return `${this.#written - this.#socket.writableLength}/${String(queuedBelow(this.#socket))}`;
+    return this.#data.progress;
   }
 
   send(frame: Frame): void {
     if (!this.#isOpen) return;
     const bytes = frame.encoded(encodeText);
-    if (this.unsent === 0) this.#largest = 0;
-    this.#largest = Math.max(this.#largest, bytes.length);
-    // The largest frame does not count, so that no connection is closed because of a single frame.
-    if (this.unsent + bytes.length - this.#largest > MAX_UNSENT_BYTES) {
-      this.#owner.onTooSlow();
+    if (!this.#data.add(bytes)) {
+      this.#options.owner.onTooSlow();
       return;
     }
-    this.#queuedBytes += bytes.length;
     this.#most = Math.max(this.#most, this.unsent);
     this.#add(bytes);
   }
@@ -94,72 +88,85 @@ export class CompressedSink implements DeviceSink {
   /** The pong to this ping arrives when all frames before it have arrived. */
   confirm(id: number): void {
     this.#add(() => {
-      if (this.#isOpen) this.#webSocket.ping(id === 0 ? undefined : String(id));
+      if (this.#isOpen) this.#options.webSocket.ping(id === 0 ? undefined : String(id));
     });
   }
 
   close(code: number, reason: string): void {
-    this.#add(() => this.#webSocket.close(code, reason));
+    this.#add(() => this.#options.webSocket.close(code, reason));
+  }
+
+  /** Compresses and writes a slice of the queue; the next slice follows in another turn of the event loop. */
+  flush(): void {
+    this.#isScheduled = false;
+    let frames: Uint8Array[] = [];
+    for (let room = SLICE_BYTES; room > 0; ) {
+      const [item] = this.#queue;
+      if (item === undefined) break;
+      if (typeof item === 'function') {
+        this.#write(frames);
+        frames = [];
+        this.#queue.shift();
+        item();
+      } else {
+        room -= this.#compress(item, { room, frames });
+      }
+    }
+    this.#write(frames);
+    if (this.#queue.length > 0) this.#schedule(() => setImmediate(() => this.flush()));
   }
 
   get #isOpen(): boolean {
-    return this.#webSocket.readyState === this.#webSocket.OPEN;
+    const { webSocket } = this.#options;
+    return webSocket.readyState === webSocket.OPEN;
   }
 
-  #add(item: Uint8Array | (() => void)): void {
+  #add(item: Item): void {
     this.#queue.push(item);
-    if (!this.#isPumping) this.#pump();
+    this.#schedule(() => this.#options.writer.schedule(this));
   }
 
-  #pump(): void {
-    this.#isPumping = true;
-    for (let room = SLICE_BYTES; room > 0; ) {
-      const [item] = this.#queue;
-      if (item === undefined) {
-        this.#onEmpty();
-        return;
-      }
-      room -= typeof item === 'function' ? this.#call(item) : this.#compress(item, room);
-    }
-    setImmediate(() => this.#pump());
+  #schedule(flushSoon: () => void): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    flushSoon();
   }
 
-  #call(item: () => void): number {
-    this.#queue.shift();
-    item();
-    return 0;
-  }
-
-  /** Compresses at most `room` bytes of the first frame, and writes it when that was all. Returns how many it took. */
-  #compress(bytes: Uint8Array, room: number): number {
+  /** Compresses at most `room` bytes of the first frame, and adds it when it is complete. Returns the bytes taken. */
+  #compress(bytes: Uint8Array, { room, frames }: { room: number; frames: Uint8Array[] }): number {
     const piece = bytes.subarray(this.#at, this.#at + room);
     this.#at += piece.length;
     const isWhole = this.#at === bytes.length;
+    let frame: Uint8Array | undefined;
     if (this.#isOpen) {
       this.#deflate.write(Buffer.from(piece.buffer, piece.byteOffset, piece.length));
-      if (isWhole) this.#write();
+      if (isWhole) frame = this.#takeFrame();
     }
     if (isWhole) {
       this.#queue.shift();
-      this.#queuedBytes -= bytes.length;
       this.#at = 0;
+      this.#data.passed(bytes.length, frame?.length ?? 0);
     }
+    if (frame) frames.push(frame);
     return piece.length;
   }
 
-  #write(): void {
+  #takeFrame(): Uint8Array {
     this.#deflate.flush(constants.Z_SYNC_FLUSH);
     const payload = Buffer.concat(this.#compressed);
     this.#compressed = [];
-    const frame = encodeCompressedFrame(payload.subarray(0, -FLUSH_TAIL_BYTES));
-    this.#written += frame.length;
-    this.#socket.write(frame);
+    return encodeCompressedFrame(payload.subarray(0, -FLUSH_TAIL_BYTES));
   }
 
-  #onEmpty(): void {
-    this.#isPumping = false;
-    if (this.#most <= LARGE_BYTES || this.#socket.writableLength > 0) return;
-    this.#most = 0;
-    setImmediate(() => this.#owner.onDrained());
+  #write(frames: Uint8Array[]): void {
+    if (frames.length > 0 && this.#isOpen) this.#options.socket.write(joinParts(frames), this.#onWritten);
   }
+
+  /** The socket emits no `drain` for the few bytes that much text is compressed to. */
+  readonly #onWritten = (error?: Error | null): void => {
+    const { socket, owner } = this.#options;
+    if (error || this.unsent > 0 || this.#most <= socket.writableHighWaterMark) return;
+    this.#most = 0;
+    owner.onDrained();
+  };
 }

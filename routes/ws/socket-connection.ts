@@ -70,9 +70,8 @@ export class SocketConnection implements ConnectionContext, Pulse {
     this.address = address;
     this.#webSocket = webSocket;
     this.#socket = socket;
-    this.#sink = isCompressed(webSocket)
-      ? new CompressedSink({ webSocket, socket, owner: this })
-      : new SocketSink({ webSocket, socket, writer, owner: this });
+    const Sink = isCompressed(webSocket) ? CompressedSink : SocketSink;
+    this.#sink = new Sink({ webSocket, socket, writer, owner: this });
     this.delivery = services.delivery.connect({ device, isNameless, sink: this.#sink, owner: this });
     this.visit = services.push.arrive(device);
     this.#beat = heartbeats.watch(this);

@@ -4,6 +4,7 @@ import type { Frame } from '../../services/delivery/frame.js';
 import type { FrameSink } from '../../services/delivery/frame-sink.js';
 import { encodeTextFrame } from './encode-text-frame.js';
 import { type Collector, joinParts, type TickWriter } from './tick-writer.js';
+import { UnsentData } from './unsent-data.js';
 
 /** Receives the state changes of a sink. */
 export interface SinkOwner {
@@ -29,18 +30,11 @@ export interface SocketSinkOptions {
   owner: SinkOwner;
 }
 
-export const MAX_UNSENT_BYTES = 1024 * 1024;
 /** A write that the system accepts at once causes no `drain`; above this size it counts as one. */
 const LARGE_WRITE_BYTES = 64 * 1024;
 
 /** A ping without a payload, see RFC 6455, section 5.5.2: built once for thousands of idle connections. */
 const BARE_PING = Buffer.from([0x89, 0]);
-
-/** The unwritten bytes in libuv, which `Socket` does not expose: they decrease while one large write progresses. */
-export function queuedBelow(socket: Socket): unknown {
-  const handle: unknown = '_handle' in socket ? socket._handle : undefined;
-  return typeof handle === 'object' && handle !== null && 'writeQueueSize' in handle ? handle.writeQueueSize : 0;
-}
 
 /**
  * Sends frames; those of one tick are sent in one write of the socket. They are written below `ws`, whose own frames
@@ -49,42 +43,35 @@ export function queuedBelow(socket: Socket): unknown {
 export class SocketSink implements DeviceSink, Collector {
   readonly #options: SocketSinkOptions;
   #collected: Uint8Array[] = [];
-  #collectedBytes = 0;
-  /** Size of the largest unsent frame. */
-  #largest = 0;
-  #written = 0;
+  readonly #data: UnsentData;
 
   constructor(options: SocketSinkOptions) {
     this.#options = options;
+    this.#data = new UnsentData(options.socket);
     options.socket.on('drain', () => options.owner.onDrained());
   }
 
   get unsent(): number {
-    return this.#options.socket.writableLength + this.#collectedBytes;
+    return this.#data.bytes;
   }
 
   get lagging(): boolean {
-    return this.#options.socket.writableLength > 0;
+    return this.#data.lagging;
   }
 
   get progress(): string {
-    const { socket } = this.#options;
-    return `${this.#written - socket.writableLength}/${String(queuedBelow(socket))}`;
+    return this.#data.progress;
   }
 
   send(frame: Frame): void {
     const { webSocket, writer, owner } = this.#options;
     if (webSocket.readyState !== webSocket.OPEN) return;
     const bytes = frame.encoded(encodeTextFrame);
-    if (this.unsent === 0) this.#largest = 0;
-    this.#largest = Math.max(this.#largest, bytes.length);
-    // The largest pending frame does not count: no client is disconnected because of a single frame's size.
-    if (this.unsent + bytes.length - this.#largest > MAX_UNSENT_BYTES) {
+    if (!this.#data.add(bytes)) {
       owner.onTooSlow();
       return;
     }
     this.#collected.push(bytes);
-    this.#collectedBytes += bytes.length;
     if (this.#collected.length === 1) writer.schedule(this);
   }
 
@@ -100,14 +87,12 @@ export class SocketSink implements DeviceSink, Collector {
   flush(join: (parts: Uint8Array[]) => Uint8Array = joinParts): void {
     if (this.#collected.length === 0) return;
     const { webSocket, socket, owner } = this.#options;
-    const parts = this.#collected;
-    const bytes = this.#collectedBytes;
+    const bytes = join(this.#collected);
     this.#collected = [];
-    this.#collectedBytes = 0;
+    this.#data.passed(bytes.length, bytes.length);
     if (webSocket.readyState !== webSocket.OPEN) return;
-    this.#written += bytes;
-    socket.write(join(parts));
-    if (bytes > LARGE_WRITE_BYTES && socket.writableLength === 0) setImmediate(() => owner.onDrained());
+    socket.write(bytes);
+    if (bytes.length > LARGE_WRITE_BYTES && socket.writableLength === 0) setImmediate(() => owner.onDrained());
   }
 
   close(code: number, reason: string): void {

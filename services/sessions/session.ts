@@ -54,7 +54,7 @@ export type Reply<Result> = (result: Result) => void;
 
 /**
  * The session of one working directory. Everything that happens to it passes through its mailbox: a pure step is
- * decided, written to the journal, and only then answered, published and executed. A step that cannot be written has
+ * decided, written to the journal, and only then executed, answered and published. A step that cannot be written has
  * not happened.
  */
 export class Session {

@@ -226,7 +226,7 @@ test('D1, D4, D5: gets what a WebSocket gets, byte for byte, in two encodings an
   await socket.close();
 });
 
-test('D3: begins where its reader was, or with a reset where that is no place any more', async () => {
+test('D3: begins at the position of its reader, or with a reset when that position is gone', async () => {
   for (const name of ['one', 'two', 'three']) await speak(name, [name]);
   const later = new Feed(eventStream, ofEventStream);
   expect((await later.open({ epoch: journal.epoch, seq: 2 })).start).toMatchObject({ from: 2, head: 3 });

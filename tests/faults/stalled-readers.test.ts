@@ -133,7 +133,7 @@ describe('D5: stalled readers', () => {
     await waitUntil('it is found no more', isGone);
   };
 
-  test('H3: a reader that reads on too late does not keep a session that is purged: its stream ends, and the connection goes on', async () => {
+  test('H3: a reader that resumes too late does not delay a purge: its stream ends, and the connection stays open', async () => {
     const { author, reader, sessionId } = await unread(CONNECTIONS + 1);
     await purge(sessionId);
     expect(rowsOf(sessionId)).toBeGreaterThan(EVENTS);

@@ -131,7 +131,7 @@ describe('a daemon with readers who do not read', () => {
 describe('clients who leave in the middle of a request', () => {
   const world = useWorld({ environment: CLI });
 
-  test('at whatever moment, are no reason for the daemon to stop', async () => {
+  test('do not stop the daemon, at any moment', async () => {
     const { id } = await openSession(world);
     const { pid } = world.daemon;
     const headers = { 'content-type': 'application/json', 'content-length': String(11 * MIB) };

@@ -35,10 +35,7 @@ test('a log that grows is put aside, the oldest is given up, and the newest line
 });
 
 if (canMount()) {
-  test(
-    'a disk that is full while the log is rotated costs the lines of that time alone, and how many is told',
-    fullDisk,
-  );
+  test('a full disk during a rotation loses only the lines of that time, and their number is reported', fullDisk);
 } else {
   test('NOT RUN, since nothing can be mounted here: a log on a disk that is full', () => {
     expect(process.env.REQUIRE_MOUNT).not.toBe('1');

@@ -32,7 +32,7 @@ test('P1: the order of two tests is that in which they were written, also when t
   expect([older, newer].map((row) => lines.isBehind(row))).toEqual([false, true]);
 });
 
-test('P1: what is of another device, or another place, or of a session does not wait', () => {
+test('P1: a push of another device, of another place or of a session does not wait', () => {
   const lines = new PlaceLines();
   const security = newPush({ device: deviceRef('phone'), about: { what: 'security', deviceName: 'x' }, ...BEGUN });
   const about = { what: 'concern', concern: waitingOf('permission') } as const;

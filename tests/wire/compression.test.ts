@@ -112,7 +112,7 @@ describe('a daemon with room for one compressed connection', () => {
 describe('a daemon with WS_COMPRESSION=off', () => {
   const world = useWorld({ environment: { WS_COMPRESSION: 'off' } });
 
-  test('compresses for nobody', async () => {
+  test('compresses no connection', async () => {
     expect((await follow(world, 'any')).isCompressed).toBe(false);
   });
 });

@@ -48,7 +48,7 @@ describe('a question whose connection ends', () => {
     world.api.release('left');
   });
 
-  test('leaves the line where it waits in it, and is not asked', async () => {
+  test('leaves the queue, and is not asked', async () => {
     const first = await world.connect();
     const held = first.request('ask', { prompt: scenario({ gate: 'held', text: 'One.' }) });
     await world.api.reached('held');
