@@ -31,6 +31,7 @@ const LASTING_COMMANDS: ReadonlySet<string> = new Set(
     'reload-plugins reload-skills agents memory ide chrome login logout setup-token setup-github install-github-app',
     'install-slack-app upgrade update model effort fast autocompact output-style statusline theme vim editor',
     'terminal-setup remote-control remote-env remote-setup web-setup migrate-installer restart doctor checkup',
+    'import advisor usage-credits extra-usage design-consent design-revoke',
   ].flatMap((line) => line.split(' ')),
 );
 

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 
-export const MAX_UNSENT_BYTES = 1024 * 1024;
+const MAX_UNSENT_BYTES = 1024 * 1024;
 
 /** What one connection has not sent yet, and whether it makes progress. */
 export class UnsentData {

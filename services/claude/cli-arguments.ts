@@ -1,3 +1,4 @@
+import { rulesWithin } from '../../protocol/permission-rules.js';
 import type { StartOptions } from '../ports/claude.js';
 
 /** The owner's settings for every child. */
@@ -11,6 +12,9 @@ export interface CliDefaults {
   /** The daemon's home, which children must not read. */
   home: string;
 }
+
+/** Permits `bypassPermissions` from the start or, with a stream, later. The CLI refuses to start with it as root. */
+const ALLOW_BYPASS = '--allow-dangerously-skip-permissions';
 
 const STREAM_ARGUMENTS = [
   '--print',
@@ -26,6 +30,7 @@ const STREAM_ARGUMENTS = [
 export function cliArguments(options: StartOptions, defaults: CliDefaults): string[] {
   const args = [...STREAM_ARGUMENTS, ...commonArguments(options, defaults)];
   for (const folder of options.addDirectories) args.push(`--add-dir=${folder}`);
+  if (defaults.allowBypass) args.push(ALLOW_BYPASS);
   if (options.resume) args.push(`--resume=${options.resume.claudeSessionId}`);
   if (options.resume?.fork) args.push('--fork-session');
   return args;
@@ -37,6 +42,7 @@ export const askArguments = (conversation: string, defaults: CliDefaults): strin
   '--output-format=json',
   `--session-id=${conversation}`,
   ...commonArguments({ allowedTools: [] }, defaults),
+  ...(modeOf({ allowedTools: [] }, defaults) === 'bypassPermissions' ? [ALLOW_BYPASS] : []),
 ];
 
 type Common = Pick<StartOptions, 'allowedTools' | 'model' | 'permissionMode'>;
@@ -48,7 +54,6 @@ function commonArguments(options: Common, defaults: CliDefaults): string[] {
   args.push(`--permission-mode=${modeOf(options, defaults)}`);
   const allowed = [...defaults.allowedTools, ...options.allowedTools];
   if (model !== undefined) args.push(`--model=${model}`);
-  if (defaults.allowBypass) args.push('--allow-dangerously-skip-permissions');
   for (const rule of allowed) args.push(`--allowedTools=${rule}`);
   for (const rule of defaults.disallowedTools) args.push(`--disallowedTools=${rule}`);
   return args;
@@ -60,14 +65,4 @@ function modeOf(options: Common, { permissionMode, allowBypass }: CliDefaults): 
   return mode === 'bypassPermissions' && !allowBypass ? 'default' : mode;
 }
 
-/** A rule with a double slash is an absolute path (the CLI's permission rules). */
-const settingsOf = ({ home }: Pick<CliDefaults, 'home'>) => ({
-  permissions: { deny: [`Read(/${asPattern(home)}/**)`, `Edit(/${asPattern(home)}/**)`] },
-});
-
-/**
- * A path as a pattern of the CLI's rules. Special characters are replaced by `?`, which matches any one character but a
- * slash: the CLI accepts no escape for a backslash and a wrong one for `?` (2.1.197 to 2.1.332), and denying a sibling
- * that differs only in such a character does no harm.
- */
-const asPattern = (path: string): string => path.replaceAll(/[\\*?[\]{}()!#]/g, '?');
+const settingsOf = ({ home }: Pick<CliDefaults, 'home'>) => ({ permissions: { deny: rulesWithin(home) } });

@@ -167,9 +167,15 @@ const controlResponseSchema = z.object({
 });
 export type CliControlResponse = z.infer<typeof controlResponseSchema>['response'];
 
+const limitSchema = z.object({
+  status: lenient(keyword),
+  resetsAt: lenient(count),
+  rateLimitType: lenient(keyword),
+});
+
 const rateLimitSchema = z.object({
   type: z.literal('rate_limit_event'),
-  rate_limit_info: z.object({ status: lenient(keyword), resetsAt: lenient(count), rateLimitType: lenient(keyword) }),
+  rate_limit_info: limitSchema.catch(limitSchema.parse({})),
 });
 
 const SCHEMAS = [

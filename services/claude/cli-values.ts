@@ -39,8 +39,11 @@ export const shownName = z.string().transform((name) => {
 export const keyword = z.string().regex(/^[A-Za-z][\w.:-]{0,63}$/);
 
 const MAX_WORDS = 16_384;
-/** Multi-line text for a person. */
-export const shownText = z.string().transform((text) => plainText(text.slice(0, MAX_WORDS)).trim());
+/** Multi-line text for a person. Blank text is not valid: it means that there is none. */
+export const shownText = z
+  .string()
+  .transform((text) => plainText(text.slice(0, MAX_WORDS)).trim())
+  .refine((text) => text !== '');
 
 /** Far above real values, and small enough for exact sums. */
 const MAX_COUNT = 1e12;

@@ -15,7 +15,7 @@ import { resultText } from './content-blocks.js';
 import { LastWords } from './last-words.js';
 import type { RawLine } from './line-splitter.js';
 import { MessageAssembler, type MessageAssemblerOptions } from './message-assembler.js';
-import { authNotice, limitNotice, resetNotice, systemNotice } from './notices.js';
+import { authNotice, hookFeedback, limitNotice, resetNotice, systemNotice } from './notices.js';
 
 /** Receives the answers to control requests when their lines arrive. */
 export type ControlResponseHandler = (response: CliControlResponse) => CliFact[];
@@ -102,18 +102,24 @@ export class FactReader {
   #userFacts({ isReplay, uuid, parent_tool_use_id: parentToolUseId, message }: CliUser): CliFact[] {
     const facts = parentToolUseId === undefined ? this.#assembler.endWhole() : this.#assembler.cut(parentToolUseId);
     if (isReplay) return uuid === undefined ? facts : [...facts, { kind: 'promptStarted', uuid }];
-    for (const block of message?.content ?? []) {
-      if (block.type !== 'tool_result') continue;
-      facts.push({
-        kind: 'toolResult',
-        toolId: block.tool_use_id ?? '',
-        text: resultText(block.content),
-        isError: block.is_error ?? false,
-        ...(parentToolUseId !== undefined && { parentToolUseId }),
-      });
-    }
-    return facts;
+    return [...facts, ...(message?.content ?? []).flatMap((block) => userBlockFacts(block, parentToolUseId))];
   }
+}
+
+type UserBlock = NonNullable<CliUser['message']>['content'][number];
+
+function userBlockFacts(block: UserBlock, parentToolUseId: string | undefined): CliFact[] {
+  if (block.type === 'text') return hookFeedback(block.text ?? '');
+  if (block.type !== 'tool_result') return [];
+  return [
+    {
+      kind: 'toolResult',
+      toolId: block.tool_use_id ?? '',
+      text: resultText(block.content),
+      isError: block.is_error ?? false,
+      ...(parentToolUseId !== undefined && { parentToolUseId }),
+    },
+  ];
 }
 
 function lifecycleFacts(uuid: string, state: string | undefined): CliFact[] {
@@ -128,7 +134,7 @@ function resultFact(message: CliResult): CliFact {
     result: {
       subtype,
       isError: message.is_error ?? subtype !== 'success',
-      finalResult: message.result ?? message.errors?.join('\n') ?? '',
+      finalResult: message.result?.trim() ? message.result : (message.errors?.join('\n') ?? ''),
       durationMs: message.duration_ms,
       numTurns: message.num_turns,
       apiError: typeof message.api_error_status === 'number',

@@ -74,6 +74,8 @@ export class HeldChild implements ClaudeChild {
   #endWatch: { close(): void } | undefined;
   #retryTimer: NodeJS.Timeout | undefined;
   #retried: Promise<void> | undefined;
+  /** The message of the last failure that was reported. */
+  #trouble: string | undefined;
   #released = false;
   #tornAt: number | undefined;
   #tornLooks = 0;
@@ -276,12 +278,16 @@ export class HeldChild implements ClaudeChild {
   #take(lines: CliLine[]): void {
     const last = lines.at(-1);
     if (last) this.#taken = { processed: last.end, resume: last.resume };
+    this.#trouble = undefined;
   }
 
   /** A line that could not be stored is read again by a fresh reader, from the end of the last stored line. */
   #readAgainLater(error: unknown): void {
-    this.#options.listener.onTrouble(error);
     if (this.#released) return;
+    const { message } = error as Error;
+    // A disk can stay full for days.
+    if (message !== this.#trouble) this.#options.listener.onTrouble(error);
+    this.#trouble = message;
     this.#retried = new Promise((resolve) => {
       this.#retryTimer = setTimeout(() => {
         this.#retried = undefined;

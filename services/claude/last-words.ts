@@ -30,7 +30,10 @@ function textOf(line: Buffer): string {
 export function lastWordsOf(parts: readonly (string | Buffer)[]): string {
   const texts = parts.map((part) => (typeof part === 'string' ? plainText(part).trim() : textOf(part)));
   const words = texts.filter((text) => text !== '').join('\n');
-  return withoutSecrets(words).slice(-MAX_WORDS);
+  // The cut can fall into a surrogate pair.
+  return withoutSecrets(words)
+    .slice(-MAX_WORDS)
+    .replace(/^\p{Cs}/u, '');
 }
 
 const KEYS = /\bsk-[\w-]{8,}/g;

@@ -1,11 +1,14 @@
 /**
  * Notices of the CLI for a person, besides Claude's answers. Seen with Claude Code 2.1.197 and 2.1.329 unless noted.
  */
-import { plainText } from '../../protocol/plain-text.js';
 import type { CliFact, CliNotice } from '../ports/claude.js';
 import type { CliRateLimit, CliSystem } from './cli-lines.js';
+import { shownText } from './cli-values.js';
 
-const MAX_HOOK_WORDS = 16_384;
+/** A hint at a key of the CLI's own terminal. */
+const KEY_HINT = / · ctrl\+\w to \w+$/;
+/** A hook can print much besides its words. */
+const MAX_HOOK_OUTPUT = 1024 * 1024;
 
 const factsOf = (notice: Omit<CliNotice, 'message'>, message: string | undefined): CliFact[] =>
   message ? [{ kind: 'notice', notice: { ...notice, message } }] : [];
@@ -32,7 +35,10 @@ export function systemNotice(line: CliSystem): CliFact[] {
     case 'mirror_error':
       return factsOf(warning, line.error && [line.name, line.error].filter(Boolean).join(': '));
     default:
-      return factsOf({ ...warning, level: line.level === 'warning' ? 'warning' : 'info' }, line.content ?? line.text);
+      return factsOf(
+        { ...warning, level: line.level === 'warning' ? 'warning' : 'info' },
+        (line.content ?? line.text ?? line.message)?.replace(KEY_HINT, ''),
+      );
   }
 }
 
@@ -49,21 +55,26 @@ function compactedText({
  * do not.
  */
 function hookNotices({ hook_name: name = 'A hook', output = '' }: CliSystem): CliFact[] {
-  const said = wordsOf(output.slice(0, MAX_HOOK_WORDS));
+  const said = wordsOf(output.slice(0, MAX_HOOK_OUTPUT));
   return said.flatMap((words) => factsOf({ kind: 'hook', level: 'info' }, `${name} says: ${words}`));
 }
 
 function wordsOf(output: string): string[] {
   try {
     const { systemMessage, stopReason, reason } = JSON.parse(output) as Record<string, unknown>;
-    return [systemMessage, stopReason, reason].flatMap((words) =>
-      typeof words === 'string' && words.trim() !== '' ? [plainText(words).trim()] : [],
-    );
+    return [systemMessage, stopReason, reason].flatMap((words) => shownText.safeParse(words).data ?? []);
   } catch {
     // Most hooks print something else, or nothing.
     return [];
   }
 }
+
+/** A hook that blocks the end of a turn: the CLI passes its reason to Claude as a message of the user's. */
+const FEEDBACK = /^\w{1,64} hook feedback:\s/;
+
+/** A text that the CLI sends to Claude in the person's place. */
+export const hookFeedback = (text: string): CliFact[] =>
+  FEEDBACK.test(text) ? factsOf({ kind: 'hook', level: 'info' }, shownText.safeParse(text).data) : [];
 
 /** `/clear`, and other restarts of the conversation (2.1.329). */
 export const resetNotice = (): CliFact[] =>

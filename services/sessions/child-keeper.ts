@@ -8,7 +8,7 @@ import type { SessionRecord } from '../ports/records.js';
 import type { ChildSlots } from './child-slots.js';
 import { ChildStarter } from './child-starter.js';
 import { type Exited, onChildAdopted, onChildExited, onNoChild, onTornChildRead } from './decide-child.js';
-import { decideLines } from './decide-fact.js';
+import { decideReadable } from './decide-readable.js';
 import { onInterruptIgnored, onSilence } from './decide-silence.js';
 import type { Effect } from './effects.js';
 import { findKnownTools } from './find-known-tools.js';
@@ -22,7 +22,6 @@ import { openPermissions, queuedPrompts, type SessionState } from './session-sta
 import { StartedPrompts } from './started-prompts.js';
 import { withKnownTools } from './tool-ids.js';
 import { TurnWatch } from './turn-watch.js';
-import { watchFaults } from './watch-faults.js';
 
 export interface ChildKeeperOptions {
   launcher: ClaudeLauncher;
@@ -285,24 +284,10 @@ export class ChildKeeper {
     if (lines.some(({ facts }) => facts.some(({ kind }) => kind !== 'initialized'))) this.#watch.heard();
     const { journal, state } = this.#options;
     const known = await findKnownTools({ lines, state: state(), journal });
-    const { decide, isFault } = watchFaults((before, now) => decideLines(withKnownTools(before, known), lines, now));
-    await this.#options.step(decide).catch(async (error: Error) => {
-      if (!isFault(error)) throw error;
-      await this.#passOver(lines, error);
-    });
-  }
-
-  /** A line that triggers a bug in this daemon is skipped; the lines after it and the session are not affected. */
-  async #passOver(lines: CliLine[], error: Error): Promise<void> {
-    if (lines.length > 1) {
-      for (const line of lines) await this.#takeLines([line]);
-      return;
-    }
-    for (const { facts, offset, end, resume } of lines) {
-      if (facts.every(({ kind }) => kind === 'garbage')) throw error;
-      this.#steps.tellFailed('understand a line of the child', error);
-      await this.#takeLines([{ offset, end, resume, facts: [{ kind: 'garbage', bytes: end - offset - 1 }] }]);
-    }
+    const faults: unknown[] = [];
+    const onFault = (error: unknown) => void faults.push(error);
+    await this.#options.step((before, now) => decideReadable(withKnownTools(before, known), lines, { now, onFault }));
+    for (const fault of faults) this.#steps.tellFailed('understand a line of the child', fault);
   }
 
   #log(message: string, fields: Record<string, unknown>): void {

@@ -3,6 +3,7 @@ import * as z from 'zod';
 import type { ClientData } from '../../protocol/client-frames.js';
 import { CompanionError, invalid } from '../../protocol/error-codes.js';
 import type { EventData } from '../../protocol/events.js';
+import { plainLine } from '../../protocol/plain-text.js';
 import type { Journal } from '../ports/journal.js';
 import type { PermissionAsk, PermissionRecord } from '../ports/records.js';
 import { type Grant, grantOf, updatesOf } from './remembered-grants.js';
@@ -60,12 +61,16 @@ export function permissionRequestOf({
   };
 }
 
-const labelsOf = (ask: PermissionAsk): string[] => questionsOf(ask)[0]?.options.map(({ label }) => label) ?? [];
+const MAX_SHOWN = 4096;
+/** Names are shown in one line, without what could hide or move a part of it. The input itself stays as it is. */
+const shown = (text: string): string => plainLine(text, MAX_SHOWN);
+
+const labelsOf = (ask: PermissionAsk): string[] => questionsOf(ask)[0]?.options.map(({ label }) => shown(label)) ?? [];
 
 function promptOf(ask: PermissionAsk, kind: ReturnType<typeof kindOf>): string {
-  if (kind === 'question') return questionsOf(ask)[0]?.question ?? '';
+  if (kind === 'question') return shown(questionsOf(ask)[0]?.question ?? '');
   if (kind === 'plan') return 'Claude has a plan. Shall it go ahead?';
-  return ask.description ? `Allow ${ask.toolName}: ${ask.description}?` : `Allow ${ask.toolName}?`;
+  return ask.description ? `Allow ${ask.toolName}: ${shown(ask.description)}?` : `Allow ${ask.toolName}?`;
 }
 
 export interface Verdict {
@@ -87,32 +92,43 @@ const ALWAYS = new Set(['a', 'always']);
 export function judge(ask: PermissionAsk, answer: Answer): Verdict {
   const { response, message } = answer;
   const questions = questionsOf(ask);
-  const isLabel = questions[0]?.options.some(({ label }) => label === response) ?? false;
-  if (!isLabel && isDenial(response)) {
+  const label =
+    questions[0] &&
+    chosen(
+      questions[0].options.map((option) => option.label),
+      response,
+    );
+  if (label === undefined && isDenial(response)) {
     return { decision: 'deny', answer: { behavior: 'deny', message: message?.trim() ? message : DENIED } };
   }
-  if (!isLabel && !ALLOW.has(response)) {
+  if (label === undefined && !ALLOW.has(response)) {
     throw invalid('response', 'must be y, yes, allow, n, no, deny, a, always or one of the options of the request');
   }
-  return allow({ ask, answer, questions, isLabel });
+  return allow({ ask, answer, questions, label });
 }
+
+/** The text that is meant by its exact or its shown form. */
+const chosen = (texts: readonly string[], given: string): string | undefined =>
+  texts.find((text) => text === given) ?? texts.find((text) => shown(text) === given);
 
 interface Allowing {
   ask: PermissionAsk;
   answer: Answer;
   questions: Questions;
-  isLabel: boolean;
+  /** The chosen option of the first question. */
+  label: string | undefined;
 }
 
-function allow({ ask, answer, questions, isLabel }: Allowing): Verdict {
-  const remember = answer.remember || (!isLabel && ALWAYS.has(answer.response));
+function allow({ ask, answer, questions, label }: Allowing): Verdict {
+  const remember = answer.remember || (label === undefined && ALWAYS.has(answer.response));
   const grant = remember ? rememberable(ask) : undefined;
   if (remember && !grant) {
     const field = answer.remember ? 'remember' : 'response';
     throw invalid(field, 'must not ask to remember where the request does not offer "always"');
   }
   const input = answer.updatedInput ?? ask.input;
-  const updatedInput = questions.length > 0 ? { ...input, answers: answersOf(questions, answer, isLabel) } : input;
+  const updatedInput =
+    questions.length > 0 ? { ...input, answers: answersOf(questions, answer.answers, label) } : input;
   const updatedPermissions = grant && { updatedPermissions: updatesOf(grant) };
   const told = { behavior: 'allow', updatedInput, ...updatedPermissions };
   return { decision: 'allow', answer: told, ...(grant && { grant }) };
@@ -120,12 +136,19 @@ function allow({ ask, answer, questions, isLabel }: Allowing): Verdict {
 
 const DENIED = 'The user does not want this to be done.';
 
-function answersOf(questions: Questions, { answers, response }: Answer, isLabel: boolean): Record<string, string> {
-  const first = questions[0]?.question ?? '';
-  const all = { ...(isLabel && { [first]: response }), ...answers };
-  const given = Object.fromEntries(Object.entries(all).filter(([, text]) => text.trim() !== ''));
-  const unknown = Object.keys(given).find((key) => !questions.some(({ question }) => question === key));
-  if (unknown !== undefined) throw invalid(`answers.${unknown}`, 'must be one of the questions asked');
+function answersOf(
+  questions: Questions,
+  answers: Answer['answers'],
+  label: string | undefined,
+): Record<string, string> {
+  const asked = questions.map(({ question }) => question);
+  const given: Record<string, string> = label === undefined ? {} : { [asked[0] ?? '']: label };
+  for (const [key, text] of Object.entries(answers ?? {})) {
+    if (text.trim() === '') continue;
+    const question = chosen(asked, key);
+    if (question === undefined) throw invalid(`answers.${key}`, 'must be one of the questions asked');
+    given[question] = text;
+  }
   if (Object.keys(given).length === 0)
     throw invalid('answers', 'must answer a question, or response must be an option');
   return given;

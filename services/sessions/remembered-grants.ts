@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { CompanionError } from '../../protocol/error-codes.js';
+import { rulesWithin } from '../../protocol/permission-rules.js';
 import { permissionModeSchema } from '../../protocol/scalars.js';
 import type { PermissionAsk, RememberedGrant, SessionRecord } from '../ports/records.js';
 
@@ -139,9 +140,6 @@ export function takeBack(
     ...(earliest?.modeBefore !== undefined && !isKept && { mode: earliest.modeBefore }),
   };
 }
-
-/** A rule with a double slash means an absolute path (the CLI's permission rules). */
-const rulesWithin = (folder: string): string[] => [`Read(/${folder}/**)`, `Edit(/${folder}/**)`];
 
 /** A person has chosen a mode: remembered modes end. */
 export function withoutModes(remembered: readonly RememberedGrant[]): RememberedGrant[] {

@@ -101,10 +101,119 @@ describe.each(RECORDED)('a line of Claude Code %s of which one field is spoilt',
   });
 });
 
-function variantsOf(text: string): { path: Path; text: string }[] {
+function variantsOf(text: string, isLeft = isWords): { path: Path; text: string }[] {
   const line = JSON.parse(text) as object;
   const spoilt = pathsOf(line)
-    .filter((path) => !isWords(path))
+    .filter((path) => !isLeft(path))
     .flatMap((path) => [undefined, 'null', ...OTHERS].map((other) => ({ path, text: spoil(line, path, other) })));
   return [...spoilt, ...Object.keys(line).map((key) => ({ path: [key], text: repeat(line, key) }))];
 }
+
+/** Lines that the recorded turns do not contain, with the words in each that a person has to get. */
+const OTHER_LINES: [name: string, words: string, line: object][] = [
+  ['informational', 'Words.', { type: 'system', subtype: 'informational', content: 'Words.', level: 'warning' }],
+  ['a subtype of tomorrow', 'Words.', { type: 'system', subtype: 'of_tomorrow', message: 'Words.', level: 'info' }],
+  [
+    'hook_response',
+    'Words.',
+    { type: 'system', subtype: 'hook_response', hook_name: 'Stop', output: '{"reason":"Words."}', exit_code: 0 },
+  ],
+  [
+    'permission_denied',
+    'Words.',
+    { type: 'system', subtype: 'permission_denied', tool_name: 'Bash', decision_reason: 'Words.', tool_use_id: 't' },
+  ],
+  [
+    'api_retry',
+    '529',
+    { type: 'system', subtype: 'api_retry', attempt: 1, max_retries: 10, retry_delay_ms: 500, error_status: 529 },
+  ],
+  [
+    'compact_boundary',
+    'compacted',
+    {
+      type: 'system',
+      subtype: 'compact_boundary',
+      compact_metadata: { trigger: 'auto', pre_tokens: 9, post_tokens: 1 },
+    },
+  ],
+  [
+    'task_started',
+    'Words.',
+    { type: 'system', subtype: 'task_started', task_id: 'b1', task_type: 'local_bash', description: 'Words.' },
+  ],
+  [
+    'background_tasks_changed',
+    'Words.',
+    {
+      type: 'system',
+      subtype: 'background_tasks_changed',
+      tasks: [{ task_id: 'b1', task_type: 'local_bash', description: 'Words.' }],
+    },
+  ],
+  ['session_writes_lost', 'Words', { type: 'system', subtype: 'session_writes_lost', lost: ['Words'] }],
+  ['plugin_install', 'Words.', { type: 'system', subtype: 'plugin_install', name: 'a plugin', error: 'Words.' }],
+  ['auth_status', 'Words.', { type: 'auth_status', isAuthenticating: false, output: [], error: 'Words.' }],
+  [
+    'rate_limit_event',
+    'limit',
+    { type: 'rate_limit_event', rate_limit_info: { status: 'rejected', resetsAt: 1, rateLimitType: 'five_hour' } },
+  ],
+  [
+    'can_use_tool',
+    'Words.',
+    {
+      type: 'control_request',
+      request_id: 'r1',
+      request: {
+        subtype: 'can_use_tool',
+        tool_name: 'Bash',
+        tool_use_id: 't1',
+        input: { command: 'Words.' },
+        permission_suggestions: [{ type: 'setMode', mode: 'acceptEdits', destination: 'session' }],
+        description: 'why',
+        decision_reason: 'because',
+        blocked_path: '/x',
+      },
+    },
+  ],
+  [
+    'elicitation',
+    'Words.',
+    {
+      type: 'control_request',
+      request_id: 'r2',
+      request: { subtype: 'elicitation', mcp_server_name: 'forms', message: 'Words.', mode: 'form' },
+    },
+  ],
+  ['control_cancel_request', 'r1', { type: 'control_cancel_request', request_id: 'r1' }],
+  ['command_lifecycle', 'u1', { type: 'command_lifecycle', command_uuid: 'u1', state: 'started' }],
+  ['conversation_reset', 'cleared', { type: 'conversation_reset', new_conversation_id: 'c2' }],
+];
+
+/** Fields that say what the line is, or without which there is nothing to say or to answer. */
+const ESSENTIAL =
+  /^(type|subtype|request_id|command_uuid|state|task_id|tasks\.0\.task_id|request|request\.(subtype|tool_name)|rate_limit_info(\.status)?)$/;
+
+describe.each(OTHER_LINES)('a line of %s of which one field is spoilt', (_, words, line) => {
+  const said = (text: string) => JSON.stringify(read([text]));
+  const holdsWords = (path: Path): boolean => {
+    const value = path.reduce<unknown>((inner, key) => (inner as Record<string | number, unknown>)[key], line);
+    return JSON.stringify(value).includes(words);
+  };
+
+  test('says its words whole', () => {
+    expect(said(JSON.stringify(line))).toContain(words);
+  });
+
+  test('costs that field alone', () => {
+    for (const { path, text } of variantsOf(JSON.stringify(line), () => false)) {
+      const where = `${path.join('.')} in ${text}`;
+      const got = said(text);
+      if (ESSENTIAL.test(path.join('.'))) continue;
+      expect({ where, got }).not.toMatchObject({ got: expect.stringContaining('"garbage"') });
+      if (holdsWords(path)) continue;
+      expect({ where, got }).toEqual({ where, got: expect.stringContaining(words) });
+    }
+  });
+});

@@ -24,6 +24,7 @@ let folder: string;
 let database: SqliteDatabase;
 let journal: Journal & { close(): Promise<void> };
 let full: boolean;
+let commitsLeft: number;
 let listener: ChildListener;
 let sent: string[];
 let published: Publication[];
@@ -65,12 +66,14 @@ beforeEach(async () => {
   database = openDatabase(join(folder, 'journal.db'));
   journal = createSqliteJournal({ database, bootId: 'boot' });
   full = false;
+  commitsLeft = Number.POSITIVE_INFINITY;
   sent = [];
   published = [];
   const failing: Journal = {
     ...journal,
     commit: async (change) => {
-      if (full) throw new CompanionError('STORAGE_FULL', 'The disk is full.');
+      commitsLeft -= 1;
+      if (full || commitsLeft < 0) throw new CompanionError('STORAGE_FULL', 'The disk is full.');
       return journal.commit(change);
     },
   };
@@ -138,7 +141,12 @@ describe('a line for which the daemon has a mistake', () => {
       return { kind: 'block', place: { messageId: text, blockIndex: 0 }, content: { type: 'text', text }, details };
     };
     const mistake = { kind: 'permissionAsked' } as CliFact;
-    await listener.onLines([...line(0, said('Before.')), ...line(10, mistake), ...line(20, said('After.'))]);
+    const lines = [...line(0, said('Before.')), ...line(10, mistake), ...line(20, said('After.'))];
+    // All are taken, or none: they are read again.
+    commitsLeft = 1;
+    await listener.onLines(lines);
+    expect(commitsLeft).toBe(0);
+    commitsLeft = Number.POSITIVE_INFINITY;
     const stored = await journal.readEvents({ sessionId, after: 0, limit: 100 });
     const texts = stored.flatMap(({ type, data }) => (type === 'assistantMessage' ? [JSON.parse(data).messageId] : []));
     expect(texts).toEqual(['Before.', 'After.']);

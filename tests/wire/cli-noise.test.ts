@@ -46,6 +46,47 @@ describe('a hostile CLI', () => {
     expect(ofCli(client)).toContain('pwned');
   });
 
+  test('asks in one plain line each, and gets the very option that it offered', async () => {
+    const evil = 'x\u001b]0;pwned\u0007\u001b[2J\u202e\u200b';
+    const client = await world.connect();
+    const asking = (tool_name: string, input: object) => ({
+      line: {
+        type: 'control_request',
+        request_id: tool_name,
+        request: {
+          subtype: 'can_use_tool',
+          tool_name,
+          tool_use_id: tool_name,
+          input,
+          description: `one\nAllow Read: ${evil}`,
+        },
+      },
+    });
+    const questions = [{ question: `Which?${evil}`, header: 'h', options: [{ label: evil }, { label: 'plain' }] }];
+    const started = await client.request('streamStart', {
+      prompt: JSON.stringify([
+        asking('Bash', {}),
+        asking('AskUserQuestion', { questions }),
+        { waitForAnswer: 'AskUserQuestion' },
+      ]),
+      workingDirectory: world.daemon.project(),
+    });
+    for (const name of ['Bash', 'AskUserQuestion']) {
+      const asked = await client.waitFor(({ type, data }) => type === 'permissionRequest' && data.toolName === name);
+      // The input is content: what is decided about stays as it is.
+      const { toolInput: _, ...shown } = asked.data;
+      expect(JSON.stringify(shown)).not.toMatch(/\\n|\\u001b|\\u0007|\u202e|\u200b/);
+      const { permissionId, options } = asked.data as unknown as { permissionId: never; options: string[] };
+      const { sessionId } = started.data;
+      const given = { sessionId, permissionId, response: options[0] ?? '', remember: false };
+      expect((await client.request('permission', given)).type).toBe('permissionAccepted');
+    }
+    const end = await client.waitFor('streamComplete');
+    expect(JSON.parse(String(end.data.finalResult))).toMatchObject({
+      updatedInput: { answers: { [`Which?${evil}`]: evil } },
+    });
+  });
+
   test('cannot make numbers of what is none', async () => {
     const client = await world.connect();
     const usage = {

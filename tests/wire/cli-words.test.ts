@@ -58,3 +58,27 @@ test('hooks speak to the person, and say why they block', async () => {
     expect.objectContaining({ kind: 'informational', message: expect.stringContaining('Not on a Sunday.') }),
   );
 });
+
+test('a hook that blocks a tool or the end of a turn is quoted', async () => {
+  const home = join(world.daemon.environment.HOME ?? '', '.claude');
+  const hook = (command: string) => ({ hooks: [{ type: 'command', command }] });
+  mkdirSync(home, { recursive: true });
+  const settings = join(home, 'settings.json');
+  const hooks = {
+    PreToolUse: [{ matcher: 'Bash', ...hook('echo "Not this command." >&2; exit 2') }],
+    Stop: [hook(`[ -e stopped ] || { touch stopped; echo '{"decision":"block","reason":"Do the tests."}'; }`)],
+  };
+  writeFileSync(settings, JSON.stringify({ hooks }));
+  const client = await world.connect();
+  const tools = [{ name: 'Bash', input: { command: 'true', description: 'x' } }];
+  await say(client, world.daemon.project(), scenario({ tools }, { text: 'Done.' }));
+  writeFileSync(settings, '{}');
+  expect(client.events().find(({ type }) => type === 'toolResult')?.data).toMatchObject({
+    success: false,
+    error: expect.stringContaining('Not this command.'),
+  });
+  expect(notices(client)).toContainEqual(
+    expect.objectContaining({ kind: 'hook', message: 'Stop hook feedback:\nDo the tests.' }),
+  );
+  expect(JSON.stringify(notices(client))).not.toContain('ctrl+');
+});

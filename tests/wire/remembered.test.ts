@@ -12,7 +12,7 @@ const world = useWorld();
 
 const bash = (command: string) => ({ name: 'Bash', input: { command, description: 'x' } });
 const write = (file_path: string) => ({ name: 'Write', input: { file_path, content: 'x' } });
-type Tool = ReturnType<typeof bash> | ReturnType<typeof write>;
+type Tool = { name: string; input: object };
 
 interface Turn {
   client: WireClient;
@@ -149,6 +149,26 @@ test('all that is remembered is taken back at once, and the CLI that was granted
   await client.waitFor(
     ({ type, data }) => type === 'sessionStatus' && data.sessionId === sessionId && data.status === 'hibernated',
   );
+});
+
+test('a folder with an odd name that is taken back is asked for again by the same CLI', async () => {
+  const client = await world.connect();
+  const workingDirectory = world.daemon.project();
+  const folder = join(world.daemon.project(), 'we[ir]d (a) {b} *');
+  mkdirSync(folder);
+  for (const name of ['two', 'three']) writeFileSync(join(folder, name), name);
+  const read = (name: string) => ({ name: 'Read', input: { file_path: join(folder, name) } });
+  const { requests } = await run({
+    client,
+    workingDirectory,
+    tools: [write(join(folder, 'new')), read('two'), bash('git push'), read('three')],
+    answer: async (request, id) => {
+      if (request.data.toolName === 'Write') return 'always';
+      if (request.data.toolName === 'Bash') await takeBack(id);
+      return 'n';
+    },
+  });
+  expect(requests.map(({ data }) => data.toolName)).toEqual(['Write', 'Bash', 'Read']);
 });
 
 describe('a new conversation', () => {
