@@ -1,3 +1,28 @@
+import { readFileSync } from 'node:fs';
+
+const MINUTE_MS = 60_000;
+
+const { FAULTS, FAULTS_SHARD, TESTS_ONCE } = process.env;
+const isFull = FAULTS === 'full';
+const isWhole = isFull && FAULTS_SHARD === undefined;
+/** A test of the full random runs may take an hour, one of a shard ten minutes. */
+const testTimeout = (isWhole ? 60 : isFull ? 10 : 1) * MINUTE_MS;
+/**
+ * The tests of failures, and those that swap something before each step of a file's access or of a start, take as long
+ * as all others together. `npm test` has one of them, unless it is told others.
+ */
+const LONG = [
+  '<rootDir>/tests/faults/(?!kill-daemon)',
+  '<rootDir>/tests/workspace/(file-races|hostile-paths)',
+  '<rootDir>/tests/edge/start-order',
+];
+/** With TESTS_ONCE=1, what `test:faults` runs as well, with larger counts, is left to that. */
+const { scripts } = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8'));
+const ALSO_IN_FAULTS = scripts['test:faults'].split(' ').filter((word) => word.startsWith('tests/'));
+const isTold = process.argv.slice(2).some((argument) => /faults|workspace|races|hostile|edge|order/.test(argument));
+const ignored = TESTS_ONCE === '1' ? [...LONG, ...ALSO_IN_FAULTS.map((path) => `<rootDir>/${path}`)] : LONG;
+const testPathIgnorePatterns = isFull || isTold ? [] : ignored;
+
 /** @type {import('jest').Config} */
 export default {
   testEnvironment: 'node',
@@ -11,7 +36,9 @@ export default {
   },
   resolver: '<rootDir>/scripts/jest-resolver.cjs',
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
-  testTimeout: process.env.FAULTS === 'full' ? 3_600_000 : 60_000,
-  // More than processors: with two, half of their time passes in waiting for CLIs, timers and disks.
-  maxWorkers: 3,
+  testTimeout,
+  testPathIgnorePatterns,
+  // More than processors: a part of the time of tests passes in waiting for CLIs, timers and disks. With five, CLIs that
+  // start at once keep each other past the time limits of tests.
+  maxWorkers: isWhole ? 1 : 3,
 };

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setImmediate } from 'node:timers/promises';
-import { openDatabase } from '../services/journal/open-database.js';
-import { createSqliteJournal } from '../services/journal/sqlite-journal.js';
 import type { UserId } from '../services/ports/records.js';
+import { openDatabase } from '../services/record/sqlite/schema.js';
+import { createSqliteJournal } from '../services/record/sqlite/sqlite-journal.js';
 import type { Bench } from './support/bench.js';
 import { startBroadcast } from './support/broadcast.js';
 import { now } from './support/clock.js';
@@ -86,7 +86,7 @@ async function measureJournal({ folder, events, perCommit }: Options): Promise<T
   const record = recordOf({ sessionId: newSessionId(), owner: 'bench' as UserId, directory: folder });
   const taken = await measure(events, perCommit, async (from, count) => {
     const some = Array.from({ length: count }, (_, index) => messageEvent(from + index, TEXT_BYTES));
-    await opened.commit({ record, events: some, prompts: [], permissions: [] });
+    opened.commit({ record, events: some, prompts: [], permissions: [] });
   });
   await opened.close();
   return taken;

@@ -6,10 +6,15 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { access } from './access.js';
 import { adoption } from './adoption.js';
+import { badInput } from './bad-input.js';
+import { chatFirstToken } from './chat-first-token.js';
+import { consoleInBrowser } from './console.js';
 import { deltaLatency } from './delta-latency.js';
+import { eventStream } from './event-stream.js';
 import { fanOut } from './fan-out.js';
 import { firstPrompt } from './first-prompt.js';
 import { guessTiming } from './guess-timing.js';
+import { historyPage } from './history-page.js';
 import { idleConnections } from './idle-connections.js';
 import { idleSessions } from './idle-sessions.js';
 import { journal } from './journal.js';
@@ -17,16 +22,21 @@ import { latency } from './latency.js';
 import { memory } from './memory.js';
 import { missedReply } from './missed-reply.js';
 import { push } from './push.js';
+import { rest } from './rest.js';
 import { restart } from './restart.js';
 import { resume } from './resume.js';
+import { schedules } from './schedules.js';
+import { search } from './search.js';
 import { socketWrite } from './socket-write.js';
 import { stalledReaders } from './stalled-readers.js';
 import { start } from './start.js';
+import { suggestFiles } from './suggest-files.js';
 import type { Bench } from './support/bench.js';
 import { describeMachine } from './support/machine.js';
 import { drawPlot } from './support/plot.js';
 import { closeStages } from './support/stage.js';
 import { formatTable, type Row } from './support/table.js';
+import { turnDiff } from './turn-diff.js';
 import { wake } from './wake.js';
 import { warmPrompt } from './warm-prompt.js';
 import { wireBytes } from './wire-bytes.js';
@@ -35,7 +45,9 @@ const BENCHES: Bench[] = [
   start,
   warmPrompt,
   firstPrompt,
+  chatFirstToken,
   deltaLatency,
+  eventStream,
   wireBytes,
   socketWrite,
   wake,
@@ -47,12 +59,20 @@ const BENCHES: Bench[] = [
   push,
   idleConnections,
   resume,
+  historyPage,
   missedReply,
+  schedules,
   journal,
   restart,
   adoption,
   access,
+  rest,
+  badInput,
   guessTiming,
+  suggestFiles,
+  search,
+  turnDiff,
+  consoleInBrowser,
 ];
 const RESULTS = join(import.meta.dirname, 'results');
 

@@ -3,8 +3,8 @@
  * a little more than the server's part. Beside it, the same rows read from the same file and nothing done with them.
  */
 import { join } from 'node:path';
-import { openDatabase } from '../services/journal/open-database.js';
-import type { SqliteDatabase } from '../services/journal/sqlite-database.js';
+import { openDatabase } from '../services/record/sqlite/schema.js';
+import type { SqliteDatabase } from '../services/record/sqlite/sqlite-database.js';
 import { TOKEN } from '../tests/support/daemon.js';
 import type { Bench } from './support/bench.js';
 import { now } from './support/clock.js';

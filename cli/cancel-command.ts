@@ -1,9 +1,9 @@
-import { createCompanionClient } from '../client/companion-client.js';
+import { createCompanionClient } from '../client/node-client.js';
 import { CompanionError } from '../protocol/error-codes.js';
 import { plainLine } from '../protocol/plain-text.js';
 import type { WaitingPrompt, WaitingSession } from '../protocol/waiting.js';
 import { type CommandContext, type Report, say } from './commands.js';
-import { pick } from './pick.js';
+import { pick } from './read-text.js';
 import { promptLine } from './waiting-command.js';
 import { readWaiting, requireSession } from './waiting-sessions.js';
 

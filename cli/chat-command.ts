@@ -1,12 +1,10 @@
 import { CompanionError } from '../protocol/error-codes.js';
 import { plainText } from '../protocol/plain-text.js';
+import { since } from './amounts.js';
 import { ask } from './ask.js';
+import { InterruptedError, NoDaemonError } from './cli-errors.js';
 import { type CommandContext, newConversationOf, type Report, say } from './commands.js';
-import { since } from './elapsed.js';
-import { InterruptedError } from './interrupted-error.js';
-import { NoDaemonError } from './no-daemon-error.js';
-import { pick } from './pick.js';
-import { readText } from './read-text.js';
+import { pick, readText } from './read-text.js';
 import { directoryOf, readSessions } from './waiting-sessions.js';
 
 export interface ChatFlags {

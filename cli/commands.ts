@@ -5,13 +5,15 @@ import { CompanionError } from '../protocol/error-codes.js';
 import { plainLine, plainText } from '../protocol/plain-text.js';
 import { deliveriesSchema } from '../protocol/push.js';
 import { healthSchema, sessionViewSchema } from '../protocol/rest.js';
+import { usageLimitsSchema } from '../protocol/usage.js';
+import { roundedDollars } from './amounts.js';
 import { ask } from './ask.js';
-import { askDaemon, type LocalRequest } from './local-daemon.js';
-import { roundedDollars } from './money.js';
-import { pushTable } from './push-table.js';
+import { askDaemon, findAnswer, type LocalRequest } from './local-daemon.js';
 import { readPrompt } from './read-prompt.js';
-import { sessionTable } from './session-table.js';
+import { readStanding, standingLines } from './status-lines.js';
+import { pushTable, sessionTable } from './tables.js';
 import type { TerminalIo } from './terminal-io.js';
+import { accountInWords, usageMeter } from './usage-meter.js';
 
 /** The result of a command: the document for `--json`, the text for a person, and the exit code. */
 export interface Report {
@@ -48,7 +50,7 @@ export function newConversationOf({
   if (keepRemembered && !isNew)
     throw new CompanionError(
       'INVALID_REQUEST',
-      'A conversation that goes on keeps what is remembered: --keep-remembered needs --new.',
+      '--keep-remembered needs --new: a continued conversation always keeps its remembered answers.',
     );
   return { isNew, keepRemembered };
 }
@@ -79,6 +81,7 @@ const INTERRUPTED = 130;
 function endInWords(subtype: string): string {
   if (subtype === 'interrupted') return 'The turn was interrupted.';
   if (subtype === 'cancelled') return 'The prompt was cancelled before it began.';
+  if (subtype === 'usage_limit') return 'The usage limit of the account is reached.';
   return `The turn failed: ${plainLine(subtype, 60)}.`;
 }
 
@@ -100,12 +103,21 @@ export async function statusCommand(context: CommandContext): Promise<Report> {
     checks,
     remedies = {},
   } = healthSchema.parse(answer);
+  const standing = await readStanding(context.socketPath);
   const lines = [
     `${status}, version ${version}, up ${Math.round(uptime)} s, ${active} active sessions`,
     ...Object.entries(checks).map(([name, state = 'not checked']) => `  ${name}: ${plainLine(state, 200)}`),
     ...Object.values(remedies).map((remedy) => `  ${plainText(remedy)}`),
+    ...(context.json ? [] : await usageLines(context)),
+    ...standingLines(standing),
   ];
-  return say(answer, lines.join('\n'), status === 'unhealthy' ? 1 : 0);
+  return say({ ...(answer as object), ...standing }, lines.join('\n'), status === 'unhealthy' ? 1 : 0);
+}
+
+async function usageLines({ socketPath }: CommandContext): Promise<string[]> {
+  const usage = await findAnswer({ socketPath, path: '/api/usage/limits' }, usageLimitsSchema);
+  if (!usage) return [];
+  return [...(usage.account ? [`  account: ${accountInWords(usage.account)}`] : []), ...usageMeter(usage)];
 }
 
 /** As many as a person reads. */

@@ -1,6 +1,6 @@
 import type { ConnectionState } from '../client/connection.js';
 import type { AskView } from './ask-view.js';
-import { NoDaemonError } from './no-daemon-error.js';
+import { NoDaemonError } from './cli-errors.js';
 
 export interface ConnectionWatchOptions {
   view: AskView;

@@ -2,9 +2,11 @@ import { ConfigError, loadConfig } from '../config/load-config.js';
 import { VERSION } from '../config/version.js';
 import { plainLine, plainText } from '../protocol/plain-text.js';
 import { healthSchema } from '../protocol/rest.js';
+import { infoSchema } from '../protocol/usage.js';
+import { NoDaemonError, startAdvice } from './cli-errors.js';
 import type { CommandContext, Report } from './commands.js';
-import { askDaemon } from './local-daemon.js';
-import { NoDaemonError, startAdvice } from './no-daemon-error.js';
+import { askDaemon, findAnswer } from './local-daemon.js';
+import { accountInWords } from './usage-meter.js';
 
 /** The result of one check. */
 interface Finding {
@@ -54,7 +56,13 @@ async function findDaemon({ home, socketPath, hints }: CommandContext): Promise<
     const remedy = remedies[name];
     return remedy === undefined ? well(name, verdict) : unwell(name, verdict, remedy);
   });
-  return [daemon, ...others];
+  return [daemon, ...others, await findAccount(socketPath)];
+}
+
+/** No problem in any case: a missing login is found by the check of the CLI. */
+async function findAccount(socketPath: string): Promise<Finding> {
+  const info = await findAnswer({ socketPath, path: '/api/info' }, infoSchema);
+  return well('account', info?.account ? accountInWords(info.account) : 'not known until a session has run');
 }
 
 const lineOf = ({ name, ok, verdict, remedy }: Finding): string =>

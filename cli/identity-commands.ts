@@ -4,20 +4,22 @@ import { CompanionError } from '../protocol/error-codes.js';
 import { plainLine, plainText } from '../protocol/plain-text.js';
 import { type CommandContext, get, post, type Report, say } from './commands.js';
 import { askDaemon } from './local-daemon.js';
+import { textTable } from './tables.js';
 import type { TerminalInput } from './terminal-io.js';
-import { textTable } from './text-table.js';
 
 export interface PairFlags {
   user?: string;
   /** As typed: separated by commas. */
   scopes?: string;
+  browser?: boolean;
 }
 
 /** Opens a pairing, and shows its QR code. */
-export async function pairCommand(context: CommandContext, { user, scopes }: PairFlags): Promise<Report> {
+export async function pairCommand(context: CommandContext, { user, scopes, browser }: PairFlags): Promise<Report> {
   const body = {
     ...(user !== undefined && { user }),
     ...(scopes !== undefined && { scopes: scopes.split(/[\s,]+/).filter((scope) => scope !== '') }),
+    ...(browser && { browser }),
   };
   const { qr, ...pairing } = pairingSchema.parse(await post(context, { path: '/local/pair', body }));
   const { url, code, expiresAt, note } = pairing;
@@ -82,7 +84,7 @@ export async function devicesCommand(context: CommandContext): Promise<Report> {
     plainLine(name, 40),
     plainLine(platform, 32),
     plainLine(user, 60),
-    revoked ? plainLine(`void: ${revoked.reason}`, 60) : paired ? 'its own' : 'none of its own',
+    revoked ? plainLine(`invalid: ${revoked.reason}`, 60) : paired ? 'its own' : 'none of its own',
     lastSeenAt,
   ]);
   return say(answer, textTable([DEVICE_HEADINGS, ...rows]));

@@ -1,8 +1,9 @@
 import { request as httpRequest } from 'node:http';
+import type * as z from 'zod';
 import { CompanionError } from '../protocol/error-codes.js';
-import { parseJson } from '../protocol/parse-json.js';
+import { parseJson } from '../protocol/json.js';
 import { errorBodySchema } from '../protocol/rest.js';
-import { NoDaemonError } from './no-daemon-error.js';
+import { NoDaemonError } from './cli-errors.js';
 
 export interface LocalRequest {
   /** See `localSocketPath`. */
@@ -29,6 +30,19 @@ export async function askDaemon(request: LocalRequest): Promise<unknown> {
   throw new CompanionError(code, message, details);
 }
 
+/** Its answer of this shape; undefined from a daemon of a version that has no such answer. */
+export async function findAnswer<Schema extends z.ZodType>(
+  { socketPath, path }: Pick<LocalRequest, 'socketPath' | 'path'>,
+  schema: Schema,
+): Promise<z.output<Schema> | undefined> {
+  try {
+    return schema.safeParse(await askDaemon({ socketPath, method: 'GET', path })).data;
+  } catch (error) {
+    if (error instanceof CompanionError && error.code === 'NOT_FOUND') return undefined;
+    throw error;
+  }
+}
+
 function exchange({ socketPath, method, path, body }: LocalRequest): Promise<string> {
   const text = body === undefined ? undefined : JSON.stringify(body);
   const headers = { Host: 'localhost', ...(text !== undefined && { 'Content-Type': 'application/json' }) };
@@ -48,7 +62,7 @@ function exchange({ socketPath, method, path, body }: LocalRequest): Promise<str
 }
 
 /** There is no socket, or its daemon is gone. */
-const isNobody = ({ code }: NodeJS.ErrnoException) => code === 'ENOENT' || code === 'ECONNREFUSED';
+export const isNobody = ({ code }: NodeJS.ErrnoException) => code === 'ENOENT' || code === 'ECONNREFUSED';
 
 function parseAnswer(text: string): unknown {
   const value = parseJson(text);

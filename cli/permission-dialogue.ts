@@ -2,14 +2,8 @@ import type { ClientInput } from '../protocol/client-frames.js';
 import { CompanionError } from '../protocol/error-codes.js';
 import type { EventData } from '../protocol/events.js';
 import type { AskView } from './ask-view.js';
-import {
-  type Given,
-  type PermissionReply,
-  type Question,
-  questionsOf,
-  replyOf,
-  standingReply,
-} from './permission-question.js';
+import { needsPerson, questionsOf, replyOf, standingReply } from './permission-question.js';
+import type { Choice, Given, PermissionReply, Question } from './question.js';
 import { readText } from './read-text.js';
 import type { TerminalInput, TerminalIo } from './terminal-io.js';
 import type { ReadFile } from './tool-preview.js';
@@ -118,9 +112,10 @@ export class PermissionDialogue {
 
   async #settle(request: Request, signal: AbortSignal): Promise<void> {
     const { yes, view } = this.#options;
-    if (!yes && this.canAsk) return this.#settleByPerson(request, signal);
+    if (this.canAsk && (!yes || needsPerson(request))) return this.#settleByPerson(request, signal);
     const reply = standingReply(request, { yes });
-    view.line(`${request.prompt} ${yes ? 'Allowed by --yes.' : 'Denied: no terminal is there to ask a person.'}`);
+    const outcome = reply.response === 'deny' ? 'Denied: no terminal is there to ask a person.' : 'Allowed by --yes.';
+    view.line(`${request.prompt} ${outcome}`);
     return this.#send(request, reply, signal);
   }
 
@@ -153,28 +148,35 @@ export class PermissionDialogue {
   }
 
   async #put(question: Question, signal: AbortSignal): Promise<Given | undefined> {
-    const { text, choices } = question;
+    const { choices } = question;
     const { view } = this.#options;
     while (!signal.aborted) {
-      view.line(`\n${text}\n${choices.map(({ key, label }) => `  [${key}] ${label}`).join('\n')}`);
-      const key = await this.#key(
-        choices.map((choice) => choice.key),
-        signal,
-      );
+      view.line(shownQuestion(question));
+      const key = await this.#key(question, signal);
       if (key === undefined) return undefined;
       const choice = choices.find((one) => one.key === key);
       if (choice?.typed === undefined) {
         view.line(`  ${choice?.label ?? key}`);
         return { key };
       }
-      const typed = await this.#text(choice.typed, signal);
-      if (typed !== undefined && typed.trim() !== '') return { key, text: typed.trim() };
+      const typed = await this.#fittingText(choice, signal);
+      if (typed !== undefined) return { key, text: typed };
     }
     return undefined;
   }
 
-  #key(keys: readonly string[], signal: AbortSignal): Promise<string | undefined> {
+  /** Undefined for an empty text, and for one with a problem, which is shown. */
+  async #fittingText({ typed = '', problemOf }: Choice, signal: AbortSignal): Promise<string | undefined> {
+    const text = (await this.#text(typed, signal))?.trim() ?? '';
+    const problem = text === '' ? undefined : problemOf?.(text);
+    if (problem !== undefined) this.#options.view.line(`  It ${problem}.`);
+    return text === '' || problem !== undefined ? undefined : text;
+  }
+
+  #key({ choices, standard }: Question, signal: AbortSignal): Promise<string | undefined> {
     const { io, onInterrupt, deafMs } = this.#options;
+    const keys = new Map(choices.map(({ key }) => [key, key]));
+    if (standard !== undefined) for (const enter of ENTER) keys.set(enter, standard);
     return readKey({ stdin: io.stdin, keys, signal, onInterrupt, ...(deafMs !== undefined && { deafMs }) });
   }
 
@@ -182,6 +184,13 @@ export class PermissionDialogue {
     const { io, onInterrupt } = this.#options;
     return readText({ io, prompt: `  ${prompt} `, signal, onInterrupt });
   }
+}
+
+const ENTER = ['\r', '\n'];
+
+function shownQuestion({ text, choices, standard }: Question): string {
+  const lines = choices.map(({ key, label }) => `  [${key}] ${label}${key === standard ? ' (or Enter)' : ''}`);
+  return `\n${text}\n${lines.join('\n')}`;
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
@@ -195,8 +204,8 @@ const RESOLVED: Record<EventData<'permissionResolved'>['decision'], string> = {
 
 interface ReadKeyOptions {
   stdin: TerminalInput;
-  /** The accepted keys; others are ignored. */
-  keys: readonly string[];
+  /** The accepted keys, and the keys that they stand for; others are ignored. */
+  keys: ReadonlyMap<string, string>;
   /** The question is settled: the key is no longer needed. */
   signal: AbortSignal;
   onInterrupt: () => void;
@@ -215,7 +224,7 @@ function readKey({ stdin, keys, signal, onInterrupt, deafMs = DEAF_MS }: ReadKey
       const key = chunk.toString().toLowerCase();
       if (key === CTRL_C) onInterrupt();
       // Pasted text arrives as one chunk, and is not a key.
-      else if (performance.now() >= heardFrom && keys.includes(key)) finish(key);
+      else if (performance.now() >= heardFrom && keys.has(key)) finish(keys.get(key));
     };
     const onAbort = () => finish(undefined);
     const finish = (key: string | undefined) => {

@@ -1,9 +1,9 @@
 import { plainLine } from '../protocol/plain-text.js';
 import type { WaitingPrompt, WaitingSession } from '../protocol/waiting.js';
+import { since } from './amounts.js';
 import type { AskView } from './ask-view.js';
-import { since } from './elapsed.js';
 import type { PermissionDialogue } from './permission-dialogue.js';
-import type { Question } from './permission-question.js';
+import type { Question } from './question.js';
 
 export interface QueueWatchOptions {
   /** The open requests and prompts of the session; undefined when they cannot be read now. */

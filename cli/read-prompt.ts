@@ -71,7 +71,7 @@ async function readInput({ stdin, stderr }: TerminalIo, patienceMs: number | und
 }
 
 const unreadable = (why: string) =>
-  new CompanionError('INVALID_REQUEST', `What came on stdin cannot be read: ${why}.`, {
+  new CompanionError('INVALID_REQUEST', `stdin cannot be read: ${why}.`, {
     field: 'stdin',
     rule: 'must be readable to its end',
   });

@@ -5,8 +5,8 @@ import { checkSocketFolder, localSocketPath } from '../config/local-socket-path.
 import { VERSION } from '../config/version.js';
 import { CompanionError } from '../protocol/error-codes.js';
 import { plainText } from '../protocol/plain-text.js';
-import { addConversationCommands } from './add-conversation-commands.js';
-import { addIdentityCommands } from './add-identity-commands.js';
+import { type AddCommand, addConversationCommands, addIdentityCommands } from './add-commands.js';
+import { InterruptedError, NoDaemonError, startAdvice } from './cli-errors.js';
 import {
   type CommandContext,
   closeCommand,
@@ -18,8 +18,9 @@ import {
   tokenCommand,
 } from './commands.js';
 import { doctorCommand } from './doctor.js';
-import { InterruptedError } from './interrupted-error.js';
-import { NoDaemonError, startAdvice } from './no-daemon-error.js';
+import { addKeyCommands } from './key-commands.js';
+import { addMcpCommand } from './mcp-command.js';
+import { addSearchCommand } from './search-command.js';
 import type { TerminalIo } from './terminal-io.js';
 
 interface RunCliOptions {
@@ -88,7 +89,10 @@ function createProgram(execute: Execute, { stdout, stderr }: TerminalIo): Comman
   addConversationCommands({ program, execute, add: addCommand });
   const add = (usage: string, description: string) => addCommand(program, usage, description);
   addIdentityCommands({ program, execute, add: addCommand });
+  addKeyCommands({ program, execute, add: addCommand });
+  addMcpCommand({ program, execute, add: addCommand });
   add('sessions', 'list the sessions').action((flags) => execute(sessionsCommand, flags));
+  addSearchCommand({ program, execute, add: addCommand });
   add('status', 'show the state of the daemon').action((flags) => execute(statusCommand, flags));
   add('doctor', 'find problems and show their remedies').action((flags) => execute(doctorCommand, flags));
   add('close <sessionId>', 'end the CLI of a session and keep its record').action((sessionId: string, flags) =>
@@ -112,9 +116,9 @@ function createProgram(execute: Execute, { stdout, stderr }: TerminalIo): Comman
   return program;
 }
 
-const addCommand = (parent: Command, usage: string, description: string): Command =>
+const addCommand: AddCommand = (parent, usage, description, options = {}) =>
   parent
-    .command(usage)
+    .command(usage, options)
     .description(description)
     .option(...JSON_FLAG);
 

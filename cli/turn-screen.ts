@@ -1,12 +1,14 @@
 import type { PositionedData } from '../protocol/server-frames.js';
+import { dollars } from './amounts.js';
 import type { AskView } from './ask-view.js';
-import { dollars } from './money.js';
 import type { PermissionDialogue } from './permission-dialogue.js';
 import { toolResultLines, toolUseLine } from './tool-line.js';
 import type { TurnViewer } from './turn-events.js';
 
 /** Repeated while a turn is silent: shown in one changing line. */
-const PASSING: ReadonlySet<string> = new Set(['tool', 'api', 'queued']);
+const PASSING: ReadonlySet<string> = new Set(['tool', 'api', 'queued', 'hook', 'subagent']);
+/** Too frequent for lines of their own, or covered by a notice. */
+const UNPRINTED: ReadonlySet<string> = new Set(['hook', 'subagent', 'permission_denied']);
 
 interface TurnScreenOptions {
   view: AskView;
@@ -45,7 +47,7 @@ function createProgressLine(view: AskView, dialogue: PermissionDialogue) {
     if (dialogue.busy || message === last) return;
     last = message;
     if (PASSING.has(stage) && view.isTerminal) view.waiting(message);
-    else view.line(message);
+    else if (!UNPRINTED.has(stage)) view.line(message);
   };
 }
 

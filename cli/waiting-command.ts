@@ -1,7 +1,7 @@
 import { plainLine } from '../protocol/plain-text.js';
 import { type WaitingPrompt, type WaitingSession, waitingSchema } from '../protocol/waiting.js';
+import { since } from './amounts.js';
 import { type CommandContext, get, type Report, say } from './commands.js';
-import { since } from './elapsed.js';
 
 /** Lists open requests, and the prompts that run or wait, of all sessions. */
 export async function waitingCommand(context: CommandContext): Promise<Report> {

@@ -13,6 +13,12 @@ export async function readWaiting(socketPath: string, sessionId: string): Promis
   return waitingSchema.parse(await askDaemon({ socketPath, method: 'GET', path })).sessions[0];
 }
 
+/** The session in which a prompt runs or waits. */
+export async function readWaitingOf(socketPath: string, promptId: string): Promise<WaitingSession | undefined> {
+  const { sessions } = waitingSchema.parse(await askDaemon({ socketPath, method: 'GET', path: '/api/waiting' }));
+  return sessions.find(({ prompts }) => prompts.some((prompt) => prompt.promptId === promptId));
+}
+
 const sessionsSchema = z.object({ sessions: z.array(sessionViewSchema) });
 
 /** The sessions of all directories, or of one, the most recently used first. */

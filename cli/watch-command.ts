@@ -1,14 +1,14 @@
 import type { CompanionClient } from '../client/companion-client.js';
-import { createCompanionClient } from '../client/companion-client.js';
+import { createCompanionClient } from '../client/node-client.js';
 import type { ClientEvent } from '../client/server-frame.js';
 import { plainLine } from '../protocol/plain-text.js';
 import type { SessionView } from '../protocol/rest.js';
 import { AskView } from './ask-view.js';
+import { InterruptedError } from './cli-errors.js';
 import { type CommandContext, type Report, say } from './commands.js';
 import { ConnectionWatch } from './connection-watch.js';
-import { InterruptedError } from './interrupted-error.js';
 import { PermissionDialogue } from './permission-dialogue.js';
-import { readPresentFile } from './read-present-file.js';
+import { readPresentFile } from './tool-preview.js';
 import { TurnEvents } from './turn-events.js';
 import { createTurnScreen, showCost } from './turn-screen.js';
 import { requireSession } from './waiting-sessions.js';

@@ -1,6 +1,5 @@
 import { CLOSE } from '../protocol/error-codes.js';
-import { type BackoffRange, backoffDelay } from './backoff.js';
-import { ConnectionError, type ConnectionErrorReason } from './connection-error.js';
+import { ConnectionError, type ConnectionErrorReason } from './errors.js';
 
 /** How a socket ended. */
 export interface SocketEnd {
@@ -75,13 +74,38 @@ const isSuspicious = (untold: number) => untold > 0 && untold % SUSPICIOUS_TRIES
 
 const OF_THE_TOKEN: ReadonlySet<ConnectionErrorReason> = new Set(['unauthorized', 'revoked']);
 
-export const unauthorized = () => new ConnectionError('unauthorized', 'The daemon did not take the credential.');
+export const unauthorized = () => new ConnectionError('unauthorized', 'The daemon refused the credential.');
 
 function refusalOf({ code, reason, httpStatus }: SocketEnd): ConnectionError | undefined {
   const because = reason === '' ? '' : `: ${reason}`;
   if (httpStatus === 401) return unauthorized();
-  if (httpStatus === 403) return new ConnectionError('forbidden', 'The daemon did not take the origin or host.');
-  if (code === CLOSE.replaced) return new ConnectionError('replaced', `Another connection took this device${because}`);
-  if (code === CLOSE.credentialRevoked) return new ConnectionError('revoked', `The credential is void${because}`);
+  if (httpStatus === 403) return new ConnectionError('forbidden', 'The daemon refused the origin or the host.');
+  if (code === CLOSE.replaced) return new ConnectionError('replaced', `Another connection replaced this one${because}`);
+  if (code === CLOSE.credentialRevoked)
+    return new ConnectionError('revoked', `The credential is revoked or expired${because}`);
   return undefined;
+}
+
+/** Bounds of the delays between tries, in milliseconds. */
+export interface BackoffRange {
+  /** Bound of the first delay. */
+  minMs: number;
+  /** Bound of every delay. */
+  maxMs: number;
+}
+
+interface BackoffOptions extends BackoffRange {
+  /** The number of the try after the delay, from 1. */
+  attempt: number;
+  /** A number from 0 up to, not including, 1. */
+  random?: () => number;
+}
+
+/**
+ * A delay in milliseconds between 0 and a bound that doubles with each attempt. It is uniform in that range ("full
+ * jitter"), so that the clients of a restarted daemon do not reconnect all at once.
+ */
+export function backoffDelay({ attempt, minMs, maxMs, random = Math.random }: BackoffOptions): number {
+  const bound = Math.min(maxMs, minMs * 2 ** Math.max(0, attempt - 1));
+  return Math.floor(random() * bound);
 }

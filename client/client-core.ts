@@ -2,23 +2,28 @@ import type { ClientInput } from '../protocol/client-frames.js';
 import { CompanionError, invalid } from '../protocol/error-codes.js';
 import type { AnswerData } from '../protocol/server-frames.js';
 import { Acknowledger } from './acknowledger.js';
-import type { ClientFault } from './client-fault.js';
 import {
   type CompanionClientOptions,
   type Credentials,
   DEFAULT_RECONNECT,
   DEFAULT_TIMEOUT_MS,
-  openDaemonSocket,
+  type OpenDaemonSocket,
 } from './companion-client-options.js';
 import { Connection, type ConnectionState } from './connection.js';
-import { ConnectionError } from './connection-error.js';
 import { createMemoryCursorStore } from './cursor-store.js';
 import { Emitter } from './emitter.js';
+import { type ClientFault, ConnectionError } from './errors.js';
 import { Inbox } from './inbox.js';
 import { OpenBlocks } from './open-blocks.js';
-import { newRequestId } from './request-id.js';
-import { type AnswerFrame, type AnswerTo, type RequestType, waitsForTurn } from './request-rules.js';
-import { type RequestHooks, Requests } from './requests.js';
+import {
+  type AnswerFrame,
+  type AnswerTo,
+  newRequestId,
+  type RequestHooks,
+  Requests,
+  type RequestType,
+  waitsForTurn,
+} from './requests.js';
 import type { ClientEvent, UnplacedFrame } from './server-frame.js';
 import { SessionCursors } from './session-cursors.js';
 import { SessionFollower } from './session-follower.js';
@@ -42,7 +47,7 @@ export interface CompanionClientEvents {
 export interface RequestOptions {
   /** Milliseconds until the request times out, 0 for never; the default is the client's setting. */
   timeoutMs?: number;
-  /** The daemon accepts a prompt with the same id only once, whoever repeats it; 1 to 128 characters. */
+  /** The daemon accepts a prompt with the same id only once, on any connection; 1 to 128 characters. */
   requestId?: string;
 }
 
@@ -56,6 +61,7 @@ interface CoreRequest<T extends RequestType> extends RequestOptions {
 /** Connects the parts of the client. */
 export class ClientCore {
   readonly #options: CompanionClientOptions;
+  readonly #openSocket: OpenDaemonSocket;
   readonly #credentials: Credentials;
   readonly #emitter = new Emitter<CompanionClientEvents>({
     onThrow: (name, error) => this.#listenerThrew(name, error),
@@ -74,8 +80,9 @@ export class ClientCore {
   #started = false;
   #closing: Promise<void> | undefined;
 
-  constructor(options: CompanionClientOptions) {
+  constructor(options: CompanionClientOptions, openSocket: OpenDaemonSocket) {
     this.#options = options;
+    this.#openSocket = openSocket;
     this.#credentials = { token: options.token, deviceId: options.deviceId };
     this.#store = options.cursorStore ?? createMemoryCursorStore();
     this.#acknowledger = new Acknowledger({
@@ -138,8 +145,8 @@ export class ClientCore {
 
   acknowledge(sessionId: string, seq: number): void {
     const handed = this.#cursors.handed(sessionId);
-    if (!handed) throw invalid('sessionId', 'must be a session of which something was handed over');
-    if (seq > handed.seq) throw invalid('seq', `must be at most ${handed.seq}, the last that was handed over`);
+    if (!handed) throw invalid('sessionId', 'must be a session with a delivered event');
+    if (seq > handed.seq) throw invalid('seq', `must be at most ${handed.seq}, the last delivered event`);
     this.#acknowledger.passed(sessionId, { epoch: handed.epoch, seq });
   }
 
@@ -202,7 +209,7 @@ export class ClientCore {
     };
     return new Connection({
       ...(renewal && { renewal }),
-      openSocket: (listener) => openDaemonSocket({ options: this.#options, credentials: this.#credentials, listener }),
+      openSocket: (listener) => this.#openSocket({ options: this.#options, credentials: this.#credentials, listener }),
       backoff: this.#options.reconnect ?? DEFAULT_RECONNECT,
       welcomeTimeoutMs: this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
       onState: (state) => this.#changed(state),

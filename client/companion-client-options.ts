@@ -1,10 +1,9 @@
 import { invalid } from '../protocol/error-codes.js';
 import { deviceIdSchema } from '../protocol/scalars.js';
-import type { BackoffRange } from './backoff.js';
-import { openBrowserSocket, type WebSocketConstructor } from './browser-socket.js';
+import type { BackoffRange } from './after-connection.js';
+import type { WebSocketConstructor } from './browser-socket.js';
 import type { ClientSocket, SocketListener } from './client-socket.js';
 import type { CursorStore } from './cursor-store.js';
-import { openNodeSocket } from './node-socket.js';
 
 /** The daemon's address (`ws://…/ws`, `wss://…/ws`), or the path of its local unix socket. */
 export type DaemonAddress = { url: string; socketPath?: undefined } | { socketPath: string; url?: undefined };
@@ -59,18 +58,18 @@ export interface Credentials {
   deviceId: string | undefined;
 }
 
-interface OpenDaemonSocketOptions {
+export interface OpenDaemonSocketOptions {
   options: CompanionClientOptions;
   credentials: Credentials;
   listener: SocketListener;
 }
 
-export function openDaemonSocket({ options, credentials, listener }: OpenDaemonSocketOptions): ClientSocket {
-  const { webSocket, socketPath } = options;
-  const { token, deviceId } = credentials;
-  const url = new URL(options.url ?? 'ws://localhost/ws');
-  if (deviceId !== undefined) url.searchParams.set('deviceId', deviceId);
-  const common = { url: url.href, listener, ...(token !== undefined && { token }) };
-  if (webSocket) return openBrowserSocket({ ...common, webSocket });
-  return openNodeSocket({ ...common, ...(socketPath !== undefined && { socketPath }) });
+/** Opens a socket of the platform. */
+export type OpenDaemonSocket = (options: OpenDaemonSocketOptions) => ClientSocket;
+
+/** The address of a connection, with the device that it is for. */
+export function socketUrl({ url }: CompanionClientOptions, { deviceId }: Credentials): string {
+  const address = new URL(url ?? 'ws://localhost/ws');
+  if (deviceId !== undefined) address.searchParams.set('deviceId', deviceId);
+  return address.href;
 }

@@ -1,7 +1,8 @@
-import { type ClientCommands, createCommands, type SendRequest } from './client-commands.js';
-import { ClientCore, type CompanionClientEvents } from './client-core.js';
-import { type CompanionClientOptions, checkOptions } from './companion-client-options.js';
+import type { ClientInput } from '../protocol/client-frames.js';
+import { ClientCore, type CompanionClientEvents, type RequestOptions } from './client-core.js';
+import { type CompanionClientOptions, checkOptions, type OpenDaemonSocket } from './companion-client-options.js';
 import type { ConnectionState } from './connection.js';
+import type { AnswerFrame, AnswerTo, RequestType } from './requests.js';
 
 /** A connection to the daemon that reconnects by itself, without losing or repeating events. */
 export interface CompanionClient extends ClientCommands {
@@ -31,13 +32,10 @@ export interface CompanionClient extends ClientCommands {
   close(): Promise<void>;
 }
 
-/**
- * Creates a client of the daemon. It starts to connect at once; listeners that are attached in the same turn of the
- * event loop miss nothing. Throws `CompanionError` `INVALID_REQUEST` for an invalid option.
- */
-export function createCompanionClient(options: CompanionClientOptions): CompanionClient {
+/** A client on the sockets of a platform: see `createCompanionClient` and `createBrowserClient`. */
+export function createClient(options: CompanionClientOptions, openSocket: OpenDaemonSocket): CompanionClient {
   checkOptions(options);
-  const core = new ClientCore(options);
+  const core = new ClientCore(options, openSocket);
   const request: SendRequest = (type, data, requestOptions) => core.request({ ...requestOptions, type, data });
   void core.start();
   return {
@@ -53,5 +51,70 @@ export function createCompanionClient(options: CompanionClientOptions): Companio
     acknowledge: (sessionId, seq) => core.acknowledge(sessionId, seq),
     reconnect: () => core.connect(),
     close: () => core.close(),
+  };
+}
+
+/** Sends a request and resolves with the frame that answers it. */
+export type SendRequest = <T extends RequestType>(
+  type: T,
+  data: ClientInput<T>,
+  options?: RequestOptions,
+) => Promise<AnswerFrame<T>>;
+
+/** A request by name. Resolves with the data of its answer; rejects as `request` does. */
+type Command<T extends RequestType> = (data: ClientInput<T>, options?: RequestOptions) => Promise<AnswerTo<T>>;
+
+export interface ClientCommands {
+  subscribe: Command<'subscribe'>;
+  unsubscribe: Command<'unsubscribe'>;
+  /** Joins or opens the directory's session and sends the prompt. Repeated with its request id until it is answered. */
+  streamStart: Command<'streamStart'>;
+  /** Sends a prompt. Repeated with its request id until it is answered: the daemon accepts it once. */
+  streamSend: Command<'streamSend'>;
+  cancelPrompt: Command<'cancelPrompt'>;
+  interrupt: Command<'interrupt'>;
+  streamClose: Command<'streamClose'>;
+  /** Answers a permission request. Without a `permissionId` it is not repeated after a lost connection. */
+  answerPermission: Command<'permission'>;
+  setModel: Command<'setModel'>;
+  setPermissionMode: Command<'setPermissionMode'>;
+  setEffort: Command<'setEffort'>;
+  setThinking: Command<'setThinking'>;
+  addDirectory: Command<'addDirectory'>;
+  getMessageHistory: Command<'getMessageHistory'>;
+  sessionCapabilities: Command<'sessionCapabilities'>;
+  suggestFiles: Command<'suggestFiles'>;
+  contextUsage: Command<'contextUsage'>;
+  /** Not repeated after a lost connection: each one costs a call of the API. Without a timeout of its own. */
+  sideQuestion: Command<'sideQuestion'>;
+  ping: () => Promise<AnswerTo<'ping'>>;
+}
+
+function createCommands(request: SendRequest): ClientCommands {
+  const command =
+    <T extends RequestType>(type: T): Command<T> =>
+    async (data, options) =>
+      (await request(type, data, options)).data;
+  const ping = command('ping');
+  return {
+    subscribe: command('subscribe'),
+    unsubscribe: command('unsubscribe'),
+    streamStart: command('streamStart'),
+    streamSend: command('streamSend'),
+    cancelPrompt: command('cancelPrompt'),
+    interrupt: command('interrupt'),
+    streamClose: command('streamClose'),
+    answerPermission: command('permission'),
+    setModel: command('setModel'),
+    setPermissionMode: command('setPermissionMode'),
+    setEffort: command('setEffort'),
+    setThinking: command('setThinking'),
+    addDirectory: command('addDirectory'),
+    getMessageHistory: command('getMessageHistory'),
+    sessionCapabilities: command('sessionCapabilities'),
+    suggestFiles: command('suggestFiles'),
+    contextUsage: command('contextUsage'),
+    sideQuestion: command('sideQuestion'),
+    ping: () => ping({}),
   };
 }

@@ -1,8 +1,14 @@
 import type { AnswerData } from '../protocol/server-frames.js';
-import { afterConnection, type SocketEnd, type TokenDoubt, unauthorized } from './after-connection.js';
-import { type BackoffRange, backoffDelay } from './backoff.js';
+import {
+  afterConnection,
+  type BackoffRange,
+  backoffDelay,
+  type SocketEnd,
+  type TokenDoubt,
+  unauthorized,
+} from './after-connection.js';
 import type { ClientSocket, OpenSocket } from './client-socket.js';
-import { ConnectionError } from './connection-error.js';
+import { ConnectionError } from './errors.js';
 import { Liveness } from './liveness.js';
 import type { RenewalOutcome } from './token-renewal.js';
 
@@ -62,7 +68,7 @@ export class Connection {
     if (options.renewal?.isFirst) this.#doubt = { isCertain: true, error: unauthorized() };
     this.#liveness = new Liveness({
       onSilent: options.onSilent,
-      onDead: () => this.#abandon('Nothing was heard from the daemon.'),
+      onDead: () => this.#abandon('The daemon has stopped answering.'),
     });
   }
 

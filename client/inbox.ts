@@ -1,8 +1,7 @@
 import { CompanionError } from '../protocol/error-codes.js';
 import { ANSWERS, type AnswerData, type AnswerType, type ServerEnvelope } from '../protocol/server-frames.js';
 import type { Acknowledger } from './acknowledger.js';
-import type { ClientFault } from './client-fault.js';
-import { MalformedFrameError } from './malformed-frame-error.js';
+import { type ClientFault, MalformedFrameError } from './errors.js';
 import type { OpenBlocks } from './open-blocks.js';
 import type { Requests } from './requests.js';
 import {

@@ -1,21 +1,4 @@
-/** The public entry `claude-companion/client`. */
-export type { ClientData, ClientFrameType, ClientInput, Cursor } from '../protocol/client-frames.js';
-export { CLOSE, CompanionError, type ErrorCode, type ErrorDetails } from '../protocol/error-codes.js';
-export type { EventData, EventType } from '../protocol/events.js';
-export type { AnswerData, AnswerType, PositionedData, PositionedFrame } from '../protocol/server-frames.js';
-export type { BackoffRange } from './backoff.js';
-export type { StandardWebSocket, WebSocketConstructor } from './browser-socket.js';
-export type { ClientCommands, SendRequest } from './client-commands.js';
-export type { CompanionClientEvents, RequestOptions } from './client-core.js';
-export type { ClientFault } from './client-fault.js';
-export { type CompanionClient, createCompanionClient } from './companion-client.js';
-export type { CompanionClientOptions, DaemonAddress } from './companion-client-options.js';
-export type { ConnectionState } from './connection.js';
-export { ConnectionError, type ConnectionErrorReason } from './connection-error.js';
-export { type CursorStore, createMemoryCursorStore } from './cursor-store.js';
+/** The public entry `claude-companion/client`: that of browsers, and what only Node can do. */
+export * from './browser.js';
 export { createFileCursorStore } from './file-cursor-store.js';
-export { MalformedFrameError } from './malformed-frame-error.js';
-export type { AnswerFrame, AnswerTo, RequestType } from './request-rules.js';
-export type { ClientEvent, EventPlace, UnplacedFrame } from './server-frame.js';
-export { TextAssembler, type TextPiece } from './text-assembler.js';
-export { createTokenRenewer, type TokenRenewerOptions } from './token-renewer.js';
+export { createCompanionClient } from './node-client.js';

@@ -1,18 +1,16 @@
-import type { ClientInput } from '../protocol/client-frames.js';
+import type { ClientFrameType, ClientInput } from '../protocol/client-frames.js';
 import { CompanionError } from '../protocol/error-codes.js';
+import { EVENTS, type EventData } from '../protocol/events.js';
 import { MAX_CLIENT_FRAME_BYTES } from '../protocol/limits.js';
 import { utf8Length } from '../protocol/scalars.js';
-import { ANSWERS, type ServerEnvelope } from '../protocol/server-frames.js';
-import type { ConnectionError } from './connection-error.js';
-import { MalformedFrameError } from './malformed-frame-error.js';
 import {
-  type AnswerFrame,
-  type AnswerTo,
-  answerSchemaOf,
-  answerTypeOf,
-  isRepeatable,
-  type RequestType,
-} from './request-rules.js';
+  ANSWERS,
+  type AnswerData,
+  type AnswerType,
+  FRAME_ANSWERS,
+  type ServerEnvelope,
+} from '../protocol/server-frames.js';
+import { type ConnectionError, MalformedFrameError } from './errors.js';
 import { parseData } from './server-frame.js';
 
 /** Called in the order of the frames, before any frame after the answer is handled. */
@@ -156,15 +154,75 @@ interface Addition<T extends RequestType> {
 }
 
 const timeoutError = (type: RequestType, timeoutMs: number) =>
-  new CompanionError('TIMEOUT', `${type} had no answer after ${timeoutMs} ms.`);
+  new CompanionError('TIMEOUT', `${type} was not answered within ${timeoutMs} ms.`);
 
 function readAnswer<T extends RequestType>(type: T, envelope: ServerEnvelope): AnswerFrame<T> | MalformedFrameError {
   const expected = answerTypeOf(type);
   if (envelope.type !== expected) {
-    return new MalformedFrameError(envelope.type, `it answers ${type}, which ${expected} does`);
+    return new MalformedFrameError(envelope.type, `it answers ${type}, whose answer must be ${expected}`);
   }
   const data = parseData<unknown>(expected, answerSchemaOf(type), envelope.data);
   if (data instanceof MalformedFrameError) return data;
   const { requestId, timestamp } = envelope;
   return { type: expected, requestId, timestamp, data } as AnswerFrame<T>;
 }
+
+/** Frames with an answer, which excludes `ack`. */
+export type RequestType = Exclude<ClientFrameType, 'ack'>;
+
+type AnswerTypeOf<T extends RequestType> = (typeof FRAME_ANSWERS)[T];
+
+/** The checked `data` of the answer to a request. */
+export type AnswerTo<T extends RequestType> =
+  AnswerTypeOf<T> extends AnswerType ? AnswerData<AnswerTypeOf<T>> : EventData<'sessionStatus'>;
+
+/** The frame that answers a request. */
+export interface AnswerFrame<T extends RequestType> {
+  type: AnswerTypeOf<T>;
+  requestId: string;
+  timestamp: string;
+  data: AnswerTo<T>;
+}
+
+const answerTypeOf = <T extends RequestType>(type: T): AnswerTypeOf<T> => FRAME_ANSWERS[type];
+
+const ANSWER_SCHEMAS = { ...ANSWERS, sessionStatus: EVENTS.sessionStatus } as const;
+const answerSchemaOf = (type: RequestType) => ANSWER_SCHEMAS[FRAME_ANSWERS[type]];
+
+/** Requests that are answered at the end of a turn: without a timeout, unless the caller sets one. */
+const AS_LONG_AS_A_TURN: ReadonlySet<RequestType> = new Set<RequestType>(['ask', 'claudeCommand', 'sideQuestion']);
+export const waitsForTurn = (type: RequestType): boolean => AS_LONG_AS_A_TURN.has(type);
+
+/**
+ * A repeated close could end a newer session, a repeated change of the queue could undo a newer one or drop newer
+ * prompts, a repeated rewind could undo what was done since, a credential belongs to the connection that it was sent on,
+ * each side question costs another call of the API, and a task that was stopped or moved is not there a second time.
+ */
+const ONCE: ReadonlySet<RequestType> = new Set<RequestType>([
+  'streamClose',
+  'editPrompt',
+  'movePrompt',
+  'clearQueue',
+  'continueQueue',
+  'rewind',
+  'reauthenticate',
+  'sideQuestion',
+  'stopTask',
+  'backgroundTask',
+]);
+
+/**
+ * Whether a request can be sent again, with the same request id, when the connection broke before its answer. Prompts
+ * can, in every request type: the daemon accepts each request id of a device once.
+ */
+function isRepeatable<T extends RequestType>(type: T, data: ClientInput<T>): boolean {
+  // Without an id it answers the oldest open request, which can be another one by then.
+  if (type === 'permission') return 'permissionId' in data && data.permissionId !== undefined;
+  // Without a directory it is not a prompt of a session, but a run of its own.
+  if (type === 'ask') return 'workingDirectory' in data && data.workingDirectory !== undefined;
+  return !ONCE.has(type);
+}
+
+/** 128 random bits. `crypto.randomUUID` requires a secure context, which a console in a home network is not. */
+export const newRequestId = () =>
+  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');

@@ -1,5 +1,5 @@
 import { EVENTS, type EventData, type EventType } from '../protocol/events.js';
-import { parseJson } from '../protocol/parse-json.js';
+import { parseJson } from '../protocol/json.js';
 import {
   ANSWERS,
   type AnswerData,
@@ -8,7 +8,7 @@ import {
   type ServerEnvelope,
   serverEnvelopeSchema,
 } from '../protocol/server-frames.js';
-import { MalformedFrameError } from './malformed-frame-error.js';
+import { MalformedFrameError } from './errors.js';
 
 /** The position of an event in its session. */
 export interface EventPlace {

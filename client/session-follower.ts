@@ -54,7 +54,7 @@ export class SessionFollower {
     if (place) this.#subscribe({ events, sessionIds: [sessionId], cursors: { [sessionId]: place } });
   }
 
-  /** Applies a subscription to the sessions that it names, whoever requested it. */
+  /** Applies a subscription to the sessions that it names, also one that this client has not requested. */
   hooksOf(data: SubscribeInput): RequestHooks<'subscribe'> {
     const { cursors, subscription } = this.#options;
     const moved = Object.keys(data.cursors ?? {});

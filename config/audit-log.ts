@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { cutText } from '../protocol/cut-text.js';
+import { cutText } from '../protocol/plain-text.js';
 import { LogFile } from './log-file.js';
 import type { Logger } from './logger.js';
 
@@ -32,7 +32,7 @@ export function createAuditLog({ folder, now, log }: AuditLogOptions): AuditLog 
     path: join(folder, 'audit.log'),
     maxBytes: FILE_BYTES,
     files: FILES,
-    onRegained: (lost) => log.warn('the audit log has a gap: the disk did not take all of its lines', { lost }),
+    onRegained: (lost) => log.warn('the audit log has a gap; some of its lines could not be written', { lost }),
   });
   return {
     record: (entry) => file.write(JSON.stringify({ at: new Date(now()).toISOString(), ...bounded(entry) })),

@@ -33,8 +33,11 @@ export function loadConfig(home: string = loadHome(), environment: NodeJS.Proces
   if (!parsed.success) throw settingError(parsed.error, given);
   const problem = doorProblem(parsed.data) ?? conflictIn(parsed.data, home);
   if (problem !== undefined) throw new ConfigError(problem);
-  return Object.freeze({ ...parsed.data, home, childEnvironment: environmentOf(environment, names) });
+  return Object.freeze({ ...parsed.data, home, childEnvironment: environmentOf(environment, names.filter(isOwn)) });
 }
+
+/** The CLI, and what its tools start, can be traced as well, which is not up to the daemon. */
+const isOwn = (name: string): boolean => name !== 'OTEL_EXPORTER_OTLP_ENDPOINT';
 
 function environmentOf(environment: NodeJS.ProcessEnv, names: readonly string[]): Config['childEnvironment'] {
   try {

@@ -115,6 +115,8 @@ export const settingsSchema = z.object({
     .refine((roots) => roots.length > 0, { error: 'must name at least one folder' })
     .default(() => [homedir()]),
   FILES_ALLOW_SENSITIVE: flag.default(false),
+  CLONE_MAX_BYTES: wholeNumber('must be a whole number of bytes, at least 1', { min: 1 }).default(4096 * MIB),
+  CLONE_TIMEOUT_MS: milliseconds.default(30 * MINUTE_MS),
   AUTH_TOKEN: headerToken.min(32, { error: 'must have at least 32 characters' }).optional(),
   WS_QUERY_TOKEN: z.enum(['allow', 'deny'], { error: 'must be allow or deny' }).default('allow'),
   WS_COMPRESSION: z.enum(['auto', 'off'], { error: 'must be auto or off' }).default('auto'),
@@ -125,6 +127,7 @@ export const settingsSchema = z.object({
   CLAUDE_ALLOWED_TOOLS: toolRules.default([]),
   CLAUDE_DISALLOWED_TOOLS: toolRules.default([]),
   ALLOW_BYPASS: flag.default(false),
+  AGENT_PROGRESS_SUMMARIES: z.enum(['on', 'off'], { error: 'must be on or off' }).default('on'),
   MAX_PROCESSES: atLeastOne.default(() => Math.max(2, Math.floor(memoryBytes() / CHILD_BYTES))),
   MIN_FREE_MEMORY_BYTES: wholeNumber('must be a whole number of bytes', { min: 0 }).default(300 * MIB),
   MIN_FREE_DISK_BYTES: wholeNumber('must be a whole number of bytes', { min: 0 }).default(1024 * MIB),
@@ -138,6 +141,8 @@ export const settingsSchema = z.object({
   RETENTION_DAYS: atLeastOne.default(30),
   RETENTION_EVENTS: atLeastOne.default(10_000),
   RETENTION_BYTES: atLeastOne.default(64 * MIB),
+  TRASH_DAYS: atLeastOne.default(30),
+  TRASH_BYTES: wholeNumber('must be a whole number of bytes, 0 for no trash', { min: 0 }).default(1024 * MIB),
   APNS_KEY_FILE: absolutePath.optional(),
   APNS_KEY: z.string().optional(),
   APNS_KEY_ID: appleId.optional(),
@@ -163,6 +168,7 @@ export const settingsSchema = z.object({
   LIMIT_FRAMES: atLeastOne.default(600),
   LIMIT_CONNECTIONS: atLeastOne.default(50),
   LIMIT_SESSIONS: atLeastOne.default(60),
+  OTEL_EXPORTER_OTLP_ENDPOINT: publicUrl.optional(),
   LOG_LEVEL: z.enum(LOG_LEVELS, { error: `must be one of ${LOG_LEVELS.join(', ')}` }).default('info'),
 });
 
@@ -172,6 +178,8 @@ export const SECRET_SETTINGS: ReadonlySet<string> = new Set([
   'APNS_KEY',
   'VAPID_PRIVATE_KEY',
   'NTFY_TOKEN',
+  // It can hold a password by mistake.
+  'OTEL_EXPORTER_OTLP_ENDPOINT',
 ]);
 
 export type Settings = z.infer<typeof settingsSchema>;

@@ -35,7 +35,7 @@ export type ReplyBlock =
 
 /**
  * `breakAfter`: destroy the connection after that many deltas. `hold`: awaited before the first byte. `fields`: of the
- * message, overriding those of a regular API.
+ * message, overriding those of a regular API. `headers`: of the response, besides those of a regular API.
  */
 export type Reply =
   | {
@@ -45,8 +45,16 @@ export type Reply =
       hold?: Promise<void>;
       breakAfter?: number;
       onDelta?: (text: string) => Promise<void> | void;
+      headers?: Record<string, string>;
     }
-  | { kind: 'error'; status: number; type: string; message: string; retryAfterSeconds?: number };
+  | {
+      kind: 'error';
+      status: number;
+      type: string;
+      message: string;
+      retryAfterSeconds?: number;
+      headers?: Record<string, string>;
+    };
 
 export type Script = (request: ApiRequest) => Reply;
 
@@ -76,6 +84,8 @@ export async function startMessagesApi(
     // The CLI tries again when its connection ends.
     handle({ request, response, script }).catch(() => response.destroy());
   });
+  // The CLI may use a connection again just when the server ends an idle one.
+  server.keepAliveTimeout = 0;
   // For any error of that port: if it has another cause, the next try reports it.
   await listen(server, preferredPort).catch(() => listen(server, 0));
   const { port } = server.address() as AddressInfo;
@@ -112,6 +122,7 @@ async function handle({ request, response, script }: Exchange): Promise<void> {
     return sendJson(response, 404, errorBody('not_found_error', 'unknown path'));
   }
   const reply = script(body);
+  for (const [name, value] of Object.entries(reply.headers ?? {})) response.setHeader(name, value);
   if (reply.kind === 'error') {
     if (reply.retryAfterSeconds !== undefined) response.setHeader('retry-after', String(reply.retryAfterSeconds));
     return sendJson(response, reply.status, errorBody(reply.type, reply.message));
@@ -183,9 +194,9 @@ async function streamMessage({ response, model, reply }: Streaming): Promise<voi
   response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
   const message = {
     ...wholeMessage(model, { blocks: [] }),
-    stop_reason: null,
     usage: { ...USAGE, output_tokens: 1 },
     ...reply.fields,
+    stop_reason: null,
   };
   send('message_start', { message });
   let deltas = 0;
@@ -201,12 +212,17 @@ async function streamMessage({ response, model, reply }: Streaming): Promise<voi
     }
     send('content_block_stop', { index });
   }
-  send('message_delta', {
-    delta: { stop_reason: stopReason(reply.blocks), stop_sequence: null },
-    usage: reply.fields?.usage ?? { ...USAGE, output_tokens: outputTokens(reply.blocks) },
-  });
+  send('message_delta', endOf(reply));
   send('message_stop', {});
   response.end();
+}
+
+function endOf({ blocks, fields = {} }: MessageReply): object {
+  const { stop_reason: reason = stopReason(blocks), stop_details: details, usage } = fields;
+  return {
+    delta: { stop_reason: reason, stop_sequence: null, ...(details !== undefined && { stop_details: details }) },
+    usage: usage ?? { ...USAGE, output_tokens: outputTokens(blocks) },
+  };
 }
 
 async function pauseAfter(block: ReplyBlock): Promise<void> {

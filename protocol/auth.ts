@@ -7,7 +7,7 @@ const MAX_EMAIL = 254;
 const MIN_PASSWORD = 10;
 const MAX_PASSWORD = 1024;
 
-const emailSchema = z
+export const emailSchema = z
   .string()
   .trim()
   .normalize()
@@ -29,8 +29,9 @@ const platformNameSchema = z.string().regex(/^[A-Za-z0-9._ -]{1,32}$/, {
 const deviceFields = {
   deviceName: nameSchema,
   platform: platformNameSchema,
-  /** The id of a device that had a credential before and keeps its cursors and its push registration. */
-  deviceId: deviceIdSchema.optional(),
+  deviceId: deviceIdSchema
+    .optional()
+    .describe('The id of a device that had a credential before and keeps its cursors and its push registration.'),
 };
 
 const MAX_CODE = 64;
@@ -45,8 +46,9 @@ export const loginSchema = z.object({
 const MAX_REFRESH_TOKEN = 512;
 export const refreshSchema = z.object({
   refreshToken: z.string().min(1).max(MAX_REFRESH_TOKEN),
-  /** A retry with the same id can send the same token again when the answer was lost. */
-  requestId: requiredFieldSchema.optional(),
+  requestId: requiredFieldSchema
+    .optional()
+    .describe('A retry with the same id can send the same token again when the answer was lost.'),
 });
 
 const userSchema = z.object({ id: z.string(), email: z.string(), name: z.string().optional() });
@@ -57,17 +59,16 @@ export const grantSchema = z.object({
   deviceId: z.string(),
   accessToken: z.string(),
   refreshToken: z.string(),
-  /** Expiry of the access token. */
-  expiresAt: timestampSchema,
+  expiresAt: timestampSchema.describe('Expiry of the access token.'),
   scopes: z.array(scopeSchema),
   user: userSchema,
 });
 export type GrantView = z.infer<typeof grantSchema>;
 export type RefreshView = Omit<GrantView, 'user'>;
 
-const ticketSchema = z.object({ ticket: z.string(), expiresAt: timestampSchema });
+export const ticketSchema = z.object({ ticket: z.string(), expiresAt: timestampSchema });
 export type TicketView = z.infer<typeof ticketSchema>;
-const meSchema = z.object({
+export const meSchema = z.object({
   user: userSchema,
   role: z.enum(['owner', 'member']),
   deviceId: z.string().optional(),
@@ -80,23 +81,21 @@ export type MeView = z.infer<typeof meSchema>;
 export const openPairingSchema = z.object({
   user: emailSchema.optional(),
   scopes: z.array(scopeSchema).min(1, { error: 'must name at least one scope' }).optional(),
+  browser: z.boolean().optional().describe('The link is for a browser, not for the app.'),
 });
 export const pairingSchema = z.object({
-  /** The URL that an app opens, also encoded in the QR code. */
-  url: z.string(),
+  url: z.string().describe('The URL that the app or a browser opens, also encoded in the QR code.'),
   code: z.string(),
   expiresAt: timestampSchema,
-  /** The QR code, in terminal characters. */
-  qr: z.string(),
-  /** The setting to change when no other device can reach the URL's address. */
-  note: z.string().optional(),
+  qr: z.string().describe('The QR code, in terminal characters.'),
+  note: z.string().optional().describe("The setting to change when no other device can reach the URL's address."),
 });
 export type PairingView = z.infer<typeof pairingSchema>;
 
 /** `/local/users`, for the command `users`. */
 export const addUserSchema = z.object({ email: emailSchema, name: nameSchema.optional(), password: newPasswordSchema });
 export const changeUserSchema = z.object({ password: newPasswordSchema });
-const personSchema = z.object({
+export const personSchema = z.object({
   ...userSchema.shape,
   role: z.enum(['owner', 'member']),
   hasPassword: z.boolean(),
@@ -107,21 +106,20 @@ export type PersonView = z.infer<typeof personSchema>;
 export const peopleSchema = z.object({ users: z.array(personSchema) });
 
 /** `GET /api/devices`. */
-const deviceViewSchema = z.object({
+export const deviceViewSchema = z.object({
   id: z.string(),
   deviceId: z.string(),
   name: z.string().optional(),
   platform: z.string().optional(),
-  /** Whether it has a credential of its own. */
-  paired: z.boolean(),
+  paired: z.boolean().describe('Whether it has a credential of its own.'),
   scopes: z.array(scopeSchema).optional(),
   pairedAt: timestampSchema.optional(),
-  /** When its credential was last renewed. */
-  lastSeenAt: timestampSchema.optional(),
-  /** When and why its credential was revoked. */
-  revoked: z.object({ at: timestampSchema, reason: z.string() }).optional(),
-  /** Its push platform. */
-  push: z.string().optional(),
+  lastSeenAt: timestampSchema.optional().describe('When its credential was last renewed.'),
+  revoked: z
+    .object({ at: timestampSchema, reason: z.string() })
+    .optional()
+    .describe('When and why its credential was revoked.'),
+  push: z.string().optional().describe('Its push platform.'),
   preferences: z.record(z.string(), z.unknown()).optional(),
 });
 export type DeviceView = z.infer<typeof deviceViewSchema>;

@@ -1,5 +1,5 @@
 /** Shortens data that are too large by removing the middle of their longest strings. */
-import { cutText } from './cut-text.js';
+import { cutText } from './plain-text.js';
 
 const MIN_KEPT = 256;
 

@@ -1,24 +1,20 @@
 import * as z from 'zod';
 import { CLIENT_FRAMES, type ClientFrame, type ClientFrameType } from './client-frames.js';
-import { cutText } from './cut-text.js';
 import { CompanionError, invalid } from './error-codes.js';
-import { brokenJsonBound } from './json-bounds.js';
-import { MAX_CLIENT_FRAME_OUTSIDE_STRINGS } from './limits.js';
-import { parseJson } from './parse-json.js';
-import { findHalfCharacter } from './well-formed.js';
+import { brokenJsonBound, parseJson } from './json.js';
+import { MAX_CLIENT_FRAME_OUTSIDE_STRINGS, MAX_REQUEST_ID } from './limits.js';
+import { cutText, findHalfCharacter } from './plain-text.js';
 
 /** A parsed frame, or the error that answers it; `requestId` is present whenever it was readable. */
 export type ParsedFrame =
   | { ok: true; frame: ClientFrame }
   | { ok: false; requestId: string | null; error: CompanionError };
 
-const MAX_REQUEST_ID = 128;
-
-const envelopeSchema = z.object({
+export const envelopeSchema = z.object({
   type: z.string().min(1).max(64),
-  requestId: z.string().min(1).max(MAX_REQUEST_ID).nullish(),
-  timestamp: z.string().max(64).nullish(),
-  data: z.record(z.string(), z.unknown()).nullish(),
+  requestId: z.string().min(1).max(MAX_REQUEST_ID).nullish().describe('Comes back with the answer.'),
+  timestamp: z.string().max(64).nullish().describe('Ignored.'),
+  data: z.record(z.string(), z.unknown()).nullish().describe('`{}` when absent.'),
 });
 
 /** Options for parsing client input: error messages in plain words. */

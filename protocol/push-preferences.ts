@@ -10,6 +10,7 @@ export const PUSH_KINDS = [
   'turn_failed',
   'limit',
   'given_up',
+  'budget',
 ] as const;
 
 /** A time of day in the accompanying time zone. */
@@ -34,12 +35,13 @@ const timeZoneSchema = z
 
 export const quietHoursSchema = z
   .strictObject({
-    from: timeOfDaySchema,
-    /** On the next day if it is earlier than `from`. */
-    to: timeOfDaySchema,
+    from: timeOfDaySchema.describe('For example `22:00`.'),
+    to: timeOfDaySchema.describe('On the next day if it is earlier than `from`.'),
     timeZone: timeZoneSchema,
-    /** Urgent pushes ignore quiet hours. Default: true. False: they come afterwards, if still waiting. */
-    exceptUrgent: z.boolean().optional(),
+    exceptUrgent: z
+      .boolean()
+      .optional()
+      .describe('Urgent pushes ignore quiet hours. Default: true. False: they come afterwards, if still waiting.'),
   })
   .refine(({ from, to }) => from !== to, {
     path: ['to'],
@@ -56,6 +58,7 @@ const kindsSchema = z.strictObject({
   turn_failed: kindSwitch,
   limit: kindSwitch,
   given_up: kindSwitch,
+  budget: kindSwitch,
 } satisfies Record<(typeof PUSH_KINDS)[number], typeof kindSwitch>);
 
 /** `state`: what happened. `full`: also the first line of the text. */
@@ -84,7 +87,9 @@ const MUTED = 'must be true, false or the time until which, in ISO 8601 with mil
 
 /** Preferences of a session, for all devices of its person. */
 export const sessionPushPreferencesSchema = z.strictObject({
-  /** True: until changed. A time: until then. */
-  muted: z.union([z.boolean(), z.iso.datetime({ precision: 3, error: MUTED })], { error: MUTED }).optional(),
+  muted: z
+    .union([z.boolean(), z.iso.datetime({ precision: 3, error: MUTED })], { error: MUTED })
+    .optional()
+    .describe('True: until changed. A time: until then.'),
 });
 export type SessionPushPreferences = z.infer<typeof sessionPushPreferencesSchema>;

@@ -1,7 +1,7 @@
 /** The push address of a device. */
 
 import * as z from 'zod';
-import { parseJson } from './parse-json.js';
+import { parseJson } from './json.js';
 import { pushPreferencesSchema } from './push-preferences.js';
 import { fieldSchema, requiredFieldSchema } from './scalars.js';
 

@@ -31,7 +31,11 @@ export const answerPermissionSchema = z.object({
   ...permissionAnswerFields,
   remember: permissionAnswerFields.remember.default(false),
 });
-export const answerByTokenSchema = z.object({ response: requiredFieldSchema, actionToken: requiredFieldSchema });
+export const answerByTokenSchema = z.object({
+  response: requiredFieldSchema,
+  remember: z.literal(false, { error: 'must be false or absent with an action token' }).optional(),
+  actionToken: requiredFieldSchema,
+});
 
 const transitionSchema = z.object({ state: z.string(), at: timestampSchema, reason: z.string().optional() });
 
@@ -44,8 +48,7 @@ export const deliverySchema = z.object({
   at: timestampSchema,
   reason: z.string().optional(),
   attempts: z.int(),
-  /** Its earlier states, oldest first. */
-  history: z.array(transitionSchema),
+  history: z.array(transitionSchema).describe('Its last 20 states, oldest first.'),
 });
 export type PushDelivery = z.infer<typeof deliverySchema>;
 

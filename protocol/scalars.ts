@@ -1,5 +1,12 @@
 import * as z from 'zod';
-import { MAX_ATTACHMENTS_BYTES, MAX_FIELD_BYTES, MAX_PROMPT_BYTES } from './limits.js';
+import {
+  MAX_ATTACHMENTS,
+  MAX_ATTACHMENTS_BYTES,
+  MAX_FIELD_BYTES,
+  MAX_JSON_DEPTH,
+  MAX_PROMPT_BYTES,
+  MAX_TOOL_RULES,
+} from './limits.js';
 
 /** Length of a string as UTF-8, without encoding it. */
 export function utf8Length(text: string): number {
@@ -38,23 +45,30 @@ export const withinBytes = <Schema extends z.ZodType>(schema: Schema, max = MAX_
     params: TOO_LARGE,
   });
 
-/** Deeper than any legitimate input, and shallow enough for all recursive code. */
-const MAX_JSON_DEPTH = 64;
-
 const isWithinDepth = (value: unknown, depth: number): boolean =>
   typeof value !== 'object' ||
   value === null ||
   (depth > 0 && Object.values(value).every((part) => isWithinDepth(part, depth - 1)));
 
-/** An object with arbitrary content: up to 64 KiB as JSON. */
-export const jsonObjectSchema = withinBytes(
-  z.record(z.string(), z.unknown()).refine((value) => isWithinDepth(value, MAX_JSON_DEPTH), {
+/** An object with arbitrary content of a bounded depth. */
+export const plainObjectSchema = z
+  .record(z.string(), z.unknown())
+  .refine((value) => isWithinDepth(value, MAX_JSON_DEPTH), {
     error: `must be nested at most ${MAX_JSON_DEPTH} deep`,
     abort: true,
-  }),
+  });
+/** The same: up to 64 KiB as JSON. */
+export const jsonObjectSchema = withinBytes(plainObjectSchema);
+/** Texts, lists of texts, numbers and truth values by name: up to 64 KiB together. */
+export const answersSchema = withinBytes(
+  z.record(
+    z.string(),
+    z.union([z.string(), z.array(z.string()), z.number(), z.boolean()], {
+      error: 'must be a string, a list of strings, a number or a boolean',
+    }),
+  ),
 );
-/** Strings by name: up to 64 KiB together. */
-export const textRecordSchema = withinBytes(z.record(z.string(), z.string()));
+export type Answers = z.infer<typeof answersSchema>;
 
 export const promptTextSchema = boundedText(MAX_PROMPT_BYTES);
 
@@ -83,6 +97,15 @@ export const nameSchema = z
   .max(MAX_NAME, { error: `must be at most ${MAX_NAME} characters` })
   .refine(isOneLine, { error: 'must be one line of text' });
 
+/** In characters. */
+export const MAX_TAG = MAX_NAME;
+/** The tag of a conversation; empty: none. */
+export const tagSchema = z
+  .string()
+  .trim()
+  .max(MAX_TAG, { error: `must be at most ${MAX_TAG} characters` })
+  .refine((text) => text === '' || isOneLine(text), { error: 'must be one line of text' });
+
 export const seqSchema = z.int().nonnegative();
 export const timestampSchema = z.iso.datetime({ precision: 3 });
 
@@ -94,7 +117,7 @@ const SESSION_STATUSES = ['starting', 'idle', 'working', 'waiting', 'hibernated'
 export const sessionStatusSchema = z.enum(SESSION_STATUSES);
 export type SessionStatus = z.infer<typeof sessionStatusSchema>;
 
-const IMAGE_TYPES = ['image/png', 'image/jpeg', 'image/gif', 'image/webp'] as const;
+export const IMAGE_TYPES = ['image/png', 'image/jpeg', 'image/gif', 'image/webp'] as const;
 
 const attachmentSchema = z.object({
   mediaType: z.enum(IMAGE_TYPES),
@@ -109,7 +132,7 @@ export const decodedLength = (base64: string): number =>
 
 export const attachmentsSchema = z
   .array(attachmentSchema)
-  .max(100)
+  .max(MAX_ATTACHMENTS)
   .refine((list) => list.reduce((sum, { data }) => sum + decodedLength(data), 0) <= MAX_ATTACHMENTS_BYTES, {
     error: `must be at most ${MAX_ATTACHMENTS_BYTES} bytes together, decoded`,
     params: TOO_LARGE,
@@ -119,7 +142,7 @@ export const attachmentsSchema = z
 const toolRuleSchema = requiredFieldSchema.refine((text) => !text.startsWith('-') && !/[\n\r\0]/.test(text), {
   error: 'must be a tool rule: one line that does not begin with a dash',
 });
-export const toolRulesSchema = z.array(toolRuleSchema).max(500);
+export const toolRulesSchema = z.array(toolRuleSchema).max(MAX_TOOL_RULES);
 export const modelSchema = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._:@/[\]-]{0,127}$/, { error: 'must be a model name or alias of the CLI' });

@@ -7,7 +7,7 @@ import type { Scope } from './access.js';
  * 2.1.332. `help`, `status`, `cost` and `stats` do not exist in every version: the CLI then says so and does nothing.
  * Everything else needs `approve`: commands of a newer CLI, and the commands, skills and plugins of a person or a
  * project, which can name tools that they use without asking and run programs before Claude reads them. The same
- * applies to these names when such a definition shadows them: `services/claude/shadowed-command.ts`.
+ * applies to these names when such a definition shadows them: `services/claude/cli/shadowed-command.ts`.
  */
 export const HARMLESS_COMMANDS: ReadonlySet<string> = new Set([
   'clear',

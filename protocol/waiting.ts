@@ -5,33 +5,35 @@ import { sessionIdSchema, sessionStatusSchema, timestampSchema } from './scalars
 
 export const listWaitingSchema = z.object({ sessionId: sessionIdSchema.optional() });
 
-const waitingPermissionSchema = EVENTS.permissionRequest.extend({ askedAt: timestampSchema });
+export const waitingPermissionSchema = EVENTS.permissionRequest.extend({ askedAt: timestampSchema });
 
 const waitingPromptSchema = z.object({
   promptId: z.string(),
-  /** `running`: given to the child. */
-  state: z.enum(['running', 'queued']),
-  /** Its first 200 characters; `truncated` when it is longer. */
-  text: z.string(),
+  state: z.enum(['running', 'queued']).describe('`running`: given to the child.'),
+  text: z.string().describe('Its first 200 characters; `truncated` when it is longer.'),
   truncated: z.boolean().optional(),
   sentAt: timestampSchema,
   deviceId: z.string(),
-  /** The device that sent it is connected. */
-  deviceConnected: z.boolean(),
+  deviceConnected: z.boolean().describe('The device that sent it is connected.'),
 });
 export type WaitingPrompt = z.infer<typeof waitingPromptSchema>;
 
-const waitingSessionSchema = z.object({
+export const lastPromptSchema = z.object({
+  promptId: z.string(),
+  status: z.enum(['completed', 'failed', 'cancelled']),
+  subtype: z.string(),
+  completedAt: timestampSchema,
+});
+
+export const waitingSessionSchema = z.object({
   sessionId: z.string(),
   workingDirectory: z.string(),
   sessionName: z.string().optional(),
   status: sessionStatusSchema,
-  /** Oldest first. */
-  permissions: z.array(waitingPermissionSchema),
-  /** In execution order; at most 100. */
-  prompts: z.array(waitingPromptSchema),
-  /** The total number. */
-  promptCount: z.int(),
+  permissions: z.array(waitingPermissionSchema).describe('Oldest first.'),
+  prompts: z.array(waitingPromptSchema).describe('In execution order; at most 100.'),
+  promptCount: z.int().describe('The total number.'),
+  lastPrompt: lastPromptSchema.optional().describe('The last one that began and has ended.'),
 });
 export type WaitingSession = z.infer<typeof waitingSessionSchema>;
 

@@ -9,16 +9,30 @@ import './require-node.mjs';
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { build } from 'esbuild';
+import { buildConsole } from './build-console.mjs';
+import { buildDocs } from './build-docs.mjs';
 
 const COMPILER = 'node_modules/typescript/bin/tsc';
 const STDERR = 2;
+
+/** prom-client asks it which trace its own gauges of the process belong to, which the daemon does not use. */
+const withoutTraces = {
+  name: 'without-traces',
+  setup: ({ onResolve, onLoad }) => {
+    onResolve({ filter: /^@opentelemetry\/api$/ }, () => ({ path: 'nothing', namespace: 'left-out' }));
+    onLoad({ filter: /.*/, namespace: 'left-out' }, () => ({ contents: 'module.exports = {};' }));
+  },
+};
 
 await build({
   entryPoints: [
     { in: 'server/main.ts', out: 'server/daemon' },
     { in: 'server/reap-orphans.ts', out: 'server/reap-orphans' },
-    { in: 'services/claude/transcript-worker.ts', out: 'server/transcript-worker' },
-    { in: 'services/journal/checkpoint-worker.ts', out: 'server/checkpoint-worker' },
+    { in: 'services/claude/transcript/transcript-worker.ts', out: 'server/transcript-worker' },
+    { in: 'services/record/files/checkpoint-worker.ts', out: 'server/checkpoint-worker' },
+    { in: 'services/record/search/search-worker.ts', out: 'server/search-worker' },
+    { in: 'services/push/sending/sender-worker.ts', out: 'server/sender-worker' },
+    { in: 'services/workspace/snapshot/snapshot-worker.ts', out: 'server/snapshot-worker' },
     { in: 'cli/main.ts', out: 'cli/companion' },
     { in: 'client/index.ts', out: 'client/index' },
   ].filter((entry) => existsSync(entry.in)),
@@ -30,13 +44,16 @@ await build({
   external: [
     'better-sqlite3',
     '@anthropic-ai/claude-agent-sdk',
+    '@modelcontextprotocol/sdk',
     'iconv-lite',
     'mime-db',
     '@parse/node-apn',
     'web-push',
     '@node-rs/argon2',
+    '@opentelemetry/sdk-node',
     'qrcode',
   ],
+  plugins: [withoutTraces],
   banner: {
     js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);",
   },
@@ -45,6 +62,21 @@ await build({
   lineLimit: 160,
   logLevel: 'warning',
 });
+// For browsers as well, and left readable: what is not used of it is dropped by whoever bundles it.
+await build({
+  entryPoints: [
+    { in: 'client/rest/index.ts', out: 'rest/index' },
+    { in: 'client/browser.ts', out: 'browser' },
+  ],
+  outdir: 'dist/client',
+  bundle: true,
+  platform: 'neutral',
+  target: 'es2022',
+  format: 'esm',
+  logLevel: 'warning',
+});
+buildDocs('dist/docs');
+await buildConsole();
 // An old Node fails to load the programs themselves before a line of them runs: what is started looks at it first.
 const requireNode = readFileSync('scripts/require-node.mjs', 'utf8');
 for (const [folder, program] of [

@@ -17,7 +17,7 @@ const TESTS = [
   'tests/wire/prompts',
   'tests/wire/adoption',
   'tests/wire/live-settings',
-  'tests/journal',
+  'tests/record',
 ];
 const PLATFORM = `${process.platform}-${process.arch}`;
 
@@ -51,7 +51,9 @@ function install(name, version) {
   return join(folder, 'node_modules', name);
 }
 
-const installCli = (version) => join(install(`@anthropic-ai/claude-code-${PLATFORM}`, version), 'claude');
+function installCli(version) {
+  return join(install(`@anthropic-ai/claude-code-${PLATFORM}`, version), 'claude');
+}
 
 function runNode(major, clis) {
   const node = install(`node-${PLATFORM}`, major);

@@ -2,8 +2,8 @@ import { closeSync, ftruncateSync, openSync, readFileSync, rmSync, writeSync } f
 import { join } from 'node:path';
 import { commandHints } from '../config/command-hints.js';
 import { removeDrafts, writeBriefly } from '../disk/write-whole.js';
-import { toStorageError } from '../protocol/storage-error.js';
-import { acquireLock, DatabaseHeldError, NotALockError } from '../services/journal/sqlite-database.js';
+import { toStorageError } from '../protocol/failures.js';
+import { acquireLock, DatabaseHeldError, NotALockError } from '../services/record/sqlite/sqlite-database.js';
 import { closeContents, closeHome, type Narrowed } from './secure-home-permissions.js';
 
 /** The paths in `COMPANION_HOME`. */
@@ -18,6 +18,14 @@ export interface HomePaths {
   /** The last version that the CLI reported, and its file. */
   claudeVersion: string;
   run: string;
+  /** How the directories of sessions were before their turns. */
+  snapshots: string;
+  /** Notes of the folders in which directories are being cloned or checked out. */
+  clones: string;
+  /** Files that devices have deleted. */
+  trash: string;
+  /** Copies of what git needs to look at a repository. */
+  scratch: string;
   /** Beside the home, which no child may read: the CLI's data for people other than the owner. */
   people: string;
   logs: string;
@@ -76,6 +84,10 @@ const pathsIn = (home: string): HomePaths => ({
   home,
   logs: join(home, 'logs'),
   run: join(home, 'run'),
+  snapshots: join(home, 'snapshots'),
+  clones: join(home, 'clones'),
+  trash: join(home, 'trash'),
+  scratch: join(home, 'scratch'),
   people: `${home}-people`,
   registry: join(home, 'registry.json'),
   journal: join(home, 'journal.db'),

@@ -1,12 +1,15 @@
 import { mkdirSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from '../config/load-config.js';
 import { writeWholeSync } from '../disk/write-whole.js';
-import { toStorageError } from '../protocol/storage-error.js';
+import { toStorageError } from '../protocol/failures.js';
 
 export interface Demo {
   /** The config of a daemon whose children use the script. */
   config: Config;
+  /** Where its first session works: a folder below the first of `PROJECT_ROOTS`. */
+  folder: string;
   close(): Promise<void>;
 }
 
@@ -22,8 +25,25 @@ export async function startDemo(config: Config): Promise<Demo> {
   const remembered = join(config.home, 'demo-api-port');
   const api = await startMessagesApi(demoScript, { preferredPort: readPort(remembered) });
   rememberPort(remembered, new URL(api.url).port);
+  const folder = join(config.PROJECT_ROOTS[0] ?? homedir(), 'claude-companion-demo');
+  makeFolder(folder);
   const childEnvironment = Object.freeze({ ...config.childEnvironment, ANTHROPIC_BASE_URL: api.url });
-  return { config: Object.freeze({ ...config, childEnvironment }), close: () => api.close() };
+  return { config: Object.freeze({ ...config, childEnvironment }), folder, close: () => api.close() };
+}
+
+/**
+ * The address of the console that pairs a browser, once and within 10 minutes, and opens a session that shows itself.
+ * The code is in the fragment, which no server sees.
+ */
+export const demoAddress = ({ url, code, folder }: { url: string; code: string; folder: string }): string =>
+  `${url}/#pair=${code}&show=${encodeURIComponent(folder)}`;
+
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch {
+    // The console says why no session can be opened there; everything else of the demo works.
+  }
 }
 
 function rememberPort(path: string, port: string): void {

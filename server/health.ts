@@ -1,6 +1,6 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import type { Health } from '../protocol/rest.js';
-import type { CliStatus } from '../services/claude/cli-status.js';
+import type { CliStatus } from '../services/claude/cli/cli-status.js';
 import type { MachineRoom, Shortage } from '../services/machine/machine-room.js';
 import type { Journal } from '../services/ports/journal.js';
 import type { PushService } from '../services/push/push-service.js';

@@ -2,19 +2,22 @@
 import { createAuditLog } from '../config/audit-log.js';
 import { type CommandHints, commandHints } from '../config/command-hints.js';
 import { applyDemoSettings } from '../config/demo-settings.js';
-import { ConfigError, loadConfig } from '../config/load-config.js';
+import { type Config, ConfigError, loadConfig } from '../config/load-config.js';
 import { ForeignSocketError } from '../config/local-socket-path.js';
 import { createLogger, type Logger } from '../config/logger.js';
+import { applyTraceSettings } from '../config/trace-settings.js';
+import { VERSION } from '../config/version.js';
 import { BrokenFileError } from '../disk/json-fault.js';
 import { CLOSE, CompanionError } from '../protocol/error-codes.js';
+import { isStorageError } from '../protocol/failures.js';
 import { plainText } from '../protocol/plain-text.js';
-import { isStorageError } from '../protocol/storage-error.js';
-import { JournalUnusableError } from '../services/journal/salvage.js';
-import { createEnduringServer } from './create-enduring-server.js';
-import type { CompanionServer } from './create-server.js';
-import type { ServicesOptions } from './create-services.js';
+import { JournalUnusableError } from '../services/record/damage/salvage.js';
+import { openTracing } from '../services/telemetry/tracing/open-tracing.js';
+import { createEnduringServer } from './assembly/create-enduring-server.js';
+import type { CompanionServer } from './assembly/create-server.js';
+import type { ServicesOptions } from './assembly/create-services.js';
 import { HomeInUseError, HomeUnusableError, openHome } from './daemon-home.js';
-import { startDemo } from './demo-mode.js';
+import { demoAddress, startDemo } from './demo-mode.js';
 import { ListenError } from './listen-error.js';
 import { type OrphanWatch, startOrphanWatch } from './orphan-watch.js';
 import { reportNarrowed } from './secure-home-permissions.js';
@@ -35,11 +38,12 @@ async function main(): Promise<void> {
   reportNarrowed(narrowed, log);
   const audit = createAuditLog({ folder: paths.logs, now: () => Date.now(), log });
   const orphanWatch = watchOrphans({ config, paths, log });
+  const tracing = await traceWhereAsked(config, log);
   let _stopping: Promise<void> | undefined;
   const stop = () => {
     _stopping ??= shutDown();
   };
-  const server = await createEnduringServer({ config, paths, tls, log, audit, onStop: stop, onGivenUp: end });
+  const server = await createEnduringServer({ config, paths, tls, log, audit, tracing, onStop: stop, onGivenUp: end });
   // The reader of the output can end before the daemon; that is no reason to exit.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, stop);
@@ -47,14 +51,15 @@ async function main(): Promise<void> {
   watchForBugs(log);
   await introduce(server, commandHints(paths.home));
   audit.record({ action: 'start', outcome: 'ok' });
-  process.stdout.write(`${JSON.stringify({ event: 'ready', url: server.url, pid: process.pid })}\n`);
-  process.send?.('ready');
+  const address = demo && demoAddress({ url: server.url, code: (await server.invite()).code, folder: demo.folder });
+  tellReady(server, address);
   log.info('ready', { url: server.url, pid: process.pid, ...(tls && { certificate: tls.fingerprint() }) });
   await Promise.all([log.open(), tellProblems(server, log)]);
 
   async function shutDown(): Promise<void> {
     tls?.close();
     const children = await server.close(CLOSE.restarting, 'restarting');
+    await tracing?.close();
     log.info('stopped', { children });
     if (children === 0) orphanWatch.dismiss();
     if (children > 0) process.stderr.write(`${leftInWords(children)}\n`);
@@ -64,6 +69,24 @@ async function main(): Promise<void> {
     home.close();
     process.exit(0);
   }
+}
+
+/** A person gets the address of the console, a program the one line on stdout, pm2 its message. */
+function tellReady({ url }: CompanionServer, demoAddress?: string): void {
+  process.stderr.write(`Console: ${demoAddress ?? url}\n`);
+  if (demoAddress !== undefined) process.stderr.write('That address pairs one browser, within 10 minutes.\n');
+  process.stdout.write(`${JSON.stringify({ event: 'ready', url, pid: process.pid })}\n`);
+  process.send?.('ready');
+}
+
+/** Nothing of OpenTelemetry is loaded without the setting. The daemon serves as well without traces. */
+async function traceWhereAsked({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint }: Config, log: Logger) {
+  if (endpoint === undefined) return undefined;
+  applyTraceSettings(endpoint);
+  return openTracing({ version: VERSION, log, now: () => Date.now() }).catch((error: unknown) => {
+    log.error('nothing is traced: OpenTelemetry cannot be loaded', { error: String(error) });
+    return undefined;
+  });
 }
 
 const leftInWords = (children: number): string =>
@@ -90,7 +113,7 @@ function followRenewals(tls: TlsFiles, log: Logger): void {
 /** Problems are reported once, at the start. `companion doctor` reports them at any time. */
 async function tellProblems(server: CompanionServer, log: Logger): Promise<void> {
   for (const problem of await server.findProblems()) {
-    log.info('something will not work', { problem });
+    log.info('the configuration has a problem', { problem });
     process.stderr.write(`claude-companion: ${plainText(problem)}\n`);
   }
 }

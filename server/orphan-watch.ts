@@ -69,7 +69,9 @@ export function startOrphanWatch(options: OrphanWatchOptions): OrphanWatch {
     writeBriefly(file, `${token}\n`);
     spawnLoop(options, token);
   } catch (error) {
-    log.warn('nothing will end the children if no daemon comes back', { error: (error as Error).message });
+    log.warn('the orphan watch cannot be started; children outlive the daemon without a limit', {
+      error: (error as Error).message,
+    });
   }
   return { dismiss };
 }
@@ -84,7 +86,7 @@ function spawnLoop({ file, runFolder, graceMs, waitMs, environment, log }: Orpha
     ['-c', LOOP, 'orphan-watch', file, token, ...pace, String(waitMs), process.execPath, program, runFolder],
     { cwd: '/', env: environment, stdio: ['pipe', 'ignore', 'ignore'], detached: true },
   );
-  loop.on('error', (error) => log.warn('the children are not watched', { error: error.message }));
+  loop.on('error', (error) => log.warn('the orphan watch has failed', { error: error.message }));
   // It has ended, or never started, which is reported above: nothing is written to it.
   loop.stdin.on('error', () => {});
   loop.unref();

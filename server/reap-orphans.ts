@@ -2,7 +2,7 @@
  * Run by the orphan watch when no daemon has come back: `reap-orphans.js <run folder> <watch file> <token>
  * <milliseconds without a daemon> <ORPHAN_WAIT_MS>`. Exits with 0 when no child needs another check.
  */
-import { reapOrphans } from '../services/claude/reap-orphans.js';
+import { reapOrphans } from '../services/claude/process/reap-orphans.js';
 
 const SOME_LEFT = 3;
 

@@ -124,8 +124,8 @@ const MAX_NAMED = 20;
 /** Reports to the owner what others could have read. */
 export function reportNarrowed(narrowed: readonly Narrowed[], log: Log): void {
   for (const { path, mode } of narrowed.slice(0, MAX_NAMED)) {
-    log.warn('other users could open this path in COMPANION_HOME until now', { path, mode });
+    log.warn('a path in COMPANION_HOME was open to other users; it is closed now', { path, mode });
   }
   const more = narrowed.length - MAX_NAMED;
-  if (more > 0) log.warn('other users could open more paths in COMPANION_HOME until now', { more });
+  if (more > 0) log.warn('more paths in COMPANION_HOME were open to other users; they are closed now', { more });
 }

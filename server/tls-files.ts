@@ -125,7 +125,7 @@ export class TlsFiles {
       log.info('the certificate was renewed', { certificate: this.fingerprint() });
     } catch (error) {
       const { message } = error as Error;
-      log.warn('the new certificate cannot be used; the one before is still shown', { error: message });
+      log.warn('the new certificate cannot be used; the previous one stays in use', { error: message });
     }
   }
 

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { LineSplitter } from '../../services/claude/line-splitter.js';
+import { LineSplitter } from '../../services/claude/stream/line-splitter.js';
 import { now, within } from './clock.js';
 import { type Conversation, type OnDelta, TURN_MS, type Turn } from './conversation.js';
 

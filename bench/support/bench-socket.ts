@@ -15,9 +15,6 @@ export interface BenchSocket {
   close(): Promise<void>;
 }
 
-/** The stream below the WebSocket. */
-const streamOf = (socket: WebSocket): Socket => (socket as unknown as { _socket: Socket })._socket;
-
 let requests = 0;
 
 export async function openBenchSocket(
@@ -30,7 +27,12 @@ export async function openBenchSocket(
   });
   const listeners = new Set<(frame: string, at: number) => void>();
   let cameAt = 0;
-  socket.once('open', () => streamOf(socket).prependListener('data', () => (cameAt = now())));
+  let stream: Socket | undefined;
+  socket.once('upgrade', (response) => {
+    stream = response.socket;
+  });
+  // Ahead of the listener of `ws`, which is there by now.
+  socket.once('open', () => stream?.prependListener('data', () => (cameAt = now())));
   socket.on('message', (bytes: Buffer) => {
     // `ws` inflates in the thread pool of this process: that time is the client's own.
     const at = isCompressed ? cameAt : now();
@@ -48,7 +50,7 @@ export async function openBenchSocket(
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    bytes: () => streamOf(socket).bytesRead,
+    bytes: () => stream?.bytesRead ?? 0,
     close: async () => {
       const closed = once(socket, 'close');
       socket.close();

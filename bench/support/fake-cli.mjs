@@ -2,11 +2,11 @@
 /**
  * Writes what the Claude CLI would, at a fixed rate, with the time of the write in every delta: for loads that twenty
  * real CLIs would need a larger machine for. The prompt says how much: `{"deltas":450,"perSecond":150,"perBlock":75}`,
- * or `{"load":{…}}`, see fake-load.mjs. `BENCH_CLI_CORE` is the processor to run on.
+ * or `{"load":{…}}`, see fake-load.mjs, or `{"rewrite":{…}}`. `BENCH_CLI_CORE` is the processor to run on.
  */
 import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { writeSync } from 'node:fs';
+import { readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { sleepUntil, writeLoad } from './fake-load.mjs';
 import { now } from './stamp.mjs';
@@ -14,6 +14,8 @@ import { now } from './stamp.mjs';
 const STDOUT = 1;
 /** The length of every delta: the time, filled up with blanks. */
 const CHARACTERS = 24;
+/** From a prompt to its first tool: less than any API takes. */
+const TOOL_MS = 300;
 const session_id = randomUUID();
 const write = (line) => writeSync(STDOUT, `${JSON.stringify(line)}\n`);
 
@@ -34,6 +36,7 @@ function take(message) {
   write({ ...message, session_id, isReplay: true });
   write({ type: 'system', subtype: 'init', session_id, cwd: process.cwd(), tools: [], mcp_servers: [], model: 'fake' });
   const asked = JSON.parse(text);
+  if (asked.rewrite) return rewrite(asked.rewrite);
   if (!asked.load) return stream(asked);
   const startedAt = now();
   endTurn(writeLoad(asked.load, { session_id, parent_tool_use_id: null, uuid: randomUUID() }), startedAt);
@@ -43,6 +46,29 @@ function answer({ request_id, request }) {
   const account = { tokenSource: 'none', apiKeySource: 'ANTHROPIC_API_KEY' };
   write({ type: 'control_response', response: { subtype: 'success', request_id, response: { account } } });
   if (request.subtype === 'end_session') process.exit(0);
+}
+
+/** As a shell command changes two lines of files: `{"rewrite":{"files":["a.ts"],"mark":"1"}}`. None: no tool is used. */
+function rewrite({ files, mark }) {
+  const startedAt = now();
+  const around = { session_id, parent_tool_use_id: null, uuid: randomUUID() };
+  const id = `toolu_${randomUUID()}`;
+  if (files.length > 0) {
+    const content = [{ type: 'tool_use', id, name: 'Bash', input: { command: 'rewrite' } }];
+    write({ type: 'assistant', message: { id: `msg_${id}`, type: 'message', role: 'assistant', content }, ...around });
+    // No command of Claude's begins at once: the API has answered before.
+    sleepUntil(startedAt + TOOL_MS);
+    for (const path of files) writeFileSync(path, marked(readFileSync(path, 'utf8'), mark));
+    const result = { type: 'tool_result', tool_use_id: id, content: 'done' };
+    write({ type: 'user', message: { role: 'user', content: [result] }, ...around });
+  }
+  endTurn('done', startedAt);
+}
+
+function marked(text, mark) {
+  const lines = text.split('\n');
+  for (const at of [20, 70]) lines[at] = `${lines[at].split(' //')[0]} // ${mark}`;
+  return lines.join('\n');
 }
 
 /** Deltas leave when they are due; those whose time has passed leave at once. */

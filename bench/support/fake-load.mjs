@@ -2,6 +2,7 @@
  * Loads that the fake CLI writes when its prompt is `{"load": {…}}`:
  * - `kind`: `events`, whole blocks that become one event each, or `deltas` of `perBlock` in a block (all, if not given);
  * - `count` of them with `bytes` of text each; each text begins with the time of its writing where there is room;
+ *   with `perParagraph` a blank line follows so many deltas;
  * - `batch` of them in one write, `perSecond` writes in a second, or one write for each byte that comes from `credits`,
  *   a FIFO; as fast as it can be done otherwise.
  */
@@ -59,7 +60,7 @@ function writeDeltas(load, around, take) {
   return text;
 }
 
-function writeBlock({ size, bytes, batch = 1, index }, around, take) {
+function writeBlock({ size, bytes, batch = 1, index, perParagraph }, around, take) {
   const delta = { type: 'content_block_delta', index, delta: { type: 'text_delta', text: PLACE } };
   const [head, tail] = JSON.stringify({ type: 'stream_event', event: delta, ...around }).split(PLACE);
   let block = '';
@@ -67,9 +68,10 @@ function writeBlock({ size, bytes, batch = 1, index }, around, take) {
     take();
     let lines = '';
     for (const end = Math.min(size, written + batch); written < end; written += 1) {
-      const text = textOf(bytes);
+      const isLast = perParagraph !== undefined && (written + 1) % perParagraph === 0;
+      const text = `${textOf(bytes)}${isLast ? '\n\n' : ''}`;
       block += text;
-      lines += `${head}${text}${tail}\n`;
+      lines += `${head}${JSON.stringify(text).slice(1, -1)}${tail}\n`;
     }
     writeSync(STDOUT, lines);
   }

@@ -1,6 +1,6 @@
 /** Many sessions at a time, each with a CLI of its own that has nothing to do. */
 import type { SessionView } from '../../protocol/rest.js';
-import { availableMemory } from '../../services/machine/available-memory.js';
+import { availableMemory } from '../../services/machine/machine-room.js';
 import type { Daemon } from '../../tests/support/daemon.js';
 import { openBenchSocket } from './bench-socket.js';
 import { sleep, within } from './clock.js';

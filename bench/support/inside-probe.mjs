@@ -23,6 +23,7 @@ function look() {
   const asked = readFileSync(`${path}.ask`, 'utf8');
   if (asked === 'collected') collect();
   const loopP99 = delay ? delay.percentile(99) / NANOSECONDS_IN_MS - LOOP_PROBE_MS : 0;
+  const loopMax = delay ? delay.max / NANOSECONDS_IN_MS - LOOP_PROBE_MS : 0;
   if (asked === 'watching the loop') {
     delay = monitorEventLoopDelay({ resolution: LOOP_PROBE_MS });
     delay.enable();
@@ -32,7 +33,15 @@ function look() {
     ._getActiveHandles()
     .flatMap((handle) => (handle instanceof Socket ? handle.writableLength : []));
   const { rss, heapUsed, external } = process.memoryUsage();
-  const figures = { rss, heapUsed, external, mostUnsent: Math.max(0, ...unsent), sockets: unsent.length, loopP99 };
+  const figures = {
+    rss,
+    heapUsed,
+    external,
+    mostUnsent: Math.max(0, ...unsent),
+    sockets: unsent.length,
+    loopP99,
+    loopMax,
+  };
   writeFileSync(`${path}.tmp`, JSON.stringify(figures));
   renameSync(`${path}.tmp`, `${path}.answer`);
 }

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { arch, cpus, platform, release, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { openDatabase } from '../../services/journal/open-database.js';
+import { openDatabase } from '../../services/record/sqlite/schema.js';
 import { sleep } from './clock.js';
 import { describeCores } from './cores.js';
 import { realCli } from './stage.js';

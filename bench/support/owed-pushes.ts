@@ -2,11 +2,11 @@
 import { join } from 'node:path';
 import type { EventData } from '../../protocol/events.js';
 import type { DeviceId, PermissionId, SessionId } from '../../protocol/scalars.js';
-import { readBootId } from '../../services/journal/epoch.js';
-import { openDatabase } from '../../services/journal/open-database.js';
-import { createSqliteJournal } from '../../services/journal/sqlite-journal.js';
 import type { DeviceRef, EventRecord, PermissionRecord, UserId } from '../../services/ports/records.js';
-import { pushesFor } from '../../services/push/push-record.js';
+import { pushesFor } from '../../services/push/outbox/push-record.js';
+import { readBootId } from '../../services/record/damage/epoch.js';
+import { openDatabase } from '../../services/record/sqlite/schema.js';
+import { createSqliteJournal } from '../../services/record/sqlite/sqlite-journal.js';
 import { recordOf } from './written-journal.js';
 
 export interface OwedPushes {
@@ -37,7 +37,7 @@ export async function writeOwedPushes({ home, owner, deviceIds, sessions, reques
     const events = asked.map((permission, nth) => eventOf(permission, nth + 1));
     const found = pushesFor(record, events, { devices: () => devices, epoch: journal.epoch, now: at });
     const pushes = found.map((push) => ({ ...push, attempts: 1, reason: 'no connection', nextTry: dueAt }));
-    await journal.commit({ record, events, prompts: [], permissions: asked }, () => pushes);
+    journal.commit({ record, events, prompts: [], permissions: asked }, () => pushes);
   }
   await journal.close();
 }

@@ -13,6 +13,8 @@ export interface Insight {
   sockets: number;
   /** How long its event loop was blocked, p99 in milliseconds, since it was asked to watch it. */
   loopP99: number;
+  /** The longest time that it was blocked since then, in milliseconds. */
+  loopMax: number;
 }
 
 /** Looks into a process that was started with this environment. */

@@ -3,11 +3,11 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ClaudeSessionId, DeviceId, SessionId } from '../../protocol/scalars.js';
-import { readBootId } from '../../services/journal/epoch.js';
-import { openDatabase } from '../../services/journal/open-database.js';
-import { createSqliteCursors } from '../../services/journal/sqlite-cursors.js';
-import { createSqliteJournal } from '../../services/journal/sqlite-journal.js';
 import type { DeviceRef, EventRecord, SessionRecord, UserId } from '../../services/ports/records.js';
+import { readBootId } from '../../services/record/damage/epoch.js';
+import { createSqliteCursors } from '../../services/record/sqlite/cursors.js';
+import { openDatabase } from '../../services/record/sqlite/schema.js';
+import { createSqliteJournal } from '../../services/record/sqlite/sqlite-journal.js';
 
 export const newSessionId = (): SessionId => randomUUID() as SessionId;
 
@@ -69,6 +69,19 @@ export function messageEvent(seq: number, bytes: number): EventRecord {
   };
 }
 
+/** What a person said, with which a turn begins. */
+function personEvent(seq: number): EventRecord {
+  const at = Date.now();
+  const content = [{ type: 'text', text: `Question ${seq}` }];
+  const data = JSON.stringify({
+    messageId: `p${seq}`,
+    content,
+    deviceId: 'bench',
+    promptId: `p${seq}`,
+  });
+  return { seq, type: 'humanMessage', at, data, messageId: `p${seq}` };
+}
+
 export interface WrittenSession {
   sessionId: SessionId;
   directory: string;
@@ -77,6 +90,8 @@ export interface WrittenSession {
   bytes: number;
   /** Not closed, and hibernated. */
   open?: boolean;
+  /** Every other event is of a person. */
+  turns?: boolean;
 }
 
 export interface WriteOptions {
@@ -96,20 +111,21 @@ export async function writeJournal({ home, owner, sessions, devices = [] }: Writ
   const cursors = createSqliteCursors(database);
   const journal = createSqliteJournal({ database, bootId: readBootId() });
   const { epoch } = journal;
-  for (const { sessionId, directory, events, bytes, open = false } of sessions) {
+  for (const { sessionId, directory, events, bytes, open = false, turns = false } of sessions) {
     const record = recordOf({ sessionId, owner, directory, open });
+    const eventAt = (seq: number) => (turns && seq % 2 === 1 ? personEvent(seq) : messageEvent(seq, bytes));
     for (let seq = 1; seq <= events; seq += EVENTS_IN_COMMIT) {
       const length = Math.min(EVENTS_IN_COMMIT, events - seq + 1);
-      const some = Array.from({ length }, (_, index) => lineOf(messageEvent(seq + index, bytes), sessionId));
-      await journal.commit({ record, events: some, prompts: [], permissions: [] });
+      const some = Array.from({ length }, (_, index) => lineOf(eventAt(seq + index), sessionId));
+      journal.commit({ record, events: some, prompts: [], permissions: [] });
     }
   }
   const [first] = sessions;
   for (const { deviceId, missed } of devices) {
     const device: DeviceRef = { userId: owner, deviceId: deviceId as DeviceId };
-    await cursors.writeSubscription(device, { events: ['*'], all: false, acknowledges: true });
+    cursors.writeSubscription(device, { events: ['*'], all: false, acknowledges: true });
     if (!first) continue;
-    await cursors.writeCursors(device, new Map([[first.sessionId, { seq: first.events - missed, epoch }]]));
+    cursors.writeCursors(device, new Map([[first.sessionId, { seq: first.events - missed, epoch }]]));
   }
   await journal.close();
 }

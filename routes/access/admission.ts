@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Need } from '../../protocol/access.js';
-import type { CommandRule, Liberties } from '../../protocol/commands.js';
+import type { Liberties } from '../../protocol/commands/rules.js';
 import { CompanionError } from '../../protocol/error-codes.js';
 import { type CommandNeed, needOfCommand } from '../../protocol/slash-commands.js';
 import type { Identity } from '../../services/identity/identity.js';
@@ -52,16 +52,16 @@ export class Admission {
    * The refusal of a request whose address has used up its guesses, and whose credential cannot be a known one:
    * immediate, and without checking the credential.
    */
-  keptOut(credential: Credential | undefined, request: IncomingMessage): RateLimitError | undefined {
+  refusalOf(credential: Credential | undefined, request: IncomingMessage): RateLimitError | undefined {
     const { limits, identity } = this.#options;
-    if (credential?.kind !== 'bearer' || !limits.keepsAnybodyOut) return undefined;
-    const refusal = limits.keptOut('bearer', networkOf(this.addressOf(request)));
+    if (credential?.kind !== 'bearer' || !limits.hasBlockedClients) return undefined;
+    const refusal = limits.refusalOf('bearer', networkOf(this.addressOf(request)));
     return refusal && !identity.mayKnow(credential.text) ? refusal : undefined;
   }
 
   /** Whether the address has used up its wrong attempts. */
-  isOut(kind: Tried, request: IncomingMessage): boolean {
-    return this.#options.limits.keptOut(kind, networkOf(this.addressOf(request))) !== undefined;
+  isBlocked(kind: Tried, request: IncomingMessage): boolean {
+    return this.#options.limits.refusalOf(kind, networkOf(this.addressOf(request))) !== undefined;
   }
 
   /** Counts a wrong credential, with a delay that grows with their number. Rejects with `RATE_LIMITED`. */
@@ -80,7 +80,7 @@ export class Admission {
   }
 }
 
-export const unauthorized = (message = 'A valid credential is needed.'): CompanionError =>
+export const unauthorized = (message = 'The request needs a valid credential.'): CompanionError =>
   new CompanionError('UNAUTHORIZED', message, { suggestion: 'Send it as Authorization: Bearer or x-api-key.' });
 
 /** Throws `PERMISSION_DENIED` where the credential lacks the scope. */
@@ -88,11 +88,6 @@ export function requireScope({ scopes }: Principal, need: Need): void {
   if (need === 'credential' || scopes.has(need)) return;
   const rule = `must have a credential with the scope ${need}`;
   throw new CompanionError('PERMISSION_DENIED', `The request ${rule}.`, { rule });
-}
-
-/** The same for the need of a command. Where a token of a push is sufficient, a credential needs `approve`. */
-export function requireNeed(principal: Principal, needs: CommandRule<never>['needs']): void {
-  if (needs !== 'none') requireScope(principal, needs === 'actionToken' ? 'approve' : needs);
 }
 
 /** Granting liberties requires the permission to approve their effects. Throws `PERMISSION_DENIED`. */

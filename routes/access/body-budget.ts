@@ -1,9 +1,6 @@
 import { CompanionError } from '../../protocol/error-codes.js';
+import { MAX_BODIES_BYTES } from '../../protocol/limits.js';
 
-const MIB = 1024 * 1024;
-/** For one person, and for all together. A single body can be larger. */
-const PERSON_BYTES = 32 * MIB;
-const ALL_BYTES = 96 * MIB;
 /** Suggested retry delay after a refusal. */
 const RETRY_MS = 1000;
 
@@ -18,8 +15,10 @@ export class BodyBudget {
    */
   take(who: string, bytes: number): () => void {
     const held = this.#held.get(who) ?? 0;
-    if (isTooMuch(held, bytes, PERSON_BYTES)) throw tooMuch(`${PERSON_BYTES} bytes of one person`);
-    if (isTooMuch(this.#all, bytes, ALL_BYTES)) throw tooMuch(`${ALL_BYTES} bytes of all people`);
+    if (isTooMuch(held, bytes, MAX_BODIES_BYTES.ofPerson))
+      throw tooMuch(`${MAX_BODIES_BYTES.ofPerson} bytes of one person`);
+    if (isTooMuch(this.#all, bytes, MAX_BODIES_BYTES.inAll))
+      throw tooMuch(`${MAX_BODIES_BYTES.inAll} bytes of all people`);
     this.#add(who, bytes);
     let isHeld = true;
     return () => {

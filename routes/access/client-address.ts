@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { isIPv4, isIPv6 } from 'node:net';
+import { isIPv4, isIPv6, type Socket } from 'node:net';
 import proxyAddr from 'proxy-addr';
 
 /** The client address of a request, for limits and the audit. */
@@ -24,7 +24,8 @@ export function createAddressOf(trustProxy: boolean): AddressOf {
 }
 
 function addressIn(request: IncomingMessage, trust: (text: string) => boolean): string {
-  const own = request.socket.remoteAddress;
+  // Node's types leave out that a request that has ended can have lost its socket (seen on 20.20).
+  const own = (request.socket as Socket | null)?.remoteAddress;
   if (own === undefined) return 'unknown';
   return parseAddress(proxyAddr(request, trust)) ?? parseAddress(own) ?? 'unknown';
 }

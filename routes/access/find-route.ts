@@ -1,4 +1,4 @@
-import { ROUTES, type RouteRule } from '../../protocol/commands.js';
+import { ROUTES, type RouteRule } from '../../protocol/commands/rest.js';
 
 interface Pattern {
   rule: RouteRule;
@@ -7,7 +7,9 @@ interface Pattern {
   isOpen: boolean;
 }
 
-const segmentsOf = (path: string): string[] => path.split('/').slice(1);
+/** A slash at the end means the same path. */
+const segmentsOf = (path: string): string[] =>
+  (path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path).split('/').slice(1);
 
 const PATTERNS: readonly Pattern[] = ROUTES.map((rule) => {
   const segments = segmentsOf(rule.path);
@@ -19,8 +21,23 @@ const PATTERNS: readonly Pattern[] = ROUTES.map((rule) => {
  */
 export function findRoute(method: string, path: string): RouteRule | undefined {
   const wanted = method === 'HEAD' ? 'GET' : method;
-  const given = segmentsOf(path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path);
+  const given = segmentsOf(path);
   return PATTERNS.find((pattern) => pattern.rule.method === wanted && matches(pattern, given))?.rule;
+}
+
+interface Place {
+  path: string;
+  /** On the local socket. */
+  isLocal: boolean;
+}
+
+/** The methods of a path, as `Allow` names them; none where there is nothing. */
+export function methodsAt({ path, isLocal }: Place): string[] {
+  const given = segmentsOf(path);
+  const rules = PATTERNS.filter((pattern) => matches(pattern, given)).map(({ rule }) => rule);
+  const methods = rules.filter(({ local = false }) => isLocal || !local).map(({ method }) => method);
+  if (methods.length === 0) return [];
+  return [...new Set([...methods.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : method)), 'OPTIONS'])];
 }
 
 function matches({ segments, isOpen }: Pattern, given: readonly string[]): boolean {

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import { CompanionError } from '../../protocol/error-codes.js';
+import type { KeyLimits } from '../../protocol/keys.js';
 
 /** The limit of each kind in its period. */
 export interface LimitSettings {
@@ -15,6 +16,12 @@ export interface LimitSettings {
   sessions: number;
   /** Concurrent, per person. */
   connections: number;
+}
+
+/** Whose action it is. A key has limits of its own beside those of its person. */
+export interface Actor {
+  userId: string;
+  key?: { keyId: string; limits?: KeyLimits };
 }
 
 /** The counted actions. */
@@ -54,7 +61,7 @@ const MAX_BLOCK_S = DAY_S;
 const MAX_DELAY_MS = 1000;
 
 /** Number of addresses that are refused immediately. */
-const MAX_OUT = 10_000;
+const MAX_REFUSED = 10_000;
 
 const SECONDS: Record<Limited, number> = {
   prompts: MINUTE_S,
@@ -75,22 +82,18 @@ export interface Attempt {
 export class RateLimits {
   readonly settings: LimitSettings;
   readonly #limiters: Record<Limited, RateLimiterMemory>;
+  /** Each key has its own limit, so these only count. */
+  readonly #ofKeys: Record<Limited, RateLimiterMemory>;
   readonly #failed: RateLimiterMemory;
   readonly #strikes = new RateLimiterMemory({ points: Number.MAX_SAFE_INTEGER, duration: DAY_S });
 
   /** When the block of each client ends, by the monotonic clock. */
-  readonly #out = new Map<string, number>();
+  readonly #blockedUntil = new Map<string, number>();
 
   constructor(settings: LimitSettings) {
     this.settings = settings;
-    const limiter = (kind: Limited) => new RateLimiterMemory({ points: settings[kind], duration: SECONDS[kind] });
-    this.#limiters = {
-      prompts: limiter('prompts'),
-      files: limiter('files'),
-      reads: limiter('reads'),
-      frames: limiter('frames'),
-      sessions: limiter('sessions'),
-    };
+    this.#limiters = limitersOf((kind) => settings[kind]);
+    this.#ofKeys = limitersOf(() => Number.MAX_SAFE_INTEGER);
     this.#failed = new RateLimiterMemory({ points: settings.failed, duration: FAILED_S });
   }
 
@@ -100,20 +103,35 @@ export class RateLimits {
     const counted = await consume(this.#limiters[kind], who);
     const allowance = { limit, remaining: counted.remainingPoints, resetMs: counted.msBeforeNext };
     if (counted.consumedPoints <= limit) return allowance;
-    const message = `At most ${limit} ${kind} are taken within ${SECONDS[kind]} s.`;
+    const message = `At most ${limit} ${kind} are accepted within ${SECONDS[kind]} s.`;
     throw new RateLimitError(message, { ...allowance, consumed: counted.consumedPoints });
   }
 
-  get keepsAnybodyOut(): boolean {
-    return this.#out.size > 0;
+  /** Counts one action of a person, and of the key that it was done with. Rejects with `RateLimitError`. */
+  async takeOf(kind: Exclude<Limited, 'sessions'>, { userId, key }: Actor): Promise<Allowance> {
+    const limit = key?.limits?.[kind];
+    if (!key || limit === undefined) return this.take(kind, userId);
+    const counted = await consume(this.#ofKeys[kind], key.keyId);
+    const { consumedPoints: consumed, msBeforeNext: resetMs } = counted;
+    const own = { limit, remaining: Math.max(0, limit - consumed), resetMs };
+    if (consumed > limit) {
+      const message = `At most ${limit} ${kind} of this key are accepted within ${SECONDS[kind]} s.`;
+      throw new RateLimitError(message, { ...own, consumed });
+    }
+    const ofPerson = await this.take(kind, userId);
+    return ofPerson.remaining < own.remaining ? ofPerson : own;
+  }
+
+  get hasBlockedClients(): boolean {
+    return this.#blockedUntil.size > 0;
   }
 
   /** The refusal of a blocked client; undefined for others. Counts nothing. */
-  keptOut(kind: Tried, who: string): RateLimitError | undefined {
+  refusalOf(kind: Tried, who: string): RateLimitError | undefined {
     const key = keyOf(kind, who);
-    const resetMs = (this.#out.get(key) ?? 0) - performance.now();
+    const resetMs = (this.#blockedUntil.get(key) ?? 0) - performance.now();
     if (resetMs > 0) return this.#tooManyFailed(key, resetMs, this.settings.failed + 1);
-    this.#out.delete(key);
+    this.#blockedUntil.delete(key);
     return undefined;
   }
 
@@ -145,21 +163,21 @@ export class RateLimits {
   async #wasWrong(key: string, count: number): Promise<boolean> {
     const { failed } = this.settings;
     const isLast = count >= failed;
-    if (isLast) await this.#refuseBlockedClients(key);
+    if (isLast) await this.#block(key);
     await delay(MAX_DELAY_MS * (count / failed) ** 2, undefined, { ref: false });
     return isLast;
   }
 
   /** Starts a block that is longer after each earlier one. */
-  async #refuseBlockedClients(key: string): Promise<void> {
+  async #block(key: string): Promise<void> {
     const { consumedPoints: strikes } = await this.#strikes.consume(key);
     const seconds = Math.min(MAX_BLOCK_S, FAILED_S * 2 ** (strikes - 1));
     await this.#failed.block(key, seconds);
-    this.#isOut(key, seconds * SECOND_MS);
+    this.#refuseUntil(key, seconds * SECOND_MS);
   }
 
   #tooManyFailed(key: string, resetMs: number, consumed: number): RateLimitError {
-    this.#isOut(key, resetMs);
+    this.#refuseUntil(key, resetMs);
     const limit = this.settings.failed;
     return new RateLimitError('Too many wrong credentials came from this address.', {
       limit,
@@ -169,16 +187,27 @@ export class RateLimits {
     });
   }
 
-  #isOut(key: string, resetMs: number): void {
-    this.#out.set(key, performance.now() + resetMs);
-    if (this.#out.size > MAX_OUT) this.#forgetOne();
+  #refuseUntil(key: string, resetMs: number): void {
+    this.#blockedUntil.set(key, performance.now() + resetMs);
+    if (this.#blockedUntil.size > MAX_REFUSED) this.#forgetOldest();
   }
 
   /** The counts remain: only the immediate refusal ends. */
-  #forgetOne(): void {
-    const [oldest] = this.#out.keys();
-    if (oldest !== undefined) this.#out.delete(oldest);
+  #forgetOldest(): void {
+    const [oldest] = this.#blockedUntil.keys();
+    if (oldest !== undefined) this.#blockedUntil.delete(oldest);
   }
+}
+
+function limitersOf(pointsOf: (kind: Limited) => number): Record<Limited, RateLimiterMemory> {
+  const limiter = (kind: Limited) => new RateLimiterMemory({ points: pointsOf(kind), duration: SECONDS[kind] });
+  return {
+    prompts: limiter('prompts'),
+    files: limiter('files'),
+    reads: limiter('reads'),
+    frames: limiter('frames'),
+    sessions: limiter('sessions'),
+  };
 }
 
 /** Also resolves when the limit was exceeded. */

@@ -1,17 +1,17 @@
 import type { Request, RequestHandler, Response } from 'express';
-import type { RouteRule } from '../../protocol/commands.js';
-import { CompanionError } from '../../protocol/error-codes.js';
+import type { RouteRule } from '../../protocol/commands/rest.js';
+import { CompanionError, invalid } from '../../protocol/error-codes.js';
 import type { Principal } from '../../services/identity/principal.js';
 import { requireScope, unauthorized } from '../access/admission.js';
 import { networkOf } from '../access/client-address.js';
-import { findRoute } from '../access/find-route.js';
+import { findRoute, methodsAt } from '../access/find-route.js';
 import { httpCredential } from '../access/read-credential.js';
 import type { RouteServices } from '../route-services.js';
 import { auditHttp, auditRoute } from './audit-http.js';
-import { setBodyDeadline } from './body-deadline.js';
-import { toCompanionError } from './http-errors.js';
-import { setPrincipal } from './principal.js';
-import { setRateLimitHeaders } from './rate-limit-headers.js';
+import { setBodyDeadline } from './bodies.js';
+import { refuseUnversioned } from './conditional.js';
+import { StatusError, setRateLimitHeaders, toCompanionError } from './http-errors.js';
+import { setPrincipal, setRule } from './request-context.js';
 
 /**
  * Passes a request to its route when the route's rule permits it, before a body is read. Without a rule there is no
@@ -25,22 +25,36 @@ export const authorise =
     await count(services, { request, response, principal, rule });
     if (principal) setPrincipal(response, { principal, isCurrent: (one) => services.identity.isCurrent(one) });
     else setBodyDeadline(request);
+    const place = { path: request.path, isLocal: false };
     try {
-      admit(rule, principal);
+      if (principal && request.method === 'OPTIONS') return tellMethods(response, place);
+      admit(request, rule, principal);
+      refuseUnversioned(request, rule);
     } catch (error) {
       if (principal && rule)
         auditHttp(services, response, { action: 'refused', outcome: toCompanionError(error).code });
       throw error;
     }
-    if (rule) auditRoute(services, rule, request, response);
+    if (rule) {
+      setRule(response, rule);
+      auditRoute(services, rule, request, response);
+    }
     next();
   };
 
-function admit(rule: RouteRule | undefined, principal: Principal | undefined): void {
+type Place = Parameters<typeof methodsAt>[0];
+
+function tellMethods(response: Response, place: Place): void {
+  const methods = methodsAt(place);
+  if (methods.length === 0) throw nothingThere();
+  response.status(204).set('Allow', methods.join(', ')).end();
+}
+
+function admit(request: Request, rule: RouteRule | undefined, principal: Principal | undefined): void {
   const needs = rule?.needs;
   if (needs === 'none' || needs === 'actionToken') return;
   if (!principal) throw unauthorized();
-  if (needs === undefined || rule?.local) throw nothingThere();
+  if (needs === undefined || rule?.local) throw refusalAt(request.method, { path: request.path, isLocal: false });
   requireScope(principal, needs);
 }
 
@@ -48,10 +62,23 @@ function admit(rule: RouteRule | undefined, principal: Principal | undefined): v
 export const asOwner =
   ({ identity }: RouteServices): RequestHandler =>
   (request, response, next) => {
-    if (!findRoute(request.method, request.path)) throw nothingThere();
+    const rule = findRoute(request.method, request.path);
+    const place = { path: request.path, isLocal: true };
+    if (request.method === 'OPTIONS') return tellMethods(response, place);
+    if (!rule) throw refusalAt(request.method, place);
+    refuseUnversioned(request, rule);
+    setRule(response, rule);
     setPrincipal(response, { principal: identity.local, isCurrent: () => true });
     next();
   };
+
+/** Why there is no such route. Only for clients that may know the others. */
+function refusalAt(method: string, place: Place): CompanionError {
+  const methods = methodsAt(place);
+  if (methods.length === 0 || methods.includes(method)) return nothingThere();
+  const rule = `must be ${methods.join(', ')}`;
+  return new StatusError(405, invalid('method', rule), { Allow: methods.join(', ') });
+}
 
 const nothingThere = () => new CompanionError('NOT_FOUND', 'There is nothing at this address.');
 
@@ -61,7 +88,7 @@ async function identify(
   request: Request,
   rule: RouteRule | undefined,
 ): Promise<Principal | undefined> {
-  if (rule?.path === '/live') return undefined;
+  if (rule?.path === '/live' || rule?.ownCredential) return undefined;
   try {
     return await admission.authenticate(httpCredential(request), request);
   } catch (error) {
@@ -83,8 +110,8 @@ interface Counting {
  * counted only when it fails: behind one proxy, others do not block it.
  */
 async function count({ admission }: RouteServices, { request, response, principal, rule }: Counting): Promise<void> {
-  if (!principal && rule?.needs === 'none' && rule.method === 'POST') return;
-  const who = principal?.userId ?? networkOf(admission.addressOf(request));
-  const allowance = await admission.limits.take(rule?.counts ?? 'reads', who);
-  if (principal) setRateLimitHeaders(response, allowance);
+  if (!principal && rule?.needs === 'none' && rule.method === 'POST' && !rule.ownCredential) return;
+  const counts = rule?.counts ?? 'reads';
+  if (principal) setRateLimitHeaders(response, await admission.limits.takeOf(counts, principal));
+  else await admission.limits.take(counts, networkOf(admission.addressOf(request)));
 }

@@ -1,10 +1,9 @@
 import { constants, DeflateRaw } from 'minizlib';
 import type { PerMessageDeflateOptions, WebSocket } from 'ws';
-import type { Encoder, Frame } from '../../services/delivery/frame.js';
+import type { Encoder, Frame } from '../../services/delivery/frames.js';
 import { encodeCompressedFrame } from './encode-text-frame.js';
-import type { DeviceSink, SocketSinkOptions } from './socket-sink.js';
+import { type DeviceSink, type SocketSinkOptions, UnsentData } from './socket-sink.js';
 import { type Collector, joinParts } from './tick-writer.js';
-import { UnsentData } from './unsent-data.js';
 
 const WINDOW_BITS = 13;
 /**
@@ -72,6 +71,10 @@ export class CompressedSink implements DeviceSink, Collector {
 
   get progress(): string {
     return this.#data.progress;
+  }
+
+  get frames(): number {
+    return this.#data.frames;
   }
 
   send(frame: Frame): void {

@@ -1,12 +1,13 @@
 import type { ClientData } from '../../protocol/client-frames.js';
 import { CompanionError } from '../../protocol/error-codes.js';
+import { refreshLabels } from '../../services/commands/session.js';
 import type { Principal } from '../../services/identity/principal.js';
 import { answer, type RequestContext } from './request-context.js';
 
 export async function subscribe(context: RequestContext, data: ClientData<'subscribe'>): Promise<void> {
   const { delivery } = context.connection;
   const { events, sessionIds, cursors, deltaIntervalMs } = data;
-  const { sessions, begin } = await delivery.subscribe({
+  const { sessions, begin } = delivery.subscribe({
     events,
     ...(sessionIds && { sessionIds }),
     ...(cursors && { cursors }),
@@ -22,10 +23,15 @@ export async function subscribe(context: RequestContext, data: ClientData<'subsc
   const ids = shown.map(({ sessionId }) => sessionId);
   answer(context, 'subscribed', { events, sessionIds: ids, success: true, sessions: shown });
   begin();
+  const { services } = context.connection;
+  void refreshLabels(
+    services,
+    ids.flatMap((id) => services.registry.find(id) ?? []),
+  );
 }
 
 export async function unsubscribe(context: RequestContext, { sessionIds }: ClientData<'unsubscribe'>): Promise<void> {
-  await context.connection.delivery.unsubscribe(sessionIds);
+  context.connection.delivery.unsubscribe(sessionIds);
   answer(context, 'unsubscribed', { sessionIds });
 }
 
@@ -71,7 +77,7 @@ export async function reauthenticate(context: RequestContext, { token }: ClientD
 
 /** A connection always belongs to one person and one device. */
 const isSameDevice = (one: Principal, other: Principal): boolean =>
-  one.userId === other.userId && one.device?.deviceId === other.device?.deviceId;
+  one.userId === other.userId && one.device?.deviceId === other.device?.deviceId && one.key?.keyId === other.key?.keyId;
 
 export async function ping(context: RequestContext): Promise<void> {
   answer(context, 'pong', { serverTime: new Date(context.connection.services.now()).toISOString() });

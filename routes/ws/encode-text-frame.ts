@@ -7,7 +7,7 @@ const LENGTH_IN_64_BITS = 127;
 const TWO_BYTES = 0x1_00_00;
 
 /**
- * A whole unmasked text message of RFC 6455. `ws` would build header and payload anew for each client; these bytes are
+ * A whole unmasked text message of RFC 6455. `ws` would build header and payload for each client; these bytes are
  * built once and written to every socket.
  */
 export function encodeTextFrame(text: string): Buffer {

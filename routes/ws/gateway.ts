@@ -10,11 +10,12 @@ import { type DeviceId, deviceIdSchema } from '../../protocol/scalars.js';
 import type { IsVoid, Principal } from '../../services/identity/principal.js';
 import type { Log } from '../../services/ports/log.js';
 import type { DeviceRef } from '../../services/ports/records.js';
-import { unauthorized } from '../access/admission.js';
+import { requireScope, unauthorized } from '../access/admission.js';
 import { queryOf, upgradeCredential } from '../access/read-credential.js';
-import { countStranger } from '../http/count-stranger.js';
 import { errorBody, readRequestId } from '../http/http-errors.js';
+import { countStranger } from '../http/stranger-limits.js';
 import type { RouteServices } from '../route-services.js';
+import { requireConnectionRoom, requireKeyRoom } from '../sse/event-streams.js';
 import { PER_MESSAGE_DEFLATE } from './compressed-sink.js';
 import { Heartbeats } from './heartbeats.js';
 import { SocketConnection } from './socket-connection.js';
@@ -29,8 +30,6 @@ const SERVER: ServerOptions = {
 };
 /** A client that does not answer a close within this time is disconnected. */
 const CLOSE_GRACE_MS = 400;
-/** Suggested retry delay when there are too many connections. */
-const CONNECTIONS_RETRY_MS = 5000;
 const SECOND_MS = 1000;
 
 export interface Gateway {
@@ -41,6 +40,8 @@ export interface Gateway {
   /** Ends the connections whose credential is now invalid. */
   expel(isVoid: IsVoid): void;
 }
+
+const CREDENTIAL_VOID = 'the credential is revoked or expired';
 
 export function createGateway(services: RouteServices, { local }: { local: boolean }): Gateway {
   const serverOf = (perMessageDeflate: false | PerMessageDeflateOptions) => {
@@ -68,12 +69,12 @@ export function createGateway(services: RouteServices, { local }: { local: boole
         underWay.add(revoked);
         const admitted = local ? services.identity.local : admit(services, request);
         const principal = await Promise.resolve(admitted).finally(() => underWay.delete(revoked));
-        const named = readDevice(request, principal);
+        const named = { ...readDevice(request, principal), ...traceOf(services, request) };
         const { device } = named;
         if (revoked.some((isVoid) => isVoid(principal, device.deviceId))) throw unauthorized();
         if (!local) {
           requireWelcome(services, principal, device);
-          requireRoom(services, connections, device);
+          requireRoom(services, connections, { principal, device });
         }
         (mayCompress() ? compressing : server).handleUpgrade(request, stream, head, (webSocket) => {
           const address = local ? 'local' : services.admission.addressOf(request);
@@ -86,7 +87,7 @@ export function createGateway(services: RouteServices, { local }: { local: boole
       for (const revoked of underWay) revoked.push(isVoid);
       for (const connection of [...connections, ...lingering]) {
         const { principal, device } = connection;
-        if (isVoid(principal, device.deviceId)) connection.expel(CLOSE.credentialRevoked, 'the credential is void');
+        if (isVoid(principal, device.deviceId)) connection.expel(CLOSE.credentialRevoked, CREDENTIAL_VOID);
       }
     },
     close: (code, reason) => {
@@ -98,6 +99,11 @@ export function createGateway(services: RouteServices, { local }: { local: boole
     },
   };
 }
+
+/** Kept for as long as the connection lasts. */
+const traceOf = ({ tracing }: RouteServices, { headers: { traceparent, tracestate } }: IncomingMessage) => ({
+  trace: tracing && { traceparent, tracestate },
+});
 
 /** Authenticates an upgrade. No resources are allocated before this. */
 async function admit(services: RouteServices, request: IncomingMessage): Promise<Principal> {
@@ -114,27 +120,31 @@ async function admit(services: RouteServices, request: IncomingMessage): Promise
     await countStranger(services, request);
     throw unauthorized();
   }
-  await admission.limits.take('reads', principal.userId);
+  await admission.limits.takeOf('reads', principal);
   return principal;
 }
 
-/** A revoked device cannot reconnect under its id with a credential that is not its own. */
+/**
+ * A revoked device cannot reconnect under its id with a credential that is not its own, and a key cannot take the place
+ * of a device that has one.
+ */
 function requireWelcome({ identity }: RouteServices, principal: Principal, device: DeviceRef): void {
-  if (principal.device || !identity.devices.isRevoked(device)) return;
+  if (principal.device) return;
+  if (principal.key && identity.devices.isPaired(device)) requireScope(principal, 'admin');
+  if (!identity.devices.isRevoked(device)) return;
   throw unauthorized('The device was revoked. It comes back when it is paired again under its deviceId.');
 }
 
 /** A device's new connection replaces its earlier one. */
 function requireRoom(
-  { admission }: RouteServices,
+  { admission, eventStreams }: RouteServices,
   connections: Set<SocketConnection>,
-  { userId, deviceId }: DeviceRef,
+  { principal: { key }, device: { userId, deviceId } }: { principal: Principal; device: DeviceRef },
 ) {
-  const { connections: most } = admission.limits.settings;
   const others = [...connections].filter(({ device }) => device.userId === userId && device.deviceId !== deviceId);
-  if (others.length < most) return;
-  const message = `A person has at most ${most} connections.`;
-  throw new CompanionError('RATE_LIMITED', message, { retryAfterMs: CONNECTIONS_RETRY_MS });
+  requireConnectionRoom(others.length + eventStreams.countOf(userId), admission.limits.settings.connections);
+  const ofKey = others.filter(({ principal }) => key !== undefined && principal.key?.keyId === key.keyId);
+  requireKeyRoom(key, ofKey.length);
 }
 
 function readDevice(request: IncomingMessage, principal: Principal): { device: DeviceRef; isNameless: boolean } {

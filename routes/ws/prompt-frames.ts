@@ -1,6 +1,7 @@
 import type { ClientData } from '../../protocol/client-frames.js';
 import { CompanionError } from '../../protocol/error-codes.js';
 import type { AnswerData } from '../../protocol/server-frames.js';
+import { countOutside, requirePersonsBudget } from '../../services/commands/budgets.js';
 import type { EndedTurn, TurnInput } from '../../services/commands/prompt.js';
 import * as commands from '../../services/commands/prompt.js';
 import { answer, answerError, callerOf, directoryOf, type RequestContext } from './request-context.js';
@@ -18,6 +19,34 @@ export async function cancelPrompt(context: RequestContext, data: ClientData<'ca
   const { services } = context.connection;
   await commands.cancelPrompt(services, { caller: callerOf(context), ...data }, (cancelled) =>
     answer(context, 'promptCancelled', cancelled),
+  );
+}
+
+export async function editPrompt(context: RequestContext, data: ClientData<'editPrompt'>): Promise<void> {
+  const { services } = context.connection;
+  await commands.editPrompt(services, { caller: callerOf(context), ...data }, (edited) =>
+    answer(context, 'editPrompt', edited),
+  );
+}
+
+export async function movePrompt(context: RequestContext, data: ClientData<'movePrompt'>): Promise<void> {
+  const { services } = context.connection;
+  await commands.movePrompt(services, { caller: callerOf(context), ...data }, (moved) =>
+    answer(context, 'movePrompt', moved),
+  );
+}
+
+export async function clearQueue(context: RequestContext, data: ClientData<'clearQueue'>): Promise<void> {
+  const { services } = context.connection;
+  await commands.clearQueue(services, { caller: callerOf(context), ...data }, (cleared) =>
+    answer(context, 'clearQueue', cleared),
+  );
+}
+
+export async function continueQueue(context: RequestContext, data: ClientData<'continueQueue'>): Promise<void> {
+  const { services } = context.connection;
+  await commands.continueQueue(services, { caller: callerOf(context), ...data }, (continued) =>
+    answer(context, 'continueQueue', continued),
   );
 }
 
@@ -46,13 +75,16 @@ export async function ask(context: RequestContext, data: ClientData<'ask'>): Pro
   const timeoutMs = options?.timeout ?? ASK_TIMEOUT_MS;
   if (workingDirectory === undefined) {
     const { services, principal, ended: asker } = context.connection;
+    requirePersonsBudget(services, principal.userId);
     const response = await services.askRunner.ask({ person: principal.userId, prompt, timeoutMs, asker });
+    const { usage, total_cost_usd: cost } = response;
+    countOutside(services, principal.userId, { ...(usage && { usage }), ...(cost !== undefined && { cost }) });
     return answer(context, 'askResponse', { success: !response.is_error, response });
   }
   const timer = { fired: false, handle: undefined as NodeJS.Timeout | undefined };
   timer.handle = setTimeout(() => {
     timer.fired = true;
-    answerError(context, new CompanionError('TIMEOUT', `No answer within ${timeoutMs} ms; the turn goes on.`));
+    answerError(context, new CompanionError('TIMEOUT', `The turn has not ended within ${timeoutMs} ms; it continues.`));
   }, timeoutMs);
   const at = directoryOf(context.connection, workingDirectory, 'workingDirectory');
   await runToEnd(context, { text: prompt, at }, (turn) => {

@@ -1,16 +1,15 @@
-import type { ErrorCode, ErrorDetails } from '../../protocol/error-codes.js';
-import { CompanionError } from '../../protocol/error-codes.js';
+import { CompanionError, type ErrorCode, type ErrorDetails } from '../../protocol/error-codes.js';
 import type { EventData } from '../../protocol/events.js';
 import type { AnswerData, AnswerType } from '../../protocol/server-frames.js';
 import type { Caller, NamedDirectory } from '../../services/commands/command-context.js';
-import type { DeviceConnection } from '../../services/delivery/device-connection.js';
+import type { DeviceConnection } from '../../services/delivery/device/device-connection.js';
 import { answerFrame, copyFrame } from '../../services/delivery/frames.js';
 import type { Principal } from '../../services/identity/principal.js';
 import type { DeviceRef } from '../../services/ports/records.js';
-import type { Visit } from '../../services/push/presence.js';
+import type { TraceHeaders } from '../../services/ports/tracing.js';
+import type { Visit } from '../../services/push/policy/push-policy.js';
 import { RateLimitError } from '../access/rate-limits.js';
 import type { RouteServices } from '../route-services.js';
-import type { RefusalCounter } from './refusal-counter.js';
 
 /** The state that the frames of one connection share. */
 export interface ConnectionContext {
@@ -25,13 +24,19 @@ export interface ConnectionContext {
   visit: Visit;
   /** Default for relative working directories, set by the client. */
   workingDirectory: string | undefined;
+  /** The headers of its upgrade in which the trace of its client stands, where frames are traced. */
+  readonly trace: TraceHeaders | undefined;
   /** Counts refused frames. */
   readonly refusals: RefusalCounter;
   /** Aborted when the connection has ended, for any reason: answers can no longer be delivered. */
   readonly ended: AbortSignal;
   /** The daemon has closed the connection: none of its frames is started any more, not even earlier ones. */
   readonly isExpelled: boolean;
+  /** The id of this connection in `welcome`. */
+  readonly clientId: string;
   send: (frame: string) => void;
+  /** One of its frames was answered with an error. */
+  refused: () => void;
   /** Ends the connection without waiting long for the client's close. */
   expel: (code: number, reason: string) => void;
   /** Adopts another credential of the same person and device. */
@@ -42,10 +47,17 @@ export interface ConnectionContext {
 export interface RequestContext {
   connection: ConnectionContext;
   requestId: string | null;
+  /** The `traceparent` of the frame, where it is traced. */
+  trace?: string | undefined;
 }
 
 /** The sender of a frame, as use cases know it. */
-export const callerOf = ({ connection: { device }, requestId }: RequestContext): Caller => ({ device, requestId });
+export const callerOf = ({ connection: { device, principal }, requestId, trace }: RequestContext): Caller => ({
+  device,
+  requestId,
+  key: principal.key,
+  trace,
+});
 
 /** A client's path: relative ones start at the connection's directory, else at the first root. */
 export const directoryOf = (
@@ -67,6 +79,7 @@ export const answerStatus = ({ connection, requestId }: RequestContext, data: Ev
 /** Answers with a thrown error. An unexpected one is logged, and reported without its text. */
 export function answerError(context: RequestContext, thrown: unknown): void {
   const { connection, requestId } = context;
+  connection.refused();
   if (thrown instanceof CompanionError) {
     // Further parts of the name can be a client's own words: the keys of a record.
     const field = thrown.details?.field?.split('.')[0];
@@ -91,3 +104,21 @@ const errorData = ({
   message,
   ...(details && { details }),
 });
+
+/** Counts the refusals of a single connection within the period of its person's frame limit. */
+export class RefusalCounter {
+  #count = 0;
+  /** The end of the period, by the monotonic clock. */
+  #until = 0;
+
+  /** `resetMs`: until the person's count restarts. Returns the number in the period, this one included. */
+  add(resetMs: number): number {
+    const now = performance.now();
+    if (now >= this.#until) {
+      this.#count = 0;
+      this.#until = now + resetMs;
+    }
+    this.#count += 1;
+    return this.#count;
+  }
+}

@@ -1,8 +1,9 @@
 import type { ClientData } from '../../protocol/client-frames.js';
+import { rewindSession } from '../../services/commands/rewind.js';
 import * as commands from '../../services/commands/session.js';
 import { startSession } from '../../services/commands/start-session.js';
+import { sessionStatusOf } from '../../services/sessions/machine/session-state.js';
 import type { Session } from '../../services/sessions/session.js';
-import { sessionStatusOf } from '../../services/sessions/session-state.js';
 import { answer, answerStatus, callerOf, directoryOf, type RequestContext } from './request-context.js';
 
 export async function streamStart(context: RequestContext, data: ClientData<'streamStart'>): Promise<void> {
@@ -13,6 +14,7 @@ export async function streamStart(context: RequestContext, data: ClientData<'str
   await startSession(services, input, (started) => {
     // Recorded before the answer: after a crash the device must be found subscribed. Frames follow later. If the daemon
     // dies before it is recorded, the client repeats the request, and all events of the prompt are still owed.
+    if (started.answer.reused) services.metrics.sessionsReused.inc();
     delivery.join(started.session.id, started.head);
     answer(context, 'streamStarted', started.answer);
   });
@@ -33,6 +35,13 @@ export async function interrupt(context: RequestContext, data: ClientData<'inter
   await commands.interruptTurn(services, { caller: callerOf(context), ...data }, reply);
 }
 
+export async function rewind(context: RequestContext, data: ClientData<'rewind'>): Promise<void> {
+  const { services } = context.connection;
+  await rewindSession(services, { caller: callerOf(context), ...data }, (rewound) =>
+    answer(context, 'rewound', rewound),
+  );
+}
+
 export async function setModel(context: RequestContext, { sessionId, model }: ClientData<'setModel'>): Promise<void> {
   const { services } = context.connection;
   const input = { caller: callerOf(context), sessionId, changes: { model } };
@@ -44,6 +53,25 @@ export async function setPermissionMode(context: RequestContext, data: ClientDat
   const { sessionId, mode } = data;
   const input = { caller: callerOf(context), sessionId, changes: { permissionMode: mode }, modeField: 'mode' };
   await commands.changeSession(services, input, answerWithStatus(context));
+}
+
+export async function setEffort(context: RequestContext, data: ClientData<'setEffort'>): Promise<void> {
+  const { services } = context.connection;
+  await commands.setEffort(services, { caller: callerOf(context), ...data }, () => answer(context, 'setEffort', data));
+}
+
+export async function setThinking(context: RequestContext, data: ClientData<'setThinking'>): Promise<void> {
+  const { services } = context.connection;
+  const { sessionId, maxTokens } = data;
+  const reply = () => answer(context, 'setThinking', { sessionId, ...(maxTokens !== undefined && { maxTokens }) });
+  await commands.setThinking(services, { caller: callerOf(context), sessionId, maxTokens }, reply);
+}
+
+export async function addDirectory(context: RequestContext, data: ClientData<'addDirectory'>): Promise<void> {
+  const { services } = context.connection;
+  await commands.addDirectory(services, { caller: callerOf(context), ...data }, (added) =>
+    answer(context, 'addDirectory', added),
+  );
 }
 
 export async function setWorkingDirectory(

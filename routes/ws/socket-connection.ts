@@ -3,18 +3,19 @@ import { nanoid } from 'nanoid';
 import type { WebSocket } from 'ws';
 import { CLOSE, CompanionError } from '../../protocol/error-codes.js';
 import { HEARTBEAT_MS, PROTOCOL_VERSION } from '../../protocol/limits.js';
-import type { DeviceConnection } from '../../services/delivery/device-connection.js';
-import { Frame } from '../../services/delivery/frame.js';
+import type { DeviceConnection } from '../../services/delivery/device/device-connection.js';
+import { Frame } from '../../services/delivery/frames.js';
 import type { Principal } from '../../services/identity/principal.js';
 import type { DeviceRef } from '../../services/ports/records.js';
-import type { Visit } from '../../services/push/presence.js';
+import type { TraceHeaders } from '../../services/ports/tracing.js';
+import type { Visit } from '../../services/push/policy/push-policy.js';
+import type { ConnectedClient } from '../../services/telemetry/clients.js';
+import { describeCli } from '../describe-cli.js';
 import type { RouteServices } from '../route-services.js';
 import { CompressedSink, isCompressed } from './compressed-sink.js';
-import { CredentialWatch } from './credential-watch.js';
 import { FrameInbox } from './frame-inbox.js';
 import type { Beat, Heartbeats, Pulse } from './heartbeats.js';
-import { RefusalCounter } from './refusal-counter.js';
-import { answer, type ConnectionContext } from './request-context.js';
+import { answer, type ConnectionContext, RefusalCounter } from './request-context.js';
 import { type DeviceSink, SocketSink } from './socket-sink.js';
 import type { TickWriter } from './tick-writer.js';
 
@@ -28,6 +29,8 @@ export interface SocketConnectionOptions {
   /** The daemon has generated its id. */
   isNameless: boolean;
   address: string;
+  /** The headers of its upgrade, where frames are traced. */
+  trace: TraceHeaders | undefined;
   /** All open connections; it adds itself. */
   connections: Set<SocketConnection>;
   /** Ended connections with frames that wait for their turn. */
@@ -35,8 +38,6 @@ export interface SocketConnectionOptions {
   writer: TickWriter;
   heartbeats: Heartbeats;
 }
-
-const CAPABILITIES = ['replay', 'steer', 'attachments', 'permissions', 'questions', 'plans', 'resume', 'fork', 'ask'];
 
 /** How long a stalled reader can still receive its data and the reason for the close. */
 const SLOW_CLOSE_MS = 2000;
@@ -48,18 +49,24 @@ export class SocketConnection implements ConnectionContext, Pulse {
   readonly services: RouteServices;
   principal: Principal;
   readonly device: DeviceRef;
+  readonly clientId = nanoid();
   readonly address: string;
   readonly delivery: DeviceConnection;
   readonly visit: Visit;
   workingDirectory: string | undefined;
+  readonly trace: TraceHeaders | undefined;
   readonly refusals = new RefusalCounter();
+  readonly #counts = { received: 0, failed: 0 };
+  readonly #client: ConnectedClient;
   readonly #webSocket: WebSocket;
   readonly #socket: Socket;
   readonly #sink: DeviceSink;
   readonly #beat: Beat;
   readonly #credential: CredentialWatch;
   readonly #inbox: FrameInbox;
-  readonly #ended = new AbortController();
+  /** Created when a command waits for it: most connections have none that does. */
+  #ended: AbortController | undefined;
+  #hasEnded = false;
   #closedWith: number | undefined;
 
   constructor(options: SocketConnectionOptions) {
@@ -68,10 +75,18 @@ export class SocketConnection implements ConnectionContext, Pulse {
     this.principal = principal;
     this.device = device;
     this.address = address;
+    this.trace = options.trace;
     this.#webSocket = webSocket;
     this.#socket = socket;
     const Sink = isCompressed(webSocket) ? CompressedSink : SocketSink;
     this.#sink = new Sink({ webSocket, socket, writer, owner: this });
+    this.#client = {
+      clientId: this.clientId,
+      device,
+      counts: () => ({ ...this.#counts, sent: this.#sink.frames }),
+      unsentBytes: () => this.unsent,
+    };
+    if (services.clients.opened(this.#client)) services.metrics.reconnections.inc();
     this.delivery = services.delivery.connect({ device, isNameless, sink: this.#sink, owner: this });
     this.visit = services.push.arrive(device);
     this.#beat = heartbeats.watch(this);
@@ -106,6 +121,11 @@ export class SocketConnection implements ConnectionContext, Pulse {
 
   send(frame: string): void {
     this.#sink.send(new Frame(() => frame));
+  }
+
+  /** A frame of the client was answered with an error. */
+  refused(): void {
+    this.#counts.failed += 1;
   }
 
   /** Sends all pending data, and then the close frame. */
@@ -151,6 +171,8 @@ export class SocketConnection implements ConnectionContext, Pulse {
   }
 
   get ended(): AbortSignal {
+    this.#ended ??= new AbortController();
+    if (this.#hasEnded) this.#ended.abort(ended());
     return this.#ended.signal;
   }
 
@@ -194,6 +216,7 @@ export class SocketConnection implements ConnectionContext, Pulse {
   /** Frames after the sent close frame are ignored: the credential may be invalid. */
   #onMessage(bytes: Buffer, isBinary: boolean): void {
     if (this.isExpelled) return;
+    this.#counts.received += 1;
     this.#inbox.take({ text: isBinary ? '' : bytes.toString('utf8'), isBinary }, bytes.length);
   }
 
@@ -208,25 +231,29 @@ export class SocketConnection implements ConnectionContext, Pulse {
   }
 
   #onClose(code: number): void {
-    this.#ended.abort(new CompanionError('TIMEOUT', 'The connection ended before the answer came.'));
+    this.#hasEnded = true;
+    this.#ended?.abort(ended());
     this.#beat.close();
     this.delivery.close();
     this.visit.end();
-    this.services.metrics.connectionClosed(this.#closedWith ?? code);
+    this.services.clients.closed(this.#client);
+    this.services.metrics.closed.inc({ code: String(this.#closedWith ?? code) });
   }
 }
+
+const ended = () => new CompanionError('TIMEOUT', 'The connection ended before the answer came.');
 
 const ignore = () => {};
 
 async function welcome(connection: ConnectionContext): Promise<void> {
   const { services, device, delivery } = connection;
-  const [resumed, claudeCodeVersion] = await Promise.all([delivery.resume(), services.claudeCodeVersion()]);
+  const resumed = delivery.resume();
+  const cli = await describeCli(services);
   answer({ connection, requestId: null }, 'welcome', {
-    clientId: nanoid(),
+    clientId: connection.clientId,
     deviceId: device.deviceId,
     serverVersion: services.version,
-    ...(claudeCodeVersion !== undefined && { claudeCodeVersion }),
-    capabilities: CAPABILITIES,
+    ...cli,
     maxSessions: services.maxSessions,
     epoch: services.journal.epoch,
     protocol: PROTOCOL_VERSION,
@@ -234,4 +261,47 @@ async function welcome(connection: ConnectionContext): Promise<void> {
     resumed,
   });
   delivery.start();
+}
+
+export interface CredentialWatchOptions {
+  /** Wall clock, epoch milliseconds, by which a credential's expiry is measured. */
+  now: () => number;
+  /** A minute is left. `expiresAt`: epoch milliseconds. */
+  onExpiring: (expiresAt: number) => void;
+  onExpired: () => void;
+}
+
+/** How long before the expiry a client is asked for another token. */
+const NOTICE_MS = 60_000;
+/** The wake-up of a sleeping machine, or a clock change, is noticed within this time. */
+const LOOK_MS = 20_000;
+
+/** Follows the credential of a connection until it expires. */
+export class CredentialWatch {
+  readonly #options: CredentialWatchOptions;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: CredentialWatchOptions) {
+    this.#options = options;
+  }
+
+  /** Replaces the previous expiry. Undefined: it does not expire. */
+  follow(expiresAt: number | undefined): void {
+    clearTimeout(this.#timer);
+    if (expiresAt === undefined) return;
+    this.#at(expiresAt - NOTICE_MS, () => {
+      this.#options.onExpiring(expiresAt);
+      this.#at(expiresAt, this.#options.onExpired);
+    });
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+  }
+
+  #at(time: number, then: () => void): void {
+    const ms = time - this.#options.now();
+    if (ms <= 0) then();
+    else this.#timer = setTimeout(() => this.#at(time, then), Math.min(ms, LOOK_MS)).unref();
+  }
 }

@@ -1,20 +1,23 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { closeSync, existsSync, openSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { OWN_FILE } from '../../disk/own-file.js';
-import { isScarcity, toCapacityError } from '../../protocol/capacity-error.js';
+import { isScarcity, toCapacityError } from '../../protocol/failures.js';
 import type { AdoptOptions, ClaudeChild, ClaudeLauncher, ClaudeLaunchers, StartOptions } from '../ports/claude.js';
 import type { UserId } from '../ports/records.js';
-import { type CliDefaults, cliArguments } from './cli-arguments.js';
-import type { CliStatus } from './cli-status.js';
-import { Descendants } from './descendants.js';
-import { probeDisk } from './disk-probe.js';
-import { endChild } from './end-child.js';
-import { forgetFileRules } from './file-rules.js';
+import { type CliDefaults, cliArguments } from './cli/cli-arguments.js';
+import type { CliStatus } from './cli/cli-status.js';
+import { forgetFileRules } from './cli/file-rules.js';
+import { isShadowed } from './cli/shadowed-command.js';
+import { spawnError, startError } from './cli/start-error.js';
 import { HeldChild, type HeldChildOptions } from './held-child.js';
-import { makeFifo, openForChild } from './input-fifo.js';
-import { identify, isAlive, signalEach } from './process-identity.js';
-import type { ProcessIdentity } from './process-reading.js';
+import { Descendants } from './process/descendants.js';
+import { DiskProbe } from './process/disk-probe.js';
+import { endChild } from './process/end-child.js';
+import { makeFifo, openForChild } from './process/input-fifo.js';
+import { identify, isAlive, signalEach } from './process/process-identity.js';
+import type { ProcessIdentity } from './process/process-reading.js';
 import {
   type ProcessRecord,
   prepareFolder,
@@ -23,12 +26,10 @@ import {
   removeFolder,
   runFiles,
   writeProcessRecord,
-} from './process-record.js';
-import { isShadowed } from './shadowed-command.js';
-import { spawnError, startError } from './start-error.js';
-import { CHILD_MARKER, SESSION_MARKER, sweep, waitForEnd } from './sweep.js';
-import { createTranscripts, TranscriptLanes } from './transcript.js';
-import { configFolder } from './transcript-location.js';
+} from './process/process-record.js';
+import { CHILD_MARKER, SESSION_MARKER, sweep, waitForEnd } from './process/sweep.js';
+import { createTranscripts, TranscriptLanes } from './transcript/transcript.js';
+import { configFolder } from './transcript/transcript-location.js';
 
 interface LauncherOptions {
   status: CliStatus;
@@ -36,9 +37,10 @@ interface LauncherOptions {
   defaults: CliDefaults;
   /** The parent folder of `run/<session>/`. */
   runFolder: string;
+  disk: DiskProbe;
 }
 
-export interface LaunchersOptions extends Omit<LauncherOptions, 'environment'> {
+export interface LaunchersOptions extends Omit<LauncherOptions, 'environment' | 'disk'> {
   /** The environment of this person's CLI. */
   environmentOf: (person: UserId) => NodeJS.ProcessEnv;
 }
@@ -46,10 +48,12 @@ export interface LaunchersOptions extends Omit<LauncherOptions, 'environment'> {
 /** Creates the launcher of each person's children. */
 export function createClaudeLaunchers({ environmentOf, ...options }: LaunchersOptions): ClaudeLaunchers {
   const lanes = new TranscriptLanes();
+  const disk = new DiskProbe(dirname(options.runFolder));
   const known = new Map<UserId, ClaudeLauncher>();
   return {
     of: (person) => {
-      const launcher = known.get(person) ?? createLauncher({ ...options, environment: environmentOf(person) }, lanes);
+      const launcher =
+        known.get(person) ?? createLauncher({ ...options, disk, environment: environmentOf(person) }, lanes);
       known.set(person, launcher);
       return launcher;
     },
@@ -85,18 +89,20 @@ function recordedDescendants(files: RunFiles): { descendants?: Descendants } {
 
 async function startChild(launcher: LauncherOptions, options: StartOptions): Promise<ClaudeChild> {
   const binary = launcher.status.requireBinary();
-  const { sessionId, listener } = options;
+  const { sessionId, listener, suggestsPrompts = false, deniedTools = [], appendedPrompt } = options;
   const files = runFiles(launcher.runFolder, sessionId);
   const childId = randomUUID();
   prepareFolder(files);
   try {
-    await probeDisk(files.folder);
+    await launcher.disk.check();
     await makeFifo(files.stdin);
     const { exited, identity } = await spawnDetached({ launcher, options, binary, files, childId });
     const record = { childId, ...identity, binary };
     return await hold(record, () => {
       writeProcessRecord(files, record);
-      return takeUp({ sessionId, record, files, listener, exited, processed: 0, resume: 0 });
+      const asked = { suggestsPrompts, deniedTools, appendedPrompt };
+      const held = { sessionId, record, files, disk: launcher.disk, listener, ...asked };
+      return takeUp({ ...held, exited, processed: 0, resume: 0 });
     });
   } catch (error) {
     removeFolder(files);
@@ -165,11 +171,11 @@ async function identityOf(child: ChildProcess, pid: number): Promise<ProcessIden
 }
 
 async function adoptChild(launcher: LauncherOptions, options: AdoptOptions): Promise<ClaudeChild | undefined> {
-  const { sessionId, childId, processed, resume, listener } = options;
+  const { sessionId, childId, processed, resume, listener, deniedTools = [] } = options;
   const files = runFiles(launcher.runFolder, sessionId);
   const record = readProcessRecord(files);
   if (record?.childId !== childId) return undefined;
-  const held = { sessionId, record, files, listener, processed, resume };
+  const held = { sessionId, record, files, disk: launcher.disk, listener, processed, resume, deniedTools };
   if (await isAlive(record)) {
     try {
       const child = await takeUp(held);

@@ -1,27 +1,21 @@
 import type { CompanionError } from '../../protocol/error-codes.js';
-import { isStorageError, toStorageError } from '../../protocol/storage-error.js';
+import { isStorageError, toStorageError } from '../../protocol/failures.js';
 import type {
   ChildExit,
   ChildListener,
   ClaudeChild,
   CliLine,
+  ControlRequest,
   EffectiveRules,
   OpenBlock,
   UserMessage,
 } from '../ports/claude.js';
-import { ControlChannel } from './control-channel.js';
-import { DescendantWatch } from './descendant-watch.js';
-import { Descendants } from './descendants.js';
-import { probeDisk } from './disk-probe.js';
-import { readRules } from './effective-rules.js';
-import { endChild } from './end-child.js';
-import { FactReader } from './fact-reader.js';
-import { InputFifo, isTorn } from './input-fifo.js';
-import { lastWordsOf } from './last-words.js';
-import { OutputTail } from './output-tail.js';
-import { directoryOf, type ProcessDirectory } from './process-directory.js';
-import { watchForEnd } from './process-end.js';
-import { isAlive, signalEach } from './process-identity.js';
+import type { LimitWindow } from '../ports/records.js';
+import { Descendants, DescendantWatch } from './process/descendants.js';
+import type { DiskProbe } from './process/disk-probe.js';
+import { endChild, watchForEnd } from './process/end-child.js';
+import { InputFifo, isTorn } from './process/input-fifo.js';
+import { directoryOf, isAlive, type ProcessDirectory, signalEach } from './process/process-identity.js';
 import {
   amendProcessRecord,
   isOrphaned,
@@ -30,19 +24,29 @@ import {
   readProcessRecord,
   readStderrTail,
   removeFolder,
-} from './process-record.js';
-import { type Refused, refusalOf } from './refusal.js';
-import { CHILD_MARKER, hasMarkedOutside, type Sweep, sweep } from './sweep.js';
-import { userLine } from './user-line.js';
+} from './process/process-record.js';
+import { CHILD_MARKER, hasMarkedOutside, type Sweep, sweep } from './process/sweep.js';
+import { CliQuestions } from './stream/cli-questions.js';
+import { ControlChannel, type Refused, readRules, readUsageWindows, refusalOf } from './stream/control-channel.js';
+import { DIALOG_KINDS } from './stream/dialogs.js';
+import { FactReader, lastWordsOf } from './stream/fact-reader.js';
+import { OutputTail } from './stream/output-tail.js';
+import { userLine } from './stream/user-line.js';
 
 export interface HeldChildOptions {
   sessionId: string;
   record: ProcessRecord;
   files: RunFiles;
+  disk: DiskProbe;
   /** Lines before `processed` have been applied; reading begins at `resume` to rebuild the open messages. */
   processed: number;
   resume: number;
   listener: ChildListener;
+  /** Decides only at the first `initialize` of a child (2.1.197 and 2.1.332): an adopted one goes on as it began. */
+  suggestsPrompts?: boolean;
+  deniedTools?: readonly string[];
+  /** Appended to the system prompt; empty: no longer. As above. */
+  appendedPrompt?: string | undefined;
   /** Resolves when the process has exited, where the daemon is its parent; without it the process is polled. */
   exited?: Promise<{ code: number | null; signal: string | null }>;
   /** False for a child that had already ended: only its output is read. */
@@ -58,11 +62,29 @@ const LOOKS_TORN = 5;
 /** Number of checks with a full disk after which output is considered lost. */
 const LOOKS_FULL = 2;
 
+/** What the daemon declares in `initialize`. */
+const HOST = {
+  supportedDialogKinds: DIALOG_KINDS,
+  // Without it 2.1.332 leaves out what a subagent in the foreground says.
+  forwardSubagentText: true,
+  // Without it the progress of a subagent is only its tools. The setting AGENT_PROGRESS_SUMMARIES overrides it.
+  agentProgressSummaries: true,
+  // Without it an interrupt ends the subagents in the background too (2.1.329, 2.1.332). 2.1.197 does not know it.
+  perTaskStopAffordance: true,
+};
+
+/**
+ * Otherwise a conversation goes on with the system prompt that it began with, whatever a later child is given
+ * (2.1.332).
+ */
+const appending = (appendSystemPrompt: string) => ({ appendSystemPrompt, systemPromptSnapshot: false });
+
 /** A CLI child behind its FIFO and files, started by this daemon or by an earlier one: it treats both alike. */
 export class HeldChild implements ClaudeChild {
   readonly childId: string;
   readonly pid: number;
   readonly inputTorn: boolean;
+  readonly questions: CliQuestions;
   readonly #options: HeldChildOptions;
   readonly #input: InputFifo | undefined;
   readonly #control: ControlChannel;
@@ -76,9 +98,13 @@ export class HeldChild implements ClaudeChild {
   #retried: Promise<void> | undefined;
   /** The message of the last failure that was reported. */
   #trouble: string | undefined;
+  /** The permissions given as flags to the running child. */
+  #flags: Record<string, readonly string[]> = {};
   #released = false;
   #tornAt: number | undefined;
   #tornLooks = 0;
+  /** The bytes of its output when the last message was given. */
+  #writtenBefore = 0;
   #fullLooks = 0;
   #ended: Promise<void>;
   #markEnded = () => {};
@@ -110,10 +136,14 @@ export class HeldChild implements ClaudeChild {
     }
     if (!options.exited) this.#descendantWatch.lookNow();
     this.#watchForExit();
-    if (this.#input) this.#initialize();
+    this.questions = new CliQuestions(this.#control, this.#initialize());
+    // One that dies first reports that by its exit. Written before its first prompt.
+    if (options.deniedTools?.length) this.denyTools(options.deniedTools).catch(() => {});
   }
 
   sendMessage(message: UserMessage): void {
+    // Counted in the file: of a line that was torn a moment ago nothing may have been read yet.
+    this.#writtenBefore = this.#tail.written;
     this.#input?.writeLine(userLine(message));
   }
 
@@ -136,17 +166,60 @@ export class HeldChild implements ClaudeChild {
     return this.#control.request({ subtype: 'set_model', model });
   }
 
-  setPermissionMode(mode: string): Promise<void> {
-    return this.#control.request({ subtype: 'set_permission_mode', mode });
+  /** `host`: it counts as given by the person (2.1.332). */
+  rename(title: string): Promise<void> {
+    return this.#control.request({ subtype: 'rename_session', title, source: 'host' });
+  }
+
+  /** The answer names the mode (2.1.197 and 2.1.332). */
+  async setPermissionMode(mode: string): Promise<string> {
+    const answer = await this.ask({ subtype: 'set_permission_mode', mode });
+    return typeof answer.mode === 'string' ? answer.mode : mode;
+  }
+
+  setEffort(level: string | null): Promise<void> {
+    return this.#control.request({ subtype: 'apply_flag_settings', settings: { effortLevel: level } });
+  }
+
+  setMaxThinkingTokens(tokens: number | null): Promise<void> {
+    return this.#control.request({ subtype: 'set_max_thinking_tokens', max_thinking_tokens: tokens });
   }
 
   /** Rules of the flags precede all allow rules; the deny rules of `--settings` stay (2.1.197 and 2.1.332). */
   askAgainFor(rules: readonly string[]): Promise<void> {
-    return this.#control.request({ subtype: 'apply_flag_settings', settings: { permissions: { ask: rules } } });
+    return this.#flagPermissions({ ask: rules });
+  }
+
+  denyTools(rules: readonly string[]): Promise<void> {
+    return this.#flagPermissions({ deny: rules });
+  }
+
+  /** They need no question from then on (2.1.197 and 2.1.332). */
+  allowTools(rules: readonly string[]): Promise<void> {
+    return this.#flagPermissions({ allow: rules });
+  }
+
+  setDirectories(directories: readonly string[]): Promise<void> {
+    return this.#flagPermissions({ additionalDirectories: directories });
+  }
+
+  /** The CLI replaces `permissions` as a whole, and merges only the settings beside it (2.1.197 and 2.1.332). */
+  #flagPermissions(changes: Record<string, readonly string[]>): Promise<void> {
+    this.#flags = { ...this.#flags, ...changes };
+    return this.#control.request({ subtype: 'apply_flag_settings', settings: { permissions: this.#flags } });
   }
 
   rules(withinMs: number): Promise<EffectiveRules | undefined> {
     return readRules(this.#control, withinMs);
+  }
+
+  usageWindows(withinMs: number): Promise<LimitWindow[] | undefined> {
+    return readUsageWindows(this.#control, withinMs);
+  }
+
+  async ask(request: ControlRequest, withinMs?: number): Promise<Record<string, unknown>> {
+    const answer = await this.#control.ask(request, withinMs === undefined ? {} : { withinMs });
+    return answer ?? {};
   }
 
   interrupt(withinMs: number): Promise<void> {
@@ -166,7 +239,7 @@ export class HeldChild implements ClaudeChild {
     const torn = this.#tail.tornAt;
     this.#tornLooks = torn !== undefined && torn === this.#tornAt ? this.#tornLooks + 1 : 0;
     this.#tornAt = torn;
-    this.#fullLooks = (await this.#hasRoom()) ? 0 : this.#fullLooks + 1;
+    this.#fullLooks = (await hasRoom(this.#options.disk.checkRecent())) ? 0 : this.#fullLooks + 1;
     return this.#tornLooks >= LOOKS_TORN || this.#fullLooks >= LOOKS_FULL ? 'lost' : 'kept';
   }
 
@@ -213,9 +286,14 @@ export class HeldChild implements ClaudeChild {
   /**
    * The answer is needed however late it arrives: it shows that the child is up, and which requests are still pending.
    */
-  #initialize(): void {
+  #initialize(): Promise<Record<string, unknown>> {
+    if (!this.#input) return new Promise(() => {});
+    const { suggestsPrompts: promptSuggestions = false, appendedPrompt } = this.#options;
+    const wanted = { ...HOST, promptSuggestions, ...(appendedPrompt !== undefined && appending(appendedPrompt)) };
+    const answer = this.ask({ subtype: 'initialize', ...wanted }, Number.POSITIVE_INFINITY);
     // A child that does not agree does not count as up, and one that dies first is reported by its exit.
-    this.#control.request({ subtype: 'initialize' }, { withinMs: Number.POSITIVE_INFINITY }).catch(() => {});
+    answer.catch(() => {});
+    return answer;
   }
 
   #askToEnd(): void {
@@ -237,20 +315,13 @@ export class HeldChild implements ClaudeChild {
     amendProcessRecord(this.#options.files, this.childId, { ...more, conversation: this.#descendants.conversation });
   }
 
-  async #hasRoom(): Promise<boolean> {
-    try {
-      await probeDisk(this.#options.files.folder);
-      return true;
-    } catch (error) {
-      return !isStorageError(toStorageError('', error));
-    }
-  }
-
   #newReader(): FactReader {
     return new FactReader({
       childId: this.childId,
       isTaken: (start) => this.#options.listener.isTaken(start),
+      wasTornBefore: (offset) => offset < this.#writtenBefore,
       onControlResponse: (response) => this.#control.receive(response),
+      onCapabilities: (told) => this.questions.take(told),
     });
   }
 
@@ -263,7 +334,7 @@ export class HeldChild implements ClaudeChild {
         const reader = this.#reader;
         const lines = raw.map((line) => reader.read(line)).filter(({ end }) => end > this.#taken.processed);
         if (lines.length === 0) return;
-        this.#watchKin(lines);
+        this.#watchDescendants(lines);
         await listener.onLines(lines);
         this.#take(lines);
       },
@@ -271,7 +342,7 @@ export class HeldChild implements ClaudeChild {
     });
   }
 
-  #watchKin(lines: CliLine[]): void {
+  #watchDescendants(lines: CliLine[]): void {
     for (const { facts } of lines) for (const fact of facts) this.#descendantWatch.take(fact);
   }
 
@@ -314,7 +385,7 @@ export class HeldChild implements ClaudeChild {
 
   async #finish(exit: Pick<ChildExit, 'code' | 'signal'>): Promise<void> {
     await this.#takeTheRest();
-    const outputLost = this.#fullLooks > 0 || !(await this.#hasRoom());
+    const outputLost = this.#fullLooks > 0 || !(await hasRoom(this.#options.disk.check()));
     if (this.#released) return;
     const { files, listener } = this.#options;
     const cut = this.#reader.cutBlocks();
@@ -342,5 +413,14 @@ export class HeldChild implements ClaudeChild {
     this.#tail.close();
     this.#input?.close();
     this.#control.close();
+  }
+}
+
+async function hasRoom(checked: Promise<void>): Promise<boolean> {
+  try {
+    await checked;
+    return true;
+  } catch (error) {
+    return !isStorageError(toStorageError('', error));
   }
 }

@@ -1,18 +1,18 @@
 import type { QueuedSession } from '../../protocol/rest.js';
 import type { SessionId } from '../../protocol/scalars.js';
-import type { CursorStore, Journal, StoredCursor } from '../ports/journal.js';
+import type { PositionedType } from '../../protocol/server-frames.js';
+import { deviceKey } from '../model/devices.js';
+import type { CursorStore, StoredCursor } from '../ports/cursors.js';
+import type { Journal } from '../ports/journal.js';
 import type { Publication, PublishedSession, Publisher } from '../ports/publication.js';
 import type { DeviceRef, UserId } from '../ports/records.js';
 import type { SessionSource } from '../ports/session-source.js';
-import type { DeliveryParts } from './delivery-parts.js';
-import { DeviceConnection } from './device-connection.js';
-import type { Frame } from './frame.js';
-import { FrameCache } from './frame-cache.js';
-import type { FrameSink } from './frame-sink.js';
-import { positionedFrame } from './frames.js';
-import { resetReason } from './resume-verdict.js';
-import { type FeedOptions, SessionFeed } from './session-feed.js';
-import { StreamIndex } from './stream-index.js';
+import { type DeliveryParts, StreamIndex } from './delivery-parts.js';
+import { DeviceConnection } from './device/device-connection.js';
+import { PersonFeed, type PersonFeedOptions } from './feed/person-feed.js';
+import { resetReason } from './feed/resume-verdict.js';
+import { type FeedOptions, SessionFeed } from './feed/session-feed.js';
+import { type Frame, FrameCache, type FrameSink, positionedFrame } from './frames.js';
 
 export type DeliveryOptions = Omit<DeliveryParts, 'frames' | 'index'>;
 
@@ -40,6 +40,7 @@ export class Delivery implements Publisher {
   readonly #connections = new Map<string, { connection: DeviceConnection; owner: ConnectionOwner }>();
 
   readonly #feeds = new Set<SessionFeed>();
+  readonly #personFeeds = new Set<PersonFeed>();
 
   constructor(options: DeliveryOptions) {
     this.#parts = { ...options, frames: new FrameCache(options.journal.epoch), index: new StreamIndex() };
@@ -49,8 +50,13 @@ export class Delivery implements Publisher {
     return this.#connections.size;
   }
 
+  /** The connected devices of a person. */
+  connectionsOf(userId: UserId): number {
+    return [...this.#of(userId)].length;
+  }
+
   isConnected(device: DeviceRef): boolean {
-    return this.#connections.has(keyOf(device));
+    return this.#connections.has(deviceKey(device));
   }
 
   /** Bytes buffered in this process for slow readers. */
@@ -62,7 +68,7 @@ export class Delivery implements Publisher {
 
   /** Connects a device. An older connection of it is told that it was replaced. */
   connect({ device, isNameless = false, sink, owner }: ConnectOptions): DeviceConnection {
-    const key = keyOf(device);
+    const key = deviceKey(device);
     const older = this.#connections.get(key);
     const onClose = () => {
       if (this.#connections.get(key)?.connection === connection) this.#connections.delete(key);
@@ -75,19 +81,37 @@ export class Delivery implements Publisher {
     return connection;
   }
 
-  /** Opens one session for a reader without a device. Rejects with `SESSION_NOT_FOUND`. */
-  async openFeed(options: FeedOptions): Promise<SessionFeed> {
+  /** seq of the last published event; undefined for a session that is not the person's. */
+  headOf(userId: UserId, sessionId: SessionId): number | undefined {
+    return this.#parts.source.head(userId, sessionId);
+  }
+
+  /** Opens one session for a reader without a device. Throws `SESSION_NOT_FOUND`. */
+  openFeed(options: FeedOptions): SessionFeed {
     const onEnd = (error?: unknown) => {
       this.#feeds.delete(feed);
       options.onEnd(error);
     };
-    const feed: SessionFeed = await SessionFeed.open(this.#parts, { ...options, onEnd });
+    const feed: SessionFeed = SessionFeed.open(this.#parts, { ...options, onEnd });
     this.#feeds.add(feed);
     return feed;
   }
 
+  /** Opens all sessions of a person for a reader without a device. */
+  openPersonFeed(options: PersonFeedOptions): PersonFeed {
+    const { source, journal } = this.#parts;
+    const feed: PersonFeed = new PersonFeed(options, {
+      epoch: journal.epoch,
+      owned: () => source.owned(options.userId),
+      openFeed: (one) => this.openFeed(one),
+      onClose: () => this.#personFeeds.delete(feed),
+    });
+    this.#personFeeds.add(feed);
+    return feed;
+  }
+
   /** The undelivered events of a device; undefined for a device that never subscribed. */
-  queueOf(device: DeviceRef): Promise<QueuedSession[] | undefined> {
+  queueOf(device: DeviceRef): QueuedSession[] | undefined {
     return readDeviceQueue(this.#parts, device);
   }
 
@@ -97,8 +121,13 @@ export class Delivery implements Publisher {
     for (const stream of this.#parts.index.of(sessionId)) stream.offer(shared);
   }
 
+  isNamed(owner: UserId, type: PositionedType): boolean {
+    return [...this.#of(owner)].some(({ filter }) => filter.names(type));
+  }
+
   opened({ sessionId, owner }: PublishedSession): void {
     for (const connection of this.#of(owner)) connection.opened(sessionId);
+    for (const feed of this.#personFeeds) if (feed.userId === owner) feed.opened(sessionId);
   }
 
   async forgotten(sessionId: SessionId): Promise<void> {
@@ -132,8 +161,6 @@ async function noLonger(wanted: Promise<unknown>, ms: number): Promise<void> {
   clearTimeout(timer);
 }
 
-const keyOf = ({ userId, deviceId }: DeviceRef) => `${userId}/${deviceId}`;
-
 interface QueueSources {
   journal: Journal;
   cursors: CursorStore;
@@ -141,17 +168,17 @@ interface QueueSources {
 }
 
 /** The undelivered events of a device in each session that it follows; undefined for a device that never subscribed. */
-async function readDeviceQueue(sources: QueueSources, device: DeviceRef): Promise<QueuedSession[] | undefined> {
+function readDeviceQueue(sources: QueueSources, device: DeviceRef): QueuedSession[] | undefined {
   const { journal, cursors, source } = sources;
-  const subscription = await cursors.readSubscription(device);
+  const subscription = cursors.readSubscription(device);
   if (!subscription) return undefined;
-  const known = await cursors.readCursors(device);
+  const known = cursors.readCursors(device);
   const followed = new Set([...known.keys(), ...(subscription.all ? source.owned(device.userId) : [])]);
   const queued: QueuedSession[] = [];
   for (const sessionId of followed) {
     const head = source.head(device.userId, sessionId);
     const cursor = known.get(sessionId) ?? { epoch: journal.epoch, seq: 0 };
-    if (head !== undefined) queued.push(await queueOf(journal, { sessionId, cursor, head }));
+    if (head !== undefined) queued.push(queueOf(journal, { sessionId, cursor, head }));
   }
   return queued;
 }
@@ -162,20 +189,20 @@ interface Followed {
   head: number;
 }
 
-async function queueOf(journal: Journal, { sessionId, cursor, head }: Followed): Promise<QueuedSession> {
-  const reason = resetReason({ cursor, head, epoch: journal.epoch, first: await journal.firstSeq(sessionId) });
+function queueOf(journal: Journal, { sessionId, cursor, head }: Followed): QueuedSession {
+  const reason = resetReason({ cursor, head, epoch: journal.epoch, first: journal.firstSeq(sessionId) });
   const nothing = { sessionId, depth: 0, oldest: null, newest: null, from: head, head };
   if (reason) return { ...nothing, resume: 'reset', reason };
   if (cursor.seq === head) return { ...nothing, resume: 'replay' };
-  const timeOf = async (seq: number): Promise<string | null> => {
-    const event = await journal.findEvent(sessionId, seq);
+  const timeOf = (seq: number): string | null => {
+    const event = journal.findEvent(sessionId, seq);
     return event ? new Date(event.at).toISOString() : null;
   };
   return {
     sessionId,
     depth: head - cursor.seq,
-    oldest: await timeOf(cursor.seq + 1),
-    newest: await timeOf(head),
+    oldest: timeOf(cursor.seq + 1),
+    newest: timeOf(head),
     from: cursor.seq,
     head,
     resume: 'replay',

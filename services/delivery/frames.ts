@@ -1,12 +1,47 @@
 /** Serialization of frames. Each is built once for all receivers. */
-
 import { boundData, fitsWithin } from '../../protocol/bounded-data.js';
 import type { EventData } from '../../protocol/events.js';
 import { MAX_EVENT_DATA_BYTES } from '../../protocol/limits.js';
 import type { SessionId } from '../../protocol/scalars.js';
 import type { AnswerData, AnswerType, PositionedFrame } from '../../protocol/server-frames.js';
 import type { EventRecord } from '../ports/records.js';
-import { Frame } from './frame.js';
+
+/** Encodes the text of a frame for one transport. The same encoding always uses the same function. */
+export type Encoder = (text: string) => Uint8Array;
+
+/**
+ * A frame to be sent. Its text is built once, and encoded once per encoding for all its receivers. `build` must return
+ * the same text each time.
+ */
+export class Frame {
+  readonly #build: () => string;
+  /** There is nearly always one encoding: a map per frame would cost more than the frame. */
+  #encoder: Encoder | undefined;
+  #encoded: Uint8Array | undefined;
+  #others: Map<Encoder, Uint8Array> | undefined;
+
+  constructor(build: () => string) {
+    this.#build = build;
+  }
+
+  /** The bytes that the transport writes. */
+  encoded(encode: Encoder): Uint8Array {
+    if (this.#encoded && this.#encoder === encode) return this.#encoded;
+    if (this.#encoded) return this.#inAnotherForm(encode);
+    this.#encoder = encode;
+    this.#encoded = encode(this.#build());
+    return this.#encoded;
+  }
+
+  #inAnotherForm(encode: Encoder): Uint8Array {
+    this.#others ??= new Map();
+    const known = this.#others.get(encode);
+    if (known) return known;
+    const bytes = encode(this.#build());
+    this.#others.set(encode, bytes);
+    return bytes;
+  }
+}
 
 interface EventFrameOptions {
   sessionId: SessionId;
@@ -17,7 +52,7 @@ interface EventFrameOptions {
 }
 
 /** An event as a frame of at most 256 KiB. */
-export function eventFrame({ sessionId, epoch, event, replayed }: EventFrameOptions): string {
+function eventFrame({ sessionId, epoch, event, replayed }: EventFrameOptions): string {
   const at = new Date(event.at).toISOString();
   const marks = replayed ? `,"_queued":true,"_queuedAt":"${at}","_originalTimestamp":"${at}"` : '';
   const place = `"sessionId":${JSON.stringify(sessionId)},"seq":${event.seq},"epoch":"${epoch}"`;
@@ -28,9 +63,13 @@ export function eventFrame({ sessionId, epoch, event, replayed }: EventFrameOpti
 /** Whether the frame of an event with this JSON shows it in full. */
 export const fitsEventFrame = (json: string): boolean => fitsWithin(json, MAX_EVENT_DATA_BYTES);
 
+/** Pieces of text follow each other within milliseconds: equal timestamps cost a compressed frame nothing. */
+const TEXT_STEP_MS = 50;
+
 /** The timestamp is the same in every encoding. */
 export function positionedFrame(positioned: PositionedFrame): Frame {
-  const timestamp = new Date().toISOString();
+  const now = Date.now();
+  const timestamp = new Date(positioned.type === 'streamData' ? now - (now % TEXT_STEP_MS) : now).toISOString();
   return new Frame(() => positionedText(positioned, timestamp));
 }
 
@@ -78,7 +117,7 @@ export const boundPermission = <T extends PermissionData>(data: T, max: number):
   JSON.parse(boundData(JSON.stringify(data), max)) as T;
 
 /** The content of a `streamComplete`, in the form of older clients. */
-export function conversationResultFrame(sessionId: SessionId, event: EventRecord): string {
+function conversationResultFrame(sessionId: SessionId, event: EventRecord): string {
   const { finalResult, isError, duration, cost, usage } = JSON.parse(event.data) as EventData<'streamComplete'>;
   const data = {
     type: 'result' as const,
@@ -91,4 +130,69 @@ export function conversationResultFrame(sessionId: SessionId, event: EventRecord
     timestamp: new Date(event.at).toISOString(),
   };
   return answerFrame({ type: 'conversationResult', requestId: null, data });
+}
+
+/** Bytes of event data whose frames are cached; the oldest are evicted first. */
+const MAX_BYTES = 2 * 1024 * 1024;
+
+type Form = 'live' | 'replayed' | 'result';
+
+interface Entry {
+  frame: Frame;
+  bytes: number;
+}
+
+/**
+ * Frames of the latest requested events, so that an event is serialized once for all connections: for live ones, and
+ * for the many that reconnect at once after a restart and have missed the same events.
+ */
+export class FrameCache {
+  readonly #epoch: string;
+  readonly #entries = new Map<string, Entry>();
+  #bytes = 0;
+
+  constructor(epoch: string) {
+    this.#epoch = epoch;
+  }
+
+  /** `replayed`: marked as missed by the device; `result`: the `conversationResult` of a `streamComplete`. */
+  get(sessionId: SessionId, event: EventRecord, form: Form): Frame {
+    const key = `${sessionId}/${event.seq}/${form}`;
+    const known = this.#entries.get(key);
+    if (known) return known.frame;
+    const frame = new Frame(this.#builder(sessionId, event, form));
+    this.#keep(key, { frame, bytes: event.data.length });
+    return frame;
+  }
+
+  #builder(sessionId: SessionId, event: EventRecord, form: Form): () => string {
+    if (form === 'result') return () => conversationResultFrame(sessionId, event);
+    return () => eventFrame({ sessionId, epoch: this.#epoch, event, replayed: form === 'replayed' });
+  }
+
+  #keep(key: string, entry: Entry): void {
+    this.#entries.set(key, entry);
+    this.#bytes += entry.bytes;
+    for (const [oldest, { bytes }] of this.#entries) {
+      if (this.#bytes <= MAX_BYTES) return;
+      this.#entries.delete(oldest);
+      this.#bytes -= bytes;
+    }
+  }
+}
+
+/** The destination of a reader's frames. */
+export interface StreamSink {
+  /** Sends a frame on this connection. Frames leave in order, batched per tick. */
+  send(frame: Frame): void;
+  /** Bytes given to `send` that have not left this process. */
+  readonly unsent: number;
+  /** Bytes of an earlier tick are still buffered: the reader or the network is slower than the stream. */
+  readonly lagging: boolean;
+}
+
+/** The socket of a device. */
+export interface FrameSink extends StreamSink {
+  /** Asks the peer to confirm, with this id, that it has received everything sent before. 0: only that it is alive. */
+  confirm(id: number): void;
 }

@@ -3,13 +3,13 @@ import { nanoid } from 'nanoid';
 import type { Scope } from '../../protocol/access.js';
 import { CompanionError } from '../../protocol/error-codes.js';
 import type { DeviceId } from '../../protocol/scalars.js';
+import { isSameDevice } from '../model/devices.js';
+import type { Guarded } from '../model/guard.js';
 import type { DeviceRef, UserId } from '../ports/records.js';
-import type { AccessClaims, AccessTokens } from './access-tokens.js';
-import { dropOldestOut, makeRoom } from './device-limit.js';
+import type { AccessClaims, AccessTokens, TokenKeys } from './access-tokens.js';
 import type { IsVoid, Principal } from './principal.js';
 import type { DeviceEntry, RegistryData, RegistryFile, TokenFamily } from './registry-file.js';
 import { digestOf, hasDigest, newSecret } from './secrets.js';
-import type { TokenKeys } from './token-keys.js';
 
 export interface DeviceCredentialsOptions {
   registry: RegistryFile;
@@ -32,7 +32,7 @@ export interface NewDevice {
   deviceId?: DeviceId | undefined;
 }
 
-export interface Revocation {
+export interface Revocation extends Guarded {
   /** Shown with the device. */
   reason: string;
   wasHere?: boolean;
@@ -73,7 +73,7 @@ export class DeviceCredentials {
       // The person can have been removed since the code was created.
       if (!data.users.some((user) => user.userId === userId))
         throw new CompanionError('NOT_FOUND', 'There is no such person.');
-      const known = data.devices.find((entry) => isEntryOf(entry, device));
+      const known = data.devices.find((entry) => isSameDevice(entry, device));
       if (!known) makeRoom(data, userId);
       const others = data.devices.filter((entry) => entry !== known);
       replaced = known?.family?.familyId;
@@ -160,14 +160,14 @@ export class DeviceCredentials {
 
   /** The holder of this access token. `void`: its device was revoked, or has a newer credential. */
   principalOf({ userId, deviceId, familyId, scopes, expiresAt }: AccessClaims): Principal | 'void' {
-    const entry = this.#options.registry.data.devices.find((one) => isEntryOf(one, { userId, deviceId }));
+    const entry = this.#options.registry.data.devices.find((one) => isSameDevice(one, { userId, deviceId }));
     if (entry?.family?.familyId !== familyId) return 'void';
     return { userId, credential: 'device', scopes, device: { deviceId, familyId }, expiresAt };
   }
 
   /** Whether a credential accepted earlier would still be accepted. */
   isCurrent({ userId, device }: Principal): boolean {
-    const entry = device && this.#options.registry.data.devices.find((one) => isEntryOf(one, { userId, ...device }));
+    const entry = device && this.#options.registry.data.devices.find((one) => isSameDevice(one, { userId, ...device }));
     return entry?.family !== undefined && entry.family.familyId === device?.familyId;
   }
 
@@ -176,14 +176,20 @@ export class DeviceCredentials {
    * `wasHere`: it is known only by its connections. Resolves to whether it was known; rejects with `STORAGE_FULL` when
    * it is revoked but that could not yet be written.
    */
-  async revoke(device: DeviceRef, { reason, wasHere = false }: Revocation): Promise<boolean> {
+  async revoke(device: DeviceRef, { reason, wasHere = false, guard }: Revocation): Promise<boolean> {
     const { registry, now, onRevoked } = this.#options;
-    const isKnown = wasHere || registry.data.devices.some((one) => isEntryOf(one, device));
+    const isKnown = wasHere || registry.data.devices.some((one) => isSameDevice(one, device));
+    let isRefused = guard !== undefined && isKnown;
+    const put = (data: RegistryData) => {
+      guard?.();
+      isRefused = false;
+      putOut(data, device, { at: now(), reason });
+    };
     try {
-      if (isKnown) await registry.insist((data) => putOut(data, device, { at: now(), reason }));
+      if (isKnown) await registry.insist(put);
     } finally {
       // Also when it connected with a credential that is not its own.
-      onRevoked(({ userId }, deviceId) => userId === device.userId && deviceId === device.deviceId);
+      if (!isRefused) onRevoked(({ userId }, deviceId) => userId === device.userId && deviceId === device.deviceId);
     }
     return isKnown;
   }
@@ -201,15 +207,12 @@ export class DeviceCredentials {
 
 /** Also recorded for a device without its own credential: later connections under its name are refused. */
 function putOut(data: RegistryData, device: DeviceRef, revoked: NonNullable<DeviceEntry['revoked']>): void {
-  const entry = data.devices.find((one) => isEntryOf(one, device));
+  const entry = data.devices.find((one) => isSameDevice(one, device));
   // A revocation is never refused for lack of space.
-  if (!entry) dropOldestOut(data, device.userId);
+  if (!entry) removeOldestRevoked(data, device.userId);
   const { family: _family, push: _push, ...kept }: DeviceEntry = entry ?? device;
   data.devices = [...data.devices.filter((one) => one !== entry), { ...kept, revoked }];
 }
-
-export const isEntryOf = (entry: Pick<DeviceEntry, 'userId' | 'deviceId'>, { userId, deviceId }: DeviceRef): boolean =>
-  entry.userId === userId && entry.deviceId === deviceId;
 
 const refOf = ({ userId, deviceId }: DeviceEntry): DeviceRef => ({
   userId: userId as UserId,
@@ -253,3 +256,26 @@ function readRefreshToken(mac: Buffer, token: string): { familyId: string; gener
 
 const macOf = (mac: Buffer, claims: string): string =>
   createHmac('sha256', mac).update(`refresh\0${claims}`).digest('base64url');
+
+/** Per person; a higher number is a mistake. */
+const MAX_DEVICES = 100;
+
+/** Makes room for one more device of a person by removing revoked ones, the oldest first. Throws `CONFLICT`. */
+export function makeRoom(data: RegistryData, userId: UserId): void {
+  if (removeOldestRevoked(data, userId)) return;
+  const suggestion = 'Revoke devices that are no longer used.';
+  throw new CompanionError('CONFLICT', `A person has at most ${MAX_DEVICES} devices.`, { suggestion });
+}
+
+/** At the person's limit, removes the device that was revoked first. False when there is none. */
+function removeOldestRevoked(data: RegistryData, userId: UserId): boolean {
+  const theirs = data.devices.filter((entry) => entry.userId === userId);
+  if (theirs.length < MAX_DEVICES) return true;
+  const [oldest] = theirs.filter(isRemovable).sort((one, other) => revokedAt(one) - revokedAt(other));
+  if (oldest) data.devices = data.devices.filter((entry) => entry !== oldest);
+  return oldest !== undefined;
+}
+
+const isRemovable = ({ revoked, push }: DeviceEntry): boolean => revoked !== undefined && push === undefined;
+
+const revokedAt = ({ revoked }: DeviceEntry): number => revoked?.at ?? 0;

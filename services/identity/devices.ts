@@ -2,11 +2,11 @@ import type { ClientData } from '../../protocol/client-frames.js';
 import { CompanionError } from '../../protocol/error-codes.js';
 import { plainLine } from '../../protocol/plain-text.js';
 import type { DeviceId } from '../../protocol/scalars.js';
+import { isSameDevice } from '../model/devices.js';
 import type { PushRegistration } from '../ports/push.js';
 import type { PushDevice, PushDevices } from '../ports/push-people.js';
 import type { DeviceRef, UserId } from '../ports/records.js';
-import { isEntryOf } from './device-credentials.js';
-import { makeRoom } from './device-limit.js';
+import { makeRoom } from './device-credentials.js';
 import { normalToken, takeOver } from './push-tokens.js';
 import type { DeviceEntry, RegistryFile } from './registry-file.js';
 
@@ -30,12 +30,17 @@ export class Devices implements PushDevices {
 
   /** Whether the device was revoked and not paired again since. */
   isRevoked(device: DeviceRef): boolean {
-    return this.#registry.data.devices.some((entry) => isEntryOf(entry, device) && entry.revoked !== undefined);
+    return this.#registry.data.devices.some((entry) => isSameDevice(entry, device) && entry.revoked !== undefined);
+  }
+
+  /** Whether the device has a credential of its own. */
+  isPaired(device: DeviceRef): boolean {
+    return this.#registry.data.devices.some((entry) => isSameDevice(entry, device) && entry.family !== undefined);
   }
 
   /** Whether the device was registered. */
-  knows({ userId, deviceId }: DeviceRef): boolean {
-    return this.#registry.data.devices.some((device) => device.userId === userId && device.deviceId === deviceId);
+  knows(device: DeviceRef): boolean {
+    return this.#registry.data.devices.some((entry) => isSameDevice(entry, device));
   }
 
   /**
@@ -47,7 +52,7 @@ export class Devices implements PushDevices {
     const push = { ...withoutUndefined(rest), token: normalToken(rest), registeredAt: this.#now() };
     const { userId, deviceId } = device;
     await this.#registry.update((data) => {
-      const known = data.devices.find((entry) => isEntryOf(entry, device));
+      const known = data.devices.find((entry) => isSameDevice(entry, device));
       if (known?.revoked) {
         throw new CompanionError('CONFLICT', 'The device was revoked. Pair it again first.', { field: 'deviceId' });
       }
@@ -70,14 +75,14 @@ export class Devices implements PushDevices {
   async amend(device: DeviceRef, change: (entry: DeviceEntry) => void): Promise<void> {
     this.require(device);
     await this.#registry.update((data) => {
-      const entry = data.devices.find((one) => isEntryOf(one, device));
+      const entry = data.devices.find((one) => isSameDevice(one, device));
       if (entry) change(entry);
     });
   }
 
   /** The registered device. Throws `NOT_FOUND`. */
   require(device: DeviceRef): Readonly<DeviceEntry> {
-    const entry = this.#registry.data.devices.find((one) => isEntryOf(one, device));
+    const entry = this.#registry.data.devices.find((one) => isSameDevice(one, device));
     if (entry) return entry;
     throw new CompanionError('NOT_FOUND', 'There is no such device.', { field: 'id' });
   }
@@ -109,7 +114,7 @@ export class Devices implements PushDevices {
   async endRegistration({ device, token, registeredAt }: PushRegistration): Promise<boolean> {
     let ended = false;
     await this.#registry.update((data) => {
-      const entry = data.devices.find((one) => isEntryOf(one, device));
+      const entry = data.devices.find((one) => isSameDevice(one, device));
       if (entry?.push?.token !== token || (entry.push.registeredAt ?? 0) !== registeredAt) return;
       delete entry.push;
       ended = true;
@@ -122,7 +127,7 @@ export class Devices implements PushDevices {
     environment: PushRegistration['environment'],
   ): Promise<void> {
     await this.#registry.update((data) => {
-      const entry = data.devices.find((one) => isEntryOf(one, device));
+      const entry = data.devices.find((one) => isSameDevice(one, device));
       if (entry?.push?.token === token) entry.push.environment = environment;
     });
   }

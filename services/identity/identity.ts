@@ -1,15 +1,14 @@
 import type { DeviceRef, UserId } from '../ports/records.js';
-import { AccessTokens } from './access-tokens.js';
+import { AccessTokens, type TokenKeys } from './access-tokens.js';
 import { DeviceCredentials, type Grant, type NewDevice, type Revocation } from './device-credentials.js';
 import { Devices } from './devices.js';
-import { type Invitation, PairingCodes } from './pairing-codes.js';
+import { Keys } from './keys.js';
+import { type Invitation, PairingCodes, Tickets } from './one-time-codes.js';
 import { Passwords } from './passwords.js';
 import { People } from './people.js';
 import { ALL_SCOPES, type IsVoid, type Principal } from './principal.js';
 import type { RegistryFile } from './registry-file.js';
 import { digestOf, isSameDigest, newSecret } from './secrets.js';
-import { Tickets } from './tickets.js';
-import type { TokenKeys } from './token-keys.js';
 
 export interface IdentityOptions {
   registry: RegistryFile;
@@ -31,6 +30,7 @@ export type Refusal = 'void' | 'unknown';
 export class Identity {
   readonly people: People;
   readonly devices: Devices;
+  readonly keys: Keys;
   readonly codes: PairingCodes;
   readonly tickets: Tickets;
   readonly #options: IdentityOptions;
@@ -48,6 +48,7 @@ export class Identity {
     this.#tokens = new AccessTokens({ keys, now });
     const onRevoked = (isVoid: IsVoid) => this.#revoke(isVoid);
     this.#credentials = new DeviceCredentials({ ...options, tokens: this.#tokens, onRevoked });
+    this.keys = new Keys({ registry, now, onRevoked });
     this.#authDigest = authToken === undefined ? undefined : digestOf(authToken);
   }
 
@@ -58,9 +59,10 @@ export class Identity {
 
   /** Whether any credential exists that could connect. */
   get hasCredential(): boolean {
-    const { devices, users } = this.#options.registry.data;
+    const { devices, users, keys } = this.#options.registry.data;
     const isOpen = users.some(({ tokenDigest }) => tokenDigest !== undefined);
-    return this.#authDigest !== undefined || isOpen || devices.some(({ family }) => family !== undefined);
+    const isHeld = keys.length > 0 || devices.some(({ family }) => family !== undefined);
+    return this.#authDigest !== undefined || isOpen || isHeld;
   }
 
   /** Creates a new owner's token and voids the earlier one. Only its digest is stored: it must be shown now. */
@@ -82,6 +84,8 @@ export class Identity {
     const { tokenDigest } = this.people.owner;
     if (tokenDigest !== undefined && isSameDigest(digest, tokenDigest))
       return { ...owner, credential: 'token', digest };
+    const holder = this.keys.principalOf(digest);
+    if (holder) return holder;
     const claims = await this.#tokens.verify(token, digest);
     return typeof claims === 'string' ? claims : this.#credentials.principalOf(claims);
   }
@@ -89,6 +93,7 @@ export class Identity {
   /** Whether an accepted credential still would be: it can have been revoked while a body was in transit. */
   isCurrent(principal: Principal): boolean {
     if (principal.credential === 'token') return principal.digest === this.people.owner.tokenDigest;
+    if (principal.credential === 'key') return this.keys.isCurrent(principal);
     return principal.credential !== 'device' || this.#credentials.isCurrent(principal);
   }
 
@@ -107,7 +112,8 @@ export class Identity {
   mayKnow(token: string): boolean {
     const digest = digestOf(token);
     const fixed = [this.#authDigest, this.people.owner.tokenDigest];
-    return fixed.some((known) => known !== undefined && isSameDigest(digest, known)) || this.#tokens.mayBe(token);
+    const isFixed = fixed.some((known) => known !== undefined && isSameDigest(digest, known));
+    return isFixed || this.keys.knows(digest) || this.#tokens.mayBe(token);
   }
 
   /** Admits a device whose person has logged in. */
@@ -115,10 +121,10 @@ export class Identity {
     return this.#credentials.grant(device);
   }
 
-  /** Admits a device with a code. Undefined for an invalid code. `isOut`: its sender has guessed too often. */
-  pair(code: string, device: Omit<NewDevice, 'userId' | 'scopes'>, isOut: boolean): Promise<Grant | undefined> {
+  /** Admits a device with a code. Undefined for an invalid code. `isBlocked`: its sender has guessed too often. */
+  pair(code: string, device: Omit<NewDevice, 'userId' | 'scopes'>, isBlocked: boolean): Promise<Grant | undefined> {
     const use = (invitation: Invitation) => this.#credentials.grant({ ...device, ...invitation });
-    return this.codes.redeem(code, { use, isOut });
+    return this.codes.redeem(code, { use, isBlocked });
   }
 
   refresh(token: string, requestId: string | undefined): Promise<Grant | undefined> {

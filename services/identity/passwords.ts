@@ -21,7 +21,7 @@ export class Passwords {
   readonly #waiting: (() => void)[] = [];
   /** Running and waiting checks per origin. */
   readonly #counts = new Map<string, number>();
-  #nobody: Promise<string> | undefined;
+  #hashOfEmpty: Promise<string> | undefined;
 
   async hash(password: string): Promise<string> {
     // argon2id is the library's default.
@@ -43,21 +43,21 @@ export class Passwords {
     }
     return this.#inTurn(of, async () => {
       const argon2 = await load();
-      const nobody = await this.#hashOfNobody();
-      const isRight = await argon2.verify(hash ?? nobody, normal(password));
+      const decoy = await this.#hashForMissing();
+      const isRight = await argon2.verify(hash ?? decoy, normal(password));
       return isRight && hash !== undefined;
     });
   }
 
   /** Created once, and again after a failure. */
-  #hashOfNobody(): Promise<string> {
-    this.#nobody ??= load()
+  #hashForMissing(): Promise<string> {
+    this.#hashOfEmpty ??= load()
       .then((argon2) => argon2.hash('', COST))
       .catch((error: unknown) => {
-        this.#nobody = undefined;
+        this.#hashOfEmpty = undefined;
         throw error;
       });
-    return this.#nobody;
+    return this.#hashOfEmpty;
   }
 
   async #inTurn<T>(of: string, task: () => Promise<T>): Promise<T> {

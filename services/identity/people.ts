@@ -100,12 +100,13 @@ export class People {
     throw new CompanionError('CONFLICT', 'The owner cannot be removed.', { field: 'email' });
   }
 
-  /** Also removes all devices of the person. */
+  /** Also removes all devices and keys of the person. */
   async remove(email: string): Promise<Readonly<UserEntry>> {
     const user = this.requireMember(email);
     await this.#options.registry.update((data) => {
       data.users = data.users.filter(({ userId }) => userId !== user.userId);
       data.devices = data.devices.filter(({ userId }) => userId !== user.userId);
+      data.keys = data.keys.filter(({ userId }) => userId !== user.userId);
     });
     return user;
   }

@@ -1,7 +1,7 @@
 /** Normalises stored push tokens, so that each address has one spelling, and decides who owns an address. */
 
 import * as z from 'zod';
-import { parseJson } from '../../protocol/parse-json.js';
+import { parseJson } from '../../protocol/json.js';
 
 /** The entry in the registry. */
 interface PushEntry {

@@ -5,7 +5,8 @@ import * as z from 'zod';
 import { BrokenFileError, parseJsonFile } from '../../disk/json-fault.js';
 import { writeWhole } from '../../disk/write-whole.js';
 import { scopeSchema } from '../../protocol/access.js';
-import { toStorageError } from '../../protocol/storage-error.js';
+import { toStorageError } from '../../protocol/failures.js';
+import type { KeyLimits } from '../../protocol/keys.js';
 import { mergeRegistrations } from './push-tokens.js';
 
 const pushRegistrationSchema = z.object({
@@ -45,6 +46,32 @@ const deviceSchema = z.object({
 });
 export type DeviceEntry = z.infer<typeof deviceSchema>;
 
+const limitSchema = z.number().optional();
+const keySchema = z.object({
+  keyId: z.string(),
+  userId: z.string(),
+  name: z.string(),
+  scopes: z.array(scopeSchema),
+  /** SHA-256 of the key, in hexadecimal. */
+  digest: z.string(),
+  limits: z
+    .object({
+      prompts: limitSchema,
+      files: limitSchema,
+      reads: limitSchema,
+      frames: limitSchema,
+      connections: limitSchema,
+      sessions: limitSchema,
+    } satisfies Record<keyof KeyLimits, z.ZodType>)
+    .optional(),
+  /** Epoch milliseconds. */
+  createdAt: z.number(),
+  expiresAt: z.number().optional(),
+  /** To the hour. */
+  lastUsedAt: z.number().optional(),
+});
+export type KeyEntry = z.infer<typeof keySchema>;
+
 /** The address of an owner without one. */
 const OWNER_EMAIL = 'owner@localhost';
 
@@ -64,6 +91,8 @@ export type UserEntry = z.infer<typeof userSchema>;
 const registrySchema = z.object({
   users: z.array(userSchema),
   devices: z.array(deviceSchema),
+  /** Missing in older registries. */
+  keys: z.array(keySchema).default([]),
 });
 export type RegistryData = z.infer<typeof registrySchema>;
 
@@ -84,12 +113,12 @@ export interface RegistryFile {
  * `ownerId`: called when there is none, so that a lost registry does not cost the owner's sessions. Throws
  * `BrokenFileError` when it is invalid.
  */
-export async function openRegistryFile(path: string, ownerId: () => Promise<string> = newId): Promise<RegistryFile> {
-  const initial: RegistryData = { users: [], devices: [] };
+export async function openRegistryFile(path: string, ownerId: () => string = newId): Promise<RegistryFile> {
+  const initial: RegistryData = { users: [], devices: [], keys: [] };
   const file = new Low<RegistryData>(jsonFile(path), initial);
   await file.read();
   if (file.data === initial) {
-    initial.users.push({ userId: await ownerId(), role: 'owner', email: OWNER_EMAIL, createdAt: Date.now() });
+    initial.users.push({ userId: ownerId(), role: 'owner', email: OWNER_EMAIL, createdAt: Date.now() });
     await file.write();
   }
   // Only in memory: the next change writes it, and a full disk must not prevent the start.
@@ -130,7 +159,7 @@ export async function openRegistryFile(path: string, ownerId: () => Promise<stri
   };
 }
 
-const newId = async (): Promise<string> => randomUUID();
+const newId = (): string => randomUUID();
 
 /** Retry interval for a write that must not be lost. */
 const RETRY_MS = 2000;
@@ -167,18 +196,21 @@ function parseRegistry(text: string, path: string): RegistryData {
 const REMEDY = 'Repair, restore or remove it. After a removal, every device must be paired again';
 
 /** Checks that a schema of the single parts cannot express. */
-function problemOf({ users, devices }: RegistryData): string | undefined {
+function problemOf({ users, devices, keys }: RegistryData): string | undefined {
   const owners = users.filter(({ role }) => role === 'owner').length;
   if (owners !== 1) return `users must have exactly one owner, but has ${owners}`;
   const twice =
     repeated(users.map(({ userId }) => userId)) ??
     repeated(users.map(({ email }) => email.trim().toLowerCase())) ??
     repeated(devices.map(({ userId, deviceId }) => `${deviceId} of ${userId}`)) ??
-    repeated(devices.flatMap(({ family }) => (family ? [family.familyId] : [])));
+    repeated(devices.flatMap(({ family }) => (family ? [family.familyId] : []))) ??
+    repeated(keys.map(({ keyId }) => keyId));
   if (twice !== undefined) return `${JSON.stringify(twice)} is there twice`;
   const known = new Set(users.map(({ userId }) => userId));
-  const stray = devices.find(({ userId }) => !known.has(userId));
-  return stray && `the device ${JSON.stringify(stray.deviceId)} belongs to no person in users`;
+  const device = devices.find(({ userId }) => !known.has(userId));
+  if (device) return `the device ${JSON.stringify(device.deviceId)} belongs to no person in users`;
+  const key = keys.find(({ userId }) => !known.has(userId));
+  return key && `the key ${JSON.stringify(key.name)} belongs to no person in users`;
 }
 
 function repeated(names: readonly string[]): string | undefined {

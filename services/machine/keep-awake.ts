@@ -41,6 +41,7 @@ export class KeepAwake {
         for (const item of items) this.#take(item);
         publisher.publish(session, items);
       },
+      isNamed: (owner, type) => publisher.isNamed(owner, type),
       opened: (session) => publisher.opened(session),
       forgotten: (sessionId) => {
         this.see(sessionId, 'closed');
@@ -100,7 +101,7 @@ export class KeepAwake {
   }
 
   #tellOnce({ message }: Error): void {
-    if (!this.#hasFailed) this.#options.log.warn('the machine may go to sleep in mid-turn', { error: message });
+    if (!this.#hasFailed) this.#options.log.warn('the machine cannot be kept awake during a turn', { error: message });
     this.#hasFailed = true;
   }
 

@@ -1,4 +1,4 @@
-import type { AuditAction } from '../../protocol/commands.js';
+import type { AuditAction } from '../../protocol/commands/rules.js';
 import type { ErrorCode } from '../../protocol/error-codes.js';
 
 /** SHA-256, in hex: identifies a content without revealing it. Made by `digestOf`. */
@@ -23,6 +23,8 @@ export type AuditEntry = {
   sessionId?: string;
   permissionId?: string;
   path?: Digest;
+  /** The full name of a tool of an MCP server that Claude has called. */
+  tool?: string;
   /** Digest of what was said, read or written. */
   digest?: Digest;
 };

@@ -2,18 +2,22 @@ import type { ContentBlock } from '../../protocol/content.js';
 import type { PermissionId, PromptId, SessionId } from '../../protocol/scalars.js';
 import type { BlobStore } from './blobs.js';
 import type { MessageStart } from './claude.js';
-import type { PushRecord } from './outbox.js';
+import type { FileAccessStore } from './file-accesses.js';
+import type { OwedRow } from './outbox.js';
 import type {
   DeviceRef,
   EventRecord,
+  KeptChange,
   KeptContents,
   MessageRecord,
   PermissionRecord,
   PromptContents,
   PromptRecord,
+  PromptState,
   SessionChange,
   StoredSession,
 } from './records.js';
+import type { UsageStore } from './usage.js';
 
 export interface EventRange {
   sessionId: SessionId;
@@ -35,6 +39,26 @@ export interface MessageRange {
   backwards?: boolean;
   /** Stops after the message with which the data exceed this many bytes. */
   bytes?: number;
+}
+
+export interface TurnRange {
+  sessionId: SessionId;
+  limit: number;
+  /** Counts from the newest. */
+  offset: number;
+  /** Only turns with a smaller number. */
+  before?: number;
+}
+
+/** A person's message, and what follows it up to the next one. */
+export interface TurnRecord {
+  /** Its number among the turns, which stays the same in an epoch. */
+  turn: number;
+  message: MessageRecord;
+  /** The last message of the turn; absent where nothing was answered. */
+  response?: MessageRecord;
+  /** seq of the next turn's message. */
+  end?: number;
 }
 
 export interface KnownContentQuery {
@@ -63,96 +87,108 @@ export interface KnownBlock {
   isLate?: boolean;
 }
 
-/** The durable record. Every method rejects with `CompanionError` `STORAGE_FULL` when the disk is full. */
-export interface Journal {
-  /** Created with the journal; a different epoch voids older positions. */
-  readonly epoch: string;
-  /** Data too large for a row. A blob is written before the change that names it, and removed when nothing names it. */
-  readonly blobs: BlobStore;
-  /** Stores beside the journal the parts of a prompt too large to keep in memory; synced when this resolves. */
-  keepContents(contents: PromptContents): Promise<KeptContents>;
-  /** Rejects with `NOT_FOUND` when the stored parts are missing or damaged. */
-  readContents(kept: KeptContents): Promise<PromptContents>;
-  loadSessions(): Promise<StoredSession[]>;
+/** The events of each session, in order and without gaps from the first stored one up to the head. */
+export interface EventLog {
+  /** From the first stored event on, at the earliest. */
+  readEvents(range: EventRange): EventRecord[];
+  /** Includes an event from before the smallest stored seq, if something else keeps it. */
+  findEvent(sessionId: SessionId, seq: number): EventRecord | undefined;
+  /** Bytes of data that `findEvent` would read; undefined when there is no such event. */
+  sizeOfEvent(sessionId: SessionId, seq: number): number | undefined;
+  /** The smallest stored seq, or head + 1 when none is stored. */
+  firstSeq(sessionId: SessionId): number;
+  /** The last tool use with this id of the CLI. */
+  findTool(sessionId: SessionId, foreignId: string): { toolId: string; toolName: string } | undefined;
+  /** The number of tool uses between two seqs, both exclusive. */
+  countTools(sessionId: SessionId, range: { after: number; before: number }): number;
+  /** The seq of the first event of a message; undefined when none is stored. */
+  seqOfMessage(sessionId: SessionId, messageId: string): number | undefined;
+  /** Whether a tool was used under this id. */
+  isToolTaken(sessionId: SessionId, toolId: string): boolean;
+}
+
+export interface SessionStore {
+  loadSessions(): StoredSession[];
+  /** Stores the full data of cut events beside the journal; synced when this resolves. `commit` then names them. */
+  keepEvents(change: SessionChange): Promise<KeptChange>;
   /**
    * Writes the whole change, with the pushes owed for it, or nothing. Written data survives this process, however it
-   * ends. `owed` is called once, right before the write: nothing else happens in between.
+   * ends. `owed` is called once, right before the write.
    */
-  commit(change: SessionChange, owed?: () => readonly PushRecord[]): Promise<void>;
-  /** Resolves when everything committed before survives a machine crash as well. */
-  sync(): Promise<void>;
-  /** Without gaps, from the first stored event. */
-  readEvents(range: EventRange): Promise<EventRecord[]>;
-  /** Includes an event from before the smallest stored seq, if something else keeps it. */
-  findEvent(sessionId: SessionId, seq: number): Promise<EventRecord | undefined>;
-  /** Bytes of data that `findEvent` would read; undefined when there is no such event. */
-  sizeOfEvent(sessionId: SessionId, seq: number): Promise<number | undefined>;
-  /** The smallest stored seq, or head + 1 when none is stored. */
-  firstSeq(sessionId: SessionId): Promise<number>;
-  findRequest(device: DeviceRef, requestId: string): Promise<PromptRecord | undefined>;
-  findPrompt(promptId: PromptId): Promise<PromptRecord | undefined>;
-  findPermission(sessionId: SessionId, permissionId: PermissionId): Promise<PermissionRecord | undefined>;
-  /** The last tool use with this id of the CLI. */
-  findTool(sessionId: SessionId, foreignId: string): Promise<{ toolId: string; toolName: string } | undefined>;
-  /** Whether a tool was used under this id. */
-  isToolTaken(sessionId: SessionId, toolId: string): Promise<boolean>;
-  /** Whether a message that began elsewhere has this id. Throws when the record is unreadable. */
+  commit(change: KeptChange, owed?: () => readonly OwedRow[]): void;
+  /** Removes the session and all its data. It is gone at once; its events are removed in batches. */
+  forget(sessionId: SessionId): Promise<void>;
+}
+
+export interface PromptRange {
+  sessionId: SessionId;
+  /** Absent: in any state. */
+  states?: readonly PromptState[];
+  limit: number;
+  offset: number;
+  /** Only those that came before the one with this number. */
+  before?: number;
+}
+
+export interface ListedPrompts {
+  /** `number`: grows with each prompt; it stays the same in an epoch. */
+  prompts: { number: number; prompt: PromptRecord }[];
+  /** All that are in these states. */
+  total: number;
+}
+
+/** Prompts and permission requests by their ids. */
+export interface RequestLookup {
+  findRequest(device: DeviceRef, requestId: string): PromptRecord | undefined;
+  findPrompt(promptId: PromptId): PromptRecord | undefined;
+  /** Prompts of a session, newest first. */
+  listPrompts(range: PromptRange): ListedPrompts;
+  findPermission(sessionId: SessionId, permissionId: PermissionId): PermissionRecord | undefined;
+}
+
+/** The messages of each conversation: the events that share a message id. Subagents' messages are left out. */
+export interface MessageStore {
+  /** Whether a message that began elsewhere has this id. */
   isMessageTaken(sessionId: SessionId, start: MessageStart): boolean;
   /**
    * Messages by their first event, oldest first, and their number in the range without limit and offset. `hasBegun`:
    * the session has any message. Yields to other work.
    */
   readMessages(range: MessageRange): Promise<{ messages: MessageRecord[]; total: number; hasBegun: boolean }>;
-  /** The last messages, oldest first; the cost does not depend on the number of earlier ones. */
+  /** The last messages, oldest first; the cost does not depend on the number of earlier ones. Yields to other work. */
   readNewestMessages(sessionId: SessionId, limit: number): Promise<MessageRecord[]>;
+  /** Turns, newest first, and their number; the cost does not depend on how many there are. Yields to other work. */
+  readTurns(range: TurnRange): Promise<{ turns: TurnRecord[]; total: number }>;
   /** The known items among these. Reads in batches, with a turn of the event loop in between. */
   findKnownContent(query: KnownContentQuery): Promise<KnownContent>;
-  /** Rejects when the record is unreadable. */
+}
+
+/** The parts of a prompt that are too large to keep in memory. */
+export interface ContentsStore {
+  /** Stores them beside the journal; synced when this resolves. */
+  keepContents(contents: PromptContents): Promise<KeptContents>;
+  /** Rejects with `NOT_FOUND` when the stored parts are missing or damaged. */
+  readContents(kept: KeptContents): Promise<PromptContents>;
+}
+
+/**
+ * The durable record. What returns no promise reads and writes the database at once, and throws; every method fails
+ * with `CompanionError` `STORAGE_FULL` when the disk is full, and with `JournalDamaged` once the record is damaged.
+ */
+export interface Journal
+  extends EventLog,
+    SessionStore,
+    RequestLookup,
+    MessageStore,
+    ContentsStore,
+    UsageStore,
+    FileAccessStore {
+  /** Created with the journal; a different epoch voids older positions. */
+  readonly epoch: string;
+  /** Data too large for a row. A blob is written before the change that names it, and removed when nothing names it. */
+  readonly blobs: BlobStore;
+  /** Resolves when everything committed before survives a machine crash as well. */
+  sync(): Promise<void>;
+  /** Rejects when the record is unreadable, or cannot be written. */
   probe(): Promise<void>;
-  /** Removes the session and all its data. */
-  forget(sessionId: SessionId): Promise<void>;
-}
-
-export interface StoredCursor {
-  seq: number;
-  epoch: string;
-}
-
-export interface StoredSubscription {
-  events: string[];
-  /** All its person's sessions, present and future. */
-  all: boolean;
-  acknowledges: boolean;
-  /** When the device was last connected, in epoch milliseconds; missing in older records. */
-  seenAt?: number;
-  /** The daemon generated its id, and it has not returned under that id. */
-  isNameless?: boolean;
-}
-
-/** A device with a subscription, or with cursors only. */
-export interface FollowingDevice extends DeviceRef {
-  seenAt: number | undefined;
-  isNameless: boolean;
-}
-
-/** The position of each device in each session, and its subscription. */
-export interface CursorStore {
-  readSubscription(device: DeviceRef): Promise<StoredSubscription | undefined>;
-  writeSubscription(device: DeviceRef, subscription: StoredSubscription): Promise<void>;
-  readCursors(device: DeviceRef): Promise<Map<SessionId, StoredCursor>>;
-  /** Creates cursors and moves existing ones forward; never back within an epoch. */
-  writeCursors(device: DeviceRef, cursors: ReadonlyMap<SessionId, StoredCursor>): Promise<void>;
-  removeCursors(device: DeviceRef, sessionIds: readonly SessionId[]): Promise<void>;
-  readDevices(): Promise<FollowingDevice[]>;
-  /**
-   * The device is connected, or was until this time, in epoch milliseconds. Does nothing when it has neither
-   * subscription nor cursor; does not create a subscription when it has cursors only.
-   */
-  markSeen(device: DeviceRef, at: number): Promise<void>;
-  /** Removes its subscription and all its cursors. */
-  forgetDevice(device: DeviceRef): Promise<void>;
-  /** Removes the cursors of all devices in this session. */
-  forgetSession(sessionId: SessionId): Promise<void>;
-  /** Removes the cursors of all devices in sessions that are not in the journal. */
-  forgetLostSessions(): Promise<void>;
 }

@@ -13,6 +13,8 @@ export interface PublishedSession {
 /** Delivers what sessions publish to its followers, after it is in the journal. Never blocks and never throws. */
 export interface Publisher {
   publish(session: PublishedSession, items: readonly Publication[]): void;
+  /** Whether a connected device of this person has subscribed to the type by its name. */
+  isNamed(owner: UserId, type: PositionedFrame['type']): boolean;
   /** A new session exists: those who follow all sessions of its owner get it. */
   opened(session: PublishedSession): void;
   /**

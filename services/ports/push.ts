@@ -11,9 +11,11 @@ export type PushKind =
   | 'turn_failed'
   | 'limit'
   | 'given_up'
+  | 'budget'
   | 'digest'
   | 'withdrawal'
   | 'security'
+  | 'webhook'
   | 'test';
 
 /** The push address of a device. */

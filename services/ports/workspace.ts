@@ -1,4 +1,5 @@
 import type { FileEncoding, FileInfo, FileList } from '../../protocol/files.js';
+import type { SessionId } from '../../protocol/scalars.js';
 
 /** A working directory as a session identifies it: the same for all links, spellings and letter cases. */
 export interface Place {
@@ -23,6 +24,21 @@ export interface Workspace {
    * `field`.
    */
   resolveDirectory(path: string, options: { base?: string; field: string }): Promise<Place>;
+  /**
+   * The same, but a missing directory is created first, with the missing folders on its path. Rejects as well with
+   * `PERMISSION_DENIED` for a name that programs obey or that indicates secrets, and as files do.
+   */
+  createDirectory(path: string, options: { base?: string; field: string }): Promise<Place & { created: boolean }>;
+  /** A new empty folder below the daemon's home, for a session that a program begins. */
+  makeOwnFolder(): Promise<Place>;
+  /** Removes one of these. */
+  removeOwnFolder(path: string): Promise<void>;
+  /** Removes those of which `isUsed` does not say that a session works there. */
+  removeUnusedFolders(isUsed: (path: string) => boolean): Promise<void>;
+  /** Canonical paths of the directories right below the allowed roots, without hidden ones; at most 10,000. */
+  listDirectories(): Promise<string[]>;
+  /** What is checked out in a directory that was resolved; undefined where it cannot be said. */
+  readBranch(directory: string): Promise<string | undefined>;
   /** Takes up to a few seconds; never rejects. */
   readObeyedState(directory: string): Promise<ObeyedState>;
   /** The identity of the directory to which a path leads now; undefined when there is none. */
@@ -41,6 +57,11 @@ export interface FilePlace {
 export interface ListOptions {
   recursive: boolean;
   pattern?: string | undefined;
+  /** A recursive list also has what `.gitignore` leaves out. */
+  ignored?: boolean;
+  /** At most 10,000. */
+  limit?: number;
+  offset?: number;
 }
 
 /** An open file. */
@@ -53,6 +74,22 @@ export interface OpenFile {
   close(): Promise<void>;
 }
 
+/** An open file of any size, as bytes. */
+export interface OpenBytes {
+  info: FileInfo;
+  /** The bytes from one offset up to another, in pieces of at most 48 KiB, each read on demand. */
+  pieces(from: number, to: number): AsyncGenerator<Uint8Array>;
+  close(): Promise<void>;
+}
+
+/** What is written, and when. */
+export interface FileWrite {
+  bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+  /** Throws unless the present version may be replaced; undefined: there is no file. */
+  requireVersion?: RequireVersion;
+}
+export type RequireVersion = (version: string | undefined) => void;
+
 /**
  * The files of a session's directory. All reject with the field `path`: `INVALID_REQUEST` (unacceptable path, not a
  * regular file), `PERMISSION_DENIED` (outside, a link where none is followed, protected from clients, not approved, no
@@ -60,14 +97,98 @@ export interface OpenFile {
  * changed then.
  */
 export interface Files {
-  /** A partial list, marked `truncated`, when there are many. Rejects a `pattern` that is too large. */
+  /** A page, marked `truncated` when there are more or too many to look at. Rejects a `pattern` that is too large. */
   list(place: FilePlace, options: ListOptions): Promise<FileList>;
   /** Rejects with `PAYLOAD_TOO_LARGE` above 10 MiB. The caller closes it. */
   read(place: FilePlace): Promise<OpenFile>;
+  /** The same for a file of any size. */
+  open(place: FilePlace): Promise<OpenBytes>;
   /** Creates missing folders as well. Rejects with `CONFLICT` when the name is taken. */
   create(place: FilePlace, bytes: Buffer): Promise<FileInfo>;
-  /** Atomic: a concurrent reader gets the old or the new file. */
-  replace(place: FilePlace, bytes: Buffer): Promise<{ file: FileInfo; created: boolean }>;
-  /** Rejects with `CONFLICT` for a folder that is not empty. */
-  remove(place: FilePlace): Promise<void>;
+  /**
+   * Atomic: a concurrent reader gets the old or the new file. Rejects with `PAYLOAD_TOO_LARGE` above 256 MiB, and with
+   * the failure of the bytes.
+   */
+  replace(place: FilePlace, write: FileWrite): Promise<{ file: FileInfo; created: boolean }>;
+  /**
+   * Moves a file or an empty folder to the trash of its session, or removes it where no owner is given or no trash is
+   * kept. Rejects with `CONFLICT` for a folder that is not empty, and with `PAYLOAD_TOO_LARGE` for what the trash cannot
+   * hold.
+   */
+  remove(place: FilePlace, how?: FileRemoval): Promise<{ trashId?: string }>;
+  /** Puts it where it was, or to `to`. Rejects with `NOT_FOUND`, and with `CONFLICT` when something is there. */
+  restore(place: Omit<FilePlace, 'path'>, which: Restoration): Promise<RestoredFile>;
+  /**
+   * What is not committed at and below the path, new files included; undefined where there is no repository of git, or
+   * none that can be read. Rejects with `TIMEOUT`. The signal ends git.
+   */
+  diff(place: FilePlace, signal: AbortSignal): Promise<WorkingDiff | undefined>;
+}
+
+/** What has changed in a working tree. */
+export interface WorkingDiff {
+  /** The commit with which it was compared; absent before the first one. */
+  base?: string;
+  files: {
+    path: string;
+    status: 'added' | 'deleted' | 'modified';
+    additions: number;
+    deletions: number;
+    omitted?: 'binary';
+  }[];
+  /** In git's form. */
+  patch: string;
+  /** Files or parts of the patch are missing. */
+  truncated: boolean;
+}
+
+/** Whose trash it goes to, and who deletes it. */
+export interface TrashOwner {
+  sessionId: SessionId;
+  deviceId: string;
+}
+
+export interface FileRemoval {
+  /** Throws unless the present version may be removed. */
+  requireVersion?: RequireVersion | undefined;
+  trash?: TrashOwner | undefined;
+}
+
+export interface Restoration {
+  sessionId: SessionId;
+  trashId: string;
+  /** A path as in `FilePlace`, instead of where it was. */
+  to?: string | undefined;
+}
+
+export interface RestoredFile {
+  path: string;
+  type: 'file' | 'directory';
+  size: number;
+}
+
+/** A deleted file. Times are epoch milliseconds. */
+export interface TrashedFile extends RestoredFile {
+  trashId: string;
+  deletedAt: number;
+  expiresAt: number;
+  deviceId: string;
+}
+
+export interface TrashQuery {
+  sessionId: SessionId;
+  limit: number;
+  offset: number;
+  /** Only those that were deleted before this one. */
+  before?: string | undefined;
+}
+
+/** The deleted files of sessions. */
+export interface FileTrash {
+  /** Newest first, and how many there are. */
+  list(query: TrashQuery): Promise<{ files: TrashedFile[]; total: number }>;
+  /** For ever. Rejects with `NOT_FOUND`. */
+  remove(sessionId: SessionId, trashId: string): Promise<TrashedFile>;
+  /** Removes all of a session, and keeps nothing more of it. */
+  forget(sessionId: SessionId): Promise<void>;
 }

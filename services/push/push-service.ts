@@ -1,21 +1,29 @@
 import type { SessionId } from '../../protocol/scalars.js';
-import type { CursorStore, StoredCursor } from '../ports/journal.js';
+import { isSameDevice } from '../model/devices.js';
+import { isPush } from '../model/owed-rows.js';
+import type { CursorStore, StoredCursor } from '../ports/cursors.js';
 import type { Log } from '../ports/log.js';
-import type { OutboxStore, PushPage, PushRecord } from '../ports/outbox.js';
+import type { OutboxStore, OwedRow, PushPage, PushRecord, SessionPushes } from '../ports/outbox.js';
 import type { PushPlatform, PushSender } from '../ports/push.js';
 import type { PushDevices, PushSessions } from '../ports/push-people.js';
 import type { DeviceRef, SessionChange, UserId } from '../ports/records.js';
-import { isTokenOf, withoutTokens } from './action-tokens.js';
-import { Outbox } from './outbox.js';
-import { OutboxRows } from './outbox-rows.js';
-import { DevicePresence, type Visit } from './presence.js';
-import { PushDispatcher, type PushDispatcherOptions } from './push-dispatcher.js';
-import { PushJudge } from './push-judge.js';
-import { PushPace } from './push-pace.js';
-import type { PushReach } from './push-reach.js';
-import { changed, failedPushes, newPush, pushesFor } from './push-record.js';
-import { resolutionsIn, withdrawalPushes } from './push-withdrawals.js';
-import { subjectProblem, type VapidSubject } from './vapid-subject.js';
+import { isTokenOf, withoutTokens } from './message/compose-message.js';
+import { Outbox } from './outbox/outbox.js';
+import { OutboxRows } from './outbox/outbox-rows.js';
+import {
+  type About,
+  changed,
+  failedPushes,
+  newPush,
+  pushesFor,
+  resolutionsIn,
+  withdrawalPushes,
+} from './outbox/push-record.js';
+import { PushPolicy, type Visit } from './policy/push-policy.js';
+import { PushDispatcher, type PushDispatcherOptions } from './sending/dispatcher.js';
+import { PushPace } from './sending/push-pace.js';
+import type { PushReach } from './web/push-reach.js';
+import { subjectProblem, type VapidSubject } from './web/vapid.js';
 
 export interface PushServiceOptions {
   store: OutboxStore;
@@ -54,20 +62,20 @@ const PRUNE_MS = 3_600_000;
 const TEST_STALE_MS = 600_000;
 
 /** Notifies people's devices of relevant events while they are not in use. */
-export class PushService {
+export class PushService implements SessionPushes {
   readonly #options: PushServiceOptions;
   readonly #rows: OutboxRows;
-  readonly #presence: DevicePresence;
+  readonly #policy: PushPolicy;
   readonly #outbox: Outbox;
   readonly #dispatcher: PushDispatcher;
   #pruning: NodeJS.Timeout | undefined;
 
   constructor(options: PushServiceOptions) {
     this.#options = options;
-    const { store, log, now, senders } = options;
+    const { store, log, senders } = options;
     const rows = new OutboxRows({ store, log, onChange: options.onState });
-    const presence = new DevicePresence({ now, onChange: (userId) => this.#outbox.judgeAgain(userId) });
-    const lastSaidAt = () => Math.max(...presence.looking().map(options.lastSaidAt));
+    const policy = new PushPolicy({ ...options, onChange: (userId) => this.#outbox.judgeAgain(userId) });
+    const lastSaidAt = () => Math.max(...policy.presence.looking().map(options.lastSaidAt));
     const pace = new PushPace({ lastSaidAt });
     const byPlatform = new Map<PushPlatform, PushSender>(senders.map((sender) => [sender.platform, sender]));
     this.#dispatcher = new PushDispatcher({
@@ -78,10 +86,9 @@ export class PushService {
       onDone: () => this.#outbox.wake(),
     });
     const onError = (error: unknown) => log.error('pushes could not be judged', { error: String(error) });
-    const judge = new PushJudge({ ...options, presence });
-    this.#outbox = new Outbox({ ...options, rows, judge, pace, dispatcher: this.#dispatcher, onError });
+    this.#outbox = new Outbox({ ...options, rows, policy, pace, dispatcher: this.#dispatcher, onError });
     this.#rows = rows;
-    this.#presence = presence;
+    this.#policy = policy;
   }
 
   get vapidKey(): string | undefined {
@@ -107,61 +114,86 @@ export class PushService {
   }
 
   /** Reads the open rows. Called before the first commit. */
-  load(): Promise<void> {
-    return this.#rows.load();
+  load(): void {
+    this.#rows.load();
   }
 
   /** Starts sending: the sessions are known. */
   begin(): void {
-    this.#presence.begin();
+    this.#policy.presence.begin();
     this.#outbox.begin();
     void this.#prune();
     this.#pruning = setInterval(() => void this.#prune(), PRUNE_MS).unref();
   }
 
-  /** The pushes that devices are owed for a change that is being written. */
-  owe({ record, events }: SessionChange): PushRecord[] {
-    const { devices, epoch, now } = this.#options;
-    if (events.length === 0) return [];
-    const at = now();
-    const registered = () =>
-      devices.pushDevices(record.owner).flatMap(({ device, registration }) => (registration ? [device] : []));
-    const resolutions = resolutionsIn(events);
-    const parts = { rows: this.#rows, sessions: this.#options.sessions, epoch, now: at };
-    const withdrawals = withdrawalPushes(record, resolutions, parts);
-    for (const { permissionId } of resolutions) this.#outbox.resolved(record.sessionId, permissionId);
-    return [...pushesFor(record, events, { devices: registered, epoch, now: at }), ...withdrawals];
+  /** A bug blocks no session: the event is written, and the missing push is on record. */
+  owed(change: SessionChange): readonly PushRecord[] {
+    return (
+      this.#attempt('determine the pushes owed', () => this.#pushesFor(change)) ??
+      this.#attempt('record that pushes are missing', () => this.#failedFor(change)) ??
+      []
+    );
   }
 
-  /** The rows for a change whose pushes could not be computed: they record that, and are not sent. */
-  unowed({ record, events }: SessionChange): PushRecord[] {
-    const { devices, epoch, now } = this.#options;
-    const registered = devices.pushDevices(record.owner).filter(({ registration }) => registration);
-    const refs = registered.map(({ device }) => device);
-    return failedPushes(record, events, { devices: () => refs, epoch, now: now() });
-  }
-
-  /** The rows are in the journal. */
-  committed(pushes: readonly PushRecord[]): void {
-    this.#outbox.took(pushes);
-    for (const push of pushes) this.#options.onState(push);
+  /** Rows that cannot be taken up are read from the journal at the next start. */
+  committed({ record, events }: SessionChange, owed: readonly OwedRow[]): void {
+    const pushes = owed.filter(isPush);
+    this.#attempt('take up the pushes owed', () => {
+      for (const { permissionId } of resolutionsIn(events)) this.#outbox.resolved(record.sessionId, permissionId);
+      this.#outbox.took(pushes);
+      for (const push of pushes) this.#options.onState(push);
+    });
   }
 
   /** A device has received everything up to these positions. */
   acknowledged(device: DeviceRef, cursors: ReadonlyMap<SessionId, StoredCursor>): void {
     // A session that has just been opened begins at 0.
     if ([...cursors.values()].every(({ seq }) => seq === 0)) return;
-    this.#presence.acknowledged(device);
-    this.#outbox.acknowledged(device, cursors);
+    this.#attempt('note what was seen', () => {
+      this.#policy.presence.acknowledged(device);
+      this.#outbox.acknowledged(device, cursors);
+    });
   }
 
   forgotten(sessionId: SessionId): void {
-    this.#rows.forget(sessionId);
+    this.#attempt('forget the pushes of a session', () => this.#rows.forget(sessionId));
+  }
+
+  #pushesFor({ record, events }: SessionChange): PushRecord[] {
+    const { sessions, epoch, now } = this.#options;
+    if (events.length === 0) return [];
+    const at = now();
+    const pushes = this.#rows.ofSession(record.sessionId);
+    const withdrawals = withdrawalPushes(record, resolutionsIn(events), { pushes, sessions, epoch, now: at });
+    const devices = () => this.#registered(record.owner);
+    return [...pushesFor(record, events, { devices, epoch, now: at }), ...withdrawals];
+  }
+
+  /** They record that the pushes could not be computed, and are not sent. */
+  #failedFor({ record, events }: SessionChange): PushRecord[] {
+    const { epoch, now } = this.#options;
+    return failedPushes(record, events, { devices: () => this.#registered(record.owner), epoch, now: now() });
+  }
+
+  #registered(owner: UserId): DeviceRef[] {
+    const devices = this.#options.devices.pushDevices(owner);
+    return devices.flatMap(({ device, registration }) => (registration ? [device] : []));
+  }
+
+  /** Undefined after a failure, which is a bug: the log has its location. */
+  #attempt<T>(what: string, action: () => T): T | undefined {
+    try {
+      return action();
+    } catch (error) {
+      const stack = error instanceof Error ? error.stack : String(error);
+      this.#options.log.error(`pushes: could not ${what}`, { error: stack });
+      return undefined;
+    }
   }
 
   /** A device has connected. */
   arrive(device: DeviceRef): Visit {
-    return this.#presence.arrive(device);
+    return this.#policy.presence.arrive(device);
   }
 
   /** The device's preferences or the session's have changed. */
@@ -169,8 +201,8 @@ export class PushService {
     this.#outbox.judgeAgain(userId);
   }
 
-  /** Queues a test push for a device, in place of an earlier unsent one. Resolves to its id once it is recorded. */
-  async test(device: DeviceRef): Promise<string> {
+  /** Queues a test push for a device, in place of an earlier unsent one. Returns its id once it is recorded. */
+  test(device: DeviceRef): string {
     const { epoch, now } = this.#options;
     const at = now();
     const push = newPush({ device, about: { what: 'test' }, epoch, now: at, expiresAt: at + TEST_STALE_MS });
@@ -179,35 +211,47 @@ export class PushService {
       this.#rows.change(changed(earlier, { state: 'suppressed', at, reason: `told by ${push.pushId}` }));
     }
     this.#rows.add(push);
-    await this.#rows.flush();
+    this.#rows.flush();
     this.#outbox.wake();
     return push.pushId;
   }
 
   /** Notifies a person's other devices that this one was signed out because its credential was copied. */
-  async warn(device: DeviceRef, name = 'a device'): Promise<void> {
-    const { devices, epoch, now } = this.#options;
-    const about = { what: 'security', deviceName: name } as const;
-    for (const other of devices.pushDevices(device.userId)) {
-      if (other.registration && !isSameDevice(other.device, device))
-        this.#rows.add(newPush({ device: other.device, about, epoch, now: now() }));
-    }
-    await this.#rows.flush();
+  warn(device: DeviceRef, name = 'a device'): void {
+    const others = this.#registered(device.userId).filter((other) => !isSameDevice(other, device));
+    this.#tell(others, { what: 'security', deviceName: name });
+  }
+
+  /** Notifies a person that the daemon has disabled one of their webhooks. */
+  tellDisabled(userId: UserId, webhook: { webhookId: string; name: string }): void {
+    this.#tell(this.#registered(userId), { what: 'webhook', ...webhook });
+  }
+
+  #tell(devices: readonly DeviceRef[], about: About): void {
+    const { epoch, now } = this.#options;
+    for (const device of devices) this.#rows.add(newPush({ device, about, epoch, now: now() }));
+    this.#rows.flush();
     this.#outbox.wake();
   }
 
   /** The outcomes of a person's pushes, newest first. */
-  async deliveries(userId: UserId, range: { limit: number; offset: number }): Promise<PushPage> {
-    await this.#rows.flush();
+  deliveries(userId: UserId, range: { limit: number; offset: number }): PushPage {
+    this.#rows.flush();
     return this.#options.store.readPage(userId, range);
   }
 
   /** The push of this token, if it is valid for this answer to this request. */
-  async findByToken({ sessionId, permissionId, response, token }: TokenAnswer): Promise<PushRecord | undefined> {
-    const pushes = await this.#options.store.readRequest(sessionId, permissionId);
+  findByToken({ sessionId, permissionId, response, token }: TokenAnswer): PushRecord | undefined {
+    const pushes = this.#options.store.readRequest(sessionId, permissionId);
     const found = pushes.find((push) => isTokenOf(push, response, token));
     // The device's permissions can have changed since the push was made.
     return found && this.#mayApprove(found.device) ? found : undefined;
+  }
+
+  /** Whether this is a token for any answer to this request. */
+  holdsToken({ sessionId, permissionId, token }: Omit<TokenAnswer, 'response'>): boolean {
+    const pushes = this.#options.store.readRequest(sessionId, permissionId);
+    return pushes.some((push) => Object.keys(push.actions ?? {}).some((decision) => isTokenOf(push, decision, token)));
   }
 
   #mayApprove(device: DeviceRef): boolean {
@@ -226,7 +270,7 @@ export class PushService {
     await this.#outbox.close();
     await Promise.all(this.#options.senders.map((sender) => sender.close()));
     await this.#dispatcher.settled();
-    await this.#rows.close();
+    this.#rows.close();
   }
 
   async #prune(): Promise<void> {
@@ -234,14 +278,12 @@ export class PushService {
     const before = now() - KEPT_MS;
     this.#rows.prune(before);
     try {
-      while (await store.prune(before)) await new Promise(setImmediate);
+      while (store.prune(before)) await new Promise(setImmediate);
     } catch (error) {
       log.warn('old pushes could not be removed', { error: String(error) });
     }
   }
 }
-
-const isSameDevice = (a: DeviceRef, b: DeviceRef): boolean => a.userId === b.userId && a.deviceId === b.deviceId;
 
 export interface TokenAnswer {
   sessionId: SessionId;

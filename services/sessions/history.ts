@@ -1,6 +1,6 @@
 import type { ClientData } from '../../protocol/client-frames.js';
-import { cutText } from '../../protocol/cut-text.js';
 import { MAX_HISTORY_PAGE_BYTES } from '../../protocol/limits.js';
+import { cutText } from '../../protocol/plain-text.js';
 import type { History, HistoryMessage } from '../../protocol/server-frames.js';
 import type { Journal } from '../ports/journal.js';
 import type { MessageRecord } from '../ports/records.js';
@@ -32,7 +32,7 @@ export async function readHistory({ session, journal, range }: HistoryRequest): 
   const backwards = before !== undefined && after === undefined;
   const asked = { ...bounds, limit, offset, backwards, bytes: READ_BYTES };
   const { messages, total, hasBegun } = await journal.readMessages(asked);
-  const page = fitPage(messages.map(shown), backwards);
+  const page = fitPage(messages.map(historyMessageOf), backwards);
   const { record } = session.state;
   return {
     success: true,
@@ -53,15 +53,27 @@ export async function readHistory({ session, journal, range }: HistoryRequest): 
 }
 
 /** The last messages that fit in a page. */
-export const newestPage = (messages: MessageRecord[]): HistoryMessage[] => fitPage(messages.map(shown), true);
+export const newestPage = (messages: MessageRecord[]): HistoryMessage[] =>
+  fitPage(messages.map(historyMessageOf), true);
 
-const shown = ({ id, type, seq, at, content, model, usage }: MessageRecord): HistoryMessage => ({
+/** A message as a history shows it. */
+export const historyMessageOf = ({
+  id,
+  type,
+  seq,
+  at,
+  content,
+  model,
+  usage,
+  promptId,
+}: MessageRecord): HistoryMessage => ({
   id,
   type,
   content,
   timestamp: new Date(at).toISOString(),
   ...(model !== undefined && { model }),
   ...(usage && { usage }),
+  ...(promptId !== undefined && { promptId }),
   seq,
 });
 

@@ -47,9 +47,9 @@ export class SessionExpiry {
   async #closeUnused(session: Session, before: number): Promise<void> {
     const { log } = this.#options;
     try {
-      if (await session.closeUnused(before)) log.info('unused session closed', { sessionId: session.id });
+      if (await session.closeUnused(before)) log.info('an unused session was closed', { sessionId: session.id });
     } catch (error) {
-      log.warn('could not close an unused session', { sessionId: session.id, error: (error as Error).message });
+      log.warn('an unused session cannot be closed', { sessionId: session.id, error: (error as Error).message });
     }
   }
 }

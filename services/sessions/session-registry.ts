@@ -1,22 +1,37 @@
 import { nanoid } from 'nanoid';
 import { CompanionError } from '../../protocol/error-codes.js';
 import type { SessionId } from '../../protocol/scalars.js';
+import type { SessionBudgets } from '../ports/budgets.js';
 import type { ClaudeLaunchers } from '../ports/claude.js';
 import type { Journal } from '../ports/journal.js';
 import type { Log } from '../ports/log.js';
 import type { RequireRoom } from '../ports/machine.js';
+import type { SessionPushes } from '../ports/outbox.js';
 import type { Publisher } from '../ports/publication.js';
 import type { StoredSession, UserId } from '../ports/records.js';
-import type { Place } from '../ports/workspace.js';
-import { ChildSlots } from './child-slots.js';
-import { Mailbox } from './mailbox.js';
+import type { SessionSource } from '../ports/session-source.js';
+import type { Snapshots } from '../ports/snapshots.js';
+import type { PromptTraces } from '../ports/tracing.js';
+import type { FileTrash, Place } from '../ports/workspace.js';
+import { ChildSlots, type SlotHolder } from './child/child-slots.js';
+import { newestPage } from './history.js';
+import { permissionRequestOf } from './machine/permission-requests.js';
+import { openPermissions, sessionStatusOf } from './machine/session-state.js';
+import { tasksOf } from './machine/task-view.js';
 import { Session } from './session.js';
+import { Mailbox } from './session-core.js';
 import { WaitingContents } from './waiting-contents.js';
 
 export interface SessionRegistryOptions {
   journal: Journal;
   launchers: ClaudeLaunchers;
   publisher: Publisher;
+  pushes: SessionPushes;
+  budgets: SessionBudgets;
+  /** Absent: they are not traced. */
+  traces?: PromptTraces | undefined;
+  snapshots: Snapshots;
+  trash: Pick<FileTrash, 'forget'>;
   log: Log;
   now: () => number;
   /** The maximum number of running children. */
@@ -32,8 +47,15 @@ export interface SessionRegistryOptions {
   endedMs: number;
   /** The identity of the directory to which a path leads now; undefined when there is none. */
   identify: (path: string) => Promise<string | undefined>;
+  /** Removes the folder of a session that a program began. */
+  removeFolder: (path: string) => Promise<void>;
   /** A session of this person was forgotten, and nothing started by its children is left. */
   onForgotten: (owner: UserId) => void;
+}
+
+export interface Opener {
+  owner: UserId;
+  requireMore: () => void;
 }
 
 /** All sessions: at most one per directory. */
@@ -42,7 +64,11 @@ export class SessionRegistry {
   readonly #sessions = new Map<SessionId, Session>();
   readonly #leaving = new Map<SessionId, Session>();
   readonly #opening = new Mailbox();
+  /** Openings with keys that may only have some sessions open. */
+  readonly keyOpenings = new Mailbox();
   readonly #slots: ChildSlots;
+  /** Children outside any session that can do without their slots. */
+  readonly #outside = new Set<SlotHolder>();
   readonly #waiting: WaitingContents;
   #isEnding = false;
 
@@ -55,24 +81,32 @@ export class SessionRegistry {
     });
     this.#slots = new ChildSlots({
       max: options.maxProcesses,
-      holders: () => this.all().flatMap((session) => (session.hasChild ? session.placeHolder : [])),
+      holders: () => [
+        ...this.all().flatMap((session) => (session.hasChild ? session.slotHolder : [])),
+        ...this.#outside,
+      ],
     });
   }
 
   /** Loads the journal's sessions and adopts the children still running. Resolves when all are adopted. */
   async recover(): Promise<void> {
-    const stored = await this.#options.journal.loadSessions();
-    const sessions = stored.map((one) => this.#add(one));
+    const sessions = this.#options.journal.loadSessions().map((one) => this.#add(one));
+    this.#options.snapshots.keepOnly(new Set(sessions.map(({ id }) => id)));
     const results = await Promise.allSettled(sessions.map((session) => session.recover()));
     for (const [index, result] of results.entries()) {
       if (result.status === 'fulfilled') continue;
       const sessionId = sessions[index]?.id;
-      this.#options.log.error('a session could not be recovered', { sessionId, error: String(result.reason) });
+      this.#options.log.error('a session cannot be recovered', { sessionId, error: String(result.reason) });
     }
   }
 
-  /** The person's sessions, newest activity first. */
+  /** The person's sessions, newest activity first, without those that programs began. */
   owned(owner: UserId): Session[] {
+    return this.ownedAll(owner).filter(({ state }) => !state.record.ofProgram);
+  }
+
+  /** The same with those that programs began for conversations of their own. */
+  ownedAll(owner: UserId): Session[] {
     return [...this.#sessions.values()]
       .filter((session) => session.owner === owner)
       .sort((a, b) => b.state.record.lastActivity - a.state.record.lastActivity);
@@ -108,37 +142,71 @@ export class SessionRegistry {
     throw new CompanionError('SESSION_NOT_FOUND', 'There is no such session.', { field: 'sessionId' });
   }
 
-  /** The session of a directory, created if missing and if a child has room. Concurrent callers get the same one. */
-  at(place: Place, owner: UserId): Promise<{ session: Session; created: boolean }> {
+  /**
+   * The session of a directory, created if missing and if a child has room. Concurrent callers get the same one.
+   * `requireMore`: called before a session is created, or returned that is closed; what it throws is the answer.
+   */
+  at(place: Place, { owner, requireMore }: Opener): Promise<{ session: Session; created: boolean }> {
     return this.#opening.run(async () => {
       const known = await this.#findAt(place);
-      if (known && known.owner !== owner) {
-        throw new CompanionError('CONFLICT', 'The directory is in use by another person.', {
-          field: 'workingDirectory',
-        });
-      }
+      if (known && known.owner !== owner) throw usedByAnother();
       this.#requireStaying();
-      if (!known?.hasChild) await this.#options.requireRoom();
+      await this.#requireRoomFor(known);
+      if (!known || known.state.record.closed) requireMore();
       if (known && this.hasEnded(known)) this.#options.publisher.opened({ sessionId: known.id, owner });
       if (known) return { session: known, created: false };
       await this.#options.requireNewSession(owner);
-      const session = this.#add(newSession({ place, owner, now: this.#options.now() }));
-      await session.create().catch((error: unknown) => {
-        this.#sessions.delete(session.id);
-        throw error;
-      });
+      const session = this.#create(newSession({ place, owner, now: this.#options.now() }));
       this.#options.publisher.opened({ sessionId: session.id, owner });
       return { session, created: true };
     });
+  }
+
+  /** A session that a program begins in a new folder of the daemon's, if a child has room. Followers are not told. */
+  async ofProgram(place: Place, owner: UserId): Promise<Session> {
+    this.#requireStaying();
+    await this.#options.requireRoom();
+    const stored = newSession({ place, owner, now: this.#options.now() });
+    return this.#create({ ...stored, record: { ...stored.record, ofProgram: true } });
+  }
+
+  async #requireRoomFor(known: Session | undefined): Promise<void> {
+    if (!known?.hasChild) await this.#options.requireRoom();
+  }
+
+  #create(stored: StoredSession): Session {
+    const session = this.#add(stored);
+    try {
+      session.create();
+    } catch (error) {
+      this.#sessions.delete(session.id);
+      throw error;
+    }
+    return session;
   }
 
   /**
    * A slot for a child outside any session, in the same queue: resolves with the function that releases it. Rejects
    * with the reason of `signal` if that comes first.
    */
-  async takeSlot(id: string, signal: AbortSignal): Promise<() => void> {
+  async takeSlot(
+    id: string,
+    { signal, idle }: { signal: AbortSignal; idle?: Pick<SlotHolder, 'idleMs' | 'hibernate'> | undefined },
+  ): Promise<() => void> {
     this.#requireStaying();
-    return this.#slots.enter({ id: id as SessionId, since: this.#options.now(), signal });
+    const leave = await this.#slots.enter({ id: id as SessionId, since: this.#options.now(), signal });
+    if (!idle) return leave;
+    const holder = outsideHolder(id as SessionId, idle);
+    this.#outside.add(holder);
+    return () => {
+      this.#outside.delete(holder);
+      leave();
+    };
+  }
+
+  /** Whether another child can be started at once. */
+  get hasFreeSlot(): boolean {
+    return !this.#isEnding && this.#slots.isFree;
   }
 
   /** Detaches from all children, which keep running. Returns their number. */
@@ -154,7 +222,7 @@ export class SessionRegistry {
     this.#isEnding = true;
     const ended = await Promise.allSettled(this.all().map((session) => session.endChild()));
     for (const result of ended) {
-      if (result.status === 'rejected') log.warn('a child could not be ended', { error: String(result.reason) });
+      if (result.status === 'rejected') log.warn('a child cannot be ended', { error: String(result.reason) });
     }
   }
 
@@ -177,7 +245,7 @@ export class SessionRegistry {
     if (samePath) {
       const place = await samePath.childDirectory();
       // Its child works in a removed directory that was replaced by another.
-      if (place && place.path === undefined) await samePath.placeHolder.hibernate();
+      if (place && place.path === undefined) await samePath.slotHolder.hibernate();
       return samePath;
     }
     for (const session of concerned) {
@@ -219,20 +287,43 @@ export class SessionRegistry {
 
   async #forget(session: Session): Promise<void> {
     const { id, owner } = session;
-    const { journal, launchers, publisher, log, onForgotten } = this.#options;
+    const { journal, launchers, publisher, pushes, budgets, snapshots, trash, removeFolder, log, onForgotten } =
+      this.#options;
+    const { ofProgram, directory } = session.state.record;
     this.#sessions.delete(id);
     this.#leaving.set(id, session);
     try {
       await publisher.forgotten(id);
+      // Before the record: while that is there, the next daemon tries again.
+      await trash.forget(id);
       await journal.forget(id);
+      pushes.forgotten(id);
+      budgets.forgotten({ owner, sessionId: id });
+      snapshots.forget(id);
       await launchers.of(owner).discard(id);
+      if (ofProgram) await removeFolder(directory);
     } catch (error) {
-      log.error('a session could not be forgotten', { sessionId: id, error: (error as Error).message });
+      log.error('a purged session cannot be removed from the journal', {
+        sessionId: id,
+        error: (error as Error).message,
+      });
     }
     this.#leaving.delete(id);
     onForgotten(owner);
   }
 }
+
+const usedByAnother = () =>
+  new CompanionError('CONFLICT', 'A session of another person uses this directory.', { field: 'workingDirectory' });
+
+const outsideHolder = (id: SessionId, idle: Pick<SlotHolder, 'idleMs' | 'hibernate'>): SlotHolder => ({
+  id,
+  turnMs: undefined,
+  get idleMs() {
+    return idle.idleMs;
+  },
+  hibernate: () => idle.hibernate(),
+});
 
 function newSession({ place, owner, now }: { place: Place; owner: UserId; now: number }): StoredSession {
   const record = {
@@ -247,4 +338,34 @@ function newSession({ place, owner, now }: { place: Place; owner: UserId; now: n
     lastActivity: now,
   };
   return { record, head: 0, prompts: [], permissions: [] };
+}
+
+/** Messages in the snapshot that replaces removed events. */
+const SNAPSHOT_MESSAGES = 50;
+
+/** Sessions as seen by delivery. */
+export function createSessionSource(registry: SessionRegistry, journal: Journal): SessionSource {
+  const source: SessionSource = {
+    head: (owner, sessionId) => {
+      const session = registry.find(sessionId);
+      return session?.owner === owner ? session.publishedHead : undefined;
+    },
+    owned: (owner) => registry.owned(owner).flatMap((session) => (registry.hasEnded(session) ? [] : [session.id])),
+    openBlocks: (sessionId) => registry.followed(sessionId)?.openBlocks() ?? [],
+    openPermissions: (sessionId) => {
+      const session = registry.followed(sessionId);
+      return session ? openPermissions(session.state).map(permissionRequestOf) : [];
+    },
+    tasks: (sessionId) => {
+      const session = registry.followed(sessionId);
+      return session && tasksOf(session.state);
+    },
+    snapshot: async (sessionId) => {
+      const session = registry.followed(sessionId);
+      if (!session) throw new Error(`no session ${sessionId}`);
+      const messages = newestPage(await journal.readNewestMessages(sessionId, SNAPSHOT_MESSAGES));
+      return { status: sessionStatusOf(session.state), messages, permissions: source.openPermissions(sessionId) };
+    },
+  };
+  return source;
 }

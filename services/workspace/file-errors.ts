@@ -1,5 +1,5 @@
-import { toCapacityError } from '../../protocol/capacity-error.js';
 import { CompanionError, type ErrorCode } from '../../protocol/error-codes.js';
+import { toCapacityError } from '../../protocol/failures.js';
 
 /** An expected failure of a file operation: the field is always the path. */
 export const fileError = (code: ErrorCode, rule: string, suggestion?: string): CompanionError =>

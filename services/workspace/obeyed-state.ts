@@ -4,7 +4,7 @@ import type { Stats } from 'node:fs';
 import { open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ObeyedState } from '../ports/workspace.js';
-import { isObeyed, isObeyedFolder } from './obeyed-names.js';
+import { isObeyed, isObeyedFolder } from './protected-names.js';
 
 /** Depth of folders below the directory. */
 const MAX_DEPTH = 5;

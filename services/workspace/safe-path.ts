@@ -1,8 +1,8 @@
-import { isAbsolute, relative, sep } from 'node:path';
+import { sep } from 'node:path';
 import type { CompanionError } from '../../protocol/error-codes.js';
 import type { HeldDirectory, HoldDirectory } from './directory-handle.js';
 import { locate, type Spot } from './locate.js';
-import { isSensitiveName } from './sensitive-places.js';
+import { isSensitiveName } from './protected-names.js';
 
 /** The permitted area. All paths are canonical. */
 export interface Scope {
@@ -80,13 +80,14 @@ export function isAllowed(path: string, { within, never, keepsSensitive }: Scope
   });
 }
 
-/** The names from a folder down to a path; undefined when the path is not inside. Compares whole segments. */
+/**
+ * The names from a folder down to a path; undefined when the path is not inside. Compares whole segments. Both are
+ * canonical, so their text decides: `relative` of `node:path` takes half of the time of a long list of files.
+ */
 function stepsBelow(root: string, path: string): string[] | undefined {
-  const steps = relative(root, path);
-  if (steps === '') return [];
-  if (isAbsolute(steps)) return undefined;
-  const names = steps.split(sep);
-  return names[0] === '..' ? undefined : names;
+  if (path === root) return [];
+  const before = root.endsWith(sep) ? root : root + sep;
+  return path.startsWith(before) ? path.slice(before.length).split(sep) : undefined;
 }
 
 /** The canonical path of a folder, existing or not. */

@@ -1,14 +1,16 @@
-import { isUtf8 } from 'node:buffer';
-import { constants, type Stats } from 'node:fs';
-import { type FileHandle, lstat, mkdir, open, rename, rmdir, unlink } from 'node:fs/promises';
+import { type BigIntStats, constants } from 'node:fs';
+import { type FileHandle, lstat, open, rename, rmdir, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { TextDecoder } from 'node:util';
 import type { FileInfo } from '../../protocol/files.js';
-import type { FilePlace } from '../ports/workspace.js';
+import { MAX_UPLOAD_BYTES } from '../../protocol/limits.js';
+import type { FilePlace, FileWrite, RequireVersion } from '../ports/workspace.js';
 import type { HeldDirectory } from './directory-handle.js';
-import type { FileAccess, Target } from './file-access.js';
+import { type FileAccess, type Target, temporaryName } from './file-access.js';
 import { codeOf, fileError, isLink } from './file-errors.js';
-import { fileInfo } from './file-info.js';
-import { temporaryName } from './leftovers.js';
-import { holdChild, requireInside, type Scope } from './safe-path.js';
+import { descend } from './make-folders.js';
+import { fileInfo, isDecodable, versionOf } from './read-file.js';
+import { requireInside } from './safe-path.js';
 
 /**
  * Why nothing outside can be written: bytes go only into files created here, by `O_EXCL` and so never through a link,
@@ -27,55 +29,99 @@ export async function createFile(access: FileAccess, place: FilePlace, bytes: Bu
   const target = await access.findFolder(place);
   return withFolders(access, target, async (folder) => {
     if (await entryOf(folder, target.name)) throw fileError('CONFLICT', 'must not exist');
-    const stats = await makeFile({ folder, name: target.name, mode: NEW_FILE }, (handle) => fill(handle, bytes));
-    return written(target.names, bytes, stats);
+    const stats = await makeFile({ folder, name: target.name, mode: NEW_FILE }, (handle) => fill(handle, [bytes]));
+    return written(target.names, stats);
   });
 }
 
-/** Replaces a file atomically, or creates it. */
+/** Replaces a file atomically, or creates it. Of two that require the same version one replaces it. */
 export async function replaceFile(
   access: FileAccess,
   place: FilePlace,
-  bytes: Buffer,
+  { bytes, requireVersion = () => {} }: FileWrite,
 ): Promise<{ file: FileInfo; created: boolean }> {
   const target = await access.findFolder(place);
   return withFolders(access, target, async (folder) => {
     const { name, scope, names } = target;
     await access.leftovers.sweep(folder);
-    const before = (await entryOf(folder, name)) && (await probe(folder.entry(name)));
+    // A body is not read for nothing.
+    requireVersion((await presentOf(folder, name))?.version);
     const beside = { folder, name: temporaryName(), mode: NEW_FILE };
-    const stats = await makeFile(beside, async (handle) => {
-      if (before) await takeOver(handle, before);
-      const after = await fill(handle, bytes);
-      await requireInside(folder, scope);
-      await rename(folder.entry(beside.name), folder.entry(name));
-      return after;
+    let created = false;
+    const after = await makeFile(beside, async (handle) => {
+      const filled = await fill(handle, bytes);
+      await access.entries.alone(`${folder.key}/${name}`, async () => {
+        const before = await presentOf(folder, name);
+        requireVersion(before?.version);
+        created = before === undefined;
+        if (before) await takeOver(handle, before.stats);
+        await requireInside(folder, scope);
+        await rename(folder.entry(beside.name), folder.entry(name));
+      });
+      return filled;
     });
-    return { file: written(names, bytes, stats), created: before === undefined };
+    return { file: written(names, after), created };
   });
 }
 
-/** Removes a file or an empty folder. */
-export async function removeFile(access: FileAccess, place: FilePlace): Promise<void> {
-  const { spot, scope, name } = await access.findFolder(place);
+/** What is removed, with its held folder. */
+export interface Removed {
+  folder: HeldDirectory;
+  name: string;
+  /** The client's path without empty parts. */
+  path: string;
+  /** Canonical. */
+  from: string;
+  stats: BigIntStats;
+}
+
+/** Removes a file or an empty folder, by `remove` where that is given. */
+export async function removeFile(
+  access: FileAccess,
+  place: FilePlace,
+  {
+    requireVersion = () => {},
+    remove = removeAtOnce,
+  }: { requireVersion?: RequireVersion | undefined; remove?: Remove },
+): Promise<void> {
+  const { spot, scope, names, name } = await access.findFolder(place);
   if (spot.rest.length > 0) throw fileError('NOT_FOUND', 'must exist');
   const folder = await access.hold(spot.path, scope);
   try {
-    const entry = await entryOf(folder, name);
-    if (!entry) throw fileError('NOT_FOUND', 'must exist');
-    if (!entry.isDirectory()) return await unlink(folder.entry(name));
-    await rmdir(folder.entry(name));
+    await access.entries.alone(`${folder.key}/${name}`, async () => {
+      const stats = await entryOf(folder, name);
+      if (!stats) throw fileError('NOT_FOUND', 'must exist');
+      requireVersion(versionOf(stats));
+      await remove({ folder, name, path: names.join('/'), from: join(spot.path, name), stats });
+    });
   } finally {
     await folder.close();
   }
 }
 
-const written = (names: readonly string[], bytes: Buffer, { size, mtimeMs }: Stats): FileInfo =>
-  fileInfo({ names, size, modifiedMs: mtimeMs, isText: isUtf8(bytes) });
+type Remove = (removed: Removed) => Promise<void>;
+
+const removeAtOnce: Remove = ({ folder, name, stats }) =>
+  stats.isDirectory() ? rmdir(folder.entry(name)) : unlink(folder.entry(name));
+
+interface Filled {
+  stats: BigIntStats;
+  isText: boolean;
+}
+
+const written = (names: readonly string[], { stats, isText }: Filled): FileInfo =>
+  fileInfo({ names, size: Number(stats.size), modifiedMs: Number(stats.mtimeMs), isText, version: versionOf(stats) });
+
+/** The file that would be replaced. Rejects when it is not a file or not writable. */
+async function presentOf(folder: HeldDirectory, name: string) {
+  if (!(await entryOf(folder, name))) return undefined;
+  const stats = await probe(folder.entry(name));
+  return { stats, version: versionOf(stats) };
+}
 
 /** A file or folder in the held directory; undefined when the name is free. Rejects anything else. */
-async function entryOf(folder: HeldDirectory, name: string): Promise<Stats | undefined> {
-  const found = await lstat(folder.entry(name)).catch((error: unknown) => {
+export async function entryOf(folder: HeldDirectory, name: string): Promise<BigIntStats | undefined> {
+  const found = await lstat(folder.entry(name), { bigint: true }).catch((error: unknown) => {
     if (codeOf(error) === 'ENOENT') return undefined;
     throw error;
   });
@@ -84,11 +130,10 @@ async function entryOf(folder: HeldDirectory, name: string): Promise<Stats | und
   return found;
 }
 
-/** The file to be replaced. Rejects when it is not a file or not writable. */
-async function probe(path: string): Promise<Stats> {
+async function probe(path: string): Promise<BigIntStats> {
   const handle = await open(path, PROBING);
   try {
-    const stats = await handle.stat();
+    const stats = await handle.stat({ bigint: true });
     if (!stats.isFile()) throw fileError('CONFLICT', 'must be a regular file');
     return stats;
   } finally {
@@ -96,17 +141,26 @@ async function probe(path: string): Promise<Stats> {
   }
 }
 
-async function takeOver(handle: FileHandle, { mode, uid, gid }: Stats): Promise<void> {
+async function takeOver(handle: FileHandle, stats: BigIntStats): Promise<void> {
+  const [mode, uid, gid] = [stats.mode, stats.uid, stats.gid].map(Number) as [number, number, number];
   const own = await handle.stat();
   // Fails except for the superuser: the file then belongs to the daemon's user, as with any editor that renames.
   if (own.uid !== uid || own.gid !== gid) await handle.chown(uid, gid).catch(() => undefined);
   await handle.chmod(mode & PERMISSIONS);
 }
 
-async function fill(handle: FileHandle, bytes: Buffer): Promise<Stats> {
-  await handle.writeFile(bytes);
+/** Judges on the way whether it is text. */
+async function fill(handle: FileHandle, bytes: FileWrite['bytes']): Promise<Filled> {
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  let [length, isText] = [0, true];
+  for await (const piece of bytes) {
+    length += piece.length;
+    if (length > MAX_UPLOAD_BYTES) throw fileError('PAYLOAD_TOO_LARGE', `must be at most ${MAX_UPLOAD_BYTES} bytes`);
+    isText &&= isDecodable(decoder, piece);
+    await handle.writeFile(piece);
+  }
   await handle.sync();
-  return handle.stat();
+  return { stats: await handle.stat({ bigint: true }), isText: isText && isDecodable(decoder) };
 }
 
 interface NewFile {
@@ -116,7 +170,10 @@ interface NewFile {
 }
 
 /** Creates and fills the file, and removes it again on failure. */
-async function makeFile({ folder, name, mode }: NewFile, use: (handle: FileHandle) => Promise<Stats>): Promise<Stats> {
+async function makeFile(
+  { folder, name, mode }: NewFile,
+  use: (handle: FileHandle) => Promise<Filled>,
+): Promise<Filled> {
   const handle = await open(folder.entry(name), MAKING, mode);
   try {
     return await use(handle);
@@ -129,14 +186,8 @@ async function makeFile({ folder, name, mode }: NewFile, use: (handle: FileHandl
   }
 }
 
-interface Descent {
-  folder: HeldDirectory;
-  rest: readonly string[];
-  scope: Scope;
-}
-
 /** Runs with the target's folder; creates its missing parts one inside the other, and removes them again on failure. */
-async function withFolders<Result>(
+export async function withFolders<Result>(
   access: FileAccess,
   { spot, scope }: Target,
   use: (folder: HeldDirectory) => Promise<Result>,
@@ -146,37 +197,5 @@ async function withFolders<Result>(
     return await descend({ folder, rest: spot.rest, scope }, use);
   } finally {
     await folder.close();
-  }
-}
-
-async function descend<Result>(
-  { folder, rest, scope }: Descent,
-  use: (folder: HeldDirectory) => Promise<Result>,
-): Promise<Result> {
-  const [name, ...deeper] = rest;
-  if (name === undefined) return use(folder);
-  const isMade = await makeFolder(folder.entry(name));
-  try {
-    const child = await holdChild(folder, name, scope);
-    try {
-      return await descend({ folder: child, rest: deeper, scope }, use);
-    } finally {
-      await child.close();
-    }
-  } catch (error) {
-    // The client gets the first failure. A folder that is no longer empty stays.
-    if (isMade) await rmdir(folder.entry(name)).catch(() => undefined);
-    throw error;
-  }
-}
-
-/** Accepts a folder that another process has just created. A link in its place is detected by the next open. */
-async function makeFolder(path: string): Promise<boolean> {
-  try {
-    await mkdir(path);
-    return true;
-  } catch (error) {
-    if (codeOf(error) === 'EEXIST') return false;
-    throw error;
   }
 }

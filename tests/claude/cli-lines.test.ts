@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { parseCliLine } from '../../services/claude/cli-lines.js';
+import { parseCliLine } from '../../services/claude/stream/cli-lines.js';
 
 test.each([
   ['noise with half of a character escaped', '\\ud800 is not JSON'],

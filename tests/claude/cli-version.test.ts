@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { CliVersion, UNKNOWN_VERSION } from '../../services/claude/cli-version.js';
+import { CliVersion, UNKNOWN_VERSION } from '../../services/claude/cli/cli-status.js';
 
 let folder: string;
 let binary: string;
@@ -30,7 +30,7 @@ test('a CLI that takes long to answer is unknown at once, and known when it has 
   expect(await version.of(binary)).toBe('2.1.329');
 });
 
-test('what was read is kept for the next daemon, and a CLI that was updated in its place is asked anew', async () => {
+test('the version is kept for the next daemon, and a CLI that was updated in place is asked again', async () => {
   let asked = 0;
   const read = async () => `2.1.${++asked}`;
   expect(await new CliVersion({ file, read }).of(binary)).toBe('2.1.1');

@@ -1,6 +1,6 @@
 /** Which processes of the system's table count as started by a child. */
 import { describe, expect, test } from '@jest/globals';
-import { findDescendants } from '../../services/claude/descendants.js';
+import { findDescendants } from '../../services/claude/process/descendants.js';
 
 const child = { pid: 100, startTime: 'child' };
 const CHILD = { ...child, parent: 1, group: 100 };

@@ -3,9 +3,9 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import type { SessionId } from '../../protocol/scalars.js';
+import { CliStatus } from '../../services/claude/cli/cli-status.js';
 import { createClaudeLaunchers } from '../../services/claude/cli-launcher.js';
-import { CliStatus } from '../../services/claude/cli-status.js';
-import { listProcesses } from '../../services/claude/process-table.js';
+import { listProcesses } from '../../services/claude/process/process-table.js';
 import type { ClaudeChild, CliFact } from '../../services/ports/claude.js';
 import type { PermissionAsk, UserId } from '../../services/ports/records.js';
 import { endChildrenOf, environmentIn, makeFolders } from '../support/daemon.js';
@@ -89,11 +89,15 @@ async function runTool(command: string, more: object = {}): Promise<void> {
 const serversOfChild = async () =>
   (await listProcesses()).filter(({ pid, group }) => group === child.pid && pid !== child.pid);
 
-test('H3: servers of the CLI do not count', async () => {
+test('H3: servers of the CLI do not count; the end of a child that has taken its files with it leaves no folder', async () => {
   await start('servers');
   await runTool('echo hi');
   await waitUntil('the server runs', async () => (await serversOfChild()).length > 0);
   expect(await child.hasDescendants()).toBe(false);
+  await child.end();
+  expect(readdirSync(run)).toContain('servers');
+  await child.removeFiles();
+  expect(readdirSync(run)).not.toContain('servers');
 });
 
 test.each([
@@ -116,13 +120,4 @@ test('H3: a child that is stopped ends without being asked', async () => {
   process.kill(child.pid, 'SIGSTOP');
   await child.end({ insist: true });
   expect(isAlive(child.pid)).toBe(false);
-});
-
-test('the end of a child that has taken its files with it leaves no folder', async () => {
-  await start('folder');
-  await runTool('echo hi');
-  await child.end();
-  expect(readdirSync(run)).toContain('folder');
-  await child.removeFiles();
-  expect(readdirSync(run)).not.toContain('folder');
 });

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { findJoined } from '../../services/claude/fact-reader.js';
+import { findJoined } from '../../services/claude/stream/fact-reader.js';
 
 const MIB = 1024 * 1024;
 const BLOCK = 4096;

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { lastWordsOf } from '../../services/claude/last-words.js';
+import { lastWordsOf } from '../../services/claude/stream/fact-reader.js';
 
 test('the last words of a CLI begin with a whole character, wherever they are cut', () => {
   for (const before of ['', 'x']) {

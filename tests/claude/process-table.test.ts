@@ -3,14 +3,14 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { afterEach, expect, test } from '@jest/globals';
-import { signalEach, someLive } from '../../services/claude/process-identity.js';
+import { signalEach, someLive } from '../../services/claude/process/process-identity.js';
 import {
   findByEnvironment,
   findOrphanedWriters,
   listProcesses,
   lookAtAll,
-} from '../../services/claude/process-table.js';
-import { hasMarkedOutside } from '../../services/claude/sweep.js';
+} from '../../services/claude/process/process-table.js';
+import { hasMarkedOutside } from '../../services/claude/process/sweep.js';
 
 const MARKER = 'CLAUDE_COMPANION_CHILD';
 /** Several slices. */

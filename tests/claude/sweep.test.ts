@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { afterEach, expect, test } from '@jest/globals';
-import { CHILD_MARKER, sweep } from '../../services/claude/sweep.js';
+import { CHILD_MARKER, sweep } from '../../services/claude/process/sweep.js';
 
 let left: ChildProcess | undefined;
 afterEach(() => {

@@ -1,7 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { afterConnection } from '../../client/after-connection.js';
-import { backoffDelay } from '../../client/backoff.js';
+import { afterConnection, backoffDelay } from '../../client/after-connection.js';
 
 const backoff = { minMs: 250, maxMs: 30_000 };
 const almostOne = 0.999_999;
@@ -42,7 +41,7 @@ describe('what follows the end of a connection', () => {
     expect(next(1012, { attempt: 3, openMs: 10 })).toEqual({ kind: 'retry', attempt: 4, delayMs: 1999 });
   });
 
-  test('a connection that held begins the counting anew', () => {
+  test('a connection that held resets the count', () => {
     expect(next(1006, { attempt: 9 })).toEqual({ kind: 'retry', attempt: 1, delayMs: 249 });
     expect(next(1006, { attempt: 9, openMs: 10 })).toMatchObject({ attempt: 10 });
   });

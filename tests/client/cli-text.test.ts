@@ -1,20 +1,20 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { dollars, roundedDollars } from '../../cli/amounts.js';
 import { AskView } from '../../cli/ask-view.js';
-import { lineDiff } from '../../cli/line-diff.js';
-import { dollars, roundedDollars } from '../../cli/money.js';
 import { questionsOf, replyOf, replyOfWord, standingReply } from '../../cli/permission-question.js';
 import { plainJson } from '../../cli/run-cli.js';
 import { toolResultLines, toolUseLine } from '../../cli/tool-line.js';
-import { toolPreview } from '../../cli/tool-preview.js';
+import { lineDiff, toolPreview } from '../../cli/tool-preview.js';
 import type { EventData } from '../../protocol/events.js';
 import { plainLine, plainText } from '../../protocol/plain-text.js';
+import { anyCharacter } from '../support/any-character.js';
 
 const ESC = '\u001b';
 const CONTROL = /(?![\n\t])\p{Cc}/u;
 const hostile = fc.array(
   fc.oneof(
-    fc.string({ unit: 'binary' }),
+    fc.string({ unit: anyCharacter }),
     fc.constantFrom(ESC, `${ESC}[2J`, `${ESC}]0;title\u0007`, `${ESC}[31m`, '\u009b1A', '\r', '\b', '\u202e', '\u007f'),
   ),
 );
@@ -266,6 +266,36 @@ describe('a permission request', () => {
       noFile,
     );
     expect(question?.text).toBe('1. Do it\nGo ahead?');
+  });
+
+  test('takes a word beside the key of each choice that allows what defaults to no', () => {
+    const careful = { defaultToNo: true, default: 'deny' };
+    const keysWithWord = (request: EventData<'permissionRequest'>) =>
+      questionsOf(request, noFile).map(({ choices }) =>
+        choices.flatMap(({ key, problemOf }) => (problemOf?.('y') && !problemOf('Yes') ? [key] : [])).join(''),
+      );
+    expect(keysWithWord(asked({ ...careful, options: ['allow', 'deny', 'always'] }))).toEqual(['ya']);
+    expect(keysWithWord(asked({ ...careful, kind: 'plan', options: ['allow', 'acceptEdits', 'deny'] }))).toEqual([
+      'ye',
+    ]);
+    expect(keysWithWord({ ...questions, ...careful })).toEqual(['12', '12']);
+    expect(keysWithWord(asked({}))).toEqual(['']);
+    const given = [
+      { key: '2', text: 'yes' },
+      { key: '1', text: 'yes' },
+    ];
+    expect(replyOf({ ...questions, ...careful }, given)).toEqual(answers('Blue', 'S'));
+  });
+
+  test('approves a plan into acceptEdits by a key and by its word', () => {
+    const plan = asked({ kind: 'plan', toolInput: { plan: '1. Do it' }, options: ['allow', 'acceptEdits', 'deny'] });
+    const [question] = questionsOf(plan, noFile);
+    expect(question?.choices.map(({ key }) => key).join('')).toBe('yenr');
+    const reply = { response: 'acceptEdits', remember: false };
+    expect(replyOf(plan, [{ key: 'e' }])).toEqual(reply);
+    expect(replyOf(plan, [{ key: 'y' }])).toEqual({ response: 'allow', remember: false });
+    expect(replyOfWord(plan, 'acceptEdits', undefined)).toEqual(reply);
+    expect(replyOfWord(asked({}), 'acceptEdits', undefined)).toBeUndefined();
   });
 
   test('puts every question with what its options mean, and answers each by the number of its option', () => {

@@ -214,7 +214,9 @@ describe('permissions', () => {
     const answer = pressUntil(run, 'a', () => turn.permissionAnswer());
     expect(await answer).toEqual({ sessionId: 's', permissionId: 'perm', response: 'always', remember: true });
     expect(run.isRaw()).toBe(false);
-    expect(run.stderr()).toContain('Allow Bash?\nls\n  [y] yes\n  [n] no\n  [r] no, and tell Claude why\n  [a] always');
+    expect(run.stderr()).toContain(
+      'Allow Bash?\nls\n  [y] yes\n  [n] no (or Enter)\n  [r] no, and tell Claude why\n  [a] always',
+    );
     turn.complete();
     await turn.end();
     expect(await run.exitCode).toBe(0);
@@ -233,7 +235,7 @@ describe('permissions', () => {
     expect(run.stderr().match(/Allow Bash/g)).toHaveLength(1);
   });
 
-  test('are denied with a reason where nobody is at the terminal', async () => {
+  test('are denied with a reason when no person is at the terminal', async () => {
     const { run, turn } = await ask();
     turn.permission();
     expect(await turn.permissionAnswer()).toMatchObject({
@@ -389,7 +391,6 @@ describe('the other commands', () => {
   test.each([
     [['sessions'], sessions, 'GET', '/api/sessions?limit=1000', ''],
     [['push', 'log'], { deliveries: [], total: 0 }, 'GET', '/api/push-notifications/deliveries?limit=100', ''],
-    [['status'], health, 'GET', '/health', ''],
     [['close', 'a/b'], view, 'DELETE', '/api/sessions/a%2Fb', ''],
     [['token'], { token: 'new-token' }, 'POST', '/local/token', '{}'],
     [['stop'], { children: 1 }, 'POST', '/local/stop', '{"all":false}'],
@@ -441,6 +442,18 @@ describe('the other commands', () => {
       's3       waiting     0 s  4711  195 MiB  90 s    2       /w /x "name"',
       '',
     ]);
+  });
+
+  test('status --json asks also for what a daemon before did not know, and prints its answer', async () => {
+    await stage.startDaemon();
+    stage.answerWith(200, health);
+    const run = stage.run(['status', '--json']);
+    expect(await run.exitCode).toBe(0);
+    expect(stage.calls.map(({ path }) => path.split('?')[0])).toEqual(
+      expect.arrayContaining(['/health', '/api/waiting', '/api/usage']),
+    );
+    expect(run.stdout()).toBe(`${JSON.stringify(health)}\n`);
+    expect(run.stderr()).toBe('');
   });
 
   test('status leaves with 1 when the daemon is unhealthy, and says what to do', async () => {

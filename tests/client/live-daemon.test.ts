@@ -111,7 +111,7 @@ describe('the client and a real daemon', () => {
   });
 
   test('the command asks, and prints its answer', async () => {
-    const dir = world.daemon.project();
+    const dir = world.daemon.project('asked');
     const plain = await companion(['ask', scenario({ text: 'Seven.' }), '--dir', dir]);
     expect(plain).toEqual({ stdout: 'Seven.\n', stderr: '', exitCode: 0 });
     const json = await companion(['ask', scenario({ text: 'Eight.' }), '--dir', dir, '--json']);
@@ -119,7 +119,7 @@ describe('the client and a real daemon', () => {
   });
 
   test('the command denies what no person can be asked for, and allows it with --yes', async () => {
-    const dir = world.daemon.project();
+    const dir = world.daemon.project('asked');
     const tools = [{ name: 'Bash', input: { command: 'touch made', description: 'Make a file' } }];
     const denied = await companion(['ask', scenario({ tools }, { text: 'No.' }), '--dir', dir]);
     expect(denied).toMatchObject({ stdout: 'No.\n', exitCode: 0 });

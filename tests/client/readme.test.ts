@@ -62,6 +62,17 @@ describe('hello.mjs', () => {
   });
 });
 
+test('the program of the REST client prints what the turn has said', async () => {
+  const prompt = scenario({ text: 'All tests pass.' });
+  const text = programWith('createRestClient', 'ts')
+    .replace('process.env.URL', JSON.stringify(world.daemon.url))
+    .replace('process.env.DIR', JSON.stringify(world.daemon.project()))
+    .replace("'Run the tests.'", JSON.stringify(prompt));
+  const { said, exited } = run('rest.mjs', text, []);
+  expect(await exited).toBe(0);
+  expect(said).toEqual({ stdout: 'All tests pass.\n', stderr: '' });
+});
+
 test('the program of the TypeScript client prints what Claude says', async () => {
   const text = programWith('new TextAssembler', 'ts')
     .replace('ws://127.0.0.1:3001/ws', `${world.daemon.url.replace('http', 'ws')}/ws`)

@@ -42,7 +42,7 @@ describe('a request', () => {
     await expect(request).rejects.toMatchObject({ name: 'CompanionError', code: 'SESSION_NOT_FOUND', details });
   });
 
-  test('is rejected when no answer comes in time, and a late one is nobody’s', async () => {
+  test('is rejected when no answer comes in time, and a late answer is ignored', async () => {
     const { client, first, told } = await stage.connect();
     const request = client.request('ping', {}, { timeoutMs: 10 });
     const ping = await first.take('ping');

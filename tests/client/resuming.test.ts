@@ -86,7 +86,7 @@ describe('after a new connection', () => {
     expect(request.data.cursors).toEqual({ s: { epoch: 'e1', seq: 10 } });
     first.subscribed(request, [{ sessionId: 's', resume: 'reset', reason: 'epoch', from: 10, head: 10 }]);
     first.reset({ head: 10, epoch: 'e2' });
-    await until('it begins anew', () => told.resets.length === 1);
+    await until('it starts over', () => told.resets.length === 1);
   });
 
   test('D3: a hole that the last connection did not fill is asked for again', async () => {
@@ -240,7 +240,7 @@ describe('after a cut in the middle of a text', () => {
     expect(asked).toMatchObject({ cursors: { s: { open: { offset: 5 } } } });
   });
 
-  test('D4: text that begins anew is counted anew', async () => {
+  test('D4: text that starts over is counted from zero', async () => {
     const { asked } = await askedAfter(text(0, 'Half '), text(5, 'of it'), text(0, 'Ha'));
     expect(asked).toMatchObject({ cursors: { s: { open: { offset: 2 } } } });
   });

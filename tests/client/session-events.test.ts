@@ -236,7 +236,7 @@ function playDaemon(first: RoughConnection) {
   };
 }
 
-describe('a session that begins anew', () => {
+describe('a session that starts over', () => {
   test('D3: a reset is handed over with its snapshot, and events go on behind it', async () => {
     const { first, told, seqs, handed: some } = await stage.subscribe();
     first.event(1);

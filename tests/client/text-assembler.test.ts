@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { TextAssembler, type TextPiece } from '../../client/text-assembler.js';
+import { anyCharacter } from '../support/any-character.js';
 
 const place = { messageId: 'm', blockIndex: 0 };
 const delta = (offset: number, text: string, isComplete = false) => ({
@@ -29,7 +30,7 @@ function assemble() {
 }
 
 /** Stretches of a text that together cover it from the start: each may begin anywhere in what came before it. */
-const cutText = fc.string({ unit: 'binary', maxLength: 200 }).chain((text) =>
+const cutText = fc.string({ unit: anyCharacter, maxLength: 200 }).chain((text) =>
   fc
     .array(
       fc.record({ back: fc.double({ min: 0, max: 1, noNaN: true }), length: fc.nat({ max: 40 }), again: fc.nat(3) }),

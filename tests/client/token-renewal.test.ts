@@ -128,7 +128,7 @@ describe('a token that ends soon', () => {
     expect(told.faults).toMatchObject([{ kind: 'server', error: { code: 'UNAUTHORIZED' } }]);
   });
 
-  test('is handed on as a frame where there is nobody to renew it', async () => {
+  test('is handed on as a frame when there is no renewer', async () => {
     const { first, told, client } = await stage.connect({ token: 'first' });
     expire(first);
     await settled({ client }, first);

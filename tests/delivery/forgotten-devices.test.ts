@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { DeviceId } from '../../protocol/scalars.js';
-import { forgottenDevices } from '../../services/delivery/forgotten-devices.js';
-import type { FollowingDevice } from '../../services/ports/journal.js';
+import { forgottenDevices } from '../../services/delivery/device/device-expiry.js';
+import type { FollowingDevice } from '../../services/ports/cursors.js';
 import type { UserId } from '../../services/ports/records.js';
 
 const MINUTE = 60_000;
@@ -55,7 +55,7 @@ describe('devices that are away', () => {
     expect(forgotten([nameless('old', 10 * MINUTE + 1), nameless('new', 10 * MINUTE)])).toEqual(['old']);
   });
 
-  test('while the daemon was away nobody could come: all have the time to come back', () => {
+  test('the time without a daemon does not count: all have their full time to return', () => {
     const devices = [nameless('tab', DAY), device('phone', 100 * DAY)];
     expect(forgotten(devices, { upMs: 10 * MINUTE })).toEqual([]);
     expect(forgotten(devices, { upMs: 10 * MINUTE + 1 })).toEqual(['tab']);

@@ -1,33 +1,28 @@
 /** What is done once for all connections, and how text is joined for one that lags; the socket is a stand-in. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { beforeEach, describe, expect, test } from '@jest/globals';
 import type { DeviceId, SessionId } from '../../protocol/scalars.js';
-import { Delivery } from '../../services/delivery/delivery.js';
-import type { Frame } from '../../services/delivery/frame.js';
-import type { FrameSink } from '../../services/delivery/frame-sink.js';
-import { openDatabase } from '../../services/journal/open-database.js';
-import { createSqliteCursors } from '../../services/journal/sqlite-cursors.js';
-import { createSqliteJournal, type SqliteJournal } from '../../services/journal/sqlite-journal.js';
-import type { EventRecord, UserId } from '../../services/ports/records.js';
-import type { SessionSource } from '../../services/ports/session-source.js';
+import type { Frame, FrameSink } from '../../services/delivery/frames.js';
 import { sessionRecord } from '../support/session-record.js';
 import { waitUntil } from '../support/wait-until.js';
+import { owner, sessionId, useDeliveryStage } from './delivery-stage.js';
 
-const owner = 'user' as UserId;
-const sessionId = 'session' as SessionId;
-const record = sessionRecord(sessionId);
-const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+let others: SessionId[] = [];
+let snapshotText = '';
+let encodings = 0;
+beforeEach(() => {
+  others = [];
+  snapshotText = '';
+});
 
-let folder: string;
-let journal: SqliteJournal;
-let delivery: Delivery;
-let head: number;
-let others: SessionId[];
-let encodings: number;
-let snapshotText: string;
+const stage = useDeliveryStage({
+  head: () => stage.head,
+  owned: () => [sessionId, ...others],
+  snapshot: async () => {
+    const message = { id: 'm', type: 'assistant' as const, content: [{ type: 'text', text: snapshotText }] };
+    return { status: {} as never, messages: [message], permissions: [] };
+  },
+});
 
 function encodeCounted(text: string): Uint8Array {
   encodings += 1;
@@ -47,41 +42,14 @@ class Sink implements FrameSink {
   confirm(_id?: number): void {}
 }
 
-beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'companion-frames-'));
-  const database = openDatabase(join(folder, 'journal.db'));
-  journal = createSqliteJournal({ database, bootId: 'boot' });
-  head = 0;
-  others = [];
-  snapshotText = '';
-  const source: SessionSource = {
-    head: () => head,
-    owned: () => [sessionId, ...others],
-    openBlocks: () => [],
-    openPermissions: () => [],
-    snapshot: async () => {
-      const message = { id: 'm', type: 'assistant' as const, content: [{ type: 'text', text: snapshotText }] };
-      return { status: {} as never, messages: [message], permissions: [] };
-    },
-  };
-  const ignore = { onReset: () => {}, onDevicesChanged: () => {}, log: silent };
-  delivery = new Delivery({ journal, cursors: createSqliteCursors(database), source, now: Date.now, ...ignore });
-  await journal.commit({ record, events: [], prompts: [], permissions: [] });
-});
-
-afterEach(async () => {
-  await journal.close();
-  rmSync(folder, { recursive: true });
-});
-
 async function connect(deviceId: string): Promise<Sink> {
   const sink = new Sink();
   const device = { userId: owner, deviceId: deviceId as DeviceId };
   const ignore = { onReplaced: () => {}, onError: () => {} };
-  const connection = delivery.connect({ device, sink, owner: ignore });
-  const { begin } = await connection.subscribe({
+  const connection = stage.delivery.connect({ device, sink, owner: ignore });
+  const { begin } = connection.subscribe({
     events: ['*'],
-    cursors: { session: { epoch: journal.epoch, seq: 0 } },
+    cursors: { session: { epoch: stage.journal.epoch, seq: 0 } },
   });
   sink.drained = () => connection.drained();
   begin();
@@ -89,17 +57,8 @@ async function connect(deviceId: string): Promise<Sink> {
   return sink;
 }
 
-async function publish(count: number): Promise<void> {
-  const from = head;
-  const at = (index: number): EventRecord => ({ seq: from + index + 1, type: 'sessionStatus', at: 0, data: '{}' });
-  const events = Array.from({ length: count }, (_, index) => at(index));
-  await journal.commit({ record, events, prompts: [], permissions: [] });
-  head += count;
-  delivery.publish(
-    { sessionId, owner },
-    events.map((event) => ({ kind: 'event', event })),
-  );
-}
+const publish = (count: number): Promise<void> =>
+  stage.commit(...Array.from({ length: count }, () => ({ type: 'sessionStatus' as const, at: 0, data: '{}' })));
 
 const text = (offset: number, said: string, isComplete = false) => ({
   kind: 'frame' as const,
@@ -138,12 +97,11 @@ describe('D5: frames', () => {
 
   test('D4: text goes out at once, and in joined pieces every 20 ms to a reader that lags; nothing overtakes it', async () => {
     const [prompt, lagging] = [await connect('prompt'), await connect('lagging')];
-    const say = (...items: Parameters<typeof delivery.publish>[1]) => delivery.publish({ sessionId, owner }, items);
-    say(text(0, 'a'));
+    stage.say(text(0, 'a'));
     lagging.lagging = true;
-    say(text(1, 'b'));
-    say(text(2, 'c'));
-    say(text(3, 'd'));
+    stage.say(text(1, 'b'));
+    stage.say(text(2, 'c'));
+    stage.say(text(3, 'd'));
     expect(pieces(prompt)).toEqual([
       [0, 'a', false],
       [1, 'b', false],
@@ -153,23 +111,23 @@ describe('D5: frames', () => {
     expect(pieces(lagging)).toEqual([[0, 'a', false]]);
     await waitUntil('the window is over', () => pieces(lagging).length > 1);
     expect(pieces(lagging).slice(1)).toEqual([[1, 'bcd', false]]);
-    say(text(4, 'e'));
-    say(text(5, 'f', true));
+    stage.say(text(4, 'e'));
+    stage.say(text(5, 'f', true));
     await publish(1);
     expect(pieces(lagging).slice(2)).toEqual([[4, 'ef', true]]);
-    expect(lagging.texts.at(-1)).toContain(`"seq":${head}`);
+    expect(lagging.texts.at(-1)).toContain(`"seq":${stage.head}`);
   });
 
   test('D5: with 256 KiB unsent neither text nor events come, and all events when they are gone', async () => {
     const sink = await connect('slow');
     sink.unsent = 256 * 1024 + 1;
-    delivery.publish({ sessionId, owner }, [text(0, 'lost on this reader')]);
+    stage.say(text(0, 'lost on this reader'));
     await publish(5);
     expect(sink.texts.filter((one) => one.includes('"sessionStatus"'))).toEqual([]);
     expect(pieces(sink)).toEqual([]);
     sink.unsent = 0;
     sink.drained();
-    await waitUntil('they have come', () => sink.texts.at(-1)?.includes(`"seq":${head}`) ?? false);
+    await waitUntil('they have come', () => sink.texts.at(-1)?.includes(`"seq":${stage.head}`) ?? false);
     expect(sink.texts.filter((one) => one.includes('"sessionStatus"'))).toHaveLength(5);
   });
 });
@@ -179,17 +137,17 @@ describe('D3: a reset', () => {
 
   async function connectWithOldCursors(sink: Sink) {
     const device = { userId: owner, deviceId: 'many' as DeviceId };
-    const connection = delivery.connect({ device, sink, owner: { onReplaced: () => {}, onError: () => {} } });
+    const connection = stage.delivery.connect({ device, sink, owner: { onReplaced: () => {}, onError: () => {} } });
     const cursors = Object.fromEntries([sessionId, ...others].map((id) => [id, { epoch: 'another', seq: 1 }]));
-    const { begin } = await connection.subscribe({ events: ['*'], cursors });
+    const { begin } = connection.subscribe({ events: ['*'], cursors });
     begin();
     return connection;
   }
 
-  test('D5: of many sessions waits for those before it to leave, and nobody is cut off for what they weigh together', async () => {
+  test('D5: of many sessions waits for those before it to leave, and no connection is closed for their total size', async () => {
     others = Array.from({ length: 11 }, (_, index) => `other-${index}` as SessionId);
     for (const id of others) {
-      await journal.commit({ record: sessionRecord(id), events: [], prompts: [], permissions: [] });
+      stage.journal.commit({ record: sessionRecord(id), events: [], prompts: [], permissions: [] });
     }
     snapshotText = 'x'.repeat(200_000);
     const sink = new Sink();
@@ -222,7 +180,7 @@ describe('D3: a reset', () => {
     connection.ack(sessionId, 5);
     await waitUntil('the reset has gone out', () => reset(sink) === 1 && asked > 0);
     connection.ack(sessionId, 6);
-    const depth = async () => (await delivery.queueOf(connection.device))?.[0];
+    const depth = async () => stage.delivery.queueOf(connection.device)?.[0];
     await settle();
     expect(await depth()).toMatchObject({ from: 9 });
     for (const unsolicited of [Number.NaN, 1e15, asked + 1, -1]) connection.received(unsolicited);

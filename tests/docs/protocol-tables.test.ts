@@ -1,75 +1,71 @@
-/** What PROTOCOL.md lists in tables is what the code has: no row is missing, none is left over, and each says the same. */
+/** The documents of the protocol have a table for everything that the code has; `npm run check` says whether it is fresh. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { CLIENT_FRAMES } from '../../protocol/client-frames.js';
-import { type CommandRule, FRAME_COMMANDS, ROUTES } from '../../protocol/commands.js';
-import { CLOSE, ERROR_STATUS } from '../../protocol/error-codes.js';
 import { EVENTS } from '../../protocol/events.js';
+import { ANSWERS, POSITIONED } from '../../protocol/server-frames.js';
 
-const DOCUMENT = readFileSync(join(import.meta.dirname, '../../PROTOCOL.md'), 'utf8');
-const CELLS = DOCUMENT.split('\n')
-  .filter((line) => line.startsWith('| '))
-  .map((line) =>
-    line
-      .slice(1, -1)
-      .split(/(?<!\\)\|/)
-      .map((cell) => cell.trim()),
+const ROOT = join(import.meta.dirname, '../..');
+const textOf = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
+const PROTOCOL = textOf('PROTOCOL.md');
+const FRAMES = textOf('docs/protocol/frames.md');
+const EVENT_FRAMES = textOf('docs/protocol/events.md');
+const REST = textOf('docs/protocol/rest.md');
+
+const hasBlock = (document: string, block: string): boolean =>
+  new RegExp(`<!-- generated: ${block} -->\\n\\n[|A-Z#-][\\s\\S]*?\\n<!-- end -->`).test(document);
+const headingsOf = (document: string): string[] =>
+  [...document.matchAll(/^#{2,4} (.+)$/gm)].flatMap(([, text = '']) =>
+    [...text.matchAll(/`(\w+)`/g)].map(([, name = '']) => name),
   );
 
-const IN_WORDS: Partial<Record<CommandRule<never>['needs'], string>> = {
-  credential: 'any',
-  actionToken: 'approve, or an action token',
-};
-const sorted = (rows: readonly unknown[]): string[] => rows.map((row) => JSON.stringify(row)).sort();
-
-const inWords = (needs: CommandRule<never>['needs']): string => IN_WORDS[needs] ?? needs;
-
-test('routes and what each needs', () => {
-  const told = CELLS.flatMap(([request = '', needs = '']) => {
-    const [, route] = /^`((?:GET|POST|PUT|PATCH|DELETE) \/(?!local)\S+)`$/.exec(request) ?? [];
-    return route === undefined ? [] : [[route, needs.replace(/, of a device$/, '')]];
-  });
-  const others = /^(\/api\/claude-code|\/local)/;
-  const own = ROUTES.filter(({ path }) => !others.test(path));
-  const rows = own.map(({ method, path, needs }) => [`${method} ${path}`, inWords(needs)]);
-  // A device is revoked by itself with any credential, and by others with `admin`.
-  const revoking = 'DELETE /api/devices/:id';
-  const plain = told.map(([route = '', needs = '']) => [
-    route,
-    route === revoking ? needs.split('; ')[1]?.split(' ')[0] : needs,
-  ]);
-  expect(sorted(plain)).toEqual(sorted(rows));
+test.each(Object.keys(CLIENT_FRAMES))('the frame %s has a section, and its table', (name) => {
+  expect(headingsOf(FRAMES)).toContain(name);
+  // Its twin has the same fields.
+  const described = name === 'clientForegrounding' ? 'clientBackgrounding' : name;
+  expect(hasBlock(FRAMES, `frame ${described}`)).toBe(true);
 });
 
-test('frames of a client and what each needs', () => {
-  const told = CELLS.flatMap(([frames = '', needs = '', ...more]) => {
-    const names = [...frames.matchAll(/`(\w+)`/g)].map(([, name = '']) => name);
-    const isOfFrames = more.length === 0 && names.length > 0 && names.every((name) => name in CLIENT_FRAMES);
-    return isOfFrames ? names.map((name) => [name, needs]) : [];
-  });
-  const rows = Object.entries(FRAME_COMMANDS).map(([name, { needs }]) => [name, inWords(needs)]);
-  expect(sorted(told)).toEqual(sorted(rows));
+test.each(Object.keys(EVENTS))('the event %s has a section, and its table', (name) => {
+  expect(headingsOf(EVENT_FRAMES)).toContain(name);
+  expect(hasBlock(EVENT_FRAMES, `event ${name}`)).toBe(true);
 });
 
-test('error codes and their status', () => {
-  const told = CELLS.flatMap(([code = '', status = '']) => {
-    const [, name = ''] = /^`([A-Z_]+)`$/.exec(code) ?? [];
-    return name in ERROR_STATUS && /^\d{3}$/.test(status) ? [[name, Number(status)]] : [];
-  });
-  expect(sorted(told)).toEqual(sorted(Object.entries(ERROR_STATUS)));
-});
+test.each([...Object.keys(POSITIONED), 'caughtUp', 'reset', 'conversationResult'])(
+  'the frame %s of the daemon has a section, and its table',
+  (name) => {
+    expect(headingsOf(EVENT_FRAMES)).toContain(name);
+    expect(hasBlock(EVENT_FRAMES, `message ${name}`)).toBe(true);
+  },
+);
 
-test('close codes', () => {
-  const told = CELLS.flatMap(([code = '']) => (/^(1|4)\d{3}$/.test(code) ? [Number(code)] : []));
-  const unsent: number[] = [CLOSE.goingAway, CLOSE.overCapacity];
-  expect(sorted(told)).toEqual(sorted(Object.values(CLOSE).filter((code) => !unsent.includes(code))));
-});
-
-test('every frame of a client has a heading, and every event an entry', () => {
-  const entries = [...DOCUMENT.matchAll(/^(?:#{3,4} |\*\*)(`\w+`(?:, `\w+`)*)/gm)].flatMap(([, names = '']) =>
-    [...names.matchAll(/\w+/g)].map(([name]) => name),
+test('every other frame of the daemon is an answer, or is described with connections and errors', () => {
+  const answers = new Set([...FRAMES.matchAll(/^Answer: `(\w+)`$/gm)].map(([, name = '']) => name));
+  const others = Object.keys(ANSWERS).filter(
+    (name) => !answers.has(name) && !hasBlock(EVENT_FRAMES, `message ${name}`),
   );
-  const missing = [...Object.keys(CLIENT_FRAMES), ...Object.keys(EVENTS)].filter((name) => !entries.includes(name));
-  expect(missing).toEqual([]);
+  expect(others.sort()).toEqual(['error', 'tokenExpiring', 'welcome']);
+});
+
+test.each([
+  'message welcome',
+  'client-envelope',
+  'server-envelope',
+  'capabilities',
+  'sizes',
+  'errors',
+  'close-codes',
+  'scopes',
+  'rate-limits',
+])('the table %s is in PROTOCOL.md', (block) => expect(hasBlock(PROTOCOL, block)).toBe(true));
+
+test.each(['routes', 'routes local', 'route-sections'])('the table %s is in rest.md', (block) =>
+  expect(hasBlock(REST, block)).toBe(true),
+);
+
+test('the schemas of the documents permit fields of a later version', () => {
+  const { components } = JSON.parse(textOf('docs/protocol/openapi.json'));
+  expect(components.schemas.Session).toMatchObject({ type: 'object' });
+  expect(components.schemas.Session).not.toHaveProperty('additionalProperties');
 });

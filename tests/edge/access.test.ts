@@ -16,8 +16,11 @@ import { waitUntil } from '../support/wait-until.js';
 import { connect } from '../support/wire-client.js';
 import { useWorld } from '../support/world.js';
 
+// Of the sessions here one has a turn, with a daemon of its own.
+const CLAUDE_PATH = join(import.meta.dirname, '../support/fake-cli.mjs');
 const world = useWorld({
   environment: {
+    CLAUDE_PATH,
     ALLOWED_HOSTS: 'companion.example, fd00:0::1',
     ALLOWED_ORIGINS: 'https://app.example',
     LOG_LEVEL: 'debug',
@@ -150,20 +153,6 @@ describe('a WebSocket with the token', () => {
     expect(JSON.parse(welcome.toString())).toMatchObject({ type: 'welcome' });
     expect(socket.protocol).toBe('companion.v1');
     socket.terminate();
-  });
-
-  test('S1: in ?token= is refused with WS_QUERY_TOKEN=deny, and in a header is served', async () => {
-    const strict = await startDaemon({ apiUrl: world.api.url, environment: { WS_QUERY_TOKEN: 'deny' } });
-    try {
-      const { port } = new URL(strict.url);
-      const query = await upgrade({ path: `/ws?token=${TOKEN}`, port });
-      expect(errorOf(query).code).toBe('UNAUTHORIZED');
-      for (const headers of [BEARER, bearerProtocol(TOKEN)]) {
-        expect(await upgrade({ headers, port })).toMatchObject({ status: 101 });
-      }
-    } finally {
-      await strict.stop();
-    }
   });
 
   test.each([
@@ -462,10 +451,16 @@ describe('the home of the daemon', () => {
   });
 });
 
-describe('the sessions of another daemon', () => {
-  test('S1: are as if they were not there', async () => {
-    const theirs = await startDaemon({ apiUrl: world.api.url });
+describe('another daemon', () => {
+  test('S1: with WS_QUERY_TOKEN=deny refuses the token in ?token= and serves it in a header; its sessions are not there for this one', async () => {
+    const theirs = await startDaemon({ apiUrl: world.api.url, environment: { CLAUDE_PATH, WS_QUERY_TOKEN: 'deny' } });
     try {
+      const { port } = new URL(theirs.url);
+      const query = await upgrade({ path: `/ws?token=${TOKEN}`, port });
+      expect(errorOf(query).code).toBe('UNAUTHORIZED');
+      for (const headers of [BEARER, bearerProtocol(TOKEN)]) {
+        expect(await upgrade({ headers, port })).toMatchObject({ status: 101 });
+      }
       const stranger = await connect(theirs);
       const { data } = await stranger.request('streamStart', { prompt: '', workingDirectory: theirs.project() });
       const sessionId = data.sessionId as SessionId;
@@ -480,7 +475,14 @@ describe('the sessions of another daemon', () => {
         await client.request('streamClose', { sessionId, reason: 'not mine' }),
         await client.request('setModel', { sessionId, model: 'haiku' }),
         await client.request('setPermissionMode', { sessionId, mode: 'plan' }),
+        await client.request('setEffort', { sessionId, effort: 'high' }),
+        await client.request('setThinking', { sessionId, maxTokens: 1024 }),
+        await client.request('addDirectory', { sessionId, directory: '.' }),
         await client.request('getMessageHistory', { sessionId }),
+        await client.request('sessionCapabilities', { sessionId }),
+        await client.request('suggestFiles', { sessionId, query: '' }),
+        await client.request('contextUsage', { sessionId }),
+        await client.request('sideQuestion', { sessionId, question: 'Hello?' }),
         await client.request('permission', { sessionId, response: 'y', remember: false }),
         await client.request('claudeCommand', { command: 'Hello?', projectPath: '.', sessionId }),
       ];

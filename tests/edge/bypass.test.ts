@@ -1,7 +1,7 @@
 /** `ALLOW_BYPASS` where the CLI refuses it. */
 import { describe, expect, test } from '@jest/globals';
 import { healthSchema } from '../../protocol/rest.js';
-import { cliBypassProblem } from '../../services/claude/cli-bypass-problem.js';
+import { cliBypassProblem } from '../../services/claude/cli/cli-arguments.js';
 import { useWorld } from '../support/world.js';
 
 test.each([

@@ -96,7 +96,7 @@ function wrongTexts({ enum: choices, format, pattern }: Schema): string[] | unde
 
 const is = (value: unknown) => `is ${JSON.stringify(value)}`;
 
-const isPrompt = (path: Path) => path.length === 1 && (path[0] === 'prompt' || path[0] === 'command');
+const isPrompt = (path: Path) => path.length === 1 && ['prompt', 'command', 'question'].includes(String(path[0]));
 const boundOf = (path: Path) => (isPrompt(path) ? MIB : 64 * KIB);
 
 /** Texts have one bound for all, and it is one of bytes. Texts of `answers` have it together. */
@@ -114,18 +114,22 @@ function* overlong(path: Path): Generator<Fault> {
 /** Texts that may be empty; every other one must say something. */
 const MAY_BE_EMPTY = new Set([
   'streamStart.prompt',
+  'streamStart.traceparent',
   'streamStart.options.sessionName',
   'streamStart.attachments.0.name',
   'streamSend.prompt',
+  'streamSend.traceparent',
   'streamSend.attachments.0.name',
   'streamClose.reason',
   'permission.answers.key',
   'permission.message',
   'registerDevice.name',
+  'suggestFiles.query',
 ]);
 
 /** Texts of which their form says how long they may be. */
 const OF_A_FORM = new Set([
+  'suggestFiles.query',
   'registerDevice.token',
   'registerDevice.encryptionKey',
   'registerDevice.preferences.quietHours.timeZone',
@@ -221,7 +225,8 @@ const RULES: Row[] = [
   row('registerDevice', wrong(['bundleId'], 'is no name', 'org example')),
 ];
 
-const world = useWorld();
+// The session has no turn: its child need not be the real CLI.
+const world = useWorld({ environment: { CLAUDE_PATH: join(import.meta.dirname, '../support/fake-cli.mjs') } });
 let client: WireClient;
 let sessionId: string;
 let before: { sessions: unknown; registry: string };
@@ -263,13 +268,17 @@ async function answersTo(frame: { type: string; data?: unknown }) {
 }
 
 describe('a bad frame', () => {
-  test.each([...TABLE, ...WHOLE, ...ABSENT, ...RULES])(
-    'O1: $type is refused by field and rule, and nothing changes, when its $what',
-    async ({ type, data, field, code }) => {
-      const { requestId, answers } = await answersTo({ type, data: data() });
-      const details = { field, rule: expect.stringMatching(/./) };
-      expect(answers).toMatchObject([{ type: 'error', requestId, data: { code, details } }]);
-      expect(answers[0]?.data.message).toContain(field);
+  const rows = [...TABLE, ...WHOLE, ...ABSENT, ...RULES];
+  test.each([...new Set(rows.map(({ type }) => type))])(
+    'O1: %s is refused by field and rule, and nothing changes, whatever is wrong with it',
+    async (type) => {
+      for (const { what, data, field, code } of rows.filter((one) => one.type === type)) {
+        const { requestId, answers } = await answersTo({ type, data: data() });
+        const details = { field, rule: expect.stringMatching(/./) };
+        const message = expect.stringContaining(field);
+        const refused = { type: 'error', requestId, data: { code, details, message } };
+        expect({ what, answers }).toMatchObject({ what, answers: [refused] });
+      }
       expect(await readState()).toEqual(before);
     },
   );

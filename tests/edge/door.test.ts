@@ -18,10 +18,10 @@ import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { connect as connectTls, type PeerCertificate, type SecureVersion, type TLSSocket } from 'node:tls';
-import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { CLOSE } from '../../protocol/error-codes.js';
 import { healthSchema } from '../../protocol/rest.js';
-import { expectRefusal, NO_API, type Setup, served } from '../support/brief-daemon.js';
+import { expectRefusal, NO_API, refusalOf, served } from '../support/brief-daemon.js';
 import { type Certificate, createCertificate } from '../support/certificate.js';
 import { type Daemon, startDaemon, TOKEN } from '../support/daemon.js';
 import { freePort } from '../support/free-port.js';
@@ -99,22 +99,34 @@ function logOf({ home }: Pick<Daemon, 'home'>): Line[] {
 describe('a daemon with a certificate', () => {
   let api: ScriptedApi;
   let daemon: Daemon;
+  let first: Certificate;
+  /** How many lines the log had when the test began. */
+  let before = 0;
 
-  beforeEach(async () => {
+  beforeAll(async () => {
+    first = writeCertificate();
     api = await startScriptedApi();
     daemon = await startDaemon({ apiUrl: api.url, environment: FILES });
   });
-  afterEach(async () => {
+  beforeEach(async () => {
+    // Each test begins with a certificate of its own, whatever the one before has left.
+    await look('the certificate was renewed');
+    before = logOf(daemon).length;
+  });
+  afterAll(async () => {
     await daemon.stop();
     await api.close();
   });
 
-  const said = (message: string) => logOf(daemon).filter((line) => line.message.includes(message));
+  const said = (message: string) =>
+    logOf(daemon)
+      .slice(before)
+      .filter((line) => line.message.includes(message));
   /** Tells it to look, and waits until it has. */
   const look = async (message: string) => {
-    const before = said(message).length;
+    const count = said(message).length;
     process.kill(daemon.pid, 'SIGHUP');
-    await waitUntil(`it has said: ${message}`, () => said(message).length > before);
+    await waitUntil(`it has said: ${message}`, () => said(message).length > count);
   };
 
   test('S1: serves HTTP and WebSockets over TLS, and a turn is heard there', async () => {
@@ -142,16 +154,16 @@ describe('a daemon with a certificate', () => {
   });
 
   test('says in its log what is shown, as SHA-256 of the certificate, and never the key', async () => {
-    await waitUntil('it has said so', () => said('ready').length > 0);
-    expect(said('ready')[0]).toMatchObject({ url: daemon.url, certificate: fingerprintOf(shown) });
+    const [ready] = logOf(daemon).filter(({ message }) => message === 'ready');
+    expect(ready).toMatchObject({ certificate: fingerprintOf(first) });
     expect(JSON.stringify(logOf(daemon))).not.toContain('PRIVATE KEY');
   });
 
   test('takes a renewed certificate at a SIGHUP, and who is connected stays so', async () => {
     const client = await connect(daemon, { ca: shown.certificate });
-    const before = shown;
+    const former = shown;
     shown = writeCertificate();
-    expect(await isShown(daemon.url, before)).toBe(true);
+    expect(await isShown(daemon.url, former)).toBe(true);
     await look('the certificate was renewed');
     expect(await isShown(daemon.url, shown)).toBe(true);
     expect(said('the certificate was renewed')[0]).toMatchObject({ certificate: fingerprintOf(shown) });
@@ -162,7 +174,7 @@ describe('a daemon with a certificate', () => {
   });
 
   test('goes on with the one before where the new one cannot be used, says why, and takes it when it is mended', async () => {
-    const before = shown;
+    const former = shown;
     const renewed = createCertificate(['127.0.0.1']);
     // Half of a renewal: the key is still the old one's.
     writeFileSync(FILES.TLS_CERT_FILE, renewed.certificate);
@@ -174,7 +186,7 @@ describe('a daemon with a certificate', () => {
     await look('cannot be used');
     unlinkSync(FILES.TLS_CERT_FILE);
     await look('cannot be used');
-    expect(await isShown(daemon.url, before)).toBe(true);
+    expect(await isShown(daemon.url, former)).toBe(true);
     // As certbot does it: a link that leads to another file.
     writeFileSync(join(folder, 'renewed.pem'), renewed.certificate);
     symlinkSync(join(folder, 'renewed.pem'), FILES.TLS_CERT_FILE);
@@ -223,6 +235,7 @@ describe('a daemon with a certificate', () => {
     expect(performance.now() - started).toBeLessThan(SHUTDOWN_MS);
     expect(await client.closed).toBe(CLOSE.restarting);
     await gone;
+    await daemon.start();
   });
 });
 
@@ -234,13 +247,6 @@ test('a renewed certificate is found without being told, within ten minutes', as
   } finally {
     await daemon.stop();
   }
-});
-
-test('without a certificate a SIGHUP ends the daemon, as that of a closed terminal does', async () => {
-  await served({}, async ({ kill, exited }) => {
-    kill('SIGHUP');
-    expect(await exited).toBeNull();
-  });
 });
 
 interface Wrong {
@@ -260,6 +266,8 @@ const encrypted = (): string =>
     publicKeyEncoding: { type: 'spki', format: 'pem' },
     privateKeyEncoding: { type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'a passphrase' },
   }).privateKey;
+
+const KEY_OF_ANOTHER = 'the key of another certificate';
 
 const WRONG: Wrong[] = [
   {
@@ -310,7 +318,7 @@ const WRONG: Wrong[] = [
     said: [/TLS_KEY_FILE names .*wrong\.pem, whose key has a passphrase/],
   },
   {
-    what: 'the key of another certificate',
+    what: KEY_OF_ANOTHER,
     files: () => ({ TLS_KEY_FILE: inFolder('wrong.pem', createCertificate(['a.example']).key) }),
     said: [/TLS_KEY_FILE names .*wrong\.pem, whose key does not match the certificate of TLS_CERT_FILE/],
   },
@@ -322,62 +330,78 @@ const linesOf = (path: string): string[] =>
     .split('\n')
     .filter((line) => /^[\w+/=]{16,}$/.test(line));
 
-test.each(WRONG)('O1, S1: $what stops the start, and nothing of a key is shown', async ({ files, said }) => {
-  const environment = { ...FILES, ...files?.() };
-  const stderr = await expectRefusal({ environment }, ...said);
-  for (const path of [environment.TLS_KEY_FILE, FILES.TLS_KEY_FILE]) {
+const expectNoKey = (said: string, files: (string | undefined)[]): void => {
+  for (const path of files) {
     if (path === undefined || path === folder) continue;
-    for (const line of linesOf(path)) expect(stderr).not.toContain(line);
+    for (const line of linesOf(path)) expect(said).not.toContain(line);
   }
+};
+
+test.each(WRONG)('O1, S1: $what is refused, and nothing of a key is shown', async ({ files, said }) => {
+  const environment = { ...FILES, ...files?.() };
+  const refusal = await refusalOf({ environment });
+  for (const part of said) expect(refusal).toMatch(part);
+  expectNoKey(refusal, [environment.TLS_KEY_FILE, FILES.TLS_KEY_FILE]);
 });
 
-const OPEN = ['0.0.0.0', '::', '192.0.2.1', '128.0.0.1', 'companion.example', 'localhost.example', '::2'];
-
-test.each(OPEN)(
-  'O1, S1: HOST=%s without TLS and without a proxy stops the start, and says what to do',
-  async (HOST) => {
-    await expectRefusal(
-      { environment: { HOST } },
-      `HOST is "${HOST}", which other machines can reach`,
-      /TLS_CERT_FILE and TLS_KEY_FILE, or TRUST_PROXY=true .*, or leave HOST at 127\.0\.0\.1/,
-    );
-    await expectRefusal({ environment: { HOST, TRUST_PROXY: 'false' } }, 'which other machines can reach');
-    await expectRefusal({ file: { HOST } }, 'which other machines can reach');
+test.each(WRONG.filter(({ what }) => what === KEY_OF_ANOTHER))(
+  'O1, S1: $what stops the start, and nothing of a key is shown',
+  async ({ files, said }) => {
+    const environment = { ...FILES, ...files?.() };
+    const stderr = await expectRefusal({ environment }, ...said);
+    expectNoKey(stderr, [environment.TLS_KEY_FILE, FILES.TLS_KEY_FILE]);
   },
 );
 
+const OPEN = ['0.0.0.0', '::', '192.0.2.1', '128.0.0.1', 'companion.example', 'localhost.example', '::2'];
+
+const IN_THE_CLEAR = /which other machines can reach/;
+const REMEDY = /TLS_CERT_FILE and TLS_KEY_FILE, or TRUST_PROXY=true .*, or leave HOST at 127\.0\.0\.1/;
+
+test.each(OPEN)('O1, S1: HOST=%s without TLS and without a proxy is refused, with what to do', async (HOST) => {
+  const refusal = await refusalOf({ environment: { HOST } });
+  expect(refusal).toContain(`HOST is "${HOST}", which other machines can reach`);
+  expect(refusal).toMatch(REMEDY);
+  expect(await refusalOf({ environment: { HOST, TRUST_PROXY: 'false' } })).toMatch(IN_THE_CLEAR);
+  expect(await refusalOf({ file: { HOST } })).toMatch(IN_THE_CLEAR);
+});
+
+test('O1, S1: HOST=0.0.0.0 without TLS and without a proxy stops the start, and says what to do', async () => {
+  await expectRefusal({ environment: { HOST: '0.0.0.0' } }, IN_THE_CLEAR, REMEDY);
+});
+
 const hasIpv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'));
 
-test.each(['127.0.0.1', '127.1.2.3', 'localhost', 'LOCALHOST', ...(hasIpv6 ? ['::1', '0:0:0:0:0:0:0:1'] : [])])(
-  'HOST=%s is this machine alone and needs neither',
+test.each(['127.1.2.3', 'LOCALHOST', ...(hasIpv6 ? ['0:0:0:0:0:0:0:1'] : [])])(
+  'HOST=%s is this machine alone and needs neither; without a certificate a SIGHUP ends the daemon, as that of a closed terminal does',
   async (HOST) => {
-    await served({ environment: { HOST } }, async (_daemon, url) => {
+    await served({ environment: { HOST } }, async ({ kill, exited }, url) => {
       expect((await fetch(`${url}/live`)).status).toBe(200);
+      kill('SIGHUP');
+      expect(await exited).toBeNull();
     });
   },
 );
 
-const DOORS: [string, () => Setup['environment']][] = [
-  ['TRUST_PROXY=true', () => ({ TRUST_PROXY: 'true' })],
-  ['a certificate', () => FILES],
-];
+test.each(['127.0.0.1', 'localhost', '::1'])('HOST=%s is allowed as well', async (HOST) => {
+  // What is looked at next is what is wrong.
+  expect(await refusalOf({ environment: { HOST, NTFY_TOKEN: 'tk_test' } })).toMatch(/^NTFY_URL is not set/);
+});
 
-test.each(DOORS)('HOST=0.0.0.0 is served with %s', async (_what, environment) => {
-  const PORT = String(await freePort());
-  await served({ environment: { HOST: '0.0.0.0', PORT, ...environment() } }, async (_daemon, url) => {
-    const reached = url.replace('0.0.0.0', '127.0.0.1');
-    const status = url.startsWith('https')
-      ? (await get(reached, '/live')).status
-      : (await fetch(`${reached}/live`)).status;
-    expect(status).toBe(200);
+test('HOST=0.0.0.0 is served with TRUST_PROXY=true', async () => {
+  const environment = { HOST: '0.0.0.0', PORT: String(await freePort()), TRUST_PROXY: 'true' };
+  await served({ environment }, async (_daemon, url) => {
+    expect((await fetch(`${url.replace('0.0.0.0', '127.0.0.1')}/live`)).status).toBe(200);
   });
 });
 
-test('config.json may name the certificate, and a key that only its owner can read will do', async () => {
+test('HOST=0.0.0.0 is served with a certificate, which config.json may name, and a key that only its owner can read will do', async () => {
   chmodSync(FILES.TLS_KEY_FILE, 0o400);
   try {
-    await served({ file: FILES }, async (_daemon, url) => {
-      expect((await get(url, '/live')).status).toBe(200);
+    const PORT = String(await freePort());
+    await served({ environment: { PORT }, file: { ...FILES, HOST: '0.0.0.0' } }, async (_daemon, url) => {
+      expect(url).toMatch(/^https:/);
+      expect((await get(url.replace('0.0.0.0', '127.0.0.1'), '/live')).status).toBe(200);
     });
   } finally {
     chmodSync(FILES.TLS_KEY_FILE, 0o600);

@@ -32,7 +32,9 @@ import { errorBodySchema, type SessionView } from '../../protocol/rest.js';
 import { startDaemon } from '../support/daemon.js';
 import { useWorld } from '../support/world.js';
 
-const world = useWorld();
+// No session here has a turn: its child need not be the real CLI.
+const CLAUDE_PATH = join(import.meta.dirname, '../support/fake-cli.mjs');
+const world = useWorld({ environment: { CLAUDE_PATH } });
 let session: SessionView;
 
 beforeAll(async () => {
@@ -158,9 +160,44 @@ describe('a list of files', () => {
     // Others have their turn: a kept connection that the daemon ends meanwhile is seen to have ended.
     for (let index = 0; index < MAX_LISTED_FILES + 1; index += 1) await writeFile(at(`many/${index}`), '');
     const found = await list('?recursive=true');
+    const { total } = found;
     expect(found).toMatchObject({ truncated: true });
+    expect(total).toBeGreaterThan(MAX_LISTED_FILES + 1);
     expect(found.files).toHaveLength(MAX_LISTED_FILES);
+    const last = await list(`?recursive=true&offset=${MAX_LISTED_FILES}`);
+    expect(last).not.toHaveProperty('truncated');
+    const all = [...pathsOf(found), ...pathsOf(last)];
+    expect([all.length, new Set(all).size]).toEqual([total, total]);
     expect(await list('?recursive=true&pattern=1*5')).not.toHaveProperty('truncated');
+  });
+
+  test('that is recursive leaves out what .gitignore does, unless it is asked for', async () => {
+    put('.gitignore', 'built/\n*.log\n/b.md\n');
+    put('src/.gitignore', '!kept.log\nd.ts\n');
+    put('src/built/x.js', '');
+    put('src/deep/kept.log', '');
+    put('src/deep/other.log', '');
+    put('.git/config', '');
+    const found = pathsOf(await list('?recursive=true'));
+    const inSource = ['src/.gitignore', 'src/c.ts', 'src/deep', 'src/deep/[e].txt', 'src/deep/kept.log'];
+    expect(found).toEqual(['.gitignore', '.hidden', 'a.ts', 'src', ...inSource]);
+    expect(pathsOf(await list('?recursive=true&path=src/deep'))).toEqual(['src/deep/[e].txt', 'src/deep/kept.log']);
+    const all = pathsOf(await list('?recursive=true&ignored=true'));
+    expect(all).toEqual(
+      expect.arrayContaining(['b.md', 'src/built/x.js', 'src/deep/d.ts', 'src/deep/other.log', '.git']),
+    );
+    expect(pathsOf(await list(''))).toContain('.git');
+  });
+
+  test('comes in pages of the same order', async () => {
+    const pages = [];
+    for (let offset = 0; offset < 8; offset += 3) pages.push(await list(`?recursive=true&limit=3&offset=${offset}`));
+    expect(pages.flatMap(pathsOf)).toEqual(pathsOf(await list('?recursive=true')));
+    expect(pages.map(({ truncated = false, total }) => [truncated, total])).toEqual([
+      [true, 8],
+      [true, 8],
+      [false, 8],
+    ]);
   });
 
   test('with a pattern of many stars takes no longer than with another', async () => {
@@ -176,6 +213,9 @@ describe('a list of files', () => {
     ['path=%', INVALID],
     ['path=a&path=b', INVALID],
     ['recursive=yes', refusedAs(400, 'INVALID_REQUEST', 'recursive')],
+    ['limit=0', refusedAs(400, 'INVALID_REQUEST', 'limit')],
+    ['offset=-1', refusedAs(400, 'INVALID_REQUEST', 'offset')],
+    ['ignored=yes', refusedAs(400, 'INVALID_REQUEST', 'ignored')],
     ['pattern=', refusedAs(400, 'INVALID_REQUEST', 'pattern')],
     ['pattern=%ff', refusedAs(400, 'INVALID_REQUEST', 'pattern')],
     [`pattern=${'x'.repeat(129)}`, refusedAs(400, 'INVALID_REQUEST', 'pattern')],
@@ -332,7 +372,10 @@ describe('a file that is removed', () => {
   test('is gone, and so is an empty folder; one that holds something stays', async () => {
     put('sub/a', 'x');
     expectError(await ask('DELETE', '/sub'), CONFLICT);
-    expect(await ask('DELETE', '/sub/a')).toEqual({ status: 200, body: { success: true, path: 'sub/a' } });
+    expect(await ask('DELETE', '/sub/a')).toEqual({
+      status: 200,
+      body: { success: true, path: 'sub/a', trashId: expect.any(String) },
+    });
     expect((await ask('DELETE', '/sub')).status).toBe(200);
     expectError(await ask('DELETE', '/sub'), MISSING);
     expectError(await ask('DELETE', '/missing/deep'), MISSING);
@@ -341,7 +384,7 @@ describe('a file that is removed', () => {
   });
 });
 
-test('files of a session that is not there, or of nobody, are not found', async () => {
+test('files of a session that does not exist or has no owner are not found', async () => {
   const unknown = await world.daemon.fetch('/api/sessions/unknown/files');
   expect(await unknown.json()).toMatchObject({ error: { code: 'SESSION_NOT_FOUND' } });
   const headers = { authorization: 'Bearer wrong' };
@@ -355,7 +398,7 @@ test('S2: a key that the daemon was told of is not given away, under whatever na
   linkSync(key, join(root, 'notes.txt'));
   const daemon = await startDaemon({
     apiUrl: world.api.url,
-    environment: { PROJECT_ROOTS: root, APNS_KEY_FILE: key },
+    environment: { CLAUDE_PATH, PROJECT_ROOTS: root, APNS_KEY_FILE: key },
   });
   try {
     const body = JSON.stringify({ workingDirectory: root });

@@ -10,7 +10,9 @@ let daemon: Daemon;
 let session: SessionView;
 
 beforeAll(async () => {
-  daemon = await startDaemon({ apiUrl: 'http://127.0.0.1:1' });
+  // No session here has a turn: its child need not be the real CLI.
+  const CLAUDE_PATH = join(import.meta.dirname, '../support/fake-cli.mjs');
+  daemon = await startDaemon({ apiUrl: 'http://127.0.0.1:1', environment: { CLAUDE_PATH } });
   const body = JSON.stringify({ workingDirectory: daemon.project() });
   const headers = { 'content-type': 'application/json' };
   session = (await (await daemon.fetch('/api/sessions', { method: 'POST', body, headers })).json()) as SessionView;
@@ -27,10 +29,10 @@ async function expectRefused(as: string): Promise<void> {
   expect([as, reply.status, error.code]).toEqual([as, 403, 'PERMISSION_DENIED']);
 }
 
-/** The registry is written anew: the file that was there has its other names alone. */
+/** Replaces the registry: the former file keeps only its other names. */
 const replaceRegistry = () => pairDevice(daemon);
 
-test('S2: a link to the registry is refused after the registry was written anew, and so is each earlier one', async () => {
+test('S2: a link to the registry is refused after the registry was rewritten, and so is each earlier one', async () => {
   for (const as of ['first', 'second']) {
     link('registry.json', as);
     await replaceRegistry();

@@ -17,7 +17,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { canMount } from '../faults/support/small-disk.js';
-import { expectRefusal, served, withDaemon } from '../support/brief-daemon.js';
+import { expectRefusal, refusalOf, type Setup, served, withDaemon } from '../support/brief-daemon.js';
 import { type DaemonFolders, startDaemon } from '../support/daemon.js';
 import { scenario } from '../support/scripted-api.js';
 import { waitUntil } from '../support/wait-until.js';
@@ -47,7 +47,7 @@ const logOf = (home: string): { message: string; path?: string; mode?: string }[
 /** What was said to have been open: `mode path`. */
 const narrowedIn = (home: string): string[] =>
   logOf(home)
-    .filter(({ message }) => message.startsWith('other users could open this'))
+    .filter(({ message }) => message.startsWith('a path in COMPANION_HOME was open to other users'))
     .map(({ mode, path }) => `${mode} ${path}`);
 
 describe('a home that others can open', () => {
@@ -105,7 +105,7 @@ describe('a home that others can open', () => {
 describe('a daemon that was started with a umask of 0', () => {
   const world = useWorld({ command: async () => ['sh', '-c', 'umask 0; exec "$@"', 'sh'] });
 
-  test('S1: lets nobody into what it writes, and leaves the umask to the tools of Claude', async () => {
+  test('S1: lets no other user read what it writes, and leaves the umask to the tools of Claude', async () => {
     const { daemon } = world;
     const client = await world.connect();
     const project = daemon.project();
@@ -123,24 +123,7 @@ describe('a daemon that was started with a umask of 0', () => {
     expect(openToOthers(daemon.home)).toEqual([]);
     await daemon.restart('SIGTERM');
     expect(openToOthers(daemon.home)).toEqual([]);
-    expect(daemon.stderr()).not.toContain('users could open');
-  });
-});
-
-describe('a name of the home that is a link', () => {
-  test('S1: closes the folder that it leads to', async () => {
-    let target = '';
-    const prepare = ({ base, home }: DaemonFolders) => {
-      target = join(base, 'elsewhere');
-      mkdirSync(target);
-      chmodSync(target, 0o755);
-      symlinkSync(target, home);
-      return {};
-    };
-    await withDaemon({ prepare }, async ({ ready }) => {
-      expect(await ready).toMatch(/^http/);
-      expect(modeOf(target)).toBe(0o700);
-    });
+    expect(daemon.stderr()).not.toContain('open to other users');
   });
 });
 
@@ -162,13 +145,16 @@ describe('COMPANION_HOME', () => {
     });
   });
 
-  test('is mended where its owner may not write it', async () => {
-    const prepare = ({ home }: DaemonFolders) => {
-      mkdirSync(home);
-      chmodSync(home, 0o500);
+  test('S1: that is a link leads to a folder that is closed to others, and mended where its owner may not write it', async () => {
+    let target = '';
+    const prepare = ({ base, home }: DaemonFolders) => {
+      target = join(base, 'elsewhere');
+      mkdirSync(target);
+      chmodSync(target, 0o555);
+      symlinkSync(target, home);
       return {};
     };
-    await served({ prepare }, async ({ folders }) => expect(modeOf(folders.home)).toBe(0o700));
+    await served({ prepare }, async () => expect(modeOf(target)).toBe(0o700));
   });
 });
 
@@ -242,27 +228,39 @@ const STRANGERS: [string, (folders: DaemonFolders) => string][] = [
 ];
 
 function strangers(): void {
-  test.each(STRANGERS)('O1, S1: that is %s stops the start, names it and says what to do', async (_what, make) => {
-    let foreign = '';
-    const prepare = (folders: DaemonFolders) => {
-      mkdirSync(folders.home, { mode: 0o700 });
-      foreign = make(folders);
-      lchownSync(foreign, NOBODY, NOBODY);
-      return {};
+  /** A home with one of them; `path` is where it is. */
+  function homeWith(make: (folders: DaemonFolders) => string): Setup & { path: string } {
+    const setup = {
+      path: '',
+      prepare: (folders: DaemonFolders) => {
+        mkdirSync(folders.home, { mode: 0o700 });
+        setup.path = make(folders);
+        lchownSync(setup.path, NOBODY, NOBODY);
+        return {};
+      },
     };
-    const said = await expectRefusal(
-      { prepare },
-      'COMPANION_HOME cannot be used',
-      `belongs to another user (uid ${NOBODY})`,
-    );
-    expect(said).toContain(`${foreign} belongs`);
-    expect(said).toContain(`chown -h ${process.getuid?.()} '${foreign}'`);
+    return setup;
+  }
+  const expectNamed = (said: string, path: string) => {
+    expect(said).toContain('COMPANION_HOME cannot be used');
+    expect(said).toContain(`${path} belongs to another user (uid ${NOBODY})`);
+    expect(said).toContain(`chown -h ${process.getuid?.()} '${path}'`);
+  };
+
+  test.each(STRANGERS)('O1, S1: that is %s is refused, named, and it is said what to do', async (_what, make) => {
+    const setup = homeWith(make);
+    expectNamed(await refusalOf(setup), setup.path);
+  });
+
+  test.each(STRANGERS.slice(-1))('O1, S1: that is %s stops the start', async (_what, make) => {
+    const setup = homeWith(make);
+    expectNamed(await expectRefusal(setup), setup.path);
   });
 
   test.each([
     ['the home', ({ home }: DaemonFolders) => home],
     ['the logs', ({ home }: DaemonFolders) => join(home, 'logs')],
-  ])('O1, S1: that %s leads to stops the start', async (_what, linkOf) => {
+  ])('O1, S1: that %s leads to is refused', async (_what, linkOf) => {
     const prepare = (folders: DaemonFolders) => {
       const target = join(folders.base, 'theirs');
       mkdirSync(target);
@@ -272,17 +270,17 @@ function strangers(): void {
       symlinkSync(target, link);
       return {};
     };
-    await expectRefusal({ prepare }, /COMPANION_HOME cannot be used: .* belongs to another user/);
+    expect(await refusalOf({ prepare })).toMatch(/COMPANION_HOME cannot be used: .* belongs to another user/);
   });
 
-  test('O1, S1: that may turn the link to the home elsewhere stops the start', async () => {
+  test('O1, S1: that may turn the link to the home elsewhere is refused', async () => {
     const prepare = ({ base, home }: DaemonFolders) => {
       mkdirSync(join(base, 'own'), { mode: 0o700 });
       symlinkSync(join(base, 'own'), home);
       lchownSync(home, NOBODY, NOBODY);
       return {};
     };
-    await expectRefusal({ prepare }, /companion belongs to another user/);
+    expect(await refusalOf({ prepare })).toMatch(/companion belongs to another user/);
   });
 }
 

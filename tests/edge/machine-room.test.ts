@@ -4,9 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { healthSchema, type SessionView } from '../../protocol/rest.js';
-import { groupMemory } from '../../services/machine/available-memory.js';
+import { groupMemory } from '../../services/machine/machine-room.js';
 import { childrenOf } from '../support/daemon.js';
-import { scenario } from '../support/scripted-api.js';
 import { waitUntil } from '../support/wait-until.js';
 import type { Frame, WireClient } from '../support/wire-client.js';
 import { useWorld, type World } from '../support/world.js';
@@ -74,8 +73,10 @@ describe.each(SHORT)('too little %s', (what, setting) => {
 });
 
 describe('room that goes while children run', () => {
-  const world = useWorld();
-  const prompt = scenario({ text: 'Before.' });
+  // It is the daemon that looks for room; the stand-in answers a prompt with its words.
+  const CLAUDE_PATH = join(import.meta.dirname, '../support/fake-cli.mjs');
+  const world = useWorld({ environment: { CLAUDE_PATH } });
+  const prompt = 'Before.';
   let client: WireClient;
   let live: string;
   let ended: string;
@@ -107,7 +108,7 @@ describe('room that goes while children run', () => {
   });
 
   test('a session with a child goes on taking prompts, by every way', async () => {
-    const later = scenario({ text: 'After.' });
+    const later = 'After.';
     const sent = await client.request('streamSend', { sessionId: live, prompt: later });
     expect(sent.type).toBe('promptAccepted');
     expect((await ends(sent.data)).data).toMatchObject({ subtype: 'success', finalResult: 'After.' });
@@ -148,7 +149,7 @@ describe('room that goes while children run', () => {
     rmSync(join(world.daemon.home, 'config.json'));
     await world.daemon.restart('SIGTERM');
     client = await world.connect({ deviceId: 'roomy' });
-    const sent = await client.request('streamSend', { sessionId: ended, prompt: scenario({ text: 'Again.' }) });
+    const sent = await client.request('streamSend', { sessionId: ended, prompt: 'Again.' });
     expect((await ends(sent.data)).data).toMatchObject({ finalResult: 'Again.' });
   });
 });

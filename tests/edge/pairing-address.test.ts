@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import type { PairingView } from '../../protocol/auth.js';
-import { pairingAddress } from '../../server/pairing-address.js';
+import { pairingAddress } from '../../server/assembly/create-access.js';
 import { type Setup, withDaemon } from '../support/brief-daemon.js';
 import { createCertificate } from '../support/certificate.js';
 import type { DaemonFolders } from '../support/daemon.js';
@@ -107,19 +107,30 @@ function tailscale(script: string, settings: (folders: DaemonFolders) => Record<
 
 const ANSWER = `[ "$*" = "status --json" ] && echo '{"Self":{"DNSName":"machine.tailnet.ts.net."},"Peer":{}}'`;
 
-async function pairingWith(setup: Setup): Promise<PairingView> {
-  let pairing: PairingView | undefined;
-  await withDaemon(setup, async ({ folders }) => {
-    pairing = await askLocally<PairingView>({ home: folders.home }, 'POST', '/local/pair', {});
-  });
-  if (!pairing) throw new Error('the daemon did not start');
-  return pairing;
-}
+const pairingOf = (home: string) => askLocally<PairingView>({ home }, 'POST', '/local/pair', {});
+
+const SILENT: [what: string, script: string][] = [
+  ['is not running', 'echo "failed to connect to local tailscaled" >&2; exit 1'],
+  ['answers no JSON', 'echo ok'],
+  ['is logged out', `echo '{"Self":{"DNSName":""}}'`],
+  ['answers what is not a name', `printf '{"Self":{"DNSName":"a\\\\u001b[31m b"}}'`],
+  ['never answers', 'exec sleep 600'],
+];
 
 describe('the Tailscale name', () => {
-  test('is asked of Tailscale for a pairing code', async () => {
-    const { note } = await pairingWith(tailscale(ANSWER));
-    expect(note).toContain('PUBLIC_URL=https://machine.tailnet.ts.net TRUST_PROXY=true (after: tailscale serve --bg ');
+  test('is asked of Tailscale for each pairing code, and left out while it does not tell', async () => {
+    await withDaemon(tailscale(ANSWER), async ({ folders }) => {
+      const { note } = await pairingOf(folders.home);
+      expect(note).toContain(
+        'PUBLIC_URL=https://machine.tailnet.ts.net TRUST_PROXY=true (after: tailscale serve --bg ',
+      );
+      for (const [what, script] of SILENT) {
+        writeFileSync(join(folders.base, 'bin/tailscale'), `#!/bin/sh\n${script}\n`);
+        const { note: without } = await pairingOf(folders.home);
+        expect([what, without]).toEqual([what, expect.stringContaining('No other device can reach http://127.0.0.1:')]);
+        expect([what, without]).toEqual([what, expect.not.stringContaining('tailscale serve')]);
+      }
+    });
   });
 
   test('is in the code of a daemon that speaks TLS on all interfaces and allows it', async () => {
@@ -130,21 +141,11 @@ describe('the Tailscale name', () => {
       writeFileSync(files.TLS_KEY_FILE, key, { mode: 0o600 });
       return { ...files, HOST: '0.0.0.0', ALLOWED_HOSTS: 'machine.tailnet.ts.net' };
     });
-    const { url, note } = await pairingWith(setup);
-    expect(new URL(url).searchParams.get('url')).toMatch(/^https:\/\/machine\.tailnet\.ts\.net:\d+$/);
-    expect(note).toBeUndefined();
-  });
-
-  test.each([
-    ['is not running', 'echo "failed to connect to local tailscaled" >&2; exit 1'],
-    ['answers no JSON', 'echo ok'],
-    ['is logged out', `echo '{"Self":{"DNSName":""}}'`],
-    ['answers what is not a name', `printf '{"Self":{"DNSName":"a\\\\u001b[31m b"}}'`],
-    ['never answers', 'exec sleep 600'],
-  ])('is left out when Tailscale %s', async (_what, script) => {
-    const { note } = await pairingWith(tailscale(script));
-    expect(note).toContain('No other device can reach http://127.0.0.1:');
-    expect(note).not.toContain('tailscale serve');
+    await withDaemon(setup, async ({ folders }) => {
+      const { url, note } = await pairingOf(folders.home);
+      expect(new URL(url).searchParams.get('url')).toMatch(/^https:\/\/machine\.tailnet\.ts\.net:\d+$/);
+      expect(note).toBeUndefined();
+    });
   });
 });
 

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { createConnection } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { describe, expect, test } from '@jest/globals';
-import { ROUTES } from '../../protocol/commands.js';
-import { networkOf, parseAddress } from '../../routes/access/client-address.js';
+import { ROUTES } from '../../protocol/commands/rest.js';
+import { createAddressOf, networkOf, parseAddress } from '../../routes/access/client-address.js';
 import { TOKEN } from '../support/daemon.js';
 import { askOver, upgradeStatus } from '../support/identity-world.js';
 import { useWorld } from '../support/world.js';
@@ -61,6 +61,15 @@ describe('an address that a proxy names', () => {
     expect(parseAddress(said)).toBeUndefined();
   });
 
+  test.each([false, true])('of a connection that has ended is the one that it had, or unknown (proxy: %s)', (proxy) => {
+    const addressOf = createAddressOf(proxy);
+    const request = { socket: { remoteAddress: '::ffff:203.0.113.7' }, headers: {} };
+    expect(addressOf(request as never)).toBe('203.0.113.7');
+    Object.assign(request, { socket: null });
+    expect(addressOf(request as never)).toBe('203.0.113.7');
+    expect(addressOf({ socket: null, headers: {} } as never)).toBe('unknown');
+  });
+
   test.each([
     ['1.2.3.4:1', '1.2.3.4:2'],
     ['::ffff:1.2.3.4', '1.2.3.4'],
@@ -96,7 +105,7 @@ describe('an address that a proxy names', () => {
     expect(await attack(headerOf)).toEqual([429]);
   });
 
-  test('S1: nobody else is kept out by that', async () => {
+  test('S1: others are not locked out by that', async () => {
     const answer = await over('GET', '/api/auth/me', {
       token: 'wrong',
       headers: { 'x-forwarded-for': '198.51.100.9:1' },
@@ -122,7 +131,7 @@ describe('a body', () => {
         const answer = await fetch(`${world.daemon.url}${pathOf(path)}`, init);
         const { error } = (await answer.json()) as { error: object };
         expect({ path, type, status: answer.status, error }).toMatchObject({
-          status: 400,
+          status: 415,
           error: {
             code: 'INVALID_REQUEST',
             details: { field: 'content-type', rule: 'must be application/json in UTF-8' },
@@ -237,19 +246,54 @@ describe('/ in a browser', () => {
   const BROWSER = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8';
   const open = (headers: Record<string, string>) => fetch(world.daemon.url, { headers });
 
-  test('is a page that says what this is and how to pair, without script, form or secret', async () => {
+  test('is the console: a page without script of its own, form or secret, which loads nothing from elsewhere', async () => {
     const answer = await open({ accept: BROWSER });
     expect(answer.status).toBe(200);
     expect(answer.headers.get('content-type')).toBe('text/html; charset=utf-8');
+    expect(answer.headers.get('cache-control')).toBe('no-cache');
     const policy = answer.headers.get('content-security-policy') ?? '';
-    expect(policy).toContain("default-src 'none'");
-    expect(policy).not.toMatch(/unsafe|script-src|https?:/);
+    for (const rule of ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", 'trusted-types companion'])
+      expect(policy.split('; ')).toContain(rule);
+    expect(policy).not.toMatch(/unsafe|https?:/);
     const page = await answer.text();
-    expect(page).toContain('npm run companion -- pair');
-    expect(page).not.toMatch(/<script|<form|https?:\/\/|src=/i);
+    expect(page).not.toMatch(/<script(?![^>]* src="\/assets\/)|<form|<style|https?:\/\/| on\w+=/i);
     for (const secret of [TOKEN, world.daemon.home, world.daemon.root]) expect(page).not.toContain(secret);
     expect(await (await open({ accept: BROWSER, authorization: `Bearer ${TOKEN}` })).text()).toBe(page);
   });
+
+  test('what the page loads is kept for ever, comes compressed, and only to those who name this daemon', async () => {
+    const page = await (await open({ accept: BROWSER })).text();
+    const assets = [...page.matchAll(/"(\/assets\/[^"]+)"/g)].map(([, path]) => `${world.daemon.url}${path}`);
+    expect(assets.length).toBeGreaterThan(1);
+    let atStart = 0;
+    for (const asset of assets) {
+      const answers = await Promise.all(
+        ['br', 'gzip', 'identity'].map((encoding) => fetch(asset, { headers: { 'accept-encoding': encoding } })),
+      );
+      expect(answers.map(({ headers }) => headers.get('content-encoding'))).toEqual(['br', 'gzip', null]);
+      for (const { headers } of answers) {
+        expect(headers.get('cache-control')).toBe('public, max-age=31536000, immutable');
+        expect(headers.get('vary')).toContain('Accept-Encoding');
+        expect(headers.get('x-content-type-options')).toBe('nosniff');
+      }
+      atStart += Number(answers[1]?.headers.get('content-length'));
+      const [brotli, gzip, plain] = await Promise.all(answers.map((answer) => answer.text()));
+      expect([brotli, gzip]).toEqual([plain, plain]);
+      const etag = answers[0]?.headers.get('etag') ?? '';
+      expect((await fetch(asset, { headers: { 'accept-encoding': 'br', 'if-none-match': etag } })).status).toBe(304);
+      const path = new URL(asset).pathname;
+      const got = await raw(`GET ${path} HTTP/1.1`, 'Host: evil.example', 'Connection: close', '', '');
+      expect(got).toMatch(/^HTTP\/1\.1 403 /);
+    }
+    expect(atStart).toBeLessThan(180 * 1024);
+  });
+
+  test.each(['/index.html', '/.sources', '/assets', '/assets/', '/assets/..%2f..%2fpackage.json', '/main.tsx'])(
+    'nothing else of its folder is there: %s',
+    async (path) => {
+      expect((await fetch(`${world.daemon.url}${path}`)).status).toBe(401);
+    },
+  );
 
   test.each([['*/*'], ['application/json'], ['text/*']])(
     'other clients (Accept: %s) get what they got',

@@ -35,8 +35,11 @@ const toldAt = (id: string, status: string): string =>
   client.events(id).findLast(({ type, data }) => type === 'sessionStatus' && data.status === status)
     ?.timestamp as string;
 
-async function openIdle(prompt = scenario({ text: 'Open.' })): Promise<string> {
-  const started = await client.request('streamStart', { prompt, workingDirectory: world.daemon.project() });
+/** Most tests share a session: each leaves it idle. */
+async function openIdle(workingDirectory = world.daemon.project('shared')): Promise<string> {
+  const prompt = scenario({ text: 'Open.' });
+  const started = await client.request('streamStart', { prompt, workingDirectory });
+  await client.waitFor(({ type, data }) => type === 'streamComplete' && data.promptId === started.data.promptId);
   await statusIs(started.data.sessionId, 'idle');
   return started.data.sessionId;
 }
@@ -81,16 +84,6 @@ describe('a session that is shown', () => {
     await restartAt(0);
   });
 
-  test('has no child’s figures without a child', async () => {
-    const id = await openIdle();
-    await client.request('streamClose', { sessionId: id, reason: 'done' });
-    await waitUntil('its child has ended', async () => (await view(id)).pid === undefined);
-    const closed = await view(id);
-    expect(closed).toMatchObject({ status: 'closed', statusSince: toldAt(id, 'closed') });
-    expect(closed).not.toHaveProperty('memoryBytes');
-    expect(closed).not.toHaveProperty('uptimeSeconds');
-  });
-
   test('H2: one whose record an older daemon wrote is taken up and shown without them', async () => {
     const id = await openIdle();
     const { pid } = await view(id);
@@ -106,7 +99,21 @@ describe('a session that is shown', () => {
     expect(older).toMatchObject({ pid, status: 'idle' });
     expect(older).not.toHaveProperty('uptimeSeconds');
     expect(older).not.toHaveProperty('statusSince');
-    await client.request('streamClose', { sessionId: id, reason: 'done' });
+    await client.request('subscribe', { events: ['*'] });
+    const prompt = scenario({ text: 'On.' });
+    await client.request('streamSend', { sessionId: id, prompt });
+    await client.waitFor('streamComplete');
+    await statusIs(id, 'idle');
     expect(await view(id)).toMatchObject({ statusSince: expect.any(String) });
+  });
+
+  test('has no child’s figures without a child', async () => {
+    const id = await openIdle();
+    await client.request('streamClose', { sessionId: id, reason: 'done' });
+    await waitUntil('its child has ended', async () => (await view(id)).pid === undefined);
+    const closed = await view(id);
+    expect(closed).toMatchObject({ status: 'closed', statusSince: toldAt(id, 'closed') });
+    expect(closed).not.toHaveProperty('memoryBytes');
+    expect(closed).not.toHaveProperty('uptimeSeconds');
   });
 });

@@ -1,13 +1,11 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { ConfigError, loadConfig } from '../../config/load-config.js';
 import { LOG_LEVELS, settingsSchema } from '../../config/settings.js';
 import { permissionModeSchema } from '../../protocol/scalars.js';
-import { expectRefusal, NO_API, served, withDaemon } from '../support/brief-daemon.js';
-import { type DaemonFolders, environmentIn, TOKEN } from '../support/daemon.js';
+import { expectRefusal, refusalOf, served, withDaemon } from '../support/brief-daemon.js';
+import { type DaemonFolders, TOKEN } from '../support/daemon.js';
 import { freePort } from '../support/free-port.js';
-import { runDaemon } from '../support/run-daemon.js';
 
 const statusOf = async (url: string, token: string): Promise<number> =>
   (await fetch(`${url}/api/sessions`, { headers: { authorization: `Bearer ${token}` } })).status;
@@ -33,6 +31,7 @@ const ALLOWED: Record<string, { wrong: string[]; allowed: RegExp }> = {
   },
   TRUST_PROXY: { wrong: ['yes', '1', 'TRUE'], allowed: /true or false/ },
   ALLOW_BYPASS: { wrong: ['1'], allowed: /true or false/ },
+  AGENT_PROGRESS_SUMMARIES: { wrong: ['true', 'Off'], allowed: /on or off/ },
   FILES_ALLOW_SENSITIVE: { wrong: ['yes', 'TRUE'], allowed: /true or false/ },
   PROJECT_ROOTS: {
     wrong: [':', ' : ', 'projects', '/a:b', '/pro\u0000jects'],
@@ -52,6 +51,8 @@ const ALLOWED: Record<string, { wrong: string[]; allowed: RegExp }> = {
   MIN_FREE_DISK_BYTES: { wrong: ['-1', '1e9'], allowed: /whole number of bytes/ },
   MAX_WAITING_BYTES: { wrong: ['0', '-1', '2GB'], allowed: /whole number of bytes, at least 1/ },
   IDLE_HIBERNATE_MS: { wrong: ['0', '15m'], allowed: /whole number of milliseconds, at least 1/ },
+  CLONE_MAX_BYTES: { wrong: ['0', '4GB'], allowed: /whole number of bytes, at least 1/ },
+  CLONE_TIMEOUT_MS: { wrong: ['0', '30m'], allowed: /whole number of milliseconds, at least 1/ },
   DEVICE_TTL_MS: { wrong: ['0', '90d'], allowed: /whole number of milliseconds, at least 1/ },
   SESSION_TTL_MS: { wrong: ['0', '30d'], allowed: /whole number of milliseconds, at least 1/ },
   ORPHAN_GRACE_MS: { wrong: ['0', '-1'], allowed: /whole number of milliseconds, at least 1/ },
@@ -60,6 +61,8 @@ const ALLOWED: Record<string, { wrong: string[]; allowed: RegExp }> = {
   RETENTION_DAYS: { wrong: ['0', '1.5'], allowed: /whole number of at least 1/ },
   RETENTION_EVENTS: { wrong: ['0', 'all'], allowed: /whole number of at least 1/ },
   RETENTION_BYTES: { wrong: ['0', '64MB'], allowed: /whole number of at least 1/ },
+  TRASH_DAYS: { wrong: ['0', '1.5'], allowed: /whole number of at least 1/ },
+  TRASH_BYTES: { wrong: ['-1', '1GB'], allowed: /whole number of bytes, 0 for no trash/ },
   APNS_KEY_FILE: { wrong: ['AuthKey.p8'], allowed: /absolute path/ },
   APNS_KEY_ID: { wrong: ['ABC', 'abcdefghij', 'ABCDEFGHIJK'], allowed: /10 capital letters and digits/ },
   APNS_TEAM_ID: { wrong: ['ABC DEFGHI'], allowed: /10 capital letters and digits/ },
@@ -86,38 +89,30 @@ const ALLOWED: Record<string, { wrong: string[]; allowed: RegExp }> = {
 };
 
 /** Anything is a value of these, or they have tests of their own, since they are secrets. */
-const WITHOUT_RULE = ['AUTH_TOKEN', 'APNS_KEY', 'VAPID_PRIVATE_KEY', 'NTFY_TOKEN'];
+const WITHOUT_RULE = ['AUTH_TOKEN', 'APNS_KEY', 'VAPID_PRIVATE_KEY', 'NTFY_TOKEN', 'OTEL_EXPORTER_OTLP_ENDPOINT'];
 
 const WRONG = Object.entries(ALLOWED).flatMap(([name, { wrong, allowed }]) =>
   wrong.map((value) => ({ name, value, allowed })),
 );
 
-/** Of the wrong values so many are tried with a real start, one in so many. */
-const SAMPLE = 15;
+/** Of the wrong values one in so many is tried with a real start as well. */
+const SAMPLE = 80;
 
 const CONFLICTS: [Record<string, string>, RegExp][] = [
   [{ CLAUDE_PERMISSION_MODE: 'bypassPermissions' }, /CLAUDE_PERMISSION_MODE .* needs ALLOW_BYPASS=true/],
   [
-    { PROJECT_ROOTS: '/somewhere/home/run' },
+    { COMPANION_HOME: '/somewhere/home', PROJECT_ROOTS: '/somewhere/home/run' },
     /PROJECT_ROOTS has "\/somewhere\/home\/run", which lies in COMPANION_HOME/,
   ],
-  [{ PROJECT_ROOTS: '/projects:/somewhere/home' }, /PROJECT_ROOTS has "\/somewhere\/home"/],
+  [
+    { COMPANION_HOME: '/somewhere/home', PROJECT_ROOTS: '/projects:/somewhere/home' },
+    /PROJECT_ROOTS has "\/somewhere\/home"/,
+  ],
   [{ VAPID_PRIVATE_KEY: 'A'.repeat(43) }, /VAPID_PUBLIC_KEY is not set/],
   [{ NTFY_TOKEN: 'tk_test' }, /NTFY_URL is not set, but NTFY_TOKEN is/],
   [{ TLS_CERT_FILE: '/cert.pem' }, /TLS_KEY_FILE is not set/],
   [{ HOST: '0.0.0.0' }, /HOST is "0\.0\.0\.0", which other machines can reach/],
 ];
-
-/** What the daemon would say of these settings; fails when it would take them. */
-function refusalOf(environment: Record<string, string>): string {
-  try {
-    loadConfig('/somewhere/home', environment);
-  } catch (error) {
-    if (error instanceof ConfigError) return error.message;
-    throw error;
-  }
-  throw new Error(`it would start with ${JSON.stringify(environment)}`);
-}
 
 const quoted = (value: string) => JSON.stringify(value).replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
@@ -127,21 +122,36 @@ describe('a wrong value', () => {
     expect(Object.keys(ALLOWED).sort()).toEqual(names.sort());
   });
 
-  test.each(WRONG)('O1: $name=$value is refused with name, value and what is allowed', ({ name, value, allowed }) => {
-    const said = refusalOf({ [name]: value });
-    expect(said).toMatch(new RegExp(`\\b${name} is ${quoted(value)}`));
-    expect(said).toMatch(allowed);
-  });
-
-  test.each(WRONG.filter((_row, index) => index % SAMPLE === 0 && !_row.value.includes('\0')))(
-    'O1: $name=$value stops the start',
+  test.each(WRONG)(
+    'O1: $name=$value is refused with name, value and what is allowed',
     async ({ name, value, allowed }) => {
-      await expectRefusal({ environment: { [name]: value } }, new RegExp(`\\b${name} is ${quoted(value)}`), allowed);
+      const said = await refusalOf({ environment: { [name]: value } });
+      expect(said).toMatch(new RegExp(`\\b${name} is ${quoted(value)}`));
+      expect(said).toMatch(allowed);
     },
   );
 
-  test.each(CONFLICTS)('O1: %j can never work together', (environment, said) => {
-    expect(refusalOf(environment)).toMatch(said);
+  test.each(WRONG.filter(({ value }, index) => index % SAMPLE === 0 && !value.includes('\0')))(
+    'O1: $name=$value stops the start and changes nothing: a home is not even made',
+    async ({ name, value, allowed }) => {
+      let home = '';
+      const prepare = (folders: DaemonFolders) => {
+        home = folders.home;
+        return { [name]: value };
+      };
+      await withDaemon({ prepare }, async ({ exited, stderr, stdout }) => {
+        expect(await exited).toBe(1);
+        expect(stderr()).toMatch(new RegExp(`\\b${name} is ${quoted(value)}`));
+        expect(stderr()).toMatch(allowed);
+        expect(stderr()).not.toMatch(/^\s+at /m);
+        expect(stdout).toEqual([]);
+        expect(existsSync(home)).toBe(false);
+      });
+    },
+  );
+
+  test.each(CONFLICTS)('O1: %j can never work together', async (environment, said) => {
+    expect(await refusalOf({ environment })).toMatch(said);
   });
 
   const token = 'x'.repeat(40);
@@ -153,8 +163,8 @@ describe('a wrong value', () => {
     ['a tab', `${token}\t${token}`],
     ['letters that no header carries', `${token}\u00fc`],
     ['a control character', `${token}\u0007`],
-  ])('O1: AUTH_TOKEN with %s, which no client could send, is refused', (_what, value) => {
-    const said = refusalOf({ AUTH_TOKEN: value });
+  ])('O1: AUTH_TOKEN with %s, which no client could send, is refused', async (_what, value) => {
+    const said = await refusalOf({ environment: { AUTH_TOKEN: value } });
     expect(said).toBe('AUTH_TOKEN must be printable ASCII without spaces');
   });
 
@@ -166,24 +176,25 @@ describe('a wrong value', () => {
       { environment: { AUTH_TOKEN: undefined }, file: `{"AUTH_TOKEN": "${secret}",}` },
       { environment: { AUTH_TOKEN: undefined }, file: { AUTH_TOKEN: [secret] } },
     ]) {
-      expect(await expectRefusal(setup)).not.toContain(secret);
+      expect(await refusalOf(setup)).not.toContain(secret);
     }
-    await expectRefusal({ environment: { AUTH_TOKEN: secret } }, 'AUTH_TOKEN', 'at least 32 characters');
+    const stderr = await expectRefusal({ environment: { AUTH_TOKEN: secret } }, 'AUTH_TOKEN', 'at least 32 characters');
+    expect(stderr).not.toContain(secret);
   });
 
   test.each([
     ['VAPID_PRIVATE_KEY', 'far-too-short-for-a-private-key', '32 bytes in base64url'],
     ['NTFY_TOKEN', 'tk_with a space', 'printable ASCII without spaces'],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'https://me:word@collector.example', 'http or https URL, without a user'],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector.example:4317', 'http or https URL'],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'https://collector.example/?key=word', 'without a user, a query and a fragment'],
   ])('S1: of %s is not repeated', async (name, secret, allowed) => {
-    expect(await expectRefusal({ environment: { [name]: secret } }, name, allowed)).not.toContain(secret);
-    expect(await expectRefusal({ file: { [name]: secret } }, name, allowed)).not.toContain(secret);
-  });
-
-  test('O1: changes nothing: a home is not even made', async () => {
-    await withDaemon({ environment: { PORT: 'x' } }, async ({ folders, exited }) => {
-      expect(await exited).toBe(1);
-      expect(existsSync(folders.home)).toBe(false);
-    });
+    for (const setup of [{ environment: { [name]: secret } }, { file: { [name]: secret } }]) {
+      const said = await refusalOf(setup);
+      expect(said).toContain(name);
+      expect(said).toContain(allowed);
+      expect(said).not.toContain(secret);
+    }
   });
 
   test('an empty value is none: the default holds', async () => {
@@ -196,23 +207,17 @@ describe('a wrong value', () => {
 });
 
 describe('COMPANION_HOME', () => {
-  test.each([['companion'], ['./companion'], ['../companion']])('O1: %s, a relative path, is refused', async (home) => {
-    await expectRefusal({ environment: { COMPANION_HOME: home } }, 'COMPANION_HOME', 'must be an absolute path');
+  test.each(['companion', './companion', '../companion'])('O1: %s, a relative path, is refused', async (home) => {
+    const said = await refusalOf({ environment: { COMPANION_HOME: home } });
+    expect(said).toContain('COMPANION_HOME must be an absolute path');
   });
 
   test('O1: below a file is refused, naming the path', async () => {
-    let home = '';
-    await expectRefusal(
-      {
-        prepare: ({ base }) => {
-          writeFileSync(join(base, 'file'), '');
-          home = join(base, 'file/home');
-          return { COMPANION_HOME: home };
-        },
-      },
-      /file\/home/,
-    );
-    expect(home).not.toBe('');
+    const prepare = ({ base }: DaemonFolders) => {
+      writeFileSync(join(base, 'file'), '');
+      return { COMPANION_HOME: join(base, 'file/home') };
+    };
+    expect(await refusalOf({ prepare })).toMatch(/file\/home/);
   });
 
   /** Root writes into any folder of a disk, but makes none among the processes. */
@@ -235,17 +240,6 @@ describe('COMPANION_HOME', () => {
       expect(daemon.stdout).toEqual([]);
     });
   });
-
-  test("is one daemon's: a second one says who holds it and ends with 1", async () => {
-    await served({}, async ({ folders, stdout }) => {
-      const { pid } = JSON.parse(stdout[0] ?? '') as { pid: number };
-      const second = runDaemon({ environment: environmentIn(folders, NO_API) });
-      expect(await second.exited).toBe(1);
-      expect(second.stderr()).toContain(folders.home);
-      expect(second.stderr()).toContain(String(pid));
-      expect(second.stdout).toEqual([]);
-    });
-  });
 });
 
 describe('config.json', () => {
@@ -261,15 +255,21 @@ describe('config.json', () => {
     });
   });
 
-  test('gives way to the environment, and its own value is then not even looked at', async () => {
+  test('gives way to the environment, and its own value is then not even looked at; a start prints one line, with URL and pid', async () => {
     const file = { PORT: 70_000, AUTH_TOKEN: FILE_TOKEN };
-    await served({ file }, async (_daemon, url) => {
+    await served({ file }, async ({ stdout, folders }, url) => {
       expect(await statusOf(url, TOKEN)).toBe(200);
       expect(await statusOf(url, FILE_TOKEN)).toBe(401);
+      expect(stdout).toHaveLength(1);
+      expect(JSON.parse(stdout[0] ?? '')).toEqual({ event: 'ready', url, pid: expect.any(Number) });
+      expect(readFileSync(join(folders.home, 'daemon.pid'), 'utf8')).toBe(
+        String((JSON.parse(stdout[0] ?? '') as { pid: number }).pid),
+      );
+      expect(url).toMatch(/^http:\/\/127\.0\.0\.1:[1-9]\d+$/);
     });
   });
 
-  test.each<[string, unknown, RegExp]>([
+  const BROKEN: [string, unknown, RegExp][] = [
     ['a wrong value', { LOG_LEVEL: 'loud' }, /LOG_LEVEL is "loud".*error/],
     ['a wrong number', { MAX_PROCESSES: 0 }, /MAX_PROCESSES is "0".*at least 1/],
     ['a misspelt name', { LOG_LEVLE: 'debug' }, /config\.json: LOG_LEVLE is not the name of a setting/],
@@ -288,28 +288,23 @@ describe('config.json', () => {
     ['a comment', '{} // none', /the end of the file must stand at line 1, column 4/],
     ['a line break in a text', '{"LOG_LEVEL": "in\nfo"}', /a value must stand at line 1, column 15/],
     ['nothing', '', /config\.json is not valid JSON: it ends at line 1, column 1, where a value must stand/],
-  ])('O1: with %s stops the start and says so', async (_what, file, said) => {
-    await expectRefusal({ file }, said);
+  ];
+  test.each(BROKEN)('O1: with %s is refused, and it is said why', async (_what, file, said) => {
+    expect(await refusalOf({ file })).toMatch(said);
   });
 
-  test('O1: that is a folder stops the start and says so', async () => {
+  test.each(BROKEN.filter(([what]) => ['a misspelt name', 'a comma too many'].includes(what)))(
+    'O1: with %s stops the start and says so',
+    async (_what, file, said) => {
+      await expectRefusal({ file }, said);
+    },
+  );
+
+  test('O1: that is a folder is refused, and it is said why', async () => {
     const prepare = ({ home }: DaemonFolders) => {
       mkdirSync(join(home, 'config.json'), { recursive: true });
       return {};
     };
-    await expectRefusal({ prepare }, /config\.json cannot be read/);
-  });
-});
-
-describe('a start', () => {
-  test('prints one line on stdout, with its URL and its own pid', async () => {
-    await served({}, async ({ stdout, folders }, url) => {
-      expect(stdout).toHaveLength(1);
-      expect(JSON.parse(stdout[0] ?? '')).toEqual({ event: 'ready', url, pid: expect.any(Number) });
-      expect(readFileSync(join(folders.home, 'daemon.pid'), 'utf8')).toBe(
-        String((JSON.parse(stdout[0] ?? '') as { pid: number }).pid),
-      );
-      expect(url).toMatch(/^http:\/\/127\.0\.0\.1:[1-9]\d+$/);
-    });
+    expect(await refusalOf({ prepare })).toMatch(/config\.json cannot be read/);
   });
 });

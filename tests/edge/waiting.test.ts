@@ -6,6 +6,7 @@ import { scenario } from '../support/scripted-api.js';
 import { waitUntil } from '../support/wait-until.js';
 import { useWorld } from '../support/world.js';
 
+// The tests share a session, and each leaves it idle.
 const world = useWorld();
 
 const waiting = async (query = ''): Promise<Waiting['sessions']> =>
@@ -16,7 +17,7 @@ const tools = (command: string) => [{ name: 'Bash', input: { command, descriptio
 test('an open request, the turn that asks and the prompts behind it are listed with who sent them', async () => {
   const phone = await world.connect({ deviceId: 'phone' });
   const gone = await world.connect({ deviceId: 'gone' });
-  const workingDirectory = world.daemon.project('busy');
+  const workingDirectory = world.daemon.project('shared');
   const prompt = scenario({ tools: tools('touch it') }, { text: 'Done.' });
   const { data: started } = await phone.request('streamStart', { prompt, workingDirectory });
   const { sessionId } = started;
@@ -48,7 +49,7 @@ test('a request too large for the list says that it is cut, and is whole when it
   const phone = await world.connect();
   const command = `echo ${'y'.repeat(20_000)}`;
   const prompt = scenario({ tools: tools(command) }, { text: 'Done.' });
-  const { data } = await phone.request('streamStart', { prompt, workingDirectory: world.daemon.project('large') });
+  const { data } = await phone.request('streamStart', { prompt, workingDirectory: world.daemon.project('shared') });
   await phone.waitFor('permissionRequest');
   const [listed] = await waiting();
   expect(listed?.permissions[0]?.truncated).toBe(true);
@@ -62,7 +63,7 @@ test('a request too large for the list says that it is cut, and is whole when it
 test('S1: another person’s sessions are not listed, and asking for one of them is SESSION_NOT_FOUND', async () => {
   const phone = await world.connect();
   const prompt = scenario({ tools: tools('touch mine') }, { text: 'Done.' });
-  const { data } = await phone.request('streamStart', { prompt, workingDirectory: world.daemon.project('mine') });
+  const { data } = await phone.request('streamStart', { prompt, workingDirectory: world.daemon.project('shared') });
   await phone.waitFor('permissionRequest');
   await addUser(world.daemon, 'ann@example.org');
   const { accessToken: token } = await pairDevice(world.daemon, { user: 'ann@example.org' });

@@ -13,9 +13,9 @@ import { useWorld } from '../support/world.js';
 import { createSteps, isEndOf } from './prompt-steps.js';
 import { makeQuickCli } from './quick-cli.js';
 
-const FASTER = 20;
+const FASTER = 10;
 /** In real seconds: longer than the grace for orphans, and by the daemon's clock than what a child may take to react. */
-const ASLEEP_S = 2;
+const ASLEEP_S = 4;
 
 const folder = mkdtempSync(join(tmpdir(), 'companion-cli-'));
 const environment = { CLAUDE_PATH: makeQuickCli(folder), ORPHAN_GRACE_MS: '500', ...hurry(FASTER) };

@@ -14,7 +14,7 @@ const folder = mkdtempSync(join(tmpdir(), 'companion-cli-'));
 const world = useWorld({ environment: { CLAUDE_PATH: makeQuickCli(folder) } });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const { openSession, ranOnce, view } = createSteps(world);
+const { takeSession, ranOnce, view } = createSteps(world);
 
 interface Moment {
   client: WireClient;
@@ -33,7 +33,7 @@ async function killChild({ client, pid }: Moment, daemonToo: boolean): Promise<W
 
 const begin = async (): Promise<Moment> => {
   const client = await world.connect();
-  return { client, ...(await openSession(client)) };
+  return { client, ...(await takeSession(client)) };
 };
 
 /** Asked for again, the prompt is still the same, has the same end and was not begun again. */
@@ -89,7 +89,7 @@ describe.each([
   test('I1: inside a tool: the turn is over, and the tool does not run again', async () => {
     const moment = await begin();
     const { client: before, sessionId } = moment;
-    const runs = join((await view(sessionId)).workingDirectory, 'runs');
+    const runs = join((await view(sessionId)).workingDirectory, `runs-${daemonToo}`);
     const tool = { name: 'Bash', input: { command: `echo ran >> ${runs} && sleep 600`, description: 'Run' } };
     const wanted = marked({ tools: [tool] }, { text: 'Never said.' });
     const sent = await before.request('streamSend', { sessionId, prompt: wanted.prompt }, wanted.mark);
@@ -120,13 +120,16 @@ describe.each([
 
 test('I1, H2: a turn that ended and whose child was killed, both while there was no daemon, has ended well', async () => {
   const { client, sessionId, pid } = await begin();
+  const output = join(world.daemon.home, 'run', sessionId, 'stdout.jsonl');
+  const said = readFileSync(output, 'utf8').length;
   const wanted = marked({ text: 'Ended alone.', gate: 'alone' });
   const sent = await client.request('streamSend', { sessionId, prompt: wanted.prompt }, wanted.mark);
   await world.api.reached('alone');
   await world.daemon.kill('SIGKILL');
   world.api.release('alone');
-  const output = join(world.daemon.home, 'run', sessionId, 'stdout.jsonl');
-  await waitUntil('the child has told the result', () => readFileSync(output, 'utf8').includes('"type":"result"'));
+  await waitUntil('the child has told the result', () =>
+    readFileSync(output, 'utf8').includes('"type":"result"', said),
+  );
   process.kill(pid, 'SIGKILL');
   await world.daemon.start();
   const after = await world.connect({ deviceId: client.deviceId });
@@ -177,7 +180,7 @@ test('I1: the daemon dies in the middle of a long line and the child in mid-text
   await isSettled(after, sessionId, wanted);
 });
 
-test('a session whose daemon and child died while it was being closed is closed, and nobody is told of a crash', async () => {
+test('a session whose daemon and child died while it was being closed is closed, and no crash is reported', async () => {
   const { client, sessionId, pid } = await begin();
   process.kill(pid, 'SIGSTOP');
   await client.request('streamClose', { sessionId, reason: 'done' });

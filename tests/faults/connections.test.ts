@@ -1,5 +1,6 @@
 /** Networks that go quiet and a daemon that is busy: who is cut off, and who is not. */
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import WebSocket from 'ws';
 import { deviceQueueSchema } from '../../protocol/rest.js';
@@ -11,8 +12,8 @@ import type { WireClient } from '../support/wire-client.js';
 import { connect } from '../support/wire-client.js';
 import { useWorld } from '../support/world.js';
 
-/** The half minutes of the contract pass this much faster in the fast cut. */
-const FASTER = countOf({ full: 4, fast: 20 });
+/** The half minutes of the contract pass this much faster; with more, a busy machine takes as long as they do. */
+const FASTER = countOf({ full: 4, fast: 6 });
 const support = join(import.meta.dirname, '../support');
 const world = useWorld({
   environment: {
@@ -41,7 +42,7 @@ const gauge = async (name: string): Promise<number> => {
 /** Resolves when this many connections are left, with the seconds that it took by the daemon's clock. */
 async function left(connections: number): Promise<number> {
   const start = performance.now();
-  while ((await gauge('companion_connections')) !== connections);
+  await waitUntil('they are gone', async () => (await gauge('companion_connections')) === connections);
   return ((performance.now() - start) / 1000) * FASTER;
 }
 
@@ -50,7 +51,12 @@ async function flood(author: WireClient, sessionId: string, events: number): Pro
   const from = author.frames.length;
   const acts = [...Array.from({ length: events }, () => ({ bigResult: 200_000 })), { result: 'done' }];
   await author.request('streamSend', { sessionId, prompt: JSON.stringify(acts) });
-  const idle = await author.waitFor(({ type, data }) => type === 'sessionStatus' && data.status === 'idle', from);
+  const { seq: end = 0 } = await author.waitFor('streamComplete', from);
+  // Not the one with which the child came up: it can be on its way still.
+  const idle = await author.waitFor(
+    ({ type, data, seq = 0 }) => type === 'sessionStatus' && data.status === 'idle' && seq > end,
+    from,
+  );
   return idle.seq ?? 0;
 }
 
@@ -59,11 +65,11 @@ async function openSession(author: WireClient): Promise<string> {
   return started.data.sessionId;
 }
 
-/** Half a minute of the daemon in which it says and hears nothing. */
+/** So many seconds of the daemon's clock in which it says and hears nothing. */
 async function stallDaemon(seconds: number): Promise<void> {
   process.kill(world.daemon.pid, 'SIGSTOP');
-  const until = performance.now() + (seconds * 1000) / FASTER;
-  while (performance.now() < until) await new Promise((resolve) => setTimeout(resolve, until - performance.now()));
+  // Nothing to wait for: the time that passes is the fault.
+  await delay((seconds * 1000) / FASTER);
   process.kill(world.daemon.pid, 'SIGCONT');
 }
 
@@ -86,7 +92,7 @@ describe('connections', () => {
     busy.terminate();
   });
 
-  test('nobody is dropped because the daemon was busy for 30 s, at whatever moment of the heartbeat', async () => {
+  test('no connection is dropped because the daemon was busy for 30 s, at any moment of the heartbeat', async () => {
     const clients = Array.from({ length: 20 }, (_, index) => pingedClient(`healthy-${index}`));
     await Promise.all(clients.map(({ opened }) => opened));
     for (let round = 0; round < 4; round += 1) {
@@ -126,10 +132,12 @@ describe('connections', () => {
     const connections = () => gauge('companion_connections');
     const before = await connections();
     stalled.pause();
-    const head = await flood(author, sessionId, 60);
+    const flooding = flood(author, sessionId, 60);
     await waitUntil('it is closed', async () => (await connections()) < before);
+    // At once: of a reader that takes nothing for another while, the connection is dropped with what it was told.
     stalled.resume();
     expect(await stalled.closed).toBe(4413);
+    const head = await flooding;
     const back = await world.connect({ deviceId: 'stalled-reader' });
     await back.waitFor(({ seq }) => seq === head);
     expect(back.events(sessionId).map(({ seq }) => seq)).toEqual(
@@ -179,7 +187,7 @@ describe('receipts', () => {
     other.socket.terminate();
   });
 
-  test('D5: a client that asks and does not read is closed with 4413 at 1 MiB, and nobody else notices', async () => {
+  test('D5: a client that asks and does not read is closed with 4413 at 1 MiB, and others notice nothing', async () => {
     const author = await world.connect();
     const sessionId = await openSession(author);
     const acts = [

@@ -10,25 +10,25 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { DeviceId, SessionId } from '../../protocol/scalars.js';
 import { Delivery } from '../../services/delivery/delivery.js';
-import type { DeviceConnection } from '../../services/delivery/device-connection.js';
-import { Extents } from '../../services/journal/extents.js';
-import { openDatabase } from '../../services/journal/open-database.js';
-import { createTrim } from '../../services/journal/retention.js';
-import { withSum } from '../../services/journal/row-sums.js';
-import type { SessionRow } from '../../services/journal/rows.js';
-import { createSqliteCursors } from '../../services/journal/sqlite-cursors.js';
-import type { SqliteDatabase } from '../../services/journal/sqlite-database.js';
-import { createSqliteJournal, type SqliteJournal } from '../../services/journal/sqlite-journal.js';
+import type { DeviceConnection } from '../../services/delivery/device/device-connection.js';
 import type { OpenBlock } from '../../services/ports/claude.js';
-import type { CursorStore } from '../../services/ports/journal.js';
+import type { CursorStore } from '../../services/ports/cursors.js';
 import type { Publication } from '../../services/ports/publication.js';
 import type { EventRecord, UserId } from '../../services/ports/records.js';
 import type { SessionSource } from '../../services/ports/session-source.js';
+import { createTrim } from '../../services/record/retention/trim.js';
+import { createSqliteCursors } from '../../services/record/sqlite/cursors.js';
+import { Extents } from '../../services/record/sqlite/extents.js';
+import { withSum } from '../../services/record/sqlite/row-sums.js';
+import type { SessionRow } from '../../services/record/sqlite/rows.js';
+import { openDatabase } from '../../services/record/sqlite/schema.js';
+import type { SqliteDatabase } from '../../services/record/sqlite/sqlite-database.js';
+import { createSqliteJournal, type SqliteJournal } from '../../services/record/sqlite/sqlite-journal.js';
 import { countOf } from '../support/counts.js';
 import { sessionRecord } from '../support/session-record.js';
 import { MODEL_TEXT, ModelDevice, ModelSink } from './model-client.js';
 
-const RUNS = countOf({ full: 100_000, fast: 700 });
+const RUNS = countOf({ full: 100_000, fast: 300 });
 const DEVICES = 2;
 const SESSIONS = 2;
 /** A seq that no history reaches. */
@@ -198,6 +198,7 @@ class World {
         return found && found.said > 0 ? [blockOf(found)] : [];
       },
       openPermissions: () => [],
+      tasks: () => undefined,
       snapshot: async () => {
         await Promise.resolve();
         return { status: {} as never, messages: [], permissions: [] };
@@ -208,7 +209,7 @@ class World {
   async #addSession(index: number): Promise<void> {
     const id = `session-${runs}-${index}` as SessionId;
     this.#sessions.push({ id, head: 0, published: 0, said: 0, message: 0 });
-    await this.#journal.commit({ record: sessionRecord(id, this.#user), events: [], prompts: [], permissions: [] });
+    this.#journal.commit({ record: sessionRecord(id, this.#user), events: [], prompts: [], permissions: [] });
   }
 
   async #do(made: Command): Promise<void> {
@@ -251,7 +252,7 @@ class World {
     const from = found.head;
     const written = Array.from({ length: events }, (_, index) => eventOf(found.id, from + index + 1));
     found.head += events;
-    await this.#journal.commit({
+    this.#journal.commit({
       record: sessionRecord(found.id, this.#user),
       events: written,
       prompts: [],
@@ -341,7 +342,7 @@ class World {
     if (open) open.turn = open.turn.then(() => handle(open)).catch((error: unknown) => void this.errors.push(error));
   }
 
-  /** A device that left a session begins anew where the session is then. */
+  /** A device that left a session starts over where the session is then. */
   #beginAt(device: number, sessionId: string, from: number): void {
     const ledger = this.#device(device).ledger(sessionId);
     if (ledger.left) Object.assign(ledger, { last: from, left: false });
@@ -349,7 +350,7 @@ class World {
 
   async #resume(device: number, { connection, sink }: Open): Promise<void> {
     const trims = this.#trims;
-    const resumed = await connection.resume();
+    const resumed = connection.resume();
     for (const { sessionId, resume, from } of resumed) {
       if (resume === 'replay' && !sink.dropped) this.#beginAt(device, sessionId, from);
       const { first } = this.#extents.of(sessionId as SessionId);
@@ -367,7 +368,7 @@ class World {
       const seq = by < 0 ? AHEAD : ledger.last - by;
       if (seq < 0 || ledger.epoch === '') return;
       const cursors = { [id]: { epoch: ledger.epoch, seq } };
-      const { sessions, begin } = await connection.subscribe({ events: ['*'], sessionIds: [id], cursors });
+      const { sessions, begin } = connection.subscribe({ events: ['*'], sessionIds: [id], cursors });
       if (sessions[0]?.resume !== 'reset' && by < 0) throw new Error('a cursor ahead of the head was served');
       begin();
     });
@@ -390,7 +391,7 @@ class World {
     const { id } = this.#session(0);
     await settle();
     this.#inTurn(device, async ({ connection, sink }) => {
-      await connection.unsubscribe([id]);
+      connection.unsubscribe([id]);
       sink.drain();
       connection.drained();
       Object.assign(this.#device(device).ledger(id), { left: true, epoch: '', last: 0, events: new Map() });
@@ -400,7 +401,7 @@ class World {
 
   #subscribe(device: number): void {
     this.#inTurn(device, async ({ connection, sink }) => {
-      const { sessions, begin } = await connection.subscribe({ events: ['*'] });
+      const { sessions, begin } = connection.subscribe({ events: ['*'] });
       for (const { sessionId, resume, from } of sessions) {
         if (resume === 'replay' && !sink.dropped) this.#beginAt(device, sessionId, from);
       }
@@ -450,7 +451,7 @@ class World {
   /** What devices have is what the journal has. */
   async #compare(): Promise<void> {
     for (const { id } of this.#sessions) {
-      const events = await this.#journal.readEvents({
+      const events = this.#journal.readEvents({
         sessionId: id,
         after: this.#extents.of(id).first - 1,
         limit: 1e6,
@@ -498,9 +499,9 @@ function mortal(store: CursorStore): { store: CursorStore; dead: boolean } {
   const life = { dead: false } as { store: CursorStore; dead: boolean };
   life.store = {
     ...store,
-    writeCursors: async (...given) => (life.dead ? undefined : store.writeCursors(...given)),
-    writeSubscription: async (...given) => (life.dead ? undefined : store.writeSubscription(...given)),
-    removeCursors: async (...given) => (life.dead ? undefined : store.removeCursors(...given)),
+    writeCursors: (...given) => (life.dead ? undefined : store.writeCursors(...given)),
+    writeSubscription: (...given) => (life.dead ? undefined : store.writeSubscription(...given)),
+    removeCursors: (...given) => (life.dead ? undefined : store.removeCursors(...given)),
   };
   return life;
 }

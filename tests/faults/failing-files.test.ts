@@ -7,7 +7,7 @@ import { TOKEN } from '../support/daemon.js';
 import { addUser, askLocally, askOver, bearerOf, pairDevice } from '../support/identity-world.js';
 import { scenario } from '../support/scripted-api.js';
 import { waitUntil } from '../support/wait-until.js';
-import { connect, type WireClient } from '../support/wire-client.js';
+import { connect, type Frame, type WireClient } from '../support/wire-client.js';
 import type { DiskFault } from './support/disk-faults.js';
 import { endOf, openSession, useFailingWorld } from './support/failing-world.js';
 
@@ -18,9 +18,11 @@ const logged = (): string => readFileSync(join(world.daemon.home, 'logs/companio
 const full = (call: DiskFault['call'], match: string): DiskFault => ({ call, match, code: 'ENOSPC' });
 const broken = (call: DiskFault['call'], match: string): DiskFault => ({ call, match, code: 'EIO' });
 
+const NO_ROOM = full('writeFile', '/room');
+
 /** What a child needs before it can run. A fast cut takes the first, the last but one and the last. */
 const NEEDS: [string, DiskFault][] = [
-  ['anything', full('writeFile', '/room')],
+  ['anything', NO_ROOM],
   ['its folder', full('mkdir', '/run/')],
   ['its output file', full('open', 'stdout.jsonl')],
   ['its error file', broken('open', 'stderr.log')],
@@ -101,12 +103,16 @@ describe('a file of the daemon cannot be written', () => {
       await world.daemon.until(() => world.daemon.sessionProcesses(sessionId).length === 0);
       const { workingDirectory } = await opened(client, sessionId);
       const prompt = scenario({ text: 'There is room for a child.' });
-      // The journal has to take the prompt first.
-      if (fault.call !== 'sqlite') faults.set(fault);
+      const isFull = ({ type, data }: Frame) => type === 'progress' && data.stage === 'storage_full';
+      // The journal has to take the prompt first, and the child must not be started meanwhile.
+      faults.set(fault.call === 'sqlite' ? NO_ROOM : fault);
       const started = await client.request('streamStart', { prompt, workingDirectory });
-      if (fault.call === 'sqlite') faults.set(fault);
       expect(started.type).toBe('streamStarted');
-      await client.waitFor(({ type, data }) => type === 'progress' && data.stage === 'storage_full');
+      await client.waitFor(isFull);
+      if (fault.call === 'sqlite') {
+        faults.set(fault);
+        await client.waitFor(isFull, client.frames.length);
+      }
       expect(client.events(sessionId).filter(endOf(started.data.promptId))).toEqual([]);
       faults.set();
       const end = await client.waitFor(endOf(started.data.promptId));

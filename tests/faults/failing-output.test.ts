@@ -1,6 +1,6 @@
 /** A disk that takes no more while a turn runs. */
 import { describe, expect, test } from '@jest/globals';
-import { countOf } from '../support/counts.js';
+import { cutOf } from '../support/counts.js';
 import { scenario } from '../support/scripted-api.js';
 import type { WireClient } from '../support/wire-client.js';
 import { endOf, openSession, useFailingWorld } from './support/failing-world.js';
@@ -10,7 +10,7 @@ const { world, faults } = useFailingWorld();
 const CODES = ['ENOSPC', 'EIO', 'EDQUOT', 'EROFS'];
 
 describe('the output of a child that works cannot be kept', () => {
-  test.each(CODES.slice(0, countOf({ full: CODES.length, fast: 2 })))(
+  test.each(cutOf(CODES, 2))(
     'I1: with %s its turn fails with storage_full and is not repeated; the session goes on in the same conversation',
     async (code) => {
       const client = await world.connect();

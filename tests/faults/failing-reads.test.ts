@@ -23,7 +23,7 @@ test('H1, H2: a child whose record cannot be read for want of a descriptor is ta
   const children = world.daemon.sessionProcesses(sessionId);
   faults.set(scarce('readFile', 'process.json'));
   await world.daemon.restart('SIGKILL');
-  await waitUntil('it was tried', () => logged().includes('could not take up a child'));
+  await waitUntil('it was tried', () => logged().includes('the session cannot adopt a child'));
   faults.set();
   const client = await world.connect({ deviceId: 'stays' });
   world.api.release('record');

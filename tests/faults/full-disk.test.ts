@@ -3,6 +3,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { scenario } from '../support/scripted-api.js';
+import { waitUntil } from '../support/wait-until.js';
 import type { Frame } from '../support/wire-client.js';
 import { endOf } from './support/failing-world.js';
 import { canMount } from './support/small-disk.js';
@@ -23,6 +24,10 @@ const LONG = { text: 'words '.repeat(4000), chunk: 24 };
 function fullDisk(): void {
   const stage = useSmallDiskWorld();
   const { world, fill, free } = stage;
+
+  const outputOf = (sessionId: string) => join(stage.home, 'run', sessionId, 'stdout.jsonl');
+  const isTorn = (output: string) =>
+    statSync(output).size % BLOCK_BYTES === 0 && !readFileSync(output).subarray(-1).equals(NEWLINE);
 
   const expectOneConversation = () => {
     const events = stage.client.events(stage.sessionId);
@@ -74,18 +79,34 @@ function fullDisk(): void {
     expectOneConversation();
   });
 
+  test('I1: a line that an idle child tore costs the next turn nothing', async () => {
+    const { client, sessionId } = stage;
+    fill();
+    // The last block of the file takes as much of an answer as it has room for.
+    await waitUntil('the child has torn an answer', () => {
+      client.send('contextUsage', { sessionId });
+      return isTorn(outputOf(sessionId));
+    });
+    free();
+    await stage.expectGoodTurn('Untouched.');
+    expect(client.events(sessionId).filter(({ type }) => type === 'error')).toEqual([]);
+    expectOneConversation();
+  });
+
   test('I1: room that comes back in mid-turn joins no torn line with the next: the turn fails and tells', async () => {
     const { client, sessionId } = stage;
-    const prompt = scenario({ ...LONG, gateAfter: { deltas: 3, gate: 'narrow' } });
+    const tools = [{ name: 'Glob', input: { pattern: 'nothing-*' } }];
+    const first = { ...LONG, tools, gateAfter: { deltas: 3, gate: 'narrow' } };
+    const prompt = scenario(first, { text: 'With room again.', gate: 'room' });
     const accepted = await client.request('streamSend', { sessionId, prompt });
     await world.api.reached('narrow');
-    const output = join(stage.home, 'run', sessionId, 'stdout.jsonl');
-    const isTorn = () =>
-      statSync(output).size % BLOCK_BYTES === 0 && !readFileSync(output).subarray(-1).equals(NEWLINE);
     fill();
     world.api.release('narrow');
-    await world.daemon.until(isTorn);
+    // Its next request shows that the CLI has done with the line it could not write.
+    await world.api.reached('room');
+    expect(isTorn(outputOf(sessionId))).toBe(true);
     free();
+    world.api.release('room');
     const end = await client.waitFor(endOf(accepted.data.promptId));
     expect(end.data).toMatchObject({ subtype: 'storage_full', isError: true });
     await stage.expectGoodTurn('The one after.');

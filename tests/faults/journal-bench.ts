@@ -2,15 +2,17 @@
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DeviceId } from '../../protocol/scalars.js';
-import { readBootId } from '../../services/journal/epoch.js';
-import { Extents } from '../../services/journal/extents.js';
-import { rowCheckOf } from '../../services/journal/meta-rows.js';
-import { type OpenedJournal, openJournal } from '../../services/journal/open-journal.js';
-import { loadSessions, prepareReads } from '../../services/journal/prepare-reads.js';
-import type { TableName } from '../../services/journal/row-sums.js';
-import { type PermissionRow, type PromptRow, permissionOf, promptOf } from '../../services/journal/rows.js';
-import { connectToDamaged } from '../../services/journal/sqlite-database.js';
 import type { DeviceRef, EventRecord, StoredSession, UserId } from '../../services/ports/records.js';
+import { DamageGuard } from '../../services/record/damage/damage-guard.js';
+import { readBootId } from '../../services/record/damage/epoch.js';
+import { type OpenedJournal, openJournal } from '../../services/record/open-journal.js';
+import { createEventLog } from '../../services/record/sqlite/event-log.js';
+import { Extents } from '../../services/record/sqlite/extents.js';
+import type { TableName } from '../../services/record/sqlite/row-sums.js';
+import { rowCheckOf } from '../../services/record/sqlite/row-sums.js';
+import { type PermissionRow, type PromptRow, permissionOf, promptOf } from '../../services/record/sqlite/rows.js';
+import { loadSessions } from '../../services/record/sqlite/session-store.js';
+import { connectToDamaged } from '../../services/record/sqlite/sqlite-database.js';
 
 /** The bytes of a journal's files. */
 export interface JournalBytes {
@@ -46,7 +48,7 @@ export interface Asked {
 /** Everything that a client could be shown. */
 async function readView({ journal, cursors }: OpenedJournal, asked: Asked): Promise<JournalView> {
   const { owner, devices, requestIds } = asked;
-  const sessions = await journal.loadSessions();
+  const sessions = journal.loadSessions();
   const view: JournalView = {
     epoch: journal.epoch,
     sessions,
@@ -60,7 +62,7 @@ async function readView({ journal, cursors }: OpenedJournal, asked: Asked): Prom
     const { sessionId } = record;
     const events: EventRecord[] = [];
     while (events.length < head) {
-      const page = await journal.readEvents({ sessionId, after: events.length, limit: 10 });
+      const page = journal.readEvents({ sessionId, after: events.length, limit: 10 });
       if (page.length === 0) break;
       events.push(...page);
     }
@@ -69,9 +71,9 @@ async function readView({ journal, cursors }: OpenedJournal, asked: Asked): Prom
   }
   for (const deviceId of devices) {
     const device: DeviceRef = { userId: owner as UserId, deviceId: deviceId as DeviceId };
-    view.cursors[device.deviceId] = [...(await cursors.readCursors(device))];
-    view.subscriptions[device.deviceId] = await cursors.readSubscription(device);
-    for (const requestId of requestIds) view.requests.push((await journal.findRequest(device, requestId)) ?? null);
+    view.cursors[device.deviceId] = [...cursors.readCursors(device)];
+    view.subscriptions[device.deviceId] = cursors.readSubscription(device);
+    for (const requestId of requestIds) view.requests.push(journal.findRequest(device, requestId) ?? null);
   }
   return view;
 }
@@ -126,7 +128,8 @@ export function createJournalBench(folder: string, original: string) {
       try {
         const check = rowCheckOf(database);
         const sessions = loadSessions(database, check);
-        const { readEvents } = prepareReads({ database, check, extents: new Extents(database) });
+        const guard = new DamageGuard(() => {});
+        const { readEvents } = createEventLog({ database, check, guard, extents: new Extents(database) });
         const all = sessions.map(({ record }) => readEvents({ sessionId: record.sessionId, after: 0, limit: 100_000 }));
         const rows = <Row>(table: TableName) =>
           database

@@ -3,10 +3,10 @@ import { linkSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import type { SessionId } from '../../protocol/scalars.js';
-import { readBootId } from '../../services/journal/epoch.js';
-import { openJournal } from '../../services/journal/open-journal.js';
-import type { StoredSubscription } from '../../services/ports/journal.js';
+import type { StoredSubscription } from '../../services/ports/cursors.js';
 import type { PermissionRecord, PromptRecord, SessionRecord, UserId } from '../../services/ports/records.js';
+import { readBootId } from '../../services/record/damage/epoch.js';
+import { openJournal } from '../../services/record/open-journal.js';
 import { countOf } from '../support/counts.js';
 import { scenario } from '../support/scripted-api.js';
 import { useWorld } from '../support/world.js';
@@ -207,11 +207,11 @@ function offsetsOf(file: Buffer, unit: number): number[] {
   const from = Math.max(0, file.length - 2 * unit);
   const borders = [0, 1, 2].flatMap((page) => [-1, 0, 1].map((by) => file.length - page * unit + by));
   const all = file.length - from;
-  const count = countOf({ full: all, fast: 12 });
+  const count = countOf({ full: all, fast: 8 });
   const inside =
     count === all ? Array.from({ length: all }, (_, at) => from + at) : sample(count, () => from + below(all));
-  const anywhere = sample(countOf({ full: 500, fast: 12 }), () => below(file.length));
-  const header = sample(countOf({ full: HEADER_BYTES, fast: 6 }), () => below(HEADER_BYTES));
+  const anywhere = sample(countOf({ full: 500, fast: 7 }), () => below(file.length));
+  const header = sample(countOf({ full: HEADER_BYTES, fast: 4 }), () => below(HEADER_BYTES));
   return [...new Set([...borders, ...inside, ...anywhere, ...header])].filter((at) => at >= 0 && at < file.length);
 }
 
@@ -287,7 +287,7 @@ describe('a journal whose files were cut or altered', () => {
     const { view: all } = await much.open(bytes, asked);
     expect(all.epoch).toBe(journal.epoch);
     const changed = new Set<boolean>();
-    for (const at of sample(countOf({ full: 300, fast: 15 }), () => below(bytes.log.length))) {
+    for (const at of sample(countOf({ full: 300, fast: 8 }), () => below(bytes.log.length))) {
       for (const log of [cut(bytes.log, at), flip(bytes.log, at, below(8))]) {
         const { view } = await much.open({ ...bytes, log }, asked);
         changed.add(view.epoch !== all.epoch);
@@ -300,7 +300,7 @@ describe('a journal whose files were cut or altered', () => {
   }, 1_200_000);
 });
 
-/** So many events that the log has begun anew more than once, and is not at its end. */
+/** Enough events that the log has wrapped more than once, and is in the middle of a round. */
 async function writeMuch(folder: string) {
   mkdirSync(folder);
   const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
@@ -312,7 +312,7 @@ async function writeMuch(folder: string) {
   for (let seq = 1; seq <= 450; seq += 1) {
     const data = JSON.stringify({ content: [{ type: 'text', text: `${seq} `.repeat(1500) }] });
     const event = { seq, type: 'assistantMessage' as const, at: seq, data, messageId: `m${seq}` };
-    await journal.commit({ record, events: [event], prompts: [], permissions: [] });
+    journal.commit({ record, events: [event], prompts: [], permissions: [] });
   }
   return { journal, bytes: readBytes(folder), asked: { owner, devices: [], requestIds: [] } };
 }

@@ -1,6 +1,7 @@
 /** The files of the journal are removed, exchanged or moved away under a daemon that serves. */
-import { existsSync, readdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
 import { scenario } from '../support/scripted-api.js';
 import { isAlive, waitUntil } from '../support/wait-until.js';
@@ -11,30 +12,65 @@ const world = useWorld();
 
 const file = (name: string) => join(world.daemon.home, name);
 
-async function haveTalk() {
+let talks = 0;
+let shared: string | undefined;
+
+/** A turn in the session of the last one, whose child goes on, or in a session of its own. */
+async function haveTalk({ alone = false } = {}) {
+  talks += 1;
+  const said = `Said in talk ${talks}.`;
   const client = await world.connect();
-  const directory = world.daemon.project();
+  if (!alone) shared ??= world.daemon.project();
+  const directory = alone ? world.daemon.project() : shared;
   await client.request('subscribe', { events: ['*'] });
   const { data } = await client.request('streamStart', {
-    prompt: scenario({ text: 'Said before.' }),
+    prompt: scenario({ text: said }),
     workingDirectory: directory,
   });
   await client.waitFor((frame) => frame.type === 'streamComplete' && frame.data.promptId === data.promptId);
-  return { client, directory, sessionId: data.sessionId };
+  return { client, said, sessionId: data.sessionId };
 }
 
-async function expectWork(client: WireClient, sessionId: string, text: string): Promise<void> {
+/** As it was two starts ago: the file is not written before the first checkpoint. */
+async function olderCopy() {
+  await haveTalk({ alone: true });
+  await world.daemon.kill('SIGTERM');
+  const bytes = readFileSync(file('journal.db'));
+  await world.daemon.start();
+  const sessionIds = await sessionsOf();
+  await haveTalk({ alone: true });
+  await world.daemon.restart('SIGTERM');
+  return { bytes, sessionIds };
+}
+
+async function sessionsOf(): Promise<string[]> {
+  const response = await world.daemon.fetch('/api/sessions?limit=100');
+  const { sessions } = (await response.json()) as { sessions: { sessionId: string }[] };
+  return sessions.map(({ sessionId }) => sessionId).sort();
+}
+
+const damaged = () => readdirSync(world.daemon.home).filter((name) => name.includes('damaged'));
+
+/** That of other people, made by another daemon. */
+async function otherJournal() {
+  const fixture = join(import.meta.dirname, '../record/fixtures/journal-schema-6.db.gz');
+  return { bytes: gunzipSync(readFileSync(fixture)), sessionIds: [] };
+}
+
+async function expectWork(client: WireClient, { sessionId, said }: Talk, text: string): Promise<void> {
   await client.request('subscribe', { events: ['*'] });
   const { data } = await client.request('streamSend', { sessionId, prompt: scenario({ text }) });
   const end = await client.waitFor((frame) => frame.type === 'streamComplete' && frame.data.promptId === data.promptId);
   expect(end.data.finalResult).toBe(text);
-  await expectSaid(client, sessionId, 'Said before.');
+  await expectSaid(client, sessionId, said);
 }
 
 async function expectSaid(client: WireClient, sessionId: string, ...texts: string[]): Promise<void> {
   const history = await client.request('getMessageHistory', { sessionId });
   for (const text of texts) expect(JSON.stringify(history.data.messages)).toContain(text);
 }
+
+type Talk = Pick<Awaited<ReturnType<typeof haveTalk>>, 'sessionId' | 'said'>;
 
 /** Resolves with what became of a prompt: it was accepted, or the connection ended. */
 const prompted = (client: WireClient, sessionId: string): Promise<string> =>
@@ -74,17 +110,17 @@ describe('the journal of a daemon that serves', () => {
   test.each(CHANGES)(
     'D1, I1: %s: nothing that was answered is lost, now and after a restart',
     async (_what, change) => {
-      const { client, sessionId } = await haveTalk();
+      const { client, sessionId, said } = await haveTalk();
       change();
       const promptId = await prompted(client, sessionId);
       expect(promptId).toBe('cut');
       await untilServing();
       const { pid } = world.daemon;
       const again = await world.connect();
-      await expectWork(again, sessionId, 'Still here.');
+      await expectWork(again, { sessionId, said }, 'Still here.');
       await world.daemon.restart('SIGKILL');
       expect(world.daemon.pid).not.toBe(pid);
-      await expectSaid(await world.connect(), sessionId, 'Said before.', 'Still here.');
+      await expectSaid(await world.connect(), sessionId, said, 'Still here.');
     },
   );
 
@@ -94,25 +130,25 @@ describe('the journal of a daemon that serves', () => {
     expect(await prompted(client, sessionId)).toBe('cut');
     await untilServing();
     const { data } = await (await world.connect()).request('streamStart', {
-      prompt: scenario({ text: 'Begun anew.' }),
+      prompt: scenario({ text: 'Started over.' }),
       workingDirectory: world.daemon.project(),
     });
     expect(data.sessionId).toBeDefined();
   });
 
-  test('D1: is removed while nobody asks for anything: it is back within seconds', async () => {
-    const { sessionId } = await haveTalk();
+  test('D1: is removed while there are no requests: it is back within seconds', async () => {
+    const { sessionId, said } = await haveTalk();
     rmSync(file('journal.db'));
     await waitUntil('it is back', () => existsSync(file('journal.db')));
     await untilServing();
-    await expectSaid(await world.connect(), sessionId, 'Said before.');
+    await expectSaid(await world.connect(), sessionId, said);
   });
 
   test('D1: is removed right before the end: the next start has it', async () => {
-    const { sessionId } = await haveTalk();
+    const { sessionId, said } = await haveTalk();
     rmSync(file('journal.db'));
     await world.daemon.restart('SIGTERM');
-    await expectSaid(await world.connect(), sessionId, 'Said before.');
+    await expectSaid(await world.connect(), sessionId, said);
   });
 });
 
@@ -126,7 +162,8 @@ describe('the home of a daemon that serves', () => {
   };
 
   test('H1: is moved away: the daemon says so and ends, with its children; put back, it is all there', async () => {
-    const { sessionId } = await haveTalk();
+    const talk = await haveTalk();
+    const { sessionId } = talk;
     const children = world.daemon.sessionProcesses(sessionId);
     expect(children).not.toEqual([]);
     renameSync(world.daemon.home, `${world.daemon.home}-moved`);
@@ -135,15 +172,55 @@ describe('the home of a daemon that serves', () => {
     rmSync(world.daemon.home, { recursive: true, force: true });
     renameSync(`${world.daemon.home}-moved`, world.daemon.home);
     await world.daemon.start();
-    await expectWork(await world.connect(), sessionId, 'Put back.');
+    await expectWork(await world.connect(), talk, 'Put back.');
   });
 
   test('H1: is removed: the daemon says so and ends, with its children, and the next start has the sessions', async () => {
-    const { sessionId } = await haveTalk();
+    const talk = await haveTalk();
+    const { sessionId } = talk;
     rmSync(world.daemon.home, { recursive: true });
     await expectEnd(/companion was removed while the daemon used it/);
     expect(world.daemon.sessionProcesses(sessionId)).toEqual([]);
     await world.daemon.start();
-    await expectWork(await world.connect(), sessionId, 'From memory.');
+    await expectWork(await world.connect(), talk, 'From memory.');
   });
+});
+
+// The last one: it leaves sessions of other people.
+describe('the file of the journal, under a daemon that serves', () => {
+  const whole = (bytes: Buffer) => writeFileSync(file('journal.db'), bytes);
+  /** As a copy that the daemon notices between its first two steps. */
+  const cutFirst = async (bytes: Buffer, client: WireClient, sessionId: string) => {
+    truncateSync(file('journal.db'), 0);
+    expect(await prompted(client, sessionId)).toBe('cut');
+    whole(bytes);
+  };
+  test.each([
+    ['an older copy of it', olderCopy, whole],
+    ['an older copy of it, bit by bit,', olderCopy, cutFirst],
+    ['another journal', otherJournal, whole],
+  ])(
+    'D3: %s is written into its file: it is noticed before the next answer, and read under a new epoch',
+    async (_what, copy, write) => {
+      const { sessionIds, bytes } = await copy();
+      const { client, sessionId: lost } = await haveTalk({ alone: true });
+      const { epoch } = await client.waitFor((frame) => frame.sessionId === lost && frame.epoch !== undefined);
+      const asideBefore = damaged();
+      await write(bytes, client, lost);
+      expect(await prompted(client, lost)).toBe('cut');
+      await untilServing();
+      const again = await world.connect();
+      await again.request('subscribe', { events: ['*'] });
+      expect(await sessionsOf()).toEqual(sessionIds);
+      const begun = await again.request('streamStart', {
+        prompt: scenario({ text: 'On.' }),
+        workingDirectory: world.daemon.project(),
+      });
+      const { epoch: next } = await again.waitFor(
+        (frame) => frame.sessionId === begun.data.sessionId && frame.epoch !== undefined,
+      );
+      expect(next).not.toBe(epoch);
+      expect(damaged()).toEqual(asideBefore);
+    },
+  );
 });

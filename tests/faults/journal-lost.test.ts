@@ -130,7 +130,7 @@ describe('a journal that is not the one that was written last', () => {
     expect(JSON.stringify(await historyOf(client, talk.sessionId))).toContain(BEFORE_SAID + talk.said);
   });
 
-  test('D3: its database is cut: it serves what can be read of it under a new epoch, or begins the session anew', async () => {
+  test('D3: its database is cut: it serves what can be read of it under a new epoch, or starts the session over', async () => {
     const talk = await haveTalk();
     await world.daemon.kill('SIGTERM');
     truncateSync(file(DATABASE), statSync(file(DATABASE)).size - 5000);

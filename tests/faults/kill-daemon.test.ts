@@ -8,14 +8,14 @@ import { MortalDaemon } from './mortal-daemon.js';
 import { chooseSeed, createRandom, type Random } from './random.js';
 import { WanderingDevice } from './wandering-device.js';
 
-const KILLS = countOf({ full: 1000, fast: 40 });
+const KILLS = countOf({ full: 1000, fast: 16 });
 const SESSIONS = 5;
 const DEVICES = ['phone', 'tablet', 'browser'];
 /** Then another directory is worked in: the API is sent the whole conversation every time. */
 const TURNS_OF_A_SESSION = countOf({ full: 40, fast: 8 });
 /** In this time every turn must have ended once nobody kills any more. */
 const SETTLE_MS = 30_000;
-const TEST_MS = 60_000 + KILLS * 1500;
+const TEST_MS = 120_000 + KILLS * 1500;
 
 type Phase = 'starting' | 'replaying' | 'streaming' | 'prompting' | 'asking';
 
@@ -151,17 +151,30 @@ async function instant(index: number): Promise<void> {
       return delay(random.integer(30));
     default:
       await daemon.serves();
-      return delay(random.integer(350));
+      return rarePhase() ?? delay(random.integer(350));
   }
 }
 
+const connections = () => devices.flatMap(({ seen }) => seen ?? []);
+
+/** Whether the present instant is in the phase. */
+const IS_IN: Record<Phase, () => boolean> = {
+  starting: () => daemon.url === undefined,
+  replaying: () => connections().some(({ isCatchingUp }) => isCatchingUp),
+  streaming: () => connections().some(({ isStreaming }) => isStreaming),
+  prompting: () => devices.some(({ asking }) => asking > 0),
+  asking: () => ledger.anyPermissionOpen,
+};
+const PHASES = Object.keys(IS_IN) as Phase[];
+
+/** Few instants are in some of these by chance: one that has not been met is waited for. */
+function rarePhase(): Promise<void> | undefined {
+  const rare = PHASES.find((phase) => phase !== 'starting' && phases[phase] === 0);
+  return rare && waitUntil(`it is ${rare}`, IS_IN[rare]);
+}
+
 function notePhases(): void {
-  if (daemon.url === undefined) phases.starting += 1;
-  const connections = devices.flatMap(({ seen }) => seen ?? []);
-  if (connections.some(({ isCatchingUp }) => isCatchingUp)) phases.replaying += 1;
-  if (connections.some(({ isStreaming }) => isStreaming)) phases.streaming += 1;
-  if (devices.some(({ asking }) => asking > 0)) phases.prompting += 1;
-  if (ledger.anyPermissionOpen) phases.asking += 1;
+  for (const phase of PHASES) if (IS_IN[phase]()) phases[phase] += 1;
 }
 
 async function killAgainAndAgain(): Promise<void> {

@@ -12,9 +12,9 @@ import { growthOf, residentOf } from './support/memory.js';
 import { createRandom } from './support/random.js';
 import { createWitness } from './support/witness.js';
 
-const FRAMES = countOf({ full: 700_000, fast: 35_000 });
+const FRAMES = countOf({ full: 700_000, fast: 12_000 });
 const BATCH = 500;
-const CUT_CONNECTIONS = countOf({ full: 2000, fast: 100 });
+const CUT_CONNECTIONS = countOf({ full: 2000, fast: 50 });
 const MIB = 1024 * 1024;
 const ALLOWED_GROWTH = 48 * MIB;
 const MINUTES = 60_000;
@@ -30,7 +30,7 @@ function owed(frames: readonly SentFrame[]): Answered {
 
 describe('malformed frames', () => {
   test(
-    'O1: each is answered once under its own request id; the daemon lives, its memory stays, and nobody else notices',
+    'O1: each is answered once under its own request id; the daemon lives, its memory stays bounded, and others notice nothing',
     async () => {
       const { pid } = world.daemon;
       const random = createRandom(20_261_120);
@@ -78,7 +78,7 @@ describe('malformed frames', () => {
       body: '['.repeat(MIB - 1),
     });
     expect(response.status).toBe(400);
-    const rule = 'must have at most 262144 characters outside of strings';
+    const rule = 'must be nested at most 500 deep';
     expect(await response.json()).toMatchObject({
       error: { code: 'INVALID_REQUEST', details: { field: 'body', rule } },
     });
@@ -105,11 +105,13 @@ describe('malformed frames', () => {
   );
 });
 
-const open = async (): Promise<WebSocket> => {
+/** `onStream` gets the stream below the WebSocket. */
+const open = async (onStream = (_stream: Socket) => {}): Promise<WebSocket> => {
   const socket = new WebSocket(`${world.daemon.url.replace('http', 'ws')}/ws`, {
     headers: { authorization: `Bearer ${TOKEN}` },
   });
   socket.on('error', () => {});
+  socket.once('upgrade', (response) => onStream(response.socket));
   await once(socket, 'open');
   return socket;
 };
@@ -136,8 +138,10 @@ async function unfinished(): Promise<number> {
 
 /** A frame without the mask that clients must use, below the library that would mask it. */
 async function brokenProtocol(): Promise<number> {
-  const socket = await open();
-  const { _socket: stream } = socket as unknown as { _socket: Socket };
-  stream.write(Buffer.from([0x81, 0x02, 0x7b, 0x7d]));
+  let stream: Socket | undefined;
+  const socket = await open((below) => {
+    stream = below;
+  });
+  stream?.write(Buffer.from([0x81, 0x02, 0x7b, 0x7d]));
   return closeCode(socket);
 }

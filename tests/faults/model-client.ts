@@ -1,7 +1,5 @@
 /** A device's side of the wire in one place: what it has, and the rules by which it notices that something is wrong. */
-
-import type { Frame } from '../../services/delivery/frame.js';
-import type { FrameSink } from '../../services/delivery/frame-sink.js';
+import type { Frame, FrameSink } from '../../services/delivery/frames.js';
 
 interface WireFrame {
   type: string;

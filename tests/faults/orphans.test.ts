@@ -3,13 +3,15 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { type Daemon, MAIN, startDaemon } from '../support/daemon.js';
 import { type ScriptedApi, scenario, startScriptedApi } from '../support/scripted-api.js';
 import { isAlive, waitUntil } from '../support/wait-until.js';
 import { connect, type WireClient } from '../support/wire-client.js';
 
 const GRACE_MS = 1500;
+/** Longer than three daemons take to start on a busy machine. */
+const LONG_GRACE_MS = 60_000;
 const WAIT_MS = 5000;
 
 let api: ScriptedApi;
@@ -21,14 +23,17 @@ beforeAll(async () => {
 });
 afterAll(() => api.close());
 
-beforeEach(async () => {
-  const environment = { ORPHAN_GRACE_MS: String(GRACE_MS), ORPHAN_WAIT_MS: String(WAIT_MS) };
-  daemon = await startDaemon({ apiUrl: api.url, environment });
-});
 afterEach(async () => {
   for (const client of clients.splice(0)) client.terminate();
   await daemon.stop();
 });
+
+/** A daemon of its own, and a device of it. */
+async function begin(graceMs = GRACE_MS): Promise<WireClient> {
+  const environment = { ORPHAN_GRACE_MS: String(graceMs), ORPHAN_WAIT_MS: String(WAIT_MS) };
+  daemon = await startDaemon({ apiUrl: api.url, environment });
+  return device();
+}
 
 async function device(deviceId = 'phone'): Promise<WireClient> {
   const client = await connect(daemon, { deviceId });
@@ -82,7 +87,7 @@ const nothingLeft = () => waitUntil('nothing is left', () => started().length ==
 
 describe.each(['SIGKILL', 'SIGTERM'] as const)('a daemon that ends by %s and is not started again', (signal) => {
   test('H3: its idle child ends, with all that its tools have started, and so does the watch', async () => {
-    const client = await device();
+    const client = await begin();
     const { pid } = await openIdle(client);
     expect(watches()).toHaveLength(1);
     await daemon.kill(signal);
@@ -92,7 +97,7 @@ describe.each(['SIGKILL', 'SIGTERM'] as const)('a daemon that ends by %s and is 
 });
 
 test('H3: a working child ends after its turn, an idle one before that; the next daemon takes what was said', async () => {
-  const client = await device();
+  const client = await begin();
   const idle = await openIdle(client);
   const working = await open(client, scenario({ text: 'Still here.', gate: 'orphan' }));
   await api.reached('orphan');
@@ -108,8 +113,8 @@ test('H3: a working child ends after its turn, an idle one before that; the next
   await waitUntil('the folders are gone', () => readdirSync(join(daemon.home, 'run')).length === 0);
 });
 
-test('H3: a child that waits for a person lives past the grace, and ends in the end; its request has expired, and Claude asks anew', async () => {
-  const client = await device();
+test('H3: a child that waits for a person outlives the grace period and ends later; its request expires, and Claude asks again', async () => {
+  const client = await begin();
   const idle = await openIdle(client);
   const tool = { name: 'Bash', input: { command: 'echo hi > it.txt', description: 'x' } };
   const ask = { tools: [tool] };
@@ -126,15 +131,15 @@ test('H3: a child that waits for a person lives past the grace, and ends in the 
     ({ type, data }) => type === 'permissionResolved' && data.permissionId === permissionId,
   );
   expect(resolved.data.decision).toBe('expired');
-  const anew = await after.waitFor(
+  const again = await after.waitFor(
     ({ type, data }) => type === 'permissionRequest' && data.permissionId !== permissionId,
   );
-  expect(anew.data.sessionId).toBe(waiting.sessionId);
+  expect(again.data.sessionId).toBe(waiting.sessionId);
   expect(after.events(waiting.sessionId).filter(({ type }) => type === 'error')).toEqual([]);
 });
 
 test('H3: a child with a task in the background goes on until the task has ended', async () => {
-  const client = await device();
+  const client = await begin();
   const idle = await openIdle(client);
   const gate = join(daemon.root, 'gate');
   const command = `until [ -e ${gate} ]; do sleep 0.1; done`;
@@ -149,7 +154,7 @@ test('H3: a child with a task in the background goes on until the task has ended
 });
 
 test('H3: a child that was never given a prompt ends too', async () => {
-  const client = await device();
+  const client = await begin();
   const { data } = await client.request('streamStart', { prompt: '', workingDirectory: daemon.project() });
   const children = () => daemon.sessionProcesses(data.sessionId);
   await waitUntil('it has been started', () => children().length > 0);
@@ -158,19 +163,8 @@ test('H3: a child that was never given a prompt ends too', async () => {
   await nothingLeft();
 });
 
-test('H2, H3: a daemon that comes back within the grace finds the same child, and one watch is left', async () => {
-  const client = await device();
-  const { sessionId, pid } = await openIdle(client);
-  const [first] = watches();
-  for (const signal of ['SIGKILL', 'SIGTERM', 'SIGKILL'] as const) await daemon.restart(signal);
-  await waitUntil('one watch is left', () => watches().length === 1);
-  expect(watches()).not.toContain(first);
-  const again = (await (await daemon.fetch(`/api/sessions/${sessionId}`)).json()) as { pid: number };
-  expect(again.pid).toBe(pid);
-});
-
 test('H3: time in which the watch did not run is no absence', async () => {
-  const client = await device();
+  const client = await begin();
   const { pid } = await openIdle(client);
   const other = await openIdle(client);
   const [watch = 0] = watches();
@@ -187,42 +181,13 @@ test('H3: time in which the watch did not run is no absence', async () => {
   await clock.stop();
 });
 
-test('H3: nothing waits where there is no child, when all sessions are closed', async () => {
-  const client = await device();
-  await openIdle(client);
-  await daemon.kill('SIGKILL');
-  await daemon.start();
-  expect(existsSync(join(daemon.home, 'orphan-watch'))).toBe(true);
-  for (const { sessionId } of await sessions()) await daemon.fetch(`/api/sessions/${sessionId}`, { method: 'DELETE' });
-  await waitUntil('the sessions are closed', () => readdirSync(join(daemon.home, 'run')).length === 0);
-  await daemon.kill('SIGTERM');
-  expect(existsSync(join(daemon.home, 'orphan-watch'))).toBe(false);
-  await nothingLeft();
-});
-
-test('H3: after `stop --all` nothing is left, not even the watch', async () => {
-  const client = await device();
-  await openIdle(client);
-  const cli = join(dirname(MAIN), '../cli/main.js');
-  const stopping = spawn(process.execPath, [cli, 'stop', '--all'], { env: daemon.environment, stdio: 'ignore' });
-  const [code] = (await once(stopping, 'exit')) as [number | null];
-  expect(code).toBe(0);
-  await nothingLeft();
-  expect(existsSync(join(daemon.home, 'orphan-watch'))).toBe(false);
-});
-
-test('H3: where nothing else comes to it, an idle child ends by itself: it is told after how long', async () => {
-  const client = await device();
-  const { pid } = await openIdle(client);
+test('H2, H3: a child is told when to end by itself, is let be under an old token, and is found by the next daemons', async () => {
+  const client = await begin(LONG_GRACE_MS);
+  const { sessionId, pid } = await openIdle(client);
   const hibernateAndAMinute = 16 * 60_000;
   expect(readProc(String(pid), 'environ').split('\0')).toContain(
     `CLAUDE_CODE_EXIT_AFTER_STOP_DELAY=${hibernateAndAMinute}`,
   );
-});
-
-test('H3: the program that ends orphans does nothing under a token that is no longer the last one', async () => {
-  const client = await device();
-  const { sessionId, pid } = await openIdle(client);
   const run = join(daemon.home, 'run');
   const program = join(dirname(MAIN), 'reap-orphans.js');
   const args = [run, join(daemon.home, 'orphan-watch'), 'an-older-one', '1', '1'];
@@ -230,6 +195,32 @@ test('H3: the program that ends orphans does nothing under a token that is no lo
   expect(status).not.toBe(0);
   expect(isAlive(pid)).toBe(true);
   expect(existsSync(join(run, sessionId, 'orphaned'))).toBe(false);
+  const [first] = watches();
+  for (const signal of ['SIGKILL', 'SIGTERM', 'SIGKILL'] as const) await daemon.restart(signal);
+  await waitUntil('one watch is left', () => watches().length === 1);
+  expect(watches()).not.toContain(first);
+  const again = (await (await daemon.fetch(`/api/sessions/${sessionId}`)).json()) as { pid: number };
+  expect(again.pid).toBe(pid);
+});
+
+test('H3: nothing waits where there is no child: all sessions were closed, or `stop --all` has ended them', async () => {
+  const client = await begin();
+  await openIdle(client);
+  await daemon.restart('SIGKILL');
+  expect(existsSync(join(daemon.home, 'orphan-watch'))).toBe(true);
+  for (const { sessionId } of await sessions()) await daemon.fetch(`/api/sessions/${sessionId}`, { method: 'DELETE' });
+  await waitUntil('the sessions are closed', () => readdirSync(join(daemon.home, 'run')).length === 0);
+  await daemon.kill('SIGTERM');
+  expect(existsSync(join(daemon.home, 'orphan-watch'))).toBe(false);
+  await nothingLeft();
+  await daemon.start();
+  await openIdle(await device('tablet'));
+  const cli = join(dirname(MAIN), '../cli/main.js');
+  const stopping = spawn(process.execPath, [cli, 'stop', '--all'], { env: daemon.environment, stdio: 'ignore' });
+  const [code] = (await once(stopping, 'exit')) as [number | null];
+  expect(code).toBe(0);
+  await nothingLeft();
+  expect(existsSync(join(daemon.home, 'orphan-watch'))).toBe(false);
 });
 
 async function sessions(): Promise<{ sessionId: string }[]> {

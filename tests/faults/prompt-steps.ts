@@ -22,24 +22,40 @@ interface SessionView {
   pid?: number;
   status: string;
   workingDirectory: string;
+  claudeSessionId: string;
 }
 
 /** What tests of one prompt's life do again and again. */
 export function createSteps(world: World) {
+  let shared: string | undefined;
   const view = async (sessionId: string) => {
     const response = await world.daemon.fetch(`/api/sessions/${sessionId}`);
     return (await response.json()) as SessionView;
   };
+  /** A session of its own with an idle child. */
+  const openSession = async (client: WireClient): Promise<{ sessionId: string; pid: number }> => {
+    const opened = await client.request('streamStart', { prompt: '', workingDirectory: world.daemon.project() });
+    const { sessionId } = opened.data;
+    await client.waitFor(
+      (frame) => frame.sessionId === sessionId && frame.type === 'sessionStatus' && frame.data.status === 'idle',
+    );
+    return { sessionId, pid: (await view(sessionId)).pid ?? 0 };
+  };
   return {
     view,
-    /** A session of its own with an idle child. */
-    openSession: async (client: WireClient): Promise<{ sessionId: string; pid: number }> => {
-      const opened = await client.request('streamStart', { prompt: '', workingDirectory: world.daemon.project() });
-      const { sessionId } = opened.data;
-      await client.waitFor(
-        (frame) => frame.sessionId === sessionId && frame.type === 'sessionStatus' && frame.data.status === 'idle',
-      );
-      return { sessionId, pid: (await view(sessionId)).pid ?? 0 };
+    openSession,
+    /** The session that the last test left idle with its child, else a new one: a child costs half a second of a processor. */
+    takeSession: async (client: WireClient): Promise<{ sessionId: string; pid: number }> => {
+      if (shared !== undefined) {
+        const { status, pid } = await view(shared);
+        if (status === 'idle' && pid !== undefined) {
+          await client.request('subscribe', { events: ['*'], sessionIds: [shared] });
+          return { sessionId: shared, pid };
+        }
+      }
+      const opened = await openSession(client);
+      shared = opened.sessionId;
+      return opened;
     },
     /**
      * The end of this prompt, once its session has come to rest: it was announced, begun and ended once. All that the

@@ -53,7 +53,7 @@ const POINTS = [
   ['after-answer', true],
 ] as const;
 
-const { openSession, ranOnce, view } = createSteps(world);
+const { takeSession, ranOnce, view } = createSteps(world);
 
 describe('the daemon is killed', () => {
   test.each(POINTS)(
@@ -61,7 +61,7 @@ describe('the daemon is killed', () => {
     async (point, isKnown) => {
       const deviceId = `send-${point}`;
       const before = await world.connect({ deviceId });
-      const { sessionId, pid } = await openSession(before);
+      const { sessionId, pid } = await takeSession(before);
       const { mark, prompt } = marked({ text: 'Once.' });
       arm({ point, mark });
       const first = await before.request('streamSend', { sessionId, prompt }, mark).catch(() => undefined);
@@ -78,7 +78,7 @@ describe('the daemon is killed', () => {
 
   test('H2, I1: after a prompt that is longer than one write and fits into the pipe: the same child runs it', async () => {
     const before = await world.connect({ deviceId: 'fits' });
-    const { sessionId, pid } = await openSession(before);
+    const { sessionId, pid } = await takeSession(before);
     const { mark, prompt } = marked({ text: 'Fits.' });
     const long = prompt + 'x'.repeat(30_000);
     arm({ point: 'before-sync', mark });
@@ -118,7 +118,7 @@ describe('the daemon is killed', () => {
   ])('I1: after %s of a line of 3 MB: another child gets it, once', async (_, bytes) => {
     const deviceId = `torn-at${bytes}`;
     const before = await world.connect({ deviceId });
-    const { sessionId, pid } = await openSession(before);
+    const { sessionId, pid } = await takeSession(before);
     const { mark, prompt } = marked({ text: 'Whole.' });
     arm({ point: 'mid-write', mark, bytes });
     before.send('streamSend', { sessionId, prompt, attachments: MEGABYTES }, mark);
@@ -133,7 +133,7 @@ describe('the daemon is killed', () => {
 
   test('I1, H2: a daemon that is stopped in an orderly way in a line of 3 MB: another child gets it, once', async () => {
     const before = await world.connect({ deviceId: 'torn-by-stop' });
-    const { sessionId, pid } = await openSession(before);
+    const { sessionId, pid } = await takeSession(before);
     const { mark, prompt } = marked({ text: 'Whole after all.' });
     // A child that does not read keeps the line from ending.
     process.kill(pid, 'SIGSTOP');
@@ -148,7 +148,7 @@ describe('the daemon is killed', () => {
 
   test('I1: after all of a line of 3 MB, before it was noted that it is out: the turn that it began goes on', async () => {
     const before = await world.connect({ deviceId: 'torn-at-end' });
-    const { sessionId } = await openSession(before);
+    const { sessionId } = await takeSession(before);
     const { mark, prompt } = marked({ text: 'Went on.', gate: 'torn-at-end' });
     arm({ point: 'mid-write', mark, bytes: 0 });
     before.send('streamSend', { sessionId, prompt, attachments: MEGABYTES }, mark);
@@ -163,7 +163,7 @@ describe('the daemon is killed', () => {
 
   test('I1, D3: a device that joined a session with a prompt, and was not told so, is told all that came of it', async () => {
     const owner = await world.connect({ deviceId: 'owner' });
-    const { sessionId } = await openSession(owner);
+    const { sessionId } = await takeSession(owner);
     const { workingDirectory } = await view(sessionId);
     const { mark, prompt } = marked({ text: 'Said to nobody.' });
     const guest = await world.connect({ deviceId: 'guest' });
@@ -183,7 +183,7 @@ describe('the daemon is killed', () => {
 describe('a request comes twice', () => {
   test('I1: without waiting, on one connection: two answers, one turn', async () => {
     const client = await world.connect();
-    const { sessionId } = await openSession(client);
+    const { sessionId } = await takeSession(client);
     const { mark, prompt } = marked({ text: 'One turn.' });
     client.send('streamSend', { sessionId, prompt }, mark);
     client.send('streamSend', { sessionId, prompt }, mark);
@@ -197,7 +197,7 @@ describe('a request comes twice', () => {
   test('I1: on two connections of a device at once: the newer one takes over, one turn', async () => {
     const deviceId = 'twice';
     const older = await world.connect({ deviceId });
-    const { sessionId } = await openSession(older);
+    const { sessionId } = await takeSession(older);
     const { mark, prompt } = marked({ text: 'One turn.' });
     const connecting = world.connect({ deviceId });
     older.send('streamSend', { sessionId, prompt }, mark);
@@ -212,7 +212,7 @@ describe('a request comes twice', () => {
 
   test('I1: when the CLI is no longer there: it gets its first answer, and only a new one is refused', async () => {
     const client = await world.connect();
-    const { sessionId } = await openSession(client);
+    const { sessionId } = await takeSession(client);
     const { mark, prompt } = marked({ text: 'Accepted before.' });
     const first = await client.request('streamSend', { sessionId, prompt }, mark);
     await client.waitFor(isEndOf(first.data.promptId));
@@ -229,7 +229,7 @@ describe('a request comes twice', () => {
 
   test('I1: from two devices: two prompts, since the id is the device its own', async () => {
     const [one, two] = [await world.connect({ deviceId: 'one' }), await world.connect({ deviceId: 'two' })];
-    const { sessionId } = await openSession(one);
+    const { sessionId } = await takeSession(one);
     const { mark, prompt } = marked({ text: 'Twice wanted.' });
     const answers = await Promise.all(
       [one, two].map((client) => client.request('streamSend', { sessionId, prompt }, mark)),

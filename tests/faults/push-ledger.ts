@@ -1,6 +1,6 @@
 /** What must hold of the rows of an outbox and of what the server has seen of them, whatever went wrong between both. */
 import type { PushRecord } from '../../services/ports/outbox.js';
-import { type About, readAbout } from '../../services/push/push-about.js';
+import { type About, readAbout } from '../../services/push/outbox/push-record.js';
 import type { ApnsBehaviour, ApnsRequest } from '../support/apns-server.js';
 
 /** A request, and what the server did with it. Times are those of the outbox. */

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { locateCli } from '../../services/claude/cli-locator.js';
+import { locateCli } from '../../services/claude/cli/cli-status.js';
 
 /**
  * The CLI as it is, but for the two questions that every daemon asks it first: they take 0.4 s of a processor, and that

@@ -11,9 +11,9 @@ import { useWorld } from '../support/world.js';
 import { createSteps, isEndOf, marked } from './prompt-steps.js';
 import { canBoot, createMachine } from './support/booted-machine.js';
 
-if (canBoot()) describe('a machine that is booted anew', booted);
+if (canBoot()) describe('a rebooted machine', booted);
 else {
-  test('NOT RUN, since nothing can be mounted here: a machine that is booted anew', () => {
+  test('NOT RUN, since nothing can be mounted here: a rebooted machine', () => {
     expect(process.env.REQUIRE_MOUNT).not.toBe('1');
   });
 }
@@ -35,7 +35,7 @@ function booted(): void {
     machine.boot();
   }
 
-  /** Lets the record of the session's child name a process that has nothing to do with it, as pids are given anew. */
+  /** Lets the record of the session's child name a process that has nothing to do with it, as pids are reused. */
   function giveItsPidToAnother(sessionId: string): number {
     const path = join(world.daemon.home, 'run', sessionId, 'process.json');
     const record = JSON.parse(readFileSync(path, 'utf8')) as { pid: number; startTime: string };
@@ -81,7 +81,7 @@ function booted(): void {
     expect(strangers.map(isAlive)).toEqual([true, true]);
   });
 
-  test('I2: a request that was open is expired, and Claude asks anew', async () => {
+  test('I2: an open request expires, and Claude asks again', async () => {
     const client = await world.connect({ deviceId: 'tablet' });
     const ask = { tools: [{ name: 'Bash', input: { command: 'touch it', description: 'x' } }] };
     const prompt = scenario(ask, ask, ask, { text: 'Done.' });
@@ -95,9 +95,9 @@ function booted(): void {
       ({ type, data: said }) => type === 'permissionResolved' && said.permissionId === permissionId,
     );
     expect(resolved.data.decision).toBe('expired');
-    const anew = await after.waitFor(
+    const again = await after.waitFor(
       ({ type, data: said }) => type === 'permissionRequest' && said.permissionId !== permissionId,
     );
-    expect(anew.data.sessionId).toBe(sessionId);
+    expect(again.data.sessionId).toBe(sessionId);
   });
 }

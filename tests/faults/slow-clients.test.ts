@@ -20,7 +20,7 @@ const HELD = countOf({ full: 10_000, fast: 1000 });
 const GREEDY = countOf({ full: 20, fast: 5 });
 /** More than the system keeps for a connection that is not read. */
 const LARGE_BYTES = 10_000_000;
-const ROUNDS = countOf({ full: 4, fast: 2 });
+const ROUNDS = countOf({ full: 4, fast: 1 });
 const MOST_MS = countOf({ full: 3_600_000, fast: 120_000 });
 /** What each connection may cost the daemon, and what all of them may make it hold besides. */
 const EACH_BYTES = 50 * 1024;
@@ -102,7 +102,7 @@ async function told(attacker: ChildProcess, wanted: string): Promise<void> {
 async function converse(daemon: Daemon, ca?: string): Promise<void> {
   const client = await connect(daemon, ca === undefined ? {} : { ca });
   const prompt = scenario({ text: 'Here I am.' });
-  await client.request('streamStart', { prompt, workingDirectory: daemon.project() });
+  await client.request('streamStart', { prompt, workingDirectory: daemon.project('talk') });
   expect((await client.waitFor('streamComplete')).data).toMatchObject({ finalResult: 'Here I am.' });
   await client.close();
 }

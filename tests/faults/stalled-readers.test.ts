@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import WebSocket from 'ws';
-import { connect } from '../../services/journal/sqlite-database.js';
+import { connect } from '../../services/record/sqlite/sqlite-database.js';
 import { countOf } from '../support/counts.js';
 import { TOKEN } from '../support/daemon.js';
 import { waitUntil } from '../support/wait-until.js';

@@ -13,7 +13,7 @@ import { useWorld, type World } from '../support/world.js';
 import { residentOf } from './support/memory.js';
 
 const MIB = 1024 * 1024;
-const LEAVERS = countOf({ full: 2000, fast: 200 });
+const LEAVERS = countOf({ full: 2000, fast: 100 });
 const LEAVERS_APART_MS = 5;
 const READERS = countOf({ full: 95, fast: 60 });
 const FILE_BYTES = 10 * MIB;
@@ -153,7 +153,7 @@ describe('clients who leave in the middle of a request', () => {
 describe('a daemon whose patience is short', () => {
   const world = useWorld({ environment: { ...CLI, ...hurryServers(20) } });
 
-  test('cuts off an answer that nobody reads, and gives its room back', async () => {
+  test('cuts off an answer that is not read, and frees its room', async () => {
     const { id, directory } = await openSession(world);
     const path = join(directory, 'large.txt');
     // In JSON six times as much, and more than the system keeps for a connection.

@@ -1,8 +1,8 @@
 /** A turn whose child says nothing: who follows it is told what it is at, and one that hangs is told from one that works. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { countOf } from '../support/counts.js';
 import { hurry } from '../support/hurry.js';
 import { type Step, scenario } from '../support/scripted-api.js';
@@ -27,16 +27,22 @@ interface Given {
   pid: number;
 }
 
-/** Gives a session of its own, whose child is up, a prompt. */
-async function give(world: World, client: WireClient, ...steps: Step[]): Promise<Given> {
+/** A session of its own, whose child is up. */
+async function open(world: World, client: WireClient): Promise<Omit<Given, 'promptId'>> {
   const started = await client.request('streamStart', {
     prompt: '',
     workingDirectory: world.daemon.project(),
-    options: { allowedTools: ['Bash'] },
+    options: { allowedTools: ['Bash', 'mcp__working'] },
   });
   const { sessionId } = started.data;
   await client.waitFor(isStatus(sessionId, 'idle'));
   const { pid = 0 } = await createSteps(world).view(sessionId);
+  return { sessionId, pid };
+}
+
+/** Gives a session of its own, whose child is up, a prompt. */
+async function give(world: World, client: WireClient, ...steps: Step[]): Promise<Given> {
+  const { sessionId, pid } = await open(world, client);
   const { data } = await client.request('streamSend', { sessionId, prompt: scenario(...steps) });
   return { sessionId, promptId: data.promptId, pid };
 }
@@ -83,7 +89,14 @@ describe('a child that says nothing for a minute', () => {
     const client = await world.connect();
     const asks = await give(world, client, { tools: [{ name: 'Write', input: { file_path: 'a', content: 'b' } }] });
     await client.waitFor(isStatus(asks.sessionId, 'waiting'));
+    const config = join(world.daemon.environment.HOME ?? '', '.claude.json');
+    const mcpServer = join(import.meta.dirname, '../support/failing-server.mjs');
+    const working = { type: 'stdio', command: process.execPath, args: [mcpServer, 'working'] };
+    writeFileSync(config, JSON.stringify({ mcpServers: { working } }));
+    const calls = await give(world, client, { tools: [{ name: 'mcp__working__wait', input: {} }] });
+    writeFileSync(config, '{}');
     const cases = [
+      [calls, 'tool', /^still running mcp__working__wait, [1-9]\d* min$/],
       [await give(world, client, { tools: [bash('tail -f /dev/null')] }), 'tool', /^still running Bash, [1-9]\d* min$/],
       [await give(world, client, { gate: 'slow' }), 'api', /^still waiting for the API, [1-9]\d* min$/],
       [
@@ -142,8 +155,8 @@ describe('a child that says nothing for a minute', () => {
   });
 });
 
-describe('a child that is stopped in mid-turn, and that nobody interrupts', () => {
-  const world = useWorld({ environment: { CLAUDE_PATH, ...hurry(100) } });
+describe('a child that is stopped in mid-turn and not interrupted', () => {
+  const world = useWorld({ environment: { CLAUDE_PATH, ...hurry(50) } });
 
   test('H1: is replaced by itself in the end; its turn is over, and the conversation goes on', async () => {
     const client = await world.connect();
@@ -152,6 +165,8 @@ describe('a child that is stopped in mid-turn, and that nobody interrupts', () =
     const { data } = await client.request('streamSend', { sessionId, prompt: hung.prompt }, hung.mark);
     await world.api.reached('alone');
     process.kill(pid, 'SIGSTOP');
+    // Not by a connection, which in so much of a hurry is cut off when this process is busy for half a second.
+    await waitUntil('its turn is over', async () => (await createSteps(world).view(sessionId)).status !== 'working');
     const end = await createSteps(world).ranOnce(sessionId, { mark: hung.mark, promptId: data.promptId });
     expect(end.data).toMatchObject({ subtype: 'child_exited', isError: true });
     const after = await world.connect();
@@ -170,23 +185,32 @@ describe('a child that is stopped in mid-turn, and that nobody interrupts', () =
 describe('an interrupt', () => {
   const world = useWorld({ environment: { CLAUDE_PATH } });
 
-  const states: [string, Step[], (client: WireClient, given: Given, gate: string) => Promise<unknown>][] = [
+  let client: WireClient;
+  let session: Omit<Given, 'promptId'>;
+  beforeAll(async () => {
+    client = await world.connect();
+    session = await open(world, client);
+  });
+
+  const isWaiting = (frame: Frame) => isStatus(session.sessionId, 'waiting')(frame);
+  const isText = ({ type, data }: Frame) => type === 'streamData' && data.sessionId === session.sessionId;
+  /** The last: whether it is there, in the frames from a place on. */
+  const states: [string, Step[], (from: number) => Promise<unknown>][] = [
     ['the API is slow', [{ gate: 'slow' }], () => world.api.reached('slow')],
     [
       'text streams',
       [{ text: 'Words and words.', chunk: 2, gateAfter: { deltas: 3, gate: 'text' } }],
-      (client, { sessionId }) =>
-        client.waitFor(({ type, data }) => type === 'streamData' && data.sessionId === sessionId),
+      (from) => client.waitFor(isText, from),
     ],
     [
       'a tool runs',
       [{ tools: [bash('tail -f /dev/null')] }],
-      (_, { sessionId }) => waitUntil('the tool runs', () => world.daemon.sessionProcesses(sessionId).length > 1),
+      () => waitUntil('the tool runs', () => world.daemon.sessionProcesses(session.sessionId).length > 1),
     ],
     [
       'two permissions are asked for',
       [{ tools: ['a', 'b'].map((file) => ({ name: 'Write', input: { file_path: `/tmp/${file}`, content: 'x' } })) }],
-      (client, { sessionId }) => client.waitFor(isStatus(sessionId, 'waiting')),
+      (from) => client.waitFor(isWaiting, from),
     ],
     [
       'a task runs in the background',
@@ -210,24 +234,25 @@ describe('an interrupt', () => {
           ],
         },
       ],
-      (client, { sessionId }) => client.waitFor(isStatus(sessionId, 'waiting')),
+      (from) => client.waitFor(isWaiting, from),
     ],
   ];
 
   test.each(states)('H1: while %s is taken up by the same child, and is no failure', async (_, steps, isThere) => {
-    const client = await world.connect();
-    const given = await give(world, client, ...steps);
-    await isThere(client, given, '');
-    await client.request('interrupt', { sessionId: given.sessionId });
-    expect((await endOf(client, given)).data).toMatchObject({ subtype: 'interrupted' });
-    await goesOn(world, client, given.sessionId);
-    expect(errorsOf(client, given.sessionId)).toEqual([]);
-    expect((await createSteps(world).view(given.sessionId)).pid).toBe(given.pid);
-    await client.request('streamClose', { sessionId: given.sessionId, reason: 'done' });
+    const { sessionId, pid } = session;
+    const from = client.frames.length;
+    const { data } = await client.request('streamSend', { sessionId, prompt: scenario(...steps) });
+    await isThere(from);
+    await client.request('interrupt', { sessionId });
+    expect((await endOf(client, { sessionId, promptId: data.promptId, pid })).data).toMatchObject({
+      subtype: 'interrupted',
+    });
+    await goesOn(world, client, sessionId);
+    expect(errorsOf(client, sessionId)).toEqual([]);
+    expect((await createSteps(world).view(sessionId)).pid).toBe(pid);
   });
 
   test('H1: while the child comes up is no failure either', async () => {
-    const client = await world.connect();
     const { view } = createSteps(world);
     const prompt = scenario({ text: 'Never said.', gate: 'never' });
     const { data } = await client.request('streamStart', { prompt, workingDirectory: world.daemon.project() });

@@ -58,6 +58,28 @@ function inBrowser(path: string): void {
   });
 
   const pageOf = (name: string, where = '/') => browser.open(`http://${name}:${site.port}${where}`);
+
+  test('S1: the documents are pages without a script that ask nobody else for anything, and whose links lead somewhere', async () => {
+    const { page, status } = await browser.open(`${daemon.url}/docs`);
+    expect(status).toBe(401);
+    await page.setExtraHTTPHeaders(BEARER);
+    await page.goto(`${daemon.url}/docs`);
+    const links = await page.locator('nav a').evaluateAll((all) => all.map((one) => one.getAttribute('href') ?? ''));
+    expect(links.length).toBeGreaterThan(5);
+    for (const link of links.filter((one) => !one.endsWith('.json'))) {
+      await page.goto(`${daemon.url}${link}`);
+      const scripts = await page.locator('script').count();
+      const loaded = await page.evaluate(
+        "performance.getEntriesByType('resource').map(({ name }) => new URL(name).pathname)",
+      );
+      const targets = await page
+        .locator('a[href^="#"]')
+        .evaluateAll((all) => all.map((one) => one.getAttribute('href')));
+      const ids = await page.locator('[id]').evaluateAll((all) => all.map((one) => `#${one.id}`));
+      const broken = targets.filter((target) => !ids.includes(`${target}`));
+      expect({ link, scripts, loaded, broken }).toEqual({ link, scripts: 0, loaded: ['/docs/style.css'], broken: [] });
+    }
+  });
   const portOf = () => new URL(daemon.url).port;
   const wsUrl = (query = '', name = '127.0.0.1') => `ws://${name}:${portOf()}/ws${query}`;
   const openCode = async () => (await askLocally<{ code: string }>(daemon, 'POST', '/local/pair', {})).code;

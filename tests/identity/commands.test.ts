@@ -2,10 +2,11 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, test } from '@jest/globals';
 import { runCli } from '../../cli/run-cli.js';
+import { CHEAP_PASSWORDS } from '../support/cheap-passwords.js';
 import { askOver, PASSWORD, pairDevice } from '../support/identity-world.js';
 import { useWorld } from '../support/world.js';
 
-const world = useWorld();
+const world = useWorld({ environment: CHEAP_PASSWORDS });
 
 /** Runs a command, with what is on its stdin. */
 async function run(args: string[], input?: string) {
@@ -47,6 +48,14 @@ describe('pair', () => {
     expect(code).toBe(0);
     expect(Object.keys(document).sort()).toEqual(['code', 'expiresAt', 'note', 'url']);
     expect((await redeem(document.code)).body).toMatchObject({ user: { email: 'owner@localhost' } });
+  });
+
+  test('shows a link to the console for a browser, with the code in its fragment', async () => {
+    const { document } = await json(['pair', '--browser']);
+    expect(document.url).toBe(`${world.daemon.url}/#pair=${String(document.code)}`);
+    const shown = await run(['pair', '--browser']);
+    expect(shown.out).toMatch(/▄/);
+    expect(shown.out).toMatch(/http:\/\/127\.0\.0\.1:\d+\/#pair=([0-9A-Z]{5}-[0-9A-Z]{5})\n\nCode: \1 /);
   });
 
   test('gives the scopes and the person that are named, and refuses others', async () => {
@@ -100,7 +109,7 @@ describe('devices', () => {
     expect(await json(['devices', 'revoke', grant.deviceId])).toMatchObject({ code: 0, document: { success: true } });
     const me = await askOver(world.daemon, 'GET', '/api/auth/me', { token: grant.accessToken });
     expect(me.status).toBe(401);
-    expect((await run(['devices', 'list'])).out).toContain('void: revoked');
+    expect((await run(['devices', 'list'])).out).toContain('invalid: revoked');
     expect((await json(['devices', 'revoke', 'nothing'])).document).toMatchObject({ error: { code: 'NOT_FOUND' } });
   });
 });

@@ -1,6 +1,7 @@
 /**
  * How long a comparison takes tells nothing of a credential: digests are compared, all of one length, by
- * `timingSafeEqual`, as often for one guess as for another. The clock has no part in this.
+ * `timingSafeEqual`, as often for one guess as for another. The clock has no part in this. Other tests make passwords
+ * cheap (`CHEAP_PASSWORDS`); here they cost what they do in service.
  */
 import * as crypto from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -75,7 +76,7 @@ describe('who has a credential', () => {
   beforeAll(async () => {
     const { Identity: RealIdentity } = await import('../../services/identity/identity.js');
     const { openRegistryFile } = await import('../../services/identity/registry-file.js');
-    const { openTokenKeys } = await import('../../services/identity/token-keys.js');
+    const { openTokenKeys } = await import('../../services/identity/access-tokens.js');
     identity = new RealIdentity({
       registry: await openRegistryFile(join(folder, 'registry.json')),
       keys: await openTokenKeys(join(folder, 'keys.json')),
@@ -100,7 +101,7 @@ describe('who has a credential', () => {
     const invitation = { userId: userId as UserId, scopes: [] };
     const { codes } = identity;
     const [first = '', second = ''] = [1, 2, 3].map(() => codes.create(invitation).code);
-    const redeem = (code: string) => shapeOf(() => codes.redeem(code, { use: async () => {}, isOut: false }));
+    const redeem = (code: string) => shapeOf(() => codes.redeem(code, { use: async () => {}, isBlocked: false }));
     for (const code of ['', `${first.slice(0, -1)}!`, '!'.repeat(64)]) {
       expect(await redeem(code)).toEqual([DIGEST, DIGEST, DIGEST]);
     }
@@ -124,8 +125,13 @@ describe('who has a credential', () => {
   });
 });
 
+test('S1: a password is kept as argon2id of 64 MiB, three passes and four lanes', async () => {
+  const { Passwords } = await import('../../services/identity/passwords.js');
+  expect(await new Passwords().hash(SECRET)).toMatch(/^\$argon2id\$v=19\$m=65536,t=3,p=4\$/);
+});
+
 test('S1: a token of a push is compared by its digest', async () => {
-  const { isTokenOf, makeTokens } = await import('../../services/push/action-tokens.js');
+  const { isTokenOf, makeTokens } = await import('../../services/push/message/compose-message.js');
   const { tokens, digests } = makeTokens(['allow']);
   const allow = tokens.allow ?? '';
   const bytes: [number, number] = [32, 32];

@@ -1,7 +1,9 @@
 /** Pairing, logging in, renewing and revoking, against the real daemon. */
 import { request as httpRequest } from 'node:http';
+import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import type { DeviceView, GrantView, MeView } from '../../protocol/auth.js';
+import { CHEAP_PASSWORDS } from '../support/cheap-passwords.js';
 import { TOKEN } from '../support/daemon.js';
 import {
   addUser,
@@ -16,7 +18,9 @@ import { waitUntil } from '../support/wait-until.js';
 import { connect } from '../support/wire-client.js';
 import { useWorld } from '../support/world.js';
 
-const world = useWorld();
+// No session here needs a turn of the real CLI.
+const CLAUDE_PATH = join(import.meta.dirname, '../support/fake-cli.mjs');
+const world = useWorld({ environment: { CLAUDE_PATH, ...CHEAP_PASSWORDS } });
 
 const over = <T>(method: string, path: string, options?: Parameters<typeof askOver>[3]) =>
   askOver<T>(world.daemon, method, path, options);

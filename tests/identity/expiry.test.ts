@@ -81,7 +81,7 @@ test('a pairing code is good for ten minutes, and a ticket for thirty seconds', 
   expect((await askOver(world.daemon, 'POST', '/api/auth/pair', { body: pairing })).status).toBe(401);
 });
 
-test('a device that was not here for three months is to be paired anew', async () => {
+test('a device that was away for three months must be paired again', async () => {
   await setClock(0);
   const grant = await pairDevice(world.daemon);
   await setClock(91 * 24 * 60 * MINUTE);

@@ -1,6 +1,11 @@
-/** How much passes, of people and of strangers. */
+/** How much passes, of people, of strangers and on one connection. */
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import type { GrantView } from '../../protocol/auth.js';
+import { type BareClient, openBare, openMute } from '../support/bare-client.js';
+import { CHEAP_PASSWORDS } from '../support/cheap-passwords.js';
 import { TOKEN } from '../support/daemon.js';
 import {
   type Answer,
@@ -11,11 +16,15 @@ import {
   pairDevice,
   upgradeStatus,
 } from '../support/identity-world.js';
+import { waitUntil } from '../support/wait-until.js';
 import { connect } from '../support/wire-client.js';
 import { useWorld } from '../support/world.js';
 
+// Sessions are only counted here: their children need not be the real CLI.
+const CLAUDE_PATH = join(import.meta.dirname, '../support/fake-cli.mjs');
 const world = useWorld({
   environment: {
+    CLAUDE_PATH,
     LIMIT_FAILED: '10',
     LIMIT_PROMPTS: '5',
     LIMIT_READS: '40',
@@ -24,6 +33,8 @@ const world = useWorld({
     LIMIT_CONNECTIONS: '3',
     LIMIT_SESSIONS: '4',
     TRUST_PROXY: 'true',
+    ALLOWED_ORIGINS: 'https://app.example',
+    ...CHEAP_PASSWORDS,
   },
 });
 
@@ -110,7 +121,7 @@ describe('wrong credentials', () => {
     expect(statuses(answers, 401)).toBe(10);
   });
 
-  test('S1: passwords are counted by person and address: nobody is kept out for another', async () => {
+  test('S1: passwords are counted by person and address: no one is locked out because of another', async () => {
     const [ann, ben] = [await newPerson(), await newPerson()];
     const login = (email: string, password: string, address = '192.0.2.5') =>
       over('POST', '/api/auth/login', { body: { email, password }, headers: from(address) });
@@ -223,6 +234,94 @@ describe('a person', () => {
     const [known] = body.sessions;
     const again = await over('POST', '/api/sessions', { token, body: { workingDirectory: known?.workingDirectory } });
     expect(again.status).toBe(200);
+  });
+});
+
+const PREFLIGHT = { origin: 'https://app.example', 'access-control-request-method': 'GET' };
+
+const logOf = (): string => readFileSync(join(world.daemon.home, 'logs/companion.log'), 'utf8');
+
+describe('limits of a connection', () => {
+  const pingOften = (client: BareClient, count: number) =>
+    Promise.all(Array.from({ length: count }, () => client.answerTo(client.send('ping', {}))));
+
+  test('S1: close the one that does not listen, and no quiet one of the same person', async () => {
+    const grant = await newPerson();
+    const other = await pairDevice(world.daemon, { user: grant.email });
+    const noisy = await openBare(world.daemon, grant.accessToken);
+    const quiet = await openBare(world.daemon, other.accessToken);
+    const answers = await pingOften(noisy, 30 + 29);
+    expect(answers.filter(({ type }) => type === 'error')).toHaveLength(29);
+    for (const { type, data } of await pingOften(quiet, 3)) {
+      expect([type, data.code]).toEqual(['error', 'RATE_LIMITED']);
+    }
+    noisy.send('ping', {});
+    expect(await noisy.closed).toBe(4429);
+    expect((await pingOften(quiet, 1))[0]?.type).toBe('error');
+    quiet.socket.terminate();
+  });
+
+  test('S1: count acknowledgements that are refused', async () => {
+    const { accessToken } = await newPerson();
+    const client = await openBare(world.daemon, accessToken);
+    const wrong = () => client.send('ack', { sessionId: 'none', seq: 1 });
+    const codes = await Promise.all(Array.from({ length: 59 }, async () => (await client.answerTo(wrong())).data.code));
+    expect(codes.filter((code) => code === 'SESSION_NOT_FOUND')).toHaveLength(30);
+    expect(codes.filter((code) => code === 'RATE_LIMITED')).toHaveLength(29);
+    wrong();
+    expect(await client.closed).toBe(4429);
+  });
+
+  test('S1: count upgrades, also those with a valid credential', async () => {
+    const { accessToken } = await newPerson();
+    const headers = { authorization: `Bearer ${accessToken}` };
+    const statuses: number[] = [];
+    for (let index = 0; index < 50; index += 1) statuses.push(await upgradeStatus(world.daemon, '/ws', headers));
+    expect(statuses.filter((status) => status === 101)).toHaveLength(40);
+    expect(statuses.slice(40)).toEqual(Array.from({ length: 10 }, () => 429));
+  });
+
+  test('S1: leave a device no second socket, also when the older one does not answer its close', async () => {
+    const { accessToken } = await newPerson();
+    const older = await openMute(world.daemon, accessToken);
+    const gone = once(older, 'close');
+    const newer = await openBare(world.daemon, accessToken);
+    const began = performance.now();
+    await gone;
+    // `ws` would wait for 30 s.
+    expect(performance.now() - began).toBeLessThan(5000);
+    newer.socket.terminate();
+  });
+
+  test('S1: strangers who are refused, or ask whether they may, are counted and leave no line in the log', async () => {
+    const { daemon } = world;
+    const bad = (headers: Record<string, string>) => askOver(daemon, 'POST', '/api/auth/pair', { body: {}, headers });
+    const kinds: [string, number, (headers: Record<string, string>) => Promise<{ status: number }>][] = [
+      ['192.0.2.21', 400, bad],
+      ['192.0.2.22', 403, (headers) => askOver(daemon, 'GET', '/live', { headers: { ...headers, origin: 'null' } })],
+      ['192.0.2.23', 401, (headers) => askOver(daemon, 'OPTIONS', '/live', { headers })],
+      ['192.0.2.24', 204, (headers) => askOver(daemon, 'OPTIONS', '/live', { headers: { ...headers, ...PREFLIGHT } })],
+      [
+        '192.0.2.25',
+        403,
+        async (headers) => ({
+          status: await upgradeStatus(daemon, '/ws', { ...headers, origin: 'null' }),
+        }),
+      ],
+    ];
+    for (const [address, status, ask] of kinds) {
+      const seen: number[] = [];
+      const headers = { 'x-forwarded-for': address, 'x-request-id': `stranger-${address}` };
+      for (let index = 0; index < 45; index += 1) seen.push((await ask(headers)).status);
+      expect([seen.filter((one) => one === status).length, seen.filter((one) => one === 429).length]).toEqual([40, 5]);
+    }
+    const { accessToken } = await newPerson();
+    await askOver(daemon, 'GET', '/api/sessions', {
+      token: accessToken,
+      headers: { 'x-request-id': 'not-a-stranger' },
+    });
+    await waitUntil('the log is written', () => logOf().includes('not-a-stranger'));
+    expect(logOf()).not.toContain('stranger-192');
   });
 });
 

@@ -7,14 +7,18 @@ import { SignJWT } from 'jose';
 import { SCOPES, type Scope } from '../../protocol/access.js';
 import type { GrantView } from '../../protocol/auth.js';
 import { CLIENT_FRAMES, type ClientFrameType } from '../../protocol/client-frames.js';
-import { FRAME_COMMANDS, ROUTES, type RouteRule } from '../../protocol/commands.js';
+import { FRAME_COMMANDS } from '../../protocol/commands/frames.js';
+import { ROUTES, type RouteRule } from '../../protocol/commands/rest.js';
+import { REST_ANSWERS } from '../../protocol/rest-answers.js';
 import { TOKEN } from '../support/daemon.js';
 import { example, SESSION, schemaOf } from '../support/example-frames.js';
 import { addUser, askOver, bearerOf, pairDevice, upgradeStatus } from '../support/identity-world.js';
 import { connect } from '../support/wire-client.js';
 import { useWorld } from '../support/world.js';
 
-const world = useWorld();
+// No session here needs a turn of the real CLI.
+const CLAUDE_PATH = join(import.meta.dirname, '../support/fake-cli.mjs');
+const world = useWorld({ environment: { CLAUDE_PATH } });
 
 let sessionId = '';
 let full: GrantView;
@@ -98,6 +102,9 @@ const call = (rule: RouteRule, token?: string, id?: string) =>
     ...(rule.method !== 'GET' && { body: {} }),
   });
 
+/** The directories below the roots are everyone's. */
+const OF_ALL = new Set<RouteRule['command']>(['listProjects', 'listPlaces']);
+
 describe('over HTTP', () => {
   test.each(GUARDED)(
     'S1: $method $path gives nothing for a credential that is none, expired or revoked',
@@ -118,6 +125,8 @@ describe('over HTTP', () => {
     const own = rule.path.startsWith('/api/devices') ? grant?.deviceId : undefined;
     const allowed = await call(rule, grant?.accessToken, own);
     expect([401, 403]).not.toContain(allowed.status);
+    const { shape } = REST_ANSWERS[rule.command];
+    if (allowed.status < 300 && shape) expect(shape.safeParse(allowed.body).error).toBeUndefined();
   });
 
   test.each(REMOTE.filter(({ path }) => path.includes('/:id')))(
@@ -126,7 +135,7 @@ describe('over HTTP', () => {
       const id = rule.path.includes('devices') ? full.deviceId : sessionId;
       const answer = await call(rule, stranger.accessToken, id);
       // A wrong body is told of before anybody looks who is meant.
-      expect([404, 400]).toContain(answer.status);
+      expect(rule.ownCredential ? [401] : [404, 400]).toContain(answer.status);
       expect(JSON.stringify(answer.body)).not.toContain(world.daemon.root);
     },
   );
@@ -135,7 +144,8 @@ describe('over HTTP', () => {
     'S1: $method $path shows another person nothing of the owner',
     async (rule) => {
       const { body } = await call(rule, stranger.accessToken);
-      for (const secret of [sessionId, full.deviceId, world.daemon.root]) {
+      const places = OF_ALL.has(rule.command) ? [] : [world.daemon.root];
+      for (const secret of [sessionId, full.deviceId, ...places]) {
         expect(JSON.stringify(body)).not.toContain(secret);
       }
     },

@@ -1,15 +1,16 @@
-/** What the CLI keeps for one person is not what it keeps for another. */
+/** The CLI's data of each person is separate. */
 import { randomUUID } from 'node:crypto';
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { beforeAll, describe, expect, test } from '@jest/globals';
+import { CHEAP_PASSWORDS } from '../support/cheap-passwords.js';
 import { addUser, askLocally, askOver, bearerOf, pairDevice } from '../support/identity-world.js';
 import { scenario } from '../support/scripted-api.js';
 import { waitUntil } from '../support/wait-until.js';
 import { connect, type WireClient } from '../support/wire-client.js';
 import { useWorld } from '../support/world.js';
 
-const world = useWorld();
+const world = useWorld({ environment: CHEAP_PASSWORDS });
 const ALL = ['read', 'prompt', 'approve', 'files', 'admin'];
 
 let ann: WireClient;
@@ -28,7 +29,9 @@ beforeAll(async () => {
 const touch = (name: string) =>
   scenario({ tools: [{ name: 'Bash', input: { command: `touch ${name}`, description: 'x' } }] });
 
-test('S1: what a member with every scope sets by a command reaches neither the owner nor another member', async () => {
+const remove = (email: string) => askLocally(world.daemon, 'DELETE', `/local/users/${encodeURIComponent(email)}`);
+
+test('S1: a setting that a member with every scope changes by a command affects neither the owner nor another member, whose folder is removed before the answer when they have no session', async () => {
   const directory = world.daemon.project('anns');
   const set = await ann.request('claudeCommand', {
     command: '/config permissionMode=acceptEdits',
@@ -44,11 +47,14 @@ test('S1: what a member with every scope sets by a command reaches neither the o
   const { accessToken } = await pairDevice(world.daemon, { user: 'bob@example.org' });
   const bob = await connect(world.daemon, bearerOf(accessToken));
   await bob.request('ask', { prompt: 'Hello?' });
+  expect(existsSync(folderOf(id))).toBe(true);
   expect(existsSync(join(folderOf(id), 'settings.json'))).toBe(false);
   bob.terminate();
+  expect(await remove('bob@example.org')).toEqual({ success: true, sessions: 0 });
+  expect(existsSync(folderOf(id))).toBe(false);
 });
 
-test("S1: the owner's rules are for the owner's CLIs alone", async () => {
+test("S1: the owner's permission rules apply only to the owner's CLIs", async () => {
   mkdirSync(dirname(ownersSettings()), { recursive: true });
   writeFileSync(ownersSettings(), JSON.stringify(RULES));
   const owner = await world.connect();
@@ -56,20 +62,21 @@ test("S1: the owner's rules are for the owner's CLIs alone", async () => {
   const { data } = await owner.request('streamStart', { prompt: touch('unasked'), workingDirectory: theirs });
   await owner.waitFor((frame) => frame.type === 'streamComplete' && frame.sessionId === data.sessionId);
   expect(existsSync(join(theirs, 'unasked'))).toBe(true);
-  const hers = world.daemon.project('anns-next');
+  const hers = world.daemon.project('anns');
   const started = await ann.request('streamStart', { prompt: touch('unasked'), workingDirectory: hers });
   await ann.waitFor((frame) => frame.type === 'permissionRequest' && frame.sessionId === started.data.sessionId);
   expect(existsSync(join(hers, 'unasked'))).toBe(false);
-  await ann.request('streamClose', { sessionId: started.data.sessionId as never, reason: 'done' });
+  await ann.request('interrupt', { sessionId: started.data.sessionId as never });
+  await ann.waitFor((frame) => frame.type === 'streamComplete' && frame.data.promptId === started.data.promptId);
 });
 
-test('a conversation of a member goes on after the daemon and its CLI were killed', async () => {
-  const workingDirectory = world.daemon.project('anns-long');
+test('a conversation of a member continues after the daemon and its CLI were killed', async () => {
+  const workingDirectory = world.daemon.project('anns');
   const { data } = await ann.request('streamStart', { prompt: 'Remember 42.', workingDirectory });
-  const end = await ann.waitFor((frame) => frame.type === 'streamComplete' && frame.sessionId === data.sessionId);
+  const end = await ann.waitFor((frame) => frame.type === 'streamComplete' && frame.data.promptId === data.promptId);
   expect(end.data.isError).toBe(false);
   const projects = readdirSync(join(folderOf(annId), 'projects'));
-  expect(projects.some((name) => name.endsWith('anns-long'))).toBe(true);
+  expect(projects.some((name) => name.endsWith('anns'))).toBe(true);
   for (const pid of world.daemon.sessionProcesses(data.sessionId)) process.kill(pid, 'SIGKILL');
   const next = await ann.request('streamSend', {
     sessionId: data.sessionId as never,
@@ -79,12 +86,12 @@ test('a conversation of a member goes on after the daemon and its CLI were kille
   expect(JSON.stringify(world.api.requests.at(-1)?.messages)).toContain('Remember 42.');
 });
 
-test("the login is the owner's: it is linked, and the file API leads nobody there", async () => {
+test("members use the owner's login through a link, which the file API does not follow", async () => {
   const link = join(folderOf(annId), '.credentials.json');
   expect(readlinkSync(link)).toBe(join(world.daemon.environment.HOME ?? '', '.claude/.credentials.json'));
 });
 
-test('S2: what the CLI keeps for people is no working directory', async () => {
+test('S2: the folders of the CLI for people cannot be working directories', async () => {
   const body = { workingDirectory: folderOf(annId) };
   const token = world.daemon.environment.AUTH_TOKEN ?? '';
   expect((await askOver(world.daemon, 'POST', '/api/sessions', { token, body })).status).toBe(403);
@@ -96,10 +103,9 @@ describe('the folder of a person who is removed', () => {
     const { accessToken } = await pairDevice(world.daemon, { user: email, scopes: ALL });
     return { id, client: await connect(world.daemon, bearerOf(accessToken)) };
   };
-  const remove = (email: string) => askLocally(world.daemon, 'DELETE', `/local/users/${encodeURIComponent(email)}`);
   const ownersFiles = () => readdirSync(join(world.daemon.environment.HOME ?? '', '.claude')).sort();
 
-  test("S1: goes when their CLI and all that it started are gone; the login that it links, the owner's files and other people's folders stay", async () => {
+  test("S1: is removed when their CLI and its processes have ended; the linked login, the owner's files and other people's folders stay", async () => {
     const { id, client } = await joined('cyd@example.org');
     const login = join(world.daemon.environment.HOME ?? '', '.claude/.credentials.json');
     writeFileSync(login, '{}');
@@ -117,15 +123,7 @@ describe('the folder of a person who is removed', () => {
     expect(readdirSync(join(folderOf(annId), 'projects'))).not.toEqual([]);
   });
 
-  test('is gone with the answer where they have no session', async () => {
-    const { id, client } = await joined('dan@example.org');
-    await client.request('ask', { prompt: 'Hello?' });
-    expect(existsSync(folderOf(id))).toBe(true);
-    expect(await remove('dan@example.org')).toEqual({ success: true, sessions: 0 });
-    expect(existsSync(folderOf(id))).toBe(false);
-  });
-
-  test('that is still there goes at the next start, and what is not a folder of the daemon stays', async () => {
+  test('that was left over is removed at the next start; other folders stay', async () => {
     const [left, notes] = [folderOf(randomUUID()), folderOf('notes')];
     for (const folder of [left, notes]) mkdirSync(join(folder, 'projects'), { recursive: true });
     await world.daemon.restart('SIGKILL');

@@ -1,4 +1,5 @@
 /** S1: a device that came with the owner's token and a name is out when it is revoked, and stays out. */
+import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import type { DeviceView } from '../../protocol/auth.js';
 import { CLOSE } from '../../protocol/error-codes.js';
@@ -7,7 +8,9 @@ import { askLocally, askOver, pairDevice, upgradeStatus } from '../support/ident
 import { connect } from '../support/wire-client.js';
 import { useWorld } from '../support/world.js';
 
-const world = useWorld();
+// No session here needs a turn of the real CLI.
+const CLAUDE_PATH = join(import.meta.dirname, '../support/fake-cli.mjs');
+const world = useWorld({ environment: { CLAUDE_PATH } });
 
 const bearer = { authorization: `Bearer ${TOKEN}` };
 const comesBack = (deviceId: string) => upgradeStatus(world.daemon, `/ws?deviceId=${deviceId}`, bearer);

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { beforeAll, expect, test } from '@jest/globals';
-import { mayNameItself } from '../../services/claude/shadowed-command.js';
+import { mayNameItself } from '../../services/claude/cli/shadowed-command.js';
 import { addUser, bearerOf, pairDevice } from '../support/identity-world.js';
 import { connect, type WireClient } from '../support/wire-client.js';
 import { useWorld } from '../support/world.js';

@@ -93,7 +93,8 @@ describe('with the scope prompt alone', () => {
     const { data } = await owner.request('streamStart', { prompt, workingDirectory: directory });
     await owner.waitFor((frame) => frame.type === 'permissionRequest' && frame.sessionId === data.sessionId);
     expect(existsSync(join(directory, 'unasked'))).toBe(false);
-    await owner.request('streamClose', { sessionId: data.sessionId as never, reason: 'done' });
+    await owner.request('interrupt', { sessionId: data.sessionId as never });
+    await owner.waitFor((frame) => frame.type === 'streamComplete' && frame.data.promptId === data.promptId);
   });
 
   test('a command that only shows something is run', async () => {
@@ -110,7 +111,7 @@ describe('with the scope prompt alone', () => {
 test('S1: a mode that the settings of the CLI name is not taken: each child is told its mode', async () => {
   mkdirSync(dirname(settingsFile()), { recursive: true });
   const owner = await world.connect();
-  const directory = world.daemon.project('told');
+  const directory = world.daemon.project('owners');
   const { data } = await owner.request('claudeCommand', { command: ATTACK, projectPath: directory });
   expect(data.success).toBe(true);
   expect(JSON.parse(readFileSync(settingsFile(), 'utf8'))).toMatchObject({

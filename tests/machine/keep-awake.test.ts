@@ -121,6 +121,7 @@ test('is told by what sessions publish, which goes on to who listens', async () 
   const published: unknown[] = [];
   const publisher = open().observe({
     publish: (session, items) => published.push([session.sessionId, items]),
+    isNamed: () => false,
     opened: ({ sessionId }) => published.push(sessionId),
     forgotten: async (sessionId) => {
       published.push(sessionId);

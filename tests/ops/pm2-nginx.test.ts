@@ -2,11 +2,14 @@
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
+import { request } from 'node:https';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import WebSocket from 'ws';
 import { CLOSE } from '../../protocol/error-codes.js';
 import { childrenOf, TOKEN } from '../support/daemon.js';
+import { type EventReader, type FetchText, readEvents } from '../support/event-reader.js';
 import { findNginx, type Nginx, PUBLIC_NAME, startNginx } from '../support/nginx.js';
 import { type Pm2Daemon, startUnderPm2 } from '../support/pm2-daemon.js';
 import { type ScriptedApi, scenario, startScriptedApi } from '../support/scripted-api.js';
@@ -145,6 +148,32 @@ function deployed(path: string): void {
     await client.waitFor('streamComplete');
   });
 
+  test('D3: an event stream through nginx, cut and resumed after every event, has what an uncut one has', async () => {
+    const client = await connectAs('stream-author');
+    const sessionId = await startTurn(client, 'streamed');
+    const { promptId } = (await client.waitFor('humanMessage')).data;
+    const path = `${nginx.url}/api/sessions/${sessionId}/prompts/${promptId}/stream`;
+    const through = fetchThrough(nginx);
+    const live = readEvents(`${path}?deltas=true`, { fetch: through });
+    cleanUp.push(() => live.close());
+    await live.waitFor('delta');
+    // The text is there while its turn is held: nginx holds nothing back.
+    await waitUntil('its first part has come', () => deltasOf(live) === FIRST_PART);
+    api.release('streamed');
+    const cut = readEvents(path, { fetch: through, blocksEach: 2 });
+    cleanUp.push(() => cut.close());
+    await Promise.all([live.closed(), cut.closed()]);
+    const told = (reader: EventReader) => reader.events.filter(({ event }) => !['connected', 'delta'].includes(event));
+    expect(told(cut)).toEqual(told(live));
+    expect(told(live).at(-1)).toMatchObject({ event: 'complete', data: { result: TEXT } });
+    expect(cut.asked).toEqual([undefined, ...told(cut).map(({ id }) => id)]);
+    const head = await nginx.request('/api/stream', {
+      method: 'HEAD',
+      headers: { authorization: `Bearer ${TOKEN}`, 'content-length': '0' },
+    });
+    expect(head.headers).toMatchObject({ 'content-type': 'text/event-stream' });
+  });
+
   test('S1: without a valid credential nginx passes on a 401, and /live alone answers', async () => {
     expect(await upgrade('/ws')).toBe(401);
     expect(await upgrade('/ws?token=not-the-one')).toBe(401);
@@ -210,6 +239,28 @@ function deployed(path: string): void {
     expect(await upgrade('/ws', { host: 'elsewhere.example.com', authorization: `Bearer ${TOKEN}` })).toBe(403);
   });
 }
+
+/** `fetch` that trusts the certificate of nginx, and asks under the public name. */
+const fetchThrough =
+  ({ certificate }: Nginx): FetchText =>
+  async (url, { headers, signal }) => {
+    const sent = request(url, {
+      agent: false,
+      ca: certificate,
+      servername: PUBLIC_NAME,
+      headers: { host: PUBLIC_NAME, ...(headers as Record<string, string>) },
+      ...(signal && { signal }),
+    });
+    sent.end();
+    const [answer] = (await once(sent, 'response')) as [IncomingMessage];
+    // A cut connection.
+    answer.on('error', () => {});
+    const status = answer.statusCode ?? 0;
+    const body = status === 204 ? null : (Readable.toWeb(answer) as ReadableStream<Uint8Array>);
+    return new Response(body, { status, headers: answer.headers as Record<string, string> });
+  };
+
+const deltasOf = (reader: EventReader) => reader.of('delta').reduce((text, { data }) => text + data.content, '');
 
 /** The text of one message, joined by its positions as a client does. */
 function textIn(frames: readonly Frame[]): string {

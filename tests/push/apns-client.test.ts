@@ -20,7 +20,7 @@ afterEach(() => {
   isBroken = false;
 });
 
-test('a client that cannot be made is a problem without a secret in it, and the next push tries anew', async () => {
+test('a client that cannot be created is a problem without a secret in it, and the next push tries again', async () => {
   const sender = apns.sender();
   isBroken = true;
   expect(await sender.send(registration(), message())).toEqual({

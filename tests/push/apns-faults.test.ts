@@ -1,11 +1,13 @@
 /** What becomes of pushes when Apple's server goes away, resets, hangs or loses the connection. */
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { describe, expect, test } from '@jest/globals';
 import type { PushMessage, SendOutcome } from '../../services/ports/push.js';
-import type { ApnsBehaviour, ApnsRequest } from '../support/apns-server.js';
+import { type ApnsBehaviour, type ApnsRequest, KEY_ID, startApnsServer, TEAM_ID } from '../support/apns-server.js';
 import { countOf } from '../support/counts.js';
 import { waitUntil } from '../support/wait-until.js';
 import { useApns } from './support/apns-stage.js';
-import { message, registration } from './support/push-samples.js';
+import { testClosing } from './support/closing-sender.js';
+import { message, registration, tokenKey } from './support/push-samples.js';
 
 const apns = useApns();
 
@@ -78,35 +80,62 @@ test('two internal errors do not cost the other pushes of their session', async 
   expect(apns.production.sessions()).toBe(1);
 });
 
-describe('a sender that is closed', () => {
-  test('lets a push under way arrive', async () => {
-    const sender = apns.sender({ timeoutMs: NEVER_MS });
-    let release = () => {};
-    apns.production.behave(
-      () =>
-        new Promise((resolve) => {
-          release = () => resolve({ kind: 'accept' });
-        }),
-    );
-    const pending = sender.send(registration(), message());
-    await waitUntil('it is there', () => apns.production.requests.length === 1);
-    const closed = sender.close();
-    release();
-    expect(await pending).toMatchObject({ kind: 'accepted' });
-    await closed;
-    await waitUntil('its session has ended', () => apns.production.openSessions() === 0);
-  });
+test('a server that serves one push at a time refuses none of a burst', async () => {
+  const { publicKey, pem } = tokenKey();
+  const server = await startApnsServer({ publicKey, maxStreams: 1 });
+  const caFile = apns.file('narrow.pem', server.ca);
+  const endpoints = { production: server, sandbox: server };
+  const sender = apns.sender({ caFile, endpoints, credential: { key: pem, keyId: KEY_ID, teamId: TEAM_ID } });
+  const outcomes = await Promise.all(Array.from({ length: 50 }, () => sender.send(registration(), message())));
+  expect(outcomes.filter(({ kind }) => kind !== 'accepted')).toEqual([]);
+  expect(server.sessions()).toBe(1);
+  await sender.close();
+  await server.close();
+});
 
-  test('answers one that hangs, sends no more, and leaves no session', async () => {
-    const sender = apns.sender({ timeoutMs: NEVER_MS });
-    apns.production.behave(() => ({ kind: 'hang' }));
-    const pending = sender.send(registration(), message());
-    await waitUntil('it is there', () => apns.production.requests.length === 1);
-    await sender.close();
-    expect(await pending).toEqual({ kind: 'retry', reason: 'closing' });
-    expect(await sender.send(registration(), message())).toEqual({ kind: 'retry', reason: 'closing' });
-    await waitUntil('its session has ended', () => apns.production.openSessions() === 0);
+test('a session that was cut off with its network is noticed while it is idle: the next push has a new one', async () => {
+  const line = await openLine(apns.production);
+  const endpoints = { production: line, sandbox: apns.sandbox };
+  const sender = apns.sender({ endpoints, timeoutMs: SOON_MS, pingMs: 20 });
+  expect(await sender.send(registration(), message())).toMatchObject({ kind: 'accepted' });
+  line.cut();
+  await waitUntil('it is given up', () => line.open() === 0);
+  expect(await sender.send(registration(), message())).toMatchObject({ kind: 'accepted' });
+  expect(apns.production.providerTokens.size).toBe(1);
+  await sender.close();
+  line.close();
+});
+
+/** A network between a sender and a server, on which connections can be cut without either end being told. */
+async function openLine(server: { address: string; port: number }) {
+  const sockets = new Set<Socket>();
+  const line = createServer((near) => {
+    const far = connect(server.port, server.address);
+    sockets.add(near);
+    near.pipe(far).pipe(near);
+    for (const socket of [near, far]) socket.on('error', () => {});
+    near.once('close', () => {
+      sockets.delete(near);
+      far.destroy();
+    });
   });
+  await new Promise<void>((resolve) => line.listen(0, '127.0.0.1', resolve));
+  return {
+    address: '127.0.0.1',
+    port: (line.address() as AddressInfo).port,
+    open: () => sockets.size,
+    cut: () => {
+      for (const socket of sockets) {
+        socket.unpipe();
+        socket.resume();
+      }
+    },
+    close: () => line.close(),
+  };
+}
+
+describe('a sender that is closed', () => {
+  testClosing(apns, () => apns.sender({ timeoutMs: NEVER_MS }));
 });
 
 const FAULTS: ApnsBehaviour[] = [
@@ -126,7 +155,7 @@ async function deliver(send: () => Promise<SendOutcome>): Promise<SendOutcome> {
 }
 
 test('P1: whatever is injected, each push arrives, and never two with different content under one id', async () => {
-  const faults = countOf({ full: 1000, fast: 60 });
+  const faults = countOf({ full: 1000, fast: 30 });
   const sender = apns.sender({ timeoutMs: SOON_MS });
   let injected = 0;
   let turn = 0;

@@ -2,7 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import type { ApnsCredentialSettings } from '../../services/push/apns-key.js';
+import type { ApnsCredentialSettings } from '../../services/push/apns/apns-key.js';
 import { KEY_ID, startApnsServer, TEAM_ID } from '../support/apns-server.js';
 import { createCertificate } from '../support/certificate.js';
 import { useApns } from './support/apns-stage.js';

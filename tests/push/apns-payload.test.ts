@@ -4,8 +4,10 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { wellFormed } from '../../protocol/plain-text.js';
 import type { PushKind, PushMessage } from '../../services/ports/push.js';
-import { type ApnsNotification, composeApns, MAX_PAYLOAD_BYTES } from '../../services/push/apns-payload.js';
-import { fitText, jsonBytes } from '../../services/push/push-content.js';
+import { type ApnsNotification, composeApns, MAX_PAYLOAD_BYTES } from '../../services/push/apns/apns-payload.js';
+import { fitText, jsonBytes } from '../../services/push/message/fit-content.js';
+import { anyCharacter } from '../support/any-character.js';
+import { countOf } from '../support/counts.js';
 import { message, registration } from './support/push-samples.js';
 
 const KEY = randomBytes(32);
@@ -28,7 +30,7 @@ function unseal(payload: Record<string, unknown>): PushMessage {
 
 const anyText = fc.oneof(
   { weight: 3, arbitrary: fc.string({ unit: 'grapheme', maxLength: 3000 }) },
-  { weight: 2, arbitrary: fc.string({ unit: 'binary', maxLength: 3000 }) },
+  { weight: 2, arbitrary: fc.string({ unit: anyCharacter, maxLength: 3000 }) },
   // Halves of surrogate pairs among them.
   {
     weight: 1,
@@ -48,6 +50,7 @@ const KINDS: PushKind[] = [
   'turn_failed',
   'limit',
   'given_up',
+  'budget',
   'digest',
   'withdrawal',
   'test',
@@ -75,7 +78,7 @@ describe('a payload', () => {
         expect(JSON.parse(text)).toEqual(payload);
         expect(text).not.toMatch(/\p{Surrogate}|\\ud[89a-f]/u);
       }),
-      { numRuns: 200 },
+      { numRuns: countOf({ full: 200, fast: 6 }) },
     );
   });
 
@@ -94,7 +97,7 @@ describe('a payload', () => {
         const kept = shown.replace(/…$/, '');
         expect(graphemesOf(whole).slice(0, graphemesOf(kept).length).join('')).toBe(kept);
       }),
-      { numRuns: 200 },
+      { numRuns: countOf({ full: 200, fast: 6 }) },
     );
   });
 
@@ -116,6 +119,7 @@ describe('a payload', () => {
     ['turn_failed', 'TURN_COMPLETE', 'active'],
     ['limit', 'TURN_COMPLETE', 'active'],
     ['given_up', undefined, 'active'],
+    ['budget', undefined, 'active'],
     ['digest', undefined, 'active'],
     ['test', undefined, 'active'],
   ])('of %s has category %s and interruption level %s', (kind, category, level) => {
@@ -178,7 +182,7 @@ describe('a text that is cut', () => {
         expect(all.slice(0, kept.length).join('')).toBe(kept.join(''));
         expect(jsonBytes(`${all.slice(0, kept.length + 1).join('')}…`)).toBeGreaterThan(room);
       }),
-      { numRuns: 300 },
+      { numRuns: countOf({ full: 300, fast: 25 }) },
     );
   });
 });

@@ -1,9 +1,9 @@
 /** Which events concern a person. */
 import { describe, expect, test } from '@jest/globals';
 import type { EventData } from '../../protocol/events.js';
-import { concernOf, isWaiting, kindOf } from '../../services/push/concerns.js';
-import { isLimit, resetOf } from '../../services/push/turn-limits.js';
-import { AT, requestOf, SESSION, turnOf } from './situations.js';
+import { isLimit, resetOf } from '../../services/model/usage-limits.js';
+import { concernOf, isWaiting, kindOf } from '../../services/push/policy/concerns.js';
+import { AT, budgetOf, requestOf, SESSION, turnOf } from './situations.js';
 
 const turn = (fields: Partial<EventData<'streamComplete'>>) => kindOf({ type: 'streamComplete', data: turnOf(fields) });
 const apiError = (finalResult: string) => ({ subtype: 'api_error', isError: true, finalResult });
@@ -22,9 +22,10 @@ describe('turns', () => {
     ['success', true, 'turn_failed'],
     ['error_max_turns', true, 'limit'],
     ['error_max_budget_usd', true, 'limit'],
+    ['usage_limit', true, 'limit'],
   ])('%s, error %s: %s', (subtype, isError, kind) => expect(turn({ subtype, isError })).toBe(kind));
 
-  test('one that nobody prompted is like any other', () => {
+  test('one that no person prompted is like any other', () => {
     expect(turn({ promptId: 'p1' })).toBe('turn_complete');
     expect(turn({})).toBe('turn_complete');
   });
@@ -73,6 +74,12 @@ describe('turns', () => {
     ['Credit balance is too low', undefined],
   ])('%s: resets %s', (finalResult, reset) => expect(resetOf({ finalResult })).toBe(reset));
 
+  test('a reset that the CLI does not name is told in UTC, where it is known', () => {
+    const resetsAt = '2026-11-30T15:00:00.000Z';
+    expect(resetOf({ finalResult: 'Nothing more.', resetsAt })).toBe('2026-11-30 15:00 UTC');
+    expect(resetOf({ finalResult: "You've hit your limit · resets 3pm (UTC)", resetsAt })).toBe('3pm (UTC)');
+  });
+
   test('text of any length is judged without delay', () => {
     const long = `${'API Error: '.repeat(50_000)}reached your specified ${'- '.repeat(100_000)}`;
     expect(isLimit(apiError(long))).toBe(false);
@@ -119,6 +126,13 @@ describe('of the record', () => {
       at: AT,
       message: 'no',
     });
+  });
+
+  test('a budget concerns its person', () => {
+    const { budget } = budgetOf({ state: 'exceeded' });
+    const told = concernOf(SESSION, record('budget', budget));
+    expect(told).toEqual({ kind: 'budget', sessionId: SESSION, seq: 3, at: AT, budget });
+    expect(told && isWaiting(told)).toBe(false);
   });
 
   test.each([

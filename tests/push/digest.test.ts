@@ -2,6 +2,9 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { SessionId } from '../../protocol/scalars.js';
+import type { PushState } from '../../services/ports/outbox.js';
+import { badgeOf } from '../../services/push/message/compose-message.js';
+import { notifiedDevices } from '../../services/push/outbox/push-record.js';
 import {
   DIGEST_PAUSE_MS,
   DIGEST_WINDOW_MS,
@@ -10,8 +13,8 @@ import {
   type OwedResult,
   type PlannedPush,
   planResults,
-} from '../../services/push/push-digest.js';
-import { badgeOf, type PushState, withdrawalsOf } from '../../services/push/withdrawals.js';
+} from '../../services/push/policy/plan-digest.js';
+import { countOf } from '../support/counts.js';
 import { AT, deviceRef, RESULTS, resultOf } from './situations.js';
 
 const id = (name: string) => name as SessionId;
@@ -50,7 +53,7 @@ function told(found: DigestPlan): string {
 const A = owedResult('a');
 const B = owedResult('b', { owedAt: AT + 5000 });
 
-/** What a device gets while time passes: it is planned anew at the times told, as the daemon does. */
+/** What a device gets over time: planned again at each time that the plan names, as the daemon does. */
 class Simulation {
   now = AT;
   works: string[] = [];
@@ -108,7 +111,7 @@ describe('digests', () => {
     expect(told(plan([A], { expects: ['b'], now: AT + DIGEST_WINDOW_MS }))).toBe('single a-1 for a-1');
   });
 
-  test('the window begins with the first, and ends when nobody else is expected', () => {
+  test('the window begins with the first, and ends when no other is expected', () => {
     const now = AT + 5000;
     expect(told(plan([A, B], { expects: ['c'], now }))).toBe(`wait ${DIGEST_WINDOW_MS}`);
     expect(told(plan([B, A], { expects: ['c'], now: AT + DIGEST_WINDOW_MS }))).toBe('digest a-1 b-1 for b-1 a-1');
@@ -170,7 +173,7 @@ describe('digests', () => {
         device.advance(200_000);
         expect(device.covered.sort()).toEqual(arrivals.map(({ session }, seq) => `${session}-${seq}`).sort());
       }),
-      { numRuns: 500 },
+      { numRuns: countOf({ full: 500, fast: 60 }) },
     );
   });
 });
@@ -183,7 +186,7 @@ describe('withdrawals', () => {
     [id('c'), 1],
   ]);
   const to = (pushes: ReturnType<typeof push>[], byDeviceId?: string) =>
-    withdrawalsOf({ pushes, byDeviceId, openRequests }).map(({ device, badge }) => `${device.deviceId} ${badge}`);
+    notifiedDevices(pushes, byDeviceId).map(({ deviceId }) => `${deviceId} ${badgeOf(openRequests)}`);
 
   test('the badge is what waits in all sessions', () => {
     expect(badgeOf(openRequests)).toBe(3);

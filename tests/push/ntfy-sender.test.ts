@@ -1,7 +1,7 @@
 /** The sender to ntfy, against a server that takes what ntfy takes. */
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { PushSender } from '../../services/ports/push.js';
-import { createNtfySender, type NtfySenderOptions } from '../../services/push/ntfy-sender.js';
+import { createNtfySender, type NtfySenderOptions } from '../../services/push/ntfy/ntfy-sender.js';
 import { type NtfyServer, startNtfyServer } from '../support/ntfy-server.js';
 import { message, registration } from './support/push-samples.js';
 
@@ -79,7 +79,7 @@ describe('buttons', () => {
     expect(actions[0]?.body).toBe('{"response":"allow","actionToken":"token-that-allows"}');
   });
 
-  test('are left out where nobody can reach the daemon, and where nothing is asked', async () => {
+  test('are left out when the daemon cannot be reached, and when nothing is asked', async () => {
     await open({ token: 't', publicUrl: undefined }).send(device, message());
     const { permissionId: _none, ...rest } = message({ kind: 'turn_complete' });
     await open({ token: 't' }).send(device, rest);

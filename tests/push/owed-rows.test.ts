@@ -2,8 +2,8 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { PushRecord } from '../../services/ports/outbox.js';
-import { OwedRows } from '../../services/push/owed-rows.js';
-import { changed, newPush } from '../../services/push/push-record.js';
+import { OwedRows } from '../../services/push/outbox/owed-rows.js';
+import { changed, newPush } from '../../services/push/outbox/push-record.js';
 import { AT, deviceRef, resultOf, waitingOf } from './situations.js';
 
 const TIMES = 5;

@@ -2,7 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { PUSH_KINDS } from '../../protocol/push-preferences.js';
-import { isWaiting } from '../../services/push/concerns.js';
+import { isWaiting } from '../../services/push/policy/concerns.js';
 import {
   type DeviceVerdict,
   judge,
@@ -11,7 +11,8 @@ import {
   type Situation,
   type Verdict,
   WAITING_DELAY_MS,
-} from '../../services/push/push-policy.js';
+} from '../../services/push/policy/judge-event.js';
+import { countOf } from '../support/counts.js';
 import { AT, concernOfKind, deviceOf, SEQ, SESSION } from './situations.js';
 
 const HOUR = 3_600_000;
@@ -81,7 +82,8 @@ const situation: fc.Arbitrary<Situation> = fc.record({
   now: time,
 });
 
-const property = (holds: (given: Situation) => void) => fc.assert(fc.property(situation, holds), { numRuns: 1000 });
+const property = (holds: (given: Situation) => void) =>
+  fc.assert(fc.property(situation, holds), { numRuns: countOf({ full: 1000, fast: 100 }) });
 
 const EXCUSES = new Set(['stale', 'muted', 'quiet_hours']);
 const isExcused = ({ verdict }: DeviceVerdict) => verdict.kind !== 'owed' && EXCUSES.has(verdict.reason);
@@ -153,7 +155,7 @@ describe('whatever happens', () => {
         const before = judge(given).map(({ verdict }) => verdict);
         expect(after).toEqual(before.map((verdict, index) => expectedAt(then, verdict, after[index])));
       }),
-      { numRuns: 1000 },
+      { numRuns: countOf({ full: 1000, fast: 100 }) },
     );
   });
 

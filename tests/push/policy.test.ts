@@ -1,8 +1,8 @@
 /** Who is owed a push, case by case. Milliseconds are counted from the event. */
 import { expect, test } from '@jest/globals';
 import type { PushPreferences, SessionPushPreferences } from '../../protocol/push-preferences.js';
-import type { ConcernKind } from '../../services/push/concerns.js';
-import { judge, type PersonDevice, type Verdict } from '../../services/push/push-policy.js';
+import type { ConcernKind } from '../../services/push/policy/concerns.js';
+import { judge, type PersonDevice, type Verdict } from '../../services/push/policy/judge-event.js';
 import { AT, deviceOf, SEQ, SESSION, situationOf } from './situations.js';
 
 type Fields = Partial<PersonDevice>;
@@ -79,6 +79,7 @@ const ROWS: Row[] = [
   row('away', 'turn_failed', 0, [{}], owed(0, DAY)),
   row('away', 'limit', 0, [{}], owed(0, DAY)),
   row('away', 'given_up', 0, [{}], owed(0, DAY)),
+  row('away', 'budget', 0, [{}], owed(0, DAY)),
   row('in the background since before', 'permission', 0, [leftAt(-HOUR)], owed(0, STALE)),
   row('in the background since before', 'turn_complete', 0, [leftAt(-HOUR)], owed(0, DAY)),
   row('gone since before', 'turn_complete', 5, [leftAt(-1, 'away')], owed(0, DAY)),
@@ -143,6 +144,8 @@ const ROWS: Row[] = [
   row('off, and was seen', 'limit', 0, [wants({ enabled: false }, seen())], none('acknowledged')),
   // Quiet hours.
   row('quiet', 'turn_complete', 0, [wants({ quietHours: QUIET })], none('quiet_hours')),
+  row('quiet', 'budget', 0, [wants({ quietHours: QUIET })], none('quiet_hours')),
+  row('off', 'budget', 0, [wants({ kinds: { budget: false } })], none('kind_off')),
   row('quiet', 'given_up', 0, [wants({ quietHours: QUIET })], none('quiet_hours')),
   row('quiet', 'permission', 0, [wants({ quietHours: QUIET })], owed(0, STALE)),
   row('quiet but for the urgent', 'plan', 0, [wants({ quietHours: { ...QUIET, exceptUrgent: true } })], owed(0, STALE)),

@@ -14,7 +14,7 @@ import {
   patchPreferences,
   readPreferences,
   readSessionPreferences,
-} from '../../services/push/push-preferences.js';
+} from '../../services/model/push-preferences.js';
 
 const QUIET = { from: '22:00', to: '07:00', timeZone: 'Europe/Berlin' };
 

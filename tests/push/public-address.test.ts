@@ -1,7 +1,7 @@
 /** Which addresses the daemon may be made to push to. */
 import { networkInterfaces } from 'node:os';
 import { expect, test } from '@jest/globals';
-import { isOwnAddress, isPublicAddress } from '../../services/push/public-address.js';
+import { isOwnAddress, isPublicAddress } from '../../services/push/web/push-reach.js';
 
 test.each([
   '0.0.0.0',

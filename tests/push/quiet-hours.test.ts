@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { QuietHours } from '../../protocol/push-preferences.js';
-import { quietUntil } from '../../services/push/push-policy.js';
+import { quietUntil } from '../../services/push/policy/quiet-hours.js';
+import { countOf } from '../support/counts.js';
 
 const hours = (from: string, to: string, timeZone: string): QuietHours => ({ from, to, timeZone });
 const until = (quiet: QuietHours, at: string): string | undefined => {
@@ -126,7 +127,7 @@ describe('quiet hours', () => {
           expect(end === undefined ? to : clockOf(timeZone, end)).toBe(to);
         }
       }),
-      { numRuns: 100 },
+      { numRuns: countOf({ full: 100, fast: 25 }) },
     );
   });
 
@@ -142,7 +143,7 @@ describe('quiet hours', () => {
         expect(quietUntil(quiet, end)).toBeUndefined();
         expect(quietUntil(quiet, end - 1)).toBe(end);
       }),
-      { numRuns: 500 },
+      { numRuns: countOf({ full: 500, fast: 60 }) },
     );
   });
 });

@@ -2,8 +2,8 @@
 import type { EventData } from '../../protocol/events.js';
 import type { DeviceId, SessionId } from '../../protocol/scalars.js';
 import type { UserId } from '../../services/ports/records.js';
-import type { Concern, ConcernKind, ResultConcern, WaitingConcern } from '../../services/push/concerns.js';
-import type { PersonDevice, Situation } from '../../services/push/push-policy.js';
+import type { Concern, ConcernKind, ResultConcern, WaitingConcern } from '../../services/push/policy/concerns.js';
+import type { PersonDevice, Situation } from '../../services/push/policy/judge-event.js';
 
 export const SESSION = 'session' as SessionId;
 export const WAITING = ['permission', 'question', 'plan'] as const;
@@ -62,11 +62,35 @@ export function resultOf(kind: ResultConcern['kind'], place: Place = {}): Result
   return kind === 'given_up' ? { ...common, kind, message: 'no' } : { ...common, kind, turn: turnOf(TURNS[kind]) };
 }
 
+export const budgetOf = (
+  fields: Partial<EventData<'budget'>> = {},
+  place: Place = {},
+): Extract<Concern, { kind: 'budget' }> => ({
+  kind: 'budget',
+  sessionId: SESSION,
+  seq: SEQ,
+  at: AT,
+  ...place,
+  budget: {
+    sessionId: SESSION,
+    budgetId: 'b1',
+    state: 'warning',
+    of: 'person',
+    period: 'day',
+    unit: 'tokens',
+    used: 80_000,
+    limit: 100_000,
+    stops: true,
+    timestamp: new Date(AT).toISOString(),
+    ...fields,
+  },
+});
+
 const isWaitingKind = (kind: ConcernKind): kind is WaitingConcern['kind'] =>
   (WAITING as readonly ConcernKind[]).includes(kind);
 
 export const concernOfKind = (kind: ConcernKind, place: Place = {}): Concern =>
-  isWaitingKind(kind) ? waitingOf(kind, place) : resultOf(kind, place);
+  isWaitingKind(kind) ? waitingOf(kind, place) : kind === 'budget' ? budgetOf({}, place) : resultOf(kind, place);
 
 /** A device that was never here. */
 export const deviceOf = (deviceId: string, fields: Partial<PersonDevice> = {}): PersonDevice => ({

@@ -1,6 +1,6 @@
 /** The contact address of pushes to browsers, which Apple's service insists on. */
 import { describe, expect, test } from '@jest/globals';
-import { chooseSubject, subjectProblem } from '../../services/push/vapid-subject.js';
+import { chooseSubject, subjectProblem } from '../../services/push/web/vapid.js';
 
 const subscriptionAt = (endpoint: string) => JSON.stringify({ endpoint, keys: { p256dh: '', auth: '' } });
 const SAFARI = subscriptionAt('https://web.push.apple.com/QGuQyavXutnMH');

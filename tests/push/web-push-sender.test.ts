@@ -3,13 +3,10 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import type { PushMessage } from '../../services/ports/push.js';
-import { PushReach } from '../../services/push/push-reach.js';
-import {
-  createWebPushSender,
-  type WebPushSender,
-  type WebPushSenderOptions,
-} from '../../services/push/web-push-sender.js';
+import type { PushMessage, PushSender } from '../../services/ports/push.js';
+import { PushReach } from '../../services/push/web/push-reach.js';
+import { openVapidKeys, type VapidKeySettings } from '../../services/push/web/vapid.js';
+import { createWebPushSender, type WebPushSenderOptions } from '../../services/push/web/web-push-sender.js';
 import { startWebPushServer, type WebPushServer } from '../support/web-push-server.js';
 import { message, registration } from './support/push-samples.js';
 
@@ -17,7 +14,7 @@ const reach = new PushReach({ allowPrivate: true });
 
 let server: WebPushServer;
 let folder: string;
-let senders: WebPushSender[];
+let senders: PushSender[];
 
 beforeEach(async () => {
   server = await startWebPushServer();
@@ -31,23 +28,29 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-function open(options: Partial<WebPushSenderOptions> = {}): WebPushSender {
-  const keys = { file: join(folder, 'vapid.json') };
-  const sender = createWebPushSender({ keys, subject: 'mailto:owner@example.org', ca: server.ca, reach, ...options });
+interface OpenOptions extends Partial<Omit<WebPushSenderOptions, 'opened'>> {
+  keys?: VapidKeySettings;
+}
+
+/** As a daemon with these settings: the sender, and the key with which browsers subscribe. */
+function open({ keys = { file: join(folder, 'vapid.json') }, ...options }: OpenOptions = {}) {
+  const opened = openVapidKeys(keys);
+  const sender = createWebPushSender({ opened, subject: 'mailto:owner@example.org', ca: server.ca, reach, ...options });
   senders.push(sender);
-  server.expectKey(sender.publicKey);
-  return sender;
+  const publicKey = 'keys' in opened ? opened.keys.publicKey : undefined;
+  server.expectKey(publicKey);
+  return Object.assign(sender, { publicKey });
 }
 
 const endpointOf = ({ subscription }: WebPushServer) => (JSON.parse(subscription) as { endpoint: string }).endpoint;
 
-const sendTo = (sender: WebPushSender, endpoint: string) =>
+const sendTo = (sender: PushSender, endpoint: string) =>
   sender.send(
     registration({ platform: 'web', token: JSON.stringify({ ...JSON.parse(server.subscription), endpoint }) }),
     message(),
   );
 
-const send = (sender: WebPushSender, one: PushMessage = message()) =>
+const send = (sender: PushSender, one: PushMessage = message()) =>
   sender.send(registration({ platform: 'web', token: server.subscription }), one);
 
 test('a push decrypts to what was sent, with all its tokens, and VAPID verifies', async () => {
@@ -108,22 +111,22 @@ test("a service's own word is the reason, and nothing else that it says", async 
   expect(sender.problem).toBeUndefined();
 });
 
-const unreachable = (detail: string) => ({ kind: 'retry', reason: 'the push service cannot be reached', detail });
+const unreachable = (detail: unknown) => ({ kind: 'retry', reason: 'the push service cannot be reached', detail });
 
 test('S1: every connection that fails has one reason, and the log alone a detail, without the endpoint', async () => {
   server.answer(() => 'hang');
   expect(await send(open({ timeoutMs: 100 }))).toEqual(unreachable('no answer in time'));
   server.answer(() => 'drop');
   expect(await send(open())).toEqual(unreachable('ECONNRESET'));
-  const keys = { file: join(folder, 'vapid.json') };
-  const wary = createWebPushSender({ keys, subject: 'mailto:owner@example.org', reach });
+  const opened = openVapidKeys({ file: join(folder, 'vapid.json') });
+  const wary = createWebPushSender({ opened, subject: 'mailto:owner@example.org', reach });
   senders.push(wary);
   expect(await send(wary)).toEqual(unreachable('DEPTH_ZERO_SELF_SIGNED_CERT'));
   const { port } = new URL(endpointOf(server));
   await server.close();
   expect(await send(wary)).toEqual(unreachable('ECONNREFUSED'));
   const nowhere = sendTo(wary, `https://nowhere.invalid:${port}/`);
-  expect(await nowhere).toMatchObject(unreachable(expect.stringMatching(/^E/) as unknown as string));
+  expect(await nowhere).toMatchObject(unreachable(expect.stringMatching(/^E/)));
 });
 
 test('S1: a redirect is not followed', async () => {
@@ -237,7 +240,7 @@ describe('VAPID keys', () => {
     mkdirSync(join(folder, 'folder'));
     writeFileSync(join(folder, 'broken.json'), '{"publicKey":');
     const file = join(folder, 'vapid.json');
-    const cases: [WebPushSenderOptions['keys'], RegExp][] = [
+    const cases: [VapidKeySettings, RegExp][] = [
       [{ publicKey: one.publicKey, privateKey: two.privateKey, file }, /do not belong together/],
       [{ publicKey: one.publicKey, file }, /VAPID_PRIVATE_KEY is not set/],
       [{ privateKey: one.privateKey, file }, /VAPID_PUBLIC_KEY is not set/],

@@ -2,11 +2,33 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { PermissionId, SessionId } from '../../protocol/scalars.js';
-import { collapseIdOf } from '../../services/push/collapse-ids.js';
-import { composeDigest, composePush, composeTest, composeWithdrawal } from '../../services/push/compose-push.js';
-import type { Concern } from '../../services/push/concerns.js';
-import { cutText, digestWording, firstLine, MAX_BODY, wordingOf } from '../../services/push/push-wording.js';
-import { AT, concernOfKind, RESULTS, requestOf, resultOf, SESSION, turnOf, WAITING, waitingOf } from './situations.js';
+import {
+  collapseIdOf,
+  composeDigest,
+  composePush,
+  composeTest,
+  composeWithdrawal,
+  cutText,
+  digestWording,
+  firstLine,
+  MAX_BODY,
+  wordingOf,
+} from '../../services/push/message/compose-message.js';
+import type { Concern } from '../../services/push/policy/concerns.js';
+import { anyCharacter } from '../support/any-character.js';
+import { countOf } from '../support/counts.js';
+import {
+  AT,
+  budgetOf,
+  concernOfKind,
+  RESULTS,
+  requestOf,
+  resultOf,
+  SESSION,
+  turnOf,
+  WAITING,
+  waitingOf,
+} from './situations.js';
 
 const STATE = { project: 'api', body: 'state' } as const;
 const FULL = { project: 'api', body: 'full' } as const;
@@ -45,6 +67,15 @@ describe('one event', () => {
     [
       resultOf('given_up'),
       'Failed: Claude does not run | No Claude could be kept running. Your next prompt tries again.',
+    ],
+    [budgetOf(), 'Budget nearly used up | All sessions have used 80,000 of 100,000 tokens today.'],
+    [
+      budgetOf({ state: 'exceeded', of: 'session', unit: 'dollars', used: 5.126, limit: 5, period: 'week' }),
+      'Budget used up | The session has used $5.13 of $5.00 this week. Prompts are refused.',
+    ],
+    [
+      budgetOf({ state: 'exceeded', period: 'always', stops: false }),
+      'Budget used up | All sessions have used 80,000 of 100,000 tokens.',
     ],
   ])('state alone: %#', (concern, expected) => expect(shown(wordingOf(concern, STATE))).toBe(expected));
 
@@ -91,7 +122,7 @@ describe('one event', () => {
 
   test('no text makes it long, broken, or more than a line', () => {
     const text = fc.oneof(
-      fc.string({ unit: 'binary', maxLength: 400 }),
+      fc.string({ unit: anyCharacter, maxLength: 400 }),
       fc.string({ unit: 'grapheme', maxLength: 400 }),
     );
     const kinds = fc.constantFrom(...WAITING, ...RESULTS);
@@ -108,7 +139,7 @@ describe('one event', () => {
           expect(value).not.toMatch(/[\p{Cc}\p{Cs}\u2028\u2029]/u);
         }
       }),
-      { numRuns: 1000 },
+      { numRuns: countOf({ full: 1000, fast: 100 }) },
     );
   });
 });
@@ -189,7 +220,7 @@ describe('collapse ids', () => {
   });
 
   test('one for each request and one for all results of a session, however long the ids of the CLI are', () => {
-    const ids = fc.string({ unit: 'binary', minLength: 1, maxLength: 200 });
+    const ids = fc.string({ unit: anyCharacter, minLength: 1, maxLength: 200 });
     fc.assert(
       fc.property(ids, ids, ids, (session, one, other) => {
         const sessionId = session as SessionId;

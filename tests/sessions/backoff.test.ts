@@ -2,10 +2,10 @@
 import { expect, test } from '@jest/globals';
 import type { DeviceId } from '../../protocol/scalars.js';
 import type { UserId } from '../../services/ports/records.js';
-import { acceptPrompt } from '../../services/sessions/decide-command.js';
+import { acceptPrompt } from '../../services/sessions/machine/decide-command.js';
+import type { SessionState } from '../../services/sessions/machine/session-state.js';
+import { stateOf } from '../../services/sessions/machine/stored-state.js';
 import { newPrompt } from '../../services/sessions/new-prompt.js';
-import type { SessionState } from '../../services/sessions/session-state.js';
-import { stateOf } from '../../services/sessions/stored-state.js';
 import { sessionRecord } from '../support/session-record.js';
 
 /** How long a prompt that is accepted at this time waits for a child, in milliseconds. */

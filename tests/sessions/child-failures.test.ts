@@ -2,14 +2,14 @@
 import { describe, expect, test } from '@jest/globals';
 import type { DeviceId, SessionId } from '../../protocol/scalars.js';
 import type { UserId } from '../../services/ports/records.js';
-import * as child from '../../services/sessions/decide-child.js';
-import * as command from '../../services/sessions/decide-command.js';
-import { decideLines } from '../../services/sessions/decide-fact.js';
-import { onInterruptIgnored, onSilence } from '../../services/sessions/decide-silence.js';
+import * as child from '../../services/sessions/machine/decide-child.js';
+import { onInterruptIgnored, onSilence } from '../../services/sessions/machine/decide-child.js';
+import * as command from '../../services/sessions/machine/decide-command.js';
+import { decideLines } from '../../services/sessions/machine/decide-fact.js';
+import type { SessionState } from '../../services/sessions/machine/session-state.js';
+import type { Step } from '../../services/sessions/machine/step-builder.js';
+import { stateOf } from '../../services/sessions/machine/stored-state.js';
 import { newPrompt } from '../../services/sessions/new-prompt.js';
-import type { SessionState } from '../../services/sessions/session-state.js';
-import type { Step } from '../../services/sessions/step-builder.js';
-import { stateOf } from '../../services/sessions/stored-state.js';
 import { sessionRecord } from '../support/session-record.js';
 
 const MINUTE_MS = 60_000;
@@ -60,7 +60,7 @@ class Life {
     const exit = { code: 3, signal: null, lastWords: 'no' };
     this.take((state) => child.onChildExited(state, { exit, cut: [], resumption: promptOf('go on') }, 1));
     if (this.state.child.phase !== 'checking') return this;
-    return this.take((state) => child.onTranscriptChecked(state, new Set(), 1));
+    return this.take((state) => child.onTranscriptChecked(state, { found: new Set() }, 1));
   }
 
   /** In how many milliseconds the last step wants a child; undefined when it wants none. */
@@ -127,7 +127,7 @@ describe('a child that dies before the end of a turn', () => {
 describe('a child that was interrupted', () => {
   const interrupted = () => {
     const life = new Life().prompt().start();
-    return life.after(5).take((state) => command.interrupt(state, false, 1));
+    return life.after(5).take((state) => command.interrupt(state, {}, 1));
   };
   const startedAt = (life: Life) => life.state.turn?.startedAt ?? -1;
 

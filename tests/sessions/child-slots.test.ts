@@ -1,26 +1,26 @@
-/** Who may have a child, and who is next: the line as such, without sessions. */
+/** Which sessions may have a child, and in which order the others get one: the queue alone, without sessions. */
 import { describe, expect, test } from '@jest/globals';
 import type { SessionId } from '../../protocol/scalars.js';
-import { ChildSlots, type SlotHolder } from '../../services/sessions/child-slots.js';
-import type { QueuePosition } from '../../services/sessions/session-state.js';
+import { ChildSlots, type SlotHolder } from '../../services/sessions/child/child-slots.js';
+import type { QueuePosition } from '../../services/sessions/machine/session-state.js';
 
 interface Told {
   slots: ChildSlots;
   holders: Map<string, SlotHolder>;
-  /** Who got a place, in order. */
+  /** Sessions that got a slot, in order. */
   taken: string[];
-  /** What each was told last of its place. */
+  /** The last position that each session was told. */
   told: Map<string, QueuePosition>;
-  /** How often each was told. */
+  /** How often each session was told its position. */
   times: Map<string, number>;
-  /** Who was asked to hibernate, in order. */
+  /** Sessions that were asked to hibernate, in order. */
   asked: string[];
   take(...ids: string[]): void;
   takeSince(id: string, since: number): void;
   leave(id: string): void;
-  /** It has nothing to do since so long. */
+  /** The session has been idle for `idleMs`. */
   rest(id: string, idleMs: number, isRefusing?: boolean): void;
-  /** It works since so long. */
+  /** The session has been working for `turnMs`. */
   work(id: string, turnMs: number): void;
 }
 
@@ -65,11 +65,11 @@ function setUp(max: number): Told {
   return { ...world, slots };
 }
 
-/** What has been asked for has been answered. */
+/** Resolves when pending requests to hibernate have been answered. */
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
-describe('the line', () => {
-  test('has slots for so many; the others wait and hear their position', () => {
+describe('the queue for child processes', () => {
+  test('gives out as many slots as allowed; the others wait and are told their position', () => {
     const { take, taken, told, slots } = setUp(2);
     take('a', 'b', 'c', 'd');
     expect(taken).toEqual(['a', 'b']);
@@ -81,7 +81,7 @@ describe('the line', () => {
     slots.close();
   });
 
-  test('goes on in the order of asking, and each is told once where it is now', () => {
+  test('is served in the order of requests; each waiting session is told its new position once', () => {
     const { take, leave, taken, told, times, slots } = setUp(2);
     take('a', 'b', 'c', 'd', 'e');
     leave('b');
@@ -95,7 +95,7 @@ describe('the line', () => {
     slots.close();
   });
 
-  test('is as it was before a daemon died, in whatever order its sessions come back', () => {
+  test('is restored after a restart in its former order, in whatever order its sessions return', () => {
     const { take, takeSince, leave, taken, told, slots } = setUp(1);
     take('a');
     takeSince('d', 30);
@@ -107,7 +107,7 @@ describe('the line', () => {
     slots.close();
   });
 
-  test('is left at any place; who was behind moves up, who was before does not notice', () => {
+  test('can be left at any position; those behind move up, those ahead are told nothing', () => {
     const { take, leave, taken, told, times, slots } = setUp(1);
     take('a', 'b', 'c', 'd');
     leave('c');
@@ -119,7 +119,7 @@ describe('the line', () => {
     slots.close();
   });
 
-  test('is passed by nobody: a place that is free belongs to who waits', () => {
+  test('cannot be jumped: a free slot goes to the session that waits longest', () => {
     const { take, leave, taken, slots } = setUp(1);
     take('a', 'b');
     leave('a');
@@ -133,7 +133,7 @@ describe('the line', () => {
     slots.close();
   });
 
-  test('counts children that live already, also those beyond the limit', () => {
+  test('counts children that already run, including those beyond the limit', () => {
     const { take, leave, taken, slots } = setUp(1);
     for (const id of ['a', 'b']) slots.hold(idOf(id));
     take('c');
@@ -145,8 +145,8 @@ describe('the line', () => {
   });
 });
 
-describe('room is made', () => {
-  test('by the one that has been idle longest, for as many as wait', async () => {
+describe('a slot is freed', () => {
+  test('by the sessions that have been idle longest, one for each that waits', async () => {
     const { take, rest, asked, slots } = setUp(3);
     take('a', 'b', 'c');
     rest('a', 10);
@@ -161,7 +161,7 @@ describe('room is made', () => {
     slots.close();
   });
 
-  test('by the next one where one refuses', async () => {
+  test('by the next session when one refuses', async () => {
     const { take, rest, asked, slots } = setUp(2);
     take('a', 'b');
     rest('a', 30, true);
@@ -172,7 +172,7 @@ describe('room is made', () => {
     slots.close();
   });
 
-  test('when one that works has come to rest', async () => {
+  test('when a working session becomes idle', async () => {
     const { take, rest, work, asked, slots } = setUp(1);
     take('a');
     work('a', 10);
@@ -186,7 +186,7 @@ describe('room is made', () => {
     slots.close();
   });
 
-  test('by nobody while nobody waits, nor for one that has left the line', async () => {
+  test('by no session while none waits, nor for one that has left the queue', async () => {
     const { take, leave, rest, work, asked, slots } = setUp(1);
     take('a');
     work('a', 10);
@@ -199,7 +199,7 @@ describe('room is made', () => {
     slots.close();
   });
 
-  test('once by one that takes its time to end', async () => {
+  test('only once by a session that is slow to end', async () => {
     const { take, leave, rest, asked, taken, slots } = setUp(1);
     take('a');
     rest('a', 10);
@@ -214,8 +214,8 @@ describe('room is made', () => {
   });
 });
 
-describe('the estimate', () => {
-  test('is made when turns have ended, from what is left of those that run, and in rounds', () => {
+describe('the estimated wait', () => {
+  test('follows from the mean turn and the rest of the running turns, in rounds', () => {
     const { take, work, told, slots } = setUp(2);
     take('a', 'b');
     slots.turnEnded(1000);
@@ -227,7 +227,7 @@ describe('the estimate', () => {
     slots.close();
   });
 
-  test('is never below zero, and follows the newer turns', () => {
+  test('is never negative, and weighs newer turns more', () => {
     const { take, leave, work, told, slots } = setUp(1);
     take('a');
     slots.turnEnded(1000);

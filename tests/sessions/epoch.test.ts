@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { DeviceId, SessionId } from '../../protocol/scalars.js';
-import { openDatabase } from '../../services/journal/open-database.js';
-import { openJournal } from '../../services/journal/open-journal.js';
-import { createSqliteJournal } from '../../services/journal/sqlite-journal.js';
 import type { UserId } from '../../services/ports/records.js';
+import { openJournal } from '../../services/record/open-journal.js';
+import { openDatabase } from '../../services/record/sqlite/schema.js';
+import { createSqliteJournal } from '../../services/record/sqlite/sqlite-journal.js';
 import { newPrompt } from '../../services/sessions/new-prompt.js';
 
 let folder: string;
@@ -67,10 +67,10 @@ test('I1: a machine that went down loses no prompt that waits, whatever became o
   const record = { ...slots, messageCount: 0, totalCost: 0, createdAt: 0, updatedAt: 0, lastActivity: 0 };
   const prompt = newPrompt({ sessionId, device, requestId: 'one', text: 'hello', now: 1 });
   const first = openAfter('boot 1');
-  await first.commit({ record, events: [], prompts: [prompt], permissions: [] });
+  first.commit({ record, events: [], prompts: [prompt], permissions: [] });
   rmSync(join(folder, 'journal.mark'));
   const next = openAfter('boot 2');
   expect(next.epoch).not.toBe(first.epoch);
-  expect((await next.loadSessions())[0]?.prompts).toEqual([prompt]);
+  expect(next.loadSessions()[0]?.prompts).toEqual([prompt]);
   for (const journal of [first, next]) await journal.close();
 });

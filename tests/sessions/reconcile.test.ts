@@ -1,15 +1,15 @@
-/** What is added from a transcript, as functions of what it holds and what the journal has. */
+/** Which entries of a transcript are added to the journal: a function of both. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { ClaudeSessionId } from '../../protocol/scalars.js';
-import { pagesOf, toEntries } from '../../services/claude/transcript-entries.js';
-import type { TranscriptEntry } from '../../services/ports/claude.js';
+import { pagesOf, toEntries } from '../../services/claude/transcript/transcript-entries.js';
 import type { KnownBlock, KnownContent } from '../../services/ports/journal.js';
 import type { EventRecord } from '../../services/ports/records.js';
-import type { Carried } from '../../services/sessions/known-entries.js';
-import { canReconcile, findMissing, onMissingFound } from '../../services/sessions/reconcile.js';
-import { stateOf } from '../../services/sessions/stored-state.js';
-import { newTurn } from '../../services/sessions/turns.js';
+import type { TranscriptEntry } from '../../services/ports/transcripts.js';
+import type { Carried } from '../../services/sessions/child/known-entries.js';
+import { canReconcile, findMissing, onMissingFound } from '../../services/sessions/child/reconciler.js';
+import { stateOf } from '../../services/sessions/machine/stored-state.js';
+import { newTurn } from '../../services/sessions/machine/turns.js';
 import { sessionRecord } from '../support/session-record.js';
 
 const human = (uuid: string): TranscriptEntry => ({
@@ -109,18 +109,18 @@ describe('a text that is too large for its row', () => {
   const before = reconcile([human('p1'), long('!')]);
   const said = saidBy(before.events);
 
-  test('is known again by what was kept of it', () => {
+  test('is recognised by the part of it that was kept', () => {
     expect(said.messages.get('m1')).toMatchObject([{ isCut: true }]);
     expect(reconcile([human('p1'), long('!')], { said }).events).toEqual([]);
   });
 
-  test('is not taken for another that differs in what was kept', () => {
+  test('is distinguished from one that differs in the kept part', () => {
     const other = { ...long('?'), uuid: 'another', blockIndex: 1 };
     const { events } = reconcile([human('p1'), long('!'), other], { said });
     expect(events.map(({ type }) => type)).toEqual(['assistantMessage']);
   });
 
-  test('is completed when only a part of it was said', () => {
+  test('is completed when only a part of it is in the journal', () => {
     const part = { ...said, messages: new Map(said.messages) };
     part.messages.set(
       'm1',
@@ -132,8 +132,8 @@ describe('a text that is too large for its row', () => {
   });
 });
 
-describe('what is added', () => {
-  test('everything behind a place at which both agreed, in order, as from a terminal, when it happened', () => {
+describe('reconciling adds', () => {
+  test('everything after a point at which both agree, in order, marked as from a terminal, with its own times', () => {
     const { events, record } = reconcile(TURN);
     expect(shown(events)).toEqual(TURN_SHOWN);
     expect(JSON.parse(events[0]?.data ?? '')).toEqual({
@@ -147,7 +147,7 @@ describe('what is added', () => {
     expect(record).toMatchObject({ messageCount: 3, lastMessageId: 'm2' });
   });
 
-  test('nothing for a second time, whatever of it the journal has and however often it is looked at', () => {
+  test('nothing twice, whatever the journal already has and however often it reconciles', () => {
     fc.assert(
       fc.property(fc.subarray(TURN), fc.subarray(TURN), (earlier, later) => {
         const first = reconcile(earlier).events;
@@ -161,7 +161,7 @@ describe('what is added', () => {
     );
   });
 
-  test('in place of a block that was known in part the whole one, under its index', () => {
+  test('the whole of a block that was known in part, under the same index', () => {
     const part = { blockIndex: 3, content: [{ type: 'text', text: 'Do' }], partial: true };
     const said = { ...nothing(), messages: new Map([['m2', [part]]]) };
     const { events, record } = reconcile([text('m2', 0, 'Done.')], { said });
@@ -170,13 +170,13 @@ describe('what is added', () => {
     expect(record.messageCount).toBe(0);
   });
 
-  test('not what an interrupt cut short, for the transcript has no more of it', () => {
+  test('nothing to a block that an interrupt cut short, since the transcript has no more of it', () => {
     const part = { blockIndex: 0, content: [{ type: 'text', text: 'Do' }], partial: true };
     const said = { ...nothing(), messages: new Map([['m2', [part]]]) };
     expect(reconcile([text('m2', 0, 'Do')], { said }).events).toEqual([]);
   });
 
-  test('a tool use that was cut short, whole and as a use; one whose input was changed by who allowed it is the same', () => {
+  test('a tool use that was cut short as a whole one; one whose input was changed with its approval counts as the same', () => {
     const cut = {
       blockIndex: 1,
       content: [{ type: 'tool_use', id: 't1', name: 'Bash', input: '{"comm' }],
@@ -195,7 +195,7 @@ describe('what is added', () => {
     expect(reconcile([tool('m1', 0, 't1')], { said: saidOf(changed) }).events).toEqual([]);
   });
 
-  test('a block under an index that is free, where the transcript counts otherwise than the stream did', () => {
+  test('a block under a free index when the transcript numbers blocks differently from the stream', () => {
     const first = { blockIndex: 1, content: [{ type: 'text', text: 'Hm.' }], partial: false };
     const said = { ...nothing(), messages: new Map([['m1', [first]]]) };
     expect(shown(reconcile([text('m1', 0, 'Hm.'), tool('m1', 1, 't1')], { said }).events)).toEqual([
@@ -204,7 +204,7 @@ describe('what is added', () => {
     ]);
   });
 
-  test('of a subagent its messages with their tool, which are not counted', () => {
+  test('messages of a subagent with their tool, without counting them', () => {
     const { events, record } = reconcile([{ ...text('s1', 0, 'Sub.'), parentToolUseId: 't1' }]);
     expect(JSON.parse(events[0]?.data ?? '')).toMatchObject({ messageId: 's1', parentToolUseId: 't1' });
     expect(record.messageCount).toBe(0);
@@ -220,7 +220,7 @@ describe('a transcript of several pages', () => {
   const transcript = Array.from({ length: 6 }, (_, number) => repeated(number)).flat();
   const contents = (events: readonly EventRecord[]) => events.map(({ type, at }) => `${type} ${at}`);
 
-  test('gains what one of a single page does, also where ids and words repeat, whatever the journal has', () => {
+  test('adds the same as one of a single page, also with repeated ids and texts, whatever the journal has', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 18 }), fc.integer({ min: 1, max: 7 }), (known, size) => {
         const has = reconcile(transcript.slice(0, known)).events;
@@ -242,20 +242,20 @@ describe('a transcript of several pages', () => {
   });
 });
 
-describe('without a place at which both agreed', () => {
-  test('what precedes the first thing that is known is left out: it expired, or was said before', () => {
+describe('without a point at which both agree', () => {
+  test('entries before the first known one are left out: they expired, or precede the session', () => {
     const said = saidBy(reconcile([result('t1')]).events);
     const { events, anchored } = reconcile([...TURN, human('h2')], { said, anchored: false });
     expect(shown(events)).toEqual(['assistantMessage m2/0', 'humanMessage h2']);
     expect(anchored).toBe(true);
   });
 
-  test('where nothing is known nothing is added, and the next page is asked in the same way', () => {
+  test('nothing is added when nothing is known, and the next page is treated in the same way', () => {
     expect(reconcile(TURN, { anchored: false })).toMatchObject({ events: [], anchored: false });
   });
 });
 
-test('nothing is added while a child may say something, or when the conversation has changed', () => {
+test('nothing is added while a child can still write, or after the conversation has changed', () => {
   const id = 'conversation' as ClaudeSessionId;
   const state = { ...fresh(), record: { ...sessionRecord('session'), claudeSessionId: id } };
   expect(canReconcile(state, id)).toBe(true);
@@ -264,7 +264,7 @@ test('nothing is added while a child may say something, or when the conversation
   expect(canReconcile({ ...state, child: { phase: 'live', ready: true, input: 'open' } }, id)).toBe(false);
 });
 
-describe('of what a transcript holds', () => {
+describe('in a transcript', () => {
   const user = (uuid: string, content: unknown, marks: object = {}) => ({
     type: 'user',
     uuid,
@@ -294,11 +294,11 @@ describe('of what a transcript holds', () => {
     ['words of another origin', user('u', 'done', { origin: { kind: 'task-notification' } })],
     ['the place of an answer', assistant('a', [{ type: 'text', text: 'No response requested.' }], '<synthetic>')],
     ['what has another shape', { type: 'user', uuid: 7 }],
-  ])('%s is no message', (_, message) => {
+  ])('%s is not a message', (_, message) => {
     expect(toEntries([message])).toEqual([]);
   });
 
-  test('prompts, steered ones, images, commands with a prompt, and errors of the API are messages', () => {
+  test('prompts, steering prompts, images, commands with a prompt and errors of the API are messages', () => {
     const image = { type: 'image', source: { type: 'base64', media_type: 'image/png', data: 'AAAA' } };
     const command =
       '<command-message>hello</command-message>\n<command-name>/hello</command-name>\n<command-args>you</command-args>';
@@ -320,7 +320,7 @@ describe('of what a transcript holds', () => {
     expect(entries[0]).toMatchObject({ kind: 'human', uuid: 'u1', at: Date.parse('2026-01-01T00:00:00.000Z') });
   });
 
-  test('blocks are counted by message, and results get the name of their tool', () => {
+  test('blocks are numbered within their message, and results get the name of their tool', () => {
     const use = { type: 'tool_use', id: 't1', name: 'Bash', input: {} };
     const output = { type: 'tool_result', tool_use_id: 't1', content: [{ type: 'text', text: 'out' }], is_error: true };
     expect(
@@ -332,7 +332,7 @@ describe('of what a transcript holds', () => {
     ]);
   });
 
-  test('pages are bounded in number and in size, and lose nothing', () => {
+  test('pages are bounded in entries and bytes, and lose nothing', () => {
     const many = Array.from({ length: 1001 }, (_, index) => human(`h${index}`));
     expect([...pagesOf(many)].map((page) => page.length)).toEqual([500, 500, 1]);
     const large = Array.from({ length: 3 }, (_, index) => text('m', index, 'x'.repeat(5 * 1024 * 1024)));

@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { ClaudeSessionId, DeviceId } from '../../protocol/scalars.js';
-import { openDatabase } from '../../services/journal/open-database.js';
-import { createSqliteJournal } from '../../services/journal/sqlite-journal.js';
-import type { ChildListener, ClaudeChild, ClaudeLauncher, TranscriptEntry } from '../../services/ports/claude.js';
+import type { ChildListener, ClaudeChild, ClaudeLauncher } from '../../services/ports/claude.js';
+import type { TranscriptEntry } from '../../services/ports/transcripts.js';
+import { openDatabase } from '../../services/record/sqlite/schema.js';
+import { createSqliteJournal } from '../../services/record/sqlite/sqlite-journal.js';
 import { offerPrompt } from '../../services/sessions/new-prompt.js';
 import { Session } from '../../services/sessions/session.js';
 import { sessionDefaults } from '../support/session-defaults.js';
@@ -28,6 +29,7 @@ let started: number;
 const SIZE_OF_ENTRY = 100;
 
 const launcher = {
+  discard: async () => {},
   start: async (options: { listener: ChildListener }) => {
     started += 1;
     listener = options.listener;
@@ -46,7 +48,9 @@ const launcher = {
     yield entries.slice(from / SIZE_OF_ENTRY);
   },
   findInTranscript: async () => new Set(),
+  findBefore: async () => undefined,
   hasConversation: async () => true,
+  newestConversations: async () => [],
 } as unknown as ClaudeLauncher;
 
 const typed = (uuid: string): TranscriptEntry => ({ kind: 'human', uuid, content: [{ type: 'text', text: uuid }] });
@@ -66,7 +70,7 @@ beforeEach(async () => {
     journal,
     launcher,
   });
-  await session.create();
+  session.create();
 });
 
 afterEach(async () => {
@@ -131,6 +135,32 @@ describe('a transcript', () => {
     await waitUntil('it is marked', () => markOf()?.size === 2 * SIZE_OF_ENTRY);
     expect(await messages()).toEqual(['elsewhere']);
     expect(markOf()).not.toHaveProperty('owed');
+  });
+
+  test('that was taken up again is read from there after the journal was restored: what was left out stays out', async () => {
+    await startChild();
+    entries.push(typed('before'));
+    await endChild(1);
+    await waitUntil('it is marked', () => markOf()?.size === 2 * SIZE_OF_ENTRY);
+    await session.start({ changes: {}, conversation: { kind: 'new' } });
+    await waitUntil('another conversation has begun', () => session.state.child.phase === 'live');
+    await endChild(0);
+    entries.push(typed('in a terminal'));
+    await session.start({ changes: {}, conversation: { kind: 'resume', claudeSessionId, fork: false } });
+    await waitUntil('it is taken up', () => session.state.child.phase === 'live');
+    entries.push(typed('after'));
+    await endChild(1);
+    await waitUntil('it is marked', () => markOf()?.size === 4 * SIZE_OF_ENTRY);
+    expect(await messages()).toEqual(['before', 'after']);
+    await session.release();
+    // A part of what was said since is lost, and one thing more stands in the transcript.
+    entries.push(typed('lost'));
+    const [stored] = journal.loadSessions();
+    if (!stored) throw new Error('the session is on record');
+    session = new Session({ ...sessionDefaults(), stored, journal: { ...journal, epoch: 'restored' }, launcher });
+    await session.recover();
+    await waitUntil('it is marked', () => markOf()?.size === 5 * SIZE_OF_ENTRY);
+    expect(await messages()).toEqual(['before', 'after', 'lost']);
   });
 
   test('is read before a prompt that came first is given', async () => {

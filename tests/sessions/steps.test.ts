@@ -4,12 +4,13 @@ import fc from 'fast-check';
 import type { ClaudeSessionId, DeviceId, PromptId, SessionId } from '../../protocol/scalars.js';
 import type { CliFact, TurnResult } from '../../services/ports/claude.js';
 import type { EventRecord, PromptRecord, UserId } from '../../services/ports/records.js';
-import * as child from '../../services/sessions/decide-child.js';
-import * as command from '../../services/sessions/decide-command.js';
-import { decideLines } from '../../services/sessions/decide-fact.js';
-import type { Effect } from '../../services/sessions/effects.js';
-import { type SessionState, statusOf } from '../../services/sessions/session-state.js';
-import type { Step } from '../../services/sessions/step-builder.js';
+import * as child from '../../services/sessions/machine/decide-child.js';
+import * as command from '../../services/sessions/machine/decide-command.js';
+import { decideLines } from '../../services/sessions/machine/decide-fact.js';
+import * as queue from '../../services/sessions/machine/decide-queue.js';
+import { queuedPrompts, type SessionState, statusOf } from '../../services/sessions/machine/session-state.js';
+import type { Effect, Step } from '../../services/sessions/machine/step-builder.js';
+import { countOf } from '../support/counts.js';
 
 const device = { userId: 'user' as UserId, deviceId: 'device' as DeviceId };
 
@@ -94,11 +95,12 @@ class Simulation {
     if (!this.#alive) return;
     if (effect.kind === 'sendMessage') this.#given.push(effect.message.uuid);
     if (effect.kind === 'interrupt') this.#interrupted = true;
+    if (effect.kind === 'withdrawMessages') this.#given = this.#given.filter((uuid) => !effect.uuids.includes(uuid));
   }
 
   #check(uuids: string[]): void {
     const found = new Set(uuids.filter((uuid) => this.#transcript.has(uuid)));
-    this.take(child.onTranscriptChecked(this.state, found, 1));
+    this.take(child.onTranscriptChecked(this.state, { found }, 1));
   }
 
   readonly #pending: (() => void)[] = [];
@@ -109,7 +111,16 @@ class Simulation {
     this.#pending.shift()?.();
   }
 
+  /** The CLI drops a steered prompt that it still holds. */
+  withdraw(): void {
+    const [prompt] = command.unreadPrompts(this.state).filter(({ uuid }) => this.#given.includes(uuid));
+    if (!prompt) return;
+    this.#given = this.#given.filter((uuid) => uuid !== prompt.uuid);
+    this.take(queue.dropWithdrawn(this.state, prompt.promptId, 1));
+  }
+
   settle(): void {
+    this.take(queue.continueQueue(this.state, 1).step);
     for (let round = 0; round < 200; round += 1) {
       this.world();
       this.begin();
@@ -208,8 +219,23 @@ const ACTIONS: Record<string, (simulation: Simulation) => void> = {
   fail: (simulation) => simulation.finish(true),
   spontaneous: (simulation) => simulation.spontaneous(),
   die: (simulation) => simulation.die(),
-  interrupt: (simulation) => simulation.take(command.interrupt(simulation.state, false, 1)),
-  clear: (simulation) => simulation.take(command.interrupt(simulation.state, true, 1)),
+  interrupt: (simulation) => simulation.take(command.interrupt(simulation.state, { holdQueue: false }, 1)),
+  clear: (simulation) => simulation.take(command.interrupt(simulation.state, { clearQueue: true }, 1)),
+  hold: (simulation) => simulation.take(command.interrupt(simulation.state, {}, 1)),
+  goOn: (simulation) => simulation.take(queue.continueQueue(simulation.state, 1).step),
+  drop: (simulation) => simulation.take(queue.clearQueue(simulation.state, [], 1).step),
+  withdraw: (simulation) => simulation.withdraw(),
+  edit: (simulation) => {
+    const prompt = queuedPrompts(simulation.state).find(({ announced, mode }) => !announced && mode !== 'resume');
+    if (prompt) simulation.take(queue.editPrompt(simulation.state, { ...prompt, text: `${prompt.text}!` }, 1));
+  },
+  move: (simulation) => {
+    const [first, ...others] = queuedPrompts(simulation.state).filter(({ mode }) => mode !== 'resume');
+    const last = others.at(-1);
+    if (!first || !last) return;
+    const { promptId } = last;
+    simulation.take(queue.movePrompt(simulation.state, { promptId, before: first.promptId }, 1).step);
+  },
   cancel: (simulation) => {
     const [prompt] = simulation.state.prompts;
     if (prompt) simulation.take(command.cancelPrompt(simulation.state, prompt.promptId, 1));
@@ -240,7 +266,7 @@ describe('the steps of a session', () => {
         expect(ended).toEqual(expect.arrayContaining(began));
         for (const promptId of ended) expect(simulation.accepted).toContain(promptId);
       }),
-      { numRuns: 3000 },
+      { numRuns: countOf({ full: 3000, fast: 300 }) },
     );
   });
 
@@ -253,7 +279,7 @@ describe('the steps of a session', () => {
         expect(simulation.state.prompts).toEqual([]);
         expect(['idle', 'starting', 'hibernated', 'closed', 'error']).toContain(statusOf(simulation.state));
       }),
-      { numRuns: 3000 },
+      { numRuns: countOf({ full: 3000, fast: 300 }) },
     );
   });
 });

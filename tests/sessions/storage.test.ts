@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { CompanionError } from '../../protocol/error-codes.js';
 import type { DeviceId, SessionId } from '../../protocol/scalars.js';
-import { openDatabase } from '../../services/journal/open-database.js';
-import type { SqliteDatabase } from '../../services/journal/sqlite-database.js';
-import { createSqliteJournal } from '../../services/journal/sqlite-journal.js';
 import type { ChildListener, ClaudeChild, ClaudeLauncher, CliFact } from '../../services/ports/claude.js';
 import type { Journal } from '../../services/ports/journal.js';
 import type { Publication } from '../../services/ports/publication.js';
 import type { UserId } from '../../services/ports/records.js';
+import { openDatabase } from '../../services/record/sqlite/schema.js';
+import type { SqliteDatabase } from '../../services/record/sqlite/sqlite-database.js';
+import { createSqliteJournal } from '../../services/record/sqlite/sqlite-journal.js';
 import { offerPrompt } from '../../services/sessions/new-prompt.js';
 import { Session } from '../../services/sessions/session.js';
 import { sessionDefaults } from '../support/session-defaults.js';
@@ -38,9 +38,29 @@ const child: ClaudeChild = {
   answerPermission: () => {},
   refuseRequest: () => {},
   directory: async () => undefined,
+  ask: async () => ({}),
+  usageWindows: async () => undefined,
+  questions: {
+    capabilities: async () => ({ commands: [], agents: [], models: [], outputStyles: [] }),
+    suggestFiles: async () => [],
+    contextUsage: async () => ({ totalTokens: 0, maxTokens: 0, categories: [] }),
+    effortLevels: async () => undefined,
+    askBeside: async () => '',
+    mcpServers: async () => [],
+    toggleMcpServer: async () => {},
+    reconnectMcpServer: async () => {},
+    loginToMcpServer: async () => ({}),
+    finishMcpLogin: async () => {},
+  },
   setModel: async () => {},
-  setPermissionMode: async () => {},
+  rename: async () => {},
+  setPermissionMode: async (mode) => mode,
+  setEffort: async () => {},
+  setMaxThinkingTokens: async () => {},
+  allowTools: async () => {},
+  setDirectories: async () => {},
   askAgainFor: async () => {},
+  denyTools: async () => {},
   rules: async () => undefined,
   interrupt: async () => {},
   reacts: async () => true,
@@ -71,10 +91,10 @@ beforeEach(async () => {
   published = [];
   const failing: Journal = {
     ...journal,
-    commit: async (change) => {
+    commit: (change) => {
       commitsLeft -= 1;
       if (full || commitsLeft < 0) throw new CompanionError('STORAGE_FULL', 'The disk is full.');
-      return journal.commit(change);
+      journal.commit(change);
     },
   };
   const record = { sessionId, owner: device.userId, directory: folder, directoryKey: '1:1' };
@@ -84,9 +104,14 @@ beforeEach(async () => {
     stored: { record: { ...record, ...counts }, head: 0, prompts: [], permissions: [] },
     journal: failing,
     launcher,
-    publisher: { publish: (_, items) => void published.push(...items), opened: () => {}, forgotten: async () => {} },
+    publisher: {
+      publish: (_, items) => void published.push(...items),
+      isNamed: () => false,
+      opened: () => {},
+      forgotten: async () => {},
+    },
   });
-  await session.create();
+  session.create();
 });
 
 afterEach(async () => {
@@ -110,7 +135,7 @@ describe('a disk that is full', () => {
     expect(sent).toEqual([]);
     full = false;
     await session.start({ changes: {}, offered: prompt('one') });
-    const [stored] = await journal.readEvents({ sessionId, after: 0, limit: 1 });
+    const [stored] = journal.readEvents({ sessionId, after: 0, limit: 1 });
     expect(published[0]).toMatchObject({ kind: 'event', event: { seq: 1, data: stored?.data } });
   });
 
@@ -127,7 +152,7 @@ describe('a disk that is full', () => {
     full = false;
     await listener.onLines(line(0, said));
     expect(published.filter(isSaid)).toHaveLength(1);
-    const stored = await journal.loadSessions();
+    const stored = journal.loadSessions();
     expect(stored[0]?.record.child).toMatchObject({ processed: 10 });
   });
 });
@@ -147,10 +172,10 @@ describe('a line for which the daemon has a mistake', () => {
     await listener.onLines(lines);
     expect(commitsLeft).toBe(0);
     commitsLeft = Number.POSITIVE_INFINITY;
-    const stored = await journal.readEvents({ sessionId, after: 0, limit: 100 });
+    const stored = journal.readEvents({ sessionId, after: 0, limit: 100 });
     const texts = stored.flatMap(({ type, data }) => (type === 'assistantMessage' ? [JSON.parse(data).messageId] : []));
     expect(texts).toEqual(['Before.', 'After.']);
-    expect((await journal.loadSessions())[0]?.record.child).toMatchObject({ processed: 30 });
+    expect(journal.loadSessions()[0]?.record.child).toMatchObject({ processed: 30 });
   });
 });
 
@@ -159,11 +184,11 @@ describe('the end of a prompt', () => {
     const { prompt: asked } = prompt('ended');
     const outcome = { subtype: 'success', isError: false, finalResult: 'Done.', durationMs: 1, numTurns: 1 };
     const ended = { ...asked, state: 'completed' as const, endedAt: 2, outcome };
-    await journal.commit({ record: session.state.record, events: [], prompts: [ended], permissions: [] });
+    journal.commit({ record: session.state.record, events: [], prompts: [ended], permissions: [] });
     expect(await session.outcome(asked.promptId)).toMatchObject({ outcome });
   });
 
-  test('of a prompt that is not on record nobody waits for', async () => {
+  test('of a prompt that is not on record is not waited for', async () => {
     await expect(session.outcome(prompt('purged').prompt.promptId)).rejects.toMatchObject({
       code: 'SESSION_NOT_FOUND',
     });

@@ -34,6 +34,8 @@ export interface ApnsServerOptions {
   behave?: Behave;
   /** For 127.0.0.1. */
   certificate?: Certificate;
+  /** How many requests of a session it serves at a time: Apple begins with one. */
+  maxStreams?: number;
 }
 
 export interface ApnsServer {
@@ -89,6 +91,7 @@ export async function startApnsServer(options: ApnsServerOptions): Promise<ApnsS
     cert: certificate.certificate,
     requestCert: options.publicKey === undefined,
     rejectUnauthorized: false,
+    ...(options.maxStreams !== undefined && { settings: { maxConcurrentStreams: options.maxStreams } }),
   });
   server.on('session', (session) => {
     opened += 1;

@@ -1,10 +1,11 @@
 /** The real daemon as a process of its own, with a home, a person's home and a project folder that go when it goes. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { loadValidator, wrongWith } from './api-answers.js';
 import { waitUntil } from './wait-until.js';
 
 export const TOKEN = 'test-token-0123456789-0123456789-0123456789';
@@ -32,7 +33,7 @@ export interface Daemon {
   readonly environment: Readonly<Record<string, string>>;
   /** A new project folder below the root. */
   project(name?: string): string;
-  /** `fetch` with the owner's credential. */
+  /** `fetch` with the owner's credential. Rejects when the answer is not as `openapi.json` says. */
   fetch(path: string, init?: RequestInit): Promise<Response>;
   /** Ends the daemon with this signal and starts another on the same home. */
   restart(signal: NodeJS.Signals): Promise<void>;
@@ -126,9 +127,15 @@ export async function startDaemon({ apiUrl, environment = {}, command }: DaemonO
       mkdirSync(path, { recursive: true });
       return path;
     },
-    fetch: (path, init) => fetch(`${daemon.url}${path}`, { ...init, headers: withToken(init?.headers) }),
+    fetch: async (path, init) => {
+      const response = await fetch(`${daemon.url}${path}`, { ...init, headers: withToken(init?.headers) });
+      // Without the dots of the address, as it was sent.
+      const wrong = await wrongWith(init?.method ?? 'GET', new URL(response.url).pathname, response);
+      if (wrong !== undefined) throw new Error(`not as openapi.json says: ${wrong}`);
+      return response;
+    },
     start: async () => {
-      running = await run(env, before);
+      [running] = await Promise.all([run(env, before), loadValidator()]);
       ({ stderr, stdout } = running);
     },
     kill: async (signal) => {
@@ -148,12 +155,28 @@ export async function startDaemon({ apiUrl, environment = {}, command }: DaemonO
     stop: async () => {
       if (running) await daemon.kill('SIGKILL');
       const left = endChildrenOf(home);
+      const bugs = bugsLogged(home);
       rmSync(base, { recursive: true, force: true, maxRetries: 10 });
       if (left.length > 0) throw new Error(`processes were left: ${left.join(', ')}`);
+      if (bugs.length > 0) throw new Error(`the daemon met bugs of its own:\n${bugs.join('\n')}`);
     },
   };
   await daemon.start();
   return daemon;
+}
+
+/** Errors that no disk, child, network or client can cause. */
+const BUGS = /Cannot (read|set) propert|is not (a function|a constructor|defined|iterable)|Maximum call stack/;
+
+/** The lines of its log that tell of a bug. */
+function bugsLogged(home: string): string[] {
+  const folder = join(home, 'logs');
+  if (!existsSync(folder)) return [];
+  const lines = readdirSync(folder).flatMap((name) => {
+    const path = join(folder, name);
+    return statSync(path).isFile() ? readFileSync(path, 'utf8').split('\n') : [];
+  });
+  return lines.filter((line) => BUGS.test(line)).map((line) => line.slice(0, 2000));
 }
 
 function withToken(given: RequestInit['headers']): Headers {

@@ -1,18 +1,60 @@
 #!/usr/bin/env node
-/** An MCP server over stdio with one tool: it elicits, in the mode it is given, and its result is what it heard. */
+/**
+ * An MCP server over stdio with one tool: it elicits what it is given, all at once, and its result is what it heard, one
+ * line for each. As soon as the file `at` exists it does what `deed` says instead of waiting on.
+ */
+import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
 const send = (message) => process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
 
-const schema = { type: 'object', properties: { mode: { type: 'string' } } };
-const form = { type: 'object', properties: { name: { type: 'string' } } };
-const elicitations = {
-  form: { message: 'Your name?', requestedSchema: form },
-  url: { mode: 'url', message: 'Log in there.', url: 'https://login.example/', elicitationId: 'e1' },
+const schema = {
+  type: 'object',
+  properties: { params: { type: 'array' }, deed: { type: 'string' }, at: { type: 'string' } },
 };
 
-/** Calls of the tool that wait for an answer, by the id of the elicitation. */
+/** The open elicitations by their id: the call that waits for it, and the place of its answer. */
 const open = new Map();
+
+const say = (id, text) => send({ id, result: { content: [{ type: 'text', text }] } });
+
+const deeds = {
+  exit: () => process.exit(1),
+  withdraw: (ids) => {
+    for (const id of ids) send({ method: 'notifications/cancelled', params: { requestId: id, reason: 'No need.' } });
+  },
+  complete: (_ids, params) => {
+    for (const { elicitationId } of params) {
+      send({ method: 'notifications/elicitation/complete', params: { elicitationId } });
+    }
+  },
+  answer: (_ids, _params, id) => say(id, 'It was not needed.'),
+};
+
+function doWhen(path, act) {
+  const timer = setInterval(() => {
+    if (!existsSync(path)) return;
+    clearInterval(timer);
+    act();
+  }, 20);
+}
+
+function ask(id, { params, deed, at }) {
+  const call = { id, heard: params.map(() => undefined) };
+  const ids = params.map((_, index) => `ask-${id}-${index}`);
+  for (const [index, elicited] of ids.entries()) {
+    open.set(elicited, { call, index });
+    send({ id: elicited, method: 'elicitation/create', params: params[index] });
+  }
+  if (deed) doWhen(at, () => deeds[deed](ids, params, id));
+}
+
+function hear(id, result, error) {
+  const { call, index } = open.get(id);
+  open.delete(id);
+  call.heard[index] = error ? `error ${error.code}: ${error.message}` : `answer: ${JSON.stringify(result)}`;
+  if (call.heard.every((one) => one !== undefined)) say(call.id, call.heard.join('\n'));
+}
 
 const answers = {
   initialize: ({ params }) => ({
@@ -21,17 +63,13 @@ const answers = {
     serverInfo: { name: 'forms', version: '1.0.0' },
   }),
   'tools/list': () => ({ tools: [{ name: 'ask', description: 'Asks the person.', inputSchema: schema }] }),
-  'tools/call': ({ id, params }) => {
-    open.set(`ask-${id}`, id);
-    send({ id: `ask-${id}`, method: 'elicitation/create', params: elicitations[params.arguments.mode ?? 'form'] });
-  },
+  'tools/call': ({ id, params }) => ask(id, params.arguments),
 };
 
 createInterface({ input: process.stdin }).on('line', (line) => {
   const { id, method, params, result, error } = JSON.parse(line);
   if (open.has(id)) {
-    const heard = error ? `error ${error.code}: ${error.message}` : `answer: ${JSON.stringify(result)}`;
-    send({ id: open.get(id), result: { content: [{ type: 'text', text: heard }] } });
+    hear(id, result, error);
     return;
   }
   const answer = id === undefined ? undefined : (answers[method] ?? (() => ({})))({ id, params });

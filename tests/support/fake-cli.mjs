@@ -1,16 +1,20 @@
 #!/usr/bin/env node
+import { spawn } from 'node:child_process';
 import { closeSync, existsSync, readFileSync, writeSync } from 'node:fs';
 /**
- * Stands in for the CLI only where the real one cannot be made to misbehave: it writes what the prompt says.
- * The prompt is JSON: a list of acts `{raw: base64} | {file: path} | {line: object} | {bigResult: length} | {exit: code} | {closeInput: true} | {stderr: text} | {result: text} | {waitForAnswer: id}`.
+ * Stands in for the CLI where the real one cannot be made to misbehave, or where a test is about many children and not
+ * about what they say: it writes what the prompt says.
+ * The prompt is JSON: a list of acts `{raw: base64} | {file: path} | {line: object} | {bigResult: length} | {exit: code} | {closeInput: true} | {stderr: text} | {result: text} | {waitForAnswer: id} | {until: path} | {leave: command}`.
+ * `until` holds the acts after it until the file exists, `leave` starts what outlives the turn.
  * What is no JSON it repeats as its result, or it does what `acts.json` in its directory says. While `hold-set_model` is
- * there, it does not answer a request of that name.
+ * there, it does not answer a request of that name; `answer-set_model.json` is its answer, and with `unknown-set_model`
+ * it does not know the request. `FAKE_CLI_VERSION` is its version.
  */
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 
 if (process.argv.includes('--version')) {
-  console.log('9.9.9 (Fake)');
+  console.log(`${process.env.FAKE_CLI_VERSION ?? '9.9.9'} (Fake)`);
   process.exit(0);
 }
 if (process.argv[2] === 'auth') {
@@ -51,7 +55,17 @@ function act(one, uuid) {
     closeSync(0);
     setInterval(() => {}, 1000);
   }
+  if (one.leave !== undefined) spawn('sh', ['-c', one.leave], { stdio: 'ignore', detached: true });
   if (one.exit !== undefined) process.exit(one.exit);
+}
+
+/** At once, as far as no act waits. */
+async function actAll(acts, uuid) {
+  for (const one of acts) {
+    // A child whose input has ended does not wait on.
+    while (one.until !== undefined && !existsSync(one.until)) await delay(10, undefined, { ref: false });
+    act(one, uuid);
+  }
 }
 
 function actsOf(text) {
@@ -61,7 +75,14 @@ function actsOf(text) {
 
 async function agree({ request_id, request }) {
   while (existsSync(`hold-${request.subtype}`)) await delay(10);
-  say({ type: 'control_response', response: { subtype: 'success', request_id, response: {} } });
+  if (existsSync(`unknown-${request.subtype}`)) {
+    const error = `Unsupported control request subtype: ${request.subtype}`;
+    say({ type: 'control_response', response: { subtype: 'error', request_id, error } });
+    return;
+  }
+  const file = `answer-${request.subtype}.json`;
+  const response = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {};
+  say({ type: 'control_response', response: { subtype: 'success', request_id, response } });
 }
 
 let turn = '';
@@ -98,5 +119,5 @@ for await (const text of createInterface({ input: process.stdin })) {
     permissionMode: 'default',
   });
   say({ ...line, isReplay: true });
-  for (const one of actsOf(line.message.content[0].text)) act(one, line.uuid);
+  void actAll(actsOf(line.message.content[0].text), line.uuid);
 }

@@ -52,7 +52,7 @@ export async function askOver<T = Json>(
     },
     ...(body !== undefined && { body: JSON.stringify(body) }),
   });
-  const text = await response.text();
+  const text = await (isStream(response) ? firstOf(response) : response.text());
   return {
     status: response.status,
     headers: response.headers,
@@ -61,6 +61,16 @@ export async function askOver<T = Json>(
 }
 
 const isJson = ({ headers }: Response): boolean => headers.get('content-type')?.startsWith('application/json') ?? false;
+
+const isStream = ({ headers }: Response): boolean => headers.get('content-type') === 'text/event-stream';
+
+/** What an event stream begins with; it has no end. */
+async function firstOf({ body }: Response): Promise<string> {
+  const reader = body?.getReader();
+  const first = await reader?.read();
+  await reader?.cancel();
+  return Buffer.from(first?.value ?? []).toString();
+}
 
 export interface PairOptions {
   user?: string;

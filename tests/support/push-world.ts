@@ -1,4 +1,5 @@
 /** The real daemon with an ntfy server, and devices that are pushed to under a topic of their own name. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll } from '@jest/globals';
 import * as z from 'zod';
 import type { ClientInput } from '../../protocol/client-frames.js';
@@ -6,7 +7,7 @@ import { deliveriesSchema, type PushDelivery } from '../../protocol/push.js';
 import { type Daemon, startDaemon } from './daemon.js';
 import { type NtfyAnswer, type NtfyServer, startNtfyServer } from './ntfy-server.js';
 import { type ScriptedApi, startScriptedApi } from './scripted-api.js';
-import { connect, type WireClient } from './wire-client.js';
+import { type ConnectOptions, connect, type WireClient } from './wire-client.js';
 
 const messageSchema = z.object({
   topic: z.string(),
@@ -18,11 +19,13 @@ const messageSchema = z.object({
 type NtfyMessage = z.infer<typeof messageSchema>;
 
 export interface PushWorld {
-  api: ScriptedApi;
-  ntfy: NtfyServer;
+  readonly api: ScriptedApi;
+  readonly ntfy: NtfyServer;
   /** What the next requests to it are answered with; when there is nothing, they are accepted. */
   answers: NtfyAnswer[];
-  daemon: Daemon;
+  readonly daemon: Daemon;
+  /** Clients are closed with the world. */
+  connect(options?: ConnectOptions): Promise<WireClient>;
   /** A connected device with a registration. */
   register(deviceId: string, others?: Partial<ClientInput<'registerDevice'>>): Promise<WireClient>;
   /** What became of the device's pushes, newest first. */
@@ -37,23 +40,37 @@ export interface PushWorld {
 }
 
 const WAIT_MS = 30_000;
+const POLL_MS = 100;
 
 /** One of each for the tests of a file. */
 export function usePushWorld(environment: Record<string, string> = {}): PushWorld {
   const clients: WireClient[] = [];
   const registered = new Set<string>();
+  let api: ScriptedApi;
+  let ntfy: NtfyServer;
+  let daemon: Daemon;
   const world: PushWorld = {
-    api: undefined as unknown as ScriptedApi,
-    ntfy: undefined as unknown as NtfyServer,
-    daemon: undefined as unknown as Daemon,
+    get api() {
+      return api;
+    },
+    get ntfy() {
+      return ntfy;
+    },
+    get daemon() {
+      return daemon;
+    },
     answers: [],
     messages: (topic) =>
       world.ntfy.requests
         .flatMap(({ method, body }) => (method === 'POST' ? [messageSchema.parse(body)] : []))
         .filter((message) => message.topic === topic),
-    register: async (deviceId, others = {}) => {
-      const client = await connect(world.daemon, { deviceId });
+    connect: async (options) => {
+      const client = await connect(world.daemon, options);
       clients.push(client);
+      return client;
+    },
+    register: async (deviceId, others = {}) => {
+      const client = await world.connect({ deviceId });
       registered.add(deviceId);
       const answer = await client.request('registerDevice', { platform: 'ntfy', token: deviceId, ...others });
       if (answer.type !== 'deviceRegistered') throw new Error(JSON.stringify(answer));
@@ -68,6 +85,7 @@ export function usePushWorld(environment: Record<string, string> = {}): PushWorl
       for (const end = performance.now() + WAIT_MS; performance.now() < end; ) {
         const found = await world.deliveries(deviceId);
         if (condition(found)) return found;
+        await delay(POLL_MS);
       }
       throw new Error(`it never came true: ${JSON.stringify(await world.deliveries(deviceId))}`);
     },
@@ -80,11 +98,11 @@ export function usePushWorld(environment: Record<string, string> = {}): PushWorl
       }),
   };
   beforeAll(async () => {
-    world.api = await startScriptedApi();
-    world.ntfy = await startNtfyServer();
-    world.ntfy.requireToken('tk_test');
-    world.ntfy.answer(() => world.answers.shift() ?? { status: 200 });
-    world.daemon = await startDaemon({
+    api = await startScriptedApi();
+    ntfy = await startNtfyServer();
+    ntfy.requireToken('tk_test');
+    ntfy.answer(() => world.answers.shift() ?? { status: 200 });
+    daemon = await startDaemon({
       apiUrl: world.api.url,
       environment: {
         NTFY_URL: world.ntfy.url,

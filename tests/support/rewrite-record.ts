@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { openDatabase } from '../../services/journal/open-database.js';
-import { withSum } from '../../services/journal/row-sums.js';
 import type { SessionRecord } from '../../services/ports/records.js';
+import { withSum } from '../../services/record/sqlite/row-sums.js';
+import { openDatabase } from '../../services/record/sqlite/schema.js';
 
 /** Changes the record of a session in the journal of a daemon that does not run. */
 export function rewriteRecord(home: string, sessionId: string, change: (record: SessionRecord) => SessionRecord): void {

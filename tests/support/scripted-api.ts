@@ -15,7 +15,7 @@ import {
 
 /**
  * One API call's answer. `repeat`: its text comes so many times over; `gate`: wait for `release(gate)`; `gateAfter`:
- * wait after so many deltas. What an honest API would never send, but gateways do: `id` of a tool that was there before, `blocks` of any kind in any order, `fields`
+ * wait after so many deltas; `refusedBy`: this model's answer is stopped by its safeguards. What an honest API would never send, but gateways do: `id` of a tool that was there before, `blocks` of any kind in any order, `fields`
  * of the message (`{id: 'always-the-same'}`, `{id: null}`, `{usage: …}`).
  */
 export interface Step {
@@ -30,7 +30,17 @@ export interface Step {
   gate?: string;
   gateAfter?: { deltas: number; gate: string };
   breakAfter?: number;
-  error?: { status: number; type: string; message?: string; times?: number; retryAfterSeconds?: number };
+  refusedBy?: string;
+  /** Of the response, unless it is the error. */
+  headers?: Record<string, string>;
+  error?: {
+    status: number;
+    type: string;
+    message?: string;
+    times?: number;
+    retryAfterSeconds?: number;
+    headers?: Record<string, string>;
+  };
 }
 
 /** `repeat`: how often each of these fields of the input is repeated, since a prompt cannot hold as much. */
@@ -96,7 +106,10 @@ export async function startScriptedApi(): Promise<ScriptedApi> {
       failures.set(key, failed + 1);
       return { kind: 'error', message: 'scripted', ...step.error };
     }
-    return messageOf(step, pass);
+    return {
+      ...messageOf(saidBy(request.model, step), pass),
+      ...(step.headers && { headers: step.headers }),
+    };
   });
 
   return {
@@ -108,6 +121,13 @@ export async function startScriptedApi(): Promise<ScriptedApi> {
     reached: (name) => gate(name).reached,
   };
 }
+
+const saidBy = (model: string, step: Step): Step => (step.refusedBy === model ? { ...step, fields: REFUSED } : step);
+
+const REFUSED = {
+  stop_reason: 'refusal',
+  stop_details: { type: 'refusal', category: 'cyber', explanation: 'Scripted.' },
+};
 
 function createGate(): Gate {
   let open = () => {};
@@ -159,9 +179,11 @@ function findScenario(messages: ApiMessage[]): { steps: Step[]; index: number; k
     if (message?.role !== 'user') continue;
     const text = textsOf(message).findLast((part) => part.includes('@@['));
     if (text === undefined) continue;
-    const marked = text.slice(text.indexOf('@@[') + 2, text.lastIndexOf(']@@') + 1);
+    const end = text.lastIndexOf(']@@') + 1;
+    const marked = text.slice(text.indexOf('@@[') + 2, end);
     const index = messages.slice(at + 1).filter((later) => later.role === 'assistant').length;
-    const key = createHash('sha256').update(text).digest('hex');
+    // The CLI joins a prompt without an answer and the next one to one text.
+    const key = createHash('sha256').update(text.slice(0, end)).digest('hex');
     return { steps: JSON.parse(marked) as Step[], index, key, text };
   }
   return undefined;

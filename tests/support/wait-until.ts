@@ -1,14 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-const POLL_MS = 20;
-const WAIT_MS = 15_000;
+const FIRST_POLL_MS = 10;
+const MAX_POLL_MS = 100;
+const WAIT_MS = 30_000;
 
-/** Resolves once the condition holds; for what tells nobody when it changes, such as files and processes. */
+/**
+ * Resolves once the condition holds; for files, processes and whatever else sends no notice of a change. It looks less
+ * often the longer it waits, since some conditions look at every process of the machine.
+ */
 export async function waitUntil(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
   const end = Date.now() + WAIT_MS;
-  while (!(await holds())) {
+  for (let pause = FIRST_POLL_MS; !(await holds()); pause = Math.min(pause * 1.5, MAX_POLL_MS)) {
     if (Date.now() > end) throw new Error(`waited ${WAIT_MS} ms in vain until ${what}`);
-    await delay(POLL_MS);
+    await delay(pause);
   }
 }
 

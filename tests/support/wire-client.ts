@@ -48,7 +48,8 @@ export interface WireClient {
   terminate(): void;
 }
 
-const WAIT_MS = 20_000;
+/** Without any frame: a megabyte takes a busy machine as long as it takes. */
+const SILENCE_MS = 30_000;
 let requests = 0;
 
 export interface ConnectOptions {
@@ -116,9 +117,10 @@ function attach(socket: WebSocket, onFrame?: (frame: Frame) => void): WireClient
           const seen = frames.slice(-15).map((frame) => JSON.stringify(frame).slice(0, 300));
           reject(new Error(`${why} matched ${matcher.toString()}; the last ones:\n${seen.join('\n')}`));
         };
-        const timer = setTimeout(() => fail('no frame'), WAIT_MS);
+        const timer = setTimeout(() => fail('no frame'), SILENCE_MS);
         const look = () => {
           const found = frames.slice(from).find(matches);
+          timer.refresh();
           if (!found) {
             if (isClosed) fail('the connection was closed before a frame');
             return;
@@ -155,7 +157,7 @@ function checked(text: string): Frame {
   const parsed = schema?.safeParse(frame.data);
   if (parsed && !parsed.success) throw new Error(`${frame.type} breaks its schema: ${parsed.error.message}\n${text}`);
   if (!schema) throw new Error(`unknown frame type ${frame.type}`);
-  return frame as unknown as Frame;
+  return frame as Frame;
 }
 
 function schemaOf({ type, seq }: ServerEnvelope) {

@@ -8,6 +8,8 @@ export interface World {
   daemon: Daemon;
   /** Clients are closed with the world. */
   connect(options?: ConnectOptions): Promise<WireClient>;
+  /** Closes them before: those of the tests before need not read what a shared session says. */
+  disconnect(): void;
 }
 
 /** One scripted API and one daemon for the tests of a file. */
@@ -19,13 +21,16 @@ export function useWorld(options: Omit<DaemonOptions, 'apiUrl'> = {}): World {
       clients.push(client);
       return client;
     },
+    disconnect: () => {
+      for (const client of clients.splice(0)) client.terminate();
+    },
   } as World;
   beforeAll(async () => {
     world.api = await startScriptedApi();
     world.daemon = await startDaemon({ ...options, apiUrl: world.api.url });
   });
   afterAll(async () => {
-    for (const client of clients) client.terminate();
+    world.disconnect();
     await world.daemon.stop();
     await world.api.close();
   });

@@ -20,7 +20,11 @@ async function run(client: WireClient, ...acts: object[]): Promise<Frame> {
 }
 
 const ofCli = (client: WireClient): string =>
-  JSON.stringify(client.frames.filter(({ type }) => type !== 'humanMessage'));
+  JSON.stringify(
+    client.frames
+      .filter(({ type }) => type !== 'humanMessage')
+      .map((frame) => ({ ...frame, data: { ...frame.data, queue: undefined } })),
+  );
 
 describe('a hostile CLI', () => {
   test('gets no escape sequence, invisible character or half character into what clients show', async () => {
@@ -76,9 +80,10 @@ describe('a hostile CLI', () => {
       // The input is content: what is decided about stays as it is.
       const { toolInput: _, ...shown } = asked.data;
       expect(JSON.stringify(shown)).not.toMatch(/\\n|\\u001b|\\u0007|\u202e|\u200b/);
-      const { permissionId, options } = asked.data as unknown as { permissionId: never; options: string[] };
+      const { permissionId } = asked.data;
+      const [response = ''] = asked.data.options as string[];
       const { sessionId } = started.data;
-      const given = { sessionId, permissionId, response: options[0] ?? '', remember: false };
+      const given = { sessionId, permissionId, response, remember: false };
       expect((await client.request('permission', given)).type).toBe('permissionAccepted');
     }
     const end = await client.waitFor('streamComplete');
@@ -128,7 +133,7 @@ describe('a hostile CLI', () => {
   });
 
   test.each([
-    ['elicitation', /^\{"action":"cancel","content":\{"elicitation is not supported here":null/],
+    ['a_request_of_yesterday', /^a_request_of_yesterday is not supported here$/],
     ['a_request_of_tomorrow', /^a_request_of_tomorrow is not supported here$/],
   ])('is refused %s, and the person is told', async (subtype, answer) => {
     const client = await world.connect();
@@ -168,5 +173,40 @@ describe('a hostile CLI', () => {
     await client.request('permission', { sessionId, response: 'deny', remember: false, message: ' \n' });
     const end = await client.waitFor('streamComplete');
     expect(end.data.finalResult).toMatch(/"message":"\S.+"/);
+  });
+});
+
+describe('long before it would hibernate, an idle child', () => {
+  const statuses = (client: WireClient): string[] =>
+    client.events().flatMap(({ type, data }) => (type === 'sessionStatus' ? data.status : []));
+  const errors = (client: WireClient): Frame[] => client.events().filter(({ type }) => type === 'error');
+  const hibernated = (client: WireClient): Promise<Frame> =>
+    client.waitFor(
+      ({ type, data, seq }) => seq !== undefined && type === 'sessionStatus' && data.status === 'hibernated',
+    );
+
+  test('that has written more than 64 MiB ends as soon as its turn has', async () => {
+    const client = await world.connect();
+    const big = { bigResult: 33 * 1024 * 1024 };
+    const { sessionId } = (await run(client, big, big, { result: 'Much.' })).data;
+    await hibernated(client);
+    const next = await client.request('streamSend', { sessionId, prompt: '[{"result":"Little."}]' });
+    const end = await client.waitFor(
+      ({ type, data }) => type === 'streamComplete' && data.promptId === next.data.promptId,
+    );
+    expect(end.data.finalResult).toBe('Little.');
+    await client.request('ping', {});
+    expect(statuses(client).at(-1)).toBe('idle');
+    // The stand-in writes no transcript.
+    expect(errors(client)).toMatchObject([{ data: { code: 'NOT_FOUND' } }]);
+  });
+
+  test('that ends by itself without a fault has hibernated', async () => {
+    const client = await world.connect();
+    const end = await run(client, { result: 'Gone.' }, { exit: 0 });
+    expect(end.data).toMatchObject({ subtype: 'success', finalResult: 'Gone.' });
+    await hibernated(client);
+    await client.request('ping', {});
+    expect(errors(client)).toEqual([]);
   });
 });

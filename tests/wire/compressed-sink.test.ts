@@ -8,7 +8,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import WebSocket, { WebSocketServer } from 'ws';
 import { CompressedSink, PER_MESSAGE_DEFLATE } from '../../routes/ws/compressed-sink.js';
 import { TickWriter } from '../../routes/ws/tick-writer.js';
-import { Frame } from '../../services/delivery/frame.js';
+import { Frame } from '../../services/delivery/frames.js';
 import { waitUntil } from '../support/wait-until.js';
 
 const KIB = 1024;

@@ -5,6 +5,7 @@ import { describe, expect, test } from '@jest/globals';
 import WebSocket from 'ws';
 import { TOKEN } from '../support/daemon.js';
 import { scenario } from '../support/scripted-api.js';
+import { useSharedDirectory } from '../support/shared-directory.js';
 import { waitUntil } from '../support/wait-until.js';
 import type { Frame, WireClient } from '../support/wire-client.js';
 import { useWorld, type World } from '../support/world.js';
@@ -24,13 +25,16 @@ async function follow({ daemon }: World, deviceId: string, { isPlain = false } =
     headers: { authorization: `Bearer ${TOKEN}` },
     perMessageDeflate: !isPlain,
   });
+  let stream: Socket | undefined;
+  socket.once('upgrade', (response) => {
+    stream = response.socket;
+  });
   const frames: string[] = [];
   socket.on('message', (bytes: Buffer) => frames.push(bytes.toString()));
   await once(socket, 'open');
   socket.send(JSON.stringify({ type: 'subscribe', requestId: 'all', data: { events: ['*'] } }));
   await waitUntil('it is subscribed', () => frames.some((text) => text.includes('"subscribed"')));
-  const { _socket: stream } = socket as unknown as { _socket: Socket };
-  return { frames, isCompressed: socket.extensions !== '', bytes: () => stream.bytesRead, socket };
+  return { frames, isCompressed: socket.extensions !== '', bytes: () => stream?.bytesRead ?? 0, socket };
 }
 
 /** Events as they came, and the text that came while it was written; one that lags gets it in fewer pieces. */
@@ -48,23 +52,24 @@ const isIdleAfter = (promptId: unknown, { frames }: Counted) =>
 const hasEnded = (promptId: unknown) => (text: string) =>
   text.startsWith('{"type":"streamComplete"') && text.includes(String(promptId));
 
-async function run(world: World, client: WireClient, prompt: string): Promise<unknown> {
-  const { data } = await client.request('streamStart', { prompt, workingDirectory: world.daemon.project() });
+async function run(client: WireClient, workingDirectory: string, prompt: string): Promise<unknown> {
+  const { data } = await client.request('streamStart', { prompt, workingDirectory });
   await client.waitFor(({ type, data: end }: Frame) => type === 'streamComplete' && end.promptId === data.promptId);
   return data.promptId;
 }
 
 const WORDS = 'the quick brown fox jumps over 13 lazy dogs, and (again) goes home; ';
 
-describe('a client that offers compression', () => {
-  const world = useWorld();
+const world = useWorld();
+const sharedDirectory = useSharedDirectory(world);
 
+describe('a client that offers compression', () => {
   test('D4: gets every frame as another does, in less than a third of the bytes', async () => {
     const [plain, small] = [await follow(world, 'plain', { isPlain: true }), await follow(world, 'small')];
     expect([plain.isCompressed, small.isCompressed]).toEqual([false, true]);
     const client = await world.connect();
     const before = { plain: plain.bytes(), small: small.bytes() };
-    const promptId = await run(world, client, scenario({ text: WORDS.repeat(200), chunk: 20 }));
+    const promptId = await run(client, await sharedDirectory(), scenario({ text: WORDS.repeat(200), chunk: 20 }));
     await waitUntil('both have all', () =>
       [plain, small].every((one) => one.frames.some(hasEnded(promptId)) && isIdleAfter(promptId, one)),
     );
@@ -79,10 +84,12 @@ describe('a client that offers compression', () => {
     const client = await world.connect();
     // Nothing of it can be compressed away.
     const noise = Array.from({ length: 60_000 }, () => Math.random().toString(36).slice(2)).join('');
+    const directories = [await sharedDirectory(), world.daemon.project()];
     const prompts = await Promise.all(
-      [0, 1, 2, 3, 4, 5].map((index) =>
-        run(world, client, scenario({ text: noise.slice(index * 100_000, (index + 1) * 100_000), chunk: 5000 })),
-      ),
+      [0, 1, 2, 3, 4, 5].map((index) => {
+        const text = noise.slice(index * 100_000, (index + 1) * 100_000);
+        return run(client, directories[index % 2] ?? '', scenario({ text, chunk: 5000 }));
+      }),
     );
     slow.socket.resume();
     await waitUntil('all has come', () => prompts.every((promptId) => slow.frames.some(hasEnded(promptId))));
@@ -118,7 +125,6 @@ describe('a daemon with WS_COMPRESSION=off', () => {
 });
 
 describe('deltaIntervalMs', () => {
-  const world = useWorld();
   const deltas = ({ frames }: WireClient) => frames.filter(({ type }) => type === 'streamData');
 
   test('D4: joins text that comes sooner, loses nothing, and holds no event back', async () => {
@@ -126,7 +132,7 @@ describe('deltaIntervalMs', () => {
     await often.request('subscribe', { events: ['*'] });
     await seldom.request('subscribe', { events: ['*'], deltaIntervalMs: 5000 });
     const text = WORDS.repeat(20);
-    const promptId = await run(world, often, scenario({ text, chunk: 10, delayMs: 1 }));
+    const promptId = await run(often, await sharedDirectory(), scenario({ text, chunk: 10, delayMs: 1 }));
     await seldom.waitFor(({ type, data }) => type === 'streamComplete' && data.promptId === promptId);
     for (const client of [often, seldom]) {
       expect(

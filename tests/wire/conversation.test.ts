@@ -1,10 +1,13 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, test } from '@jest/globals';
 import { scenario } from '../support/scripted-api.js';
+import { useSharedDirectory } from '../support/shared-directory.js';
 import { useWorld } from '../support/world.js';
 
 const world = useWorld();
+const sharedDirectory = useSharedDirectory(world);
+afterEach(() => world.disconnect());
 
 const BASH = (command: string) => ({ tools: [{ name: 'Bash', input: { command, description: 'A test command' } }] });
 
@@ -44,7 +47,7 @@ describe('a conversation', () => {
     const client = await world.connect();
     const text = 'Grüße — 👩‍👩‍👧 家族, und so weiter. '.repeat(40);
     const prompt = scenario({ text, chunk: 7 });
-    await client.request('streamStart', { prompt, workingDirectory: world.daemon.project() });
+    await client.request('streamStart', { prompt, workingDirectory: await sharedDirectory() });
     await client.waitFor('streamComplete');
     let joined = '';
     for (const { type, data } of client.frames) {
@@ -57,7 +60,7 @@ describe('a conversation', () => {
 
   test('a tool that a person allows runs, and what it says comes back', async () => {
     const client = await world.connect();
-    const directory = world.daemon.project();
+    const directory = await sharedDirectory();
     await client.request('streamStart', {
       prompt: scenario(BASH('echo made > made.txt && cat made.txt'), { text: 'Done.' }),
       workingDirectory: directory,
@@ -91,7 +94,7 @@ describe('a conversation', () => {
 
   test('a tool that a person denies does not run, and Claude is told what they said', async () => {
     const client = await world.connect();
-    const directory = world.daemon.project();
+    const directory = await sharedDirectory();
     await client.request('streamStart', {
       prompt: scenario(BASH('touch never.txt'), { text: 'As you wish.' }),
       workingDirectory: directory,
@@ -107,7 +110,7 @@ describe('a conversation', () => {
 
   test('a remembered permission is not asked for again, also not by the next child', async () => {
     const client = await world.connect();
-    const directory = world.daemon.project();
+    const directory = await sharedDirectory();
     const prompt = () => scenario(BASH('touch always.txt'), { text: 'Touched.' });
     const started = await client.request('streamStart', { prompt: prompt(), workingDirectory: directory });
     const { sessionId } = started.data;
@@ -137,7 +140,7 @@ describe('a conversation', () => {
     };
     const started = await client.request('streamStart', {
       prompt: scenario({ tools: [ask] }, { text: 'Noted.' }),
-      workingDirectory: world.daemon.project(),
+      workingDirectory: await sharedDirectory(),
     });
     const { sessionId } = started.data;
     const request = await client.waitFor('permissionRequest');
@@ -162,7 +165,7 @@ describe('a conversation', () => {
     const plan = '# Plan\n\nDo it in two steps.';
     const started = await client.request('streamStart', {
       prompt: scenario({ tools: [{ name: 'ExitPlanMode', input: { plan } }] }, { text: 'On it.' }),
-      workingDirectory: world.daemon.project(),
+      workingDirectory: await sharedDirectory(),
       options: { permissionMode: 'plan' },
     });
     const request = await client.waitFor('permissionRequest');
@@ -186,7 +189,7 @@ describe('a conversation', () => {
     const directory = world.daemon.project();
     const read = { name: 'Read', input: { file_path: join(directory, 'nothing.txt') } };
     const prompt = `sub ${scenario({ tools: [read] }, { text: 'From the subagent.' })}`;
-    const input = { description: 'A helper', prompt, subagent_type: 'general-purpose' };
+    const input = { description: 'A helper', prompt, subagent_type: 'general-purpose', run_in_background: true };
     await client.request('streamStart', {
       prompt: scenario({ tools: [{ name: 'Agent', input }] }, { text: 'Both done.' }),
       workingDirectory: directory,
@@ -198,9 +201,12 @@ describe('a conversation', () => {
     const said = client.events().filter(({ type, data }) => type === 'assistantMessage' && data.parentToolUseId);
     for (const { data } of said) expect(data.parentToolUseId).toBe(use.data.toolId);
     expect(said.length).toBeGreaterThan(0);
+    // The end of a subagent begins a turn of its own, which the client of the next test must not take for its turn.
+    await client.waitFor(({ type, data }) => type === 'streamComplete' && data.promptId === undefined);
   });
 
   test('an image reaches Claude, and its echo says only what it was', async () => {
+    const asked = world.api.requests.length;
     const client = await world.connect();
     const data = Buffer.from(
       'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==',
@@ -208,19 +214,19 @@ describe('a conversation', () => {
     );
     await client.request('streamStart', {
       prompt: scenario({ text: 'A dot.' }),
-      workingDirectory: world.daemon.project(),
+      workingDirectory: await sharedDirectory(),
       attachments: [{ mediaType: 'image/png', data: data.toString('base64'), name: 'dot.png' }],
     });
     const human = await client.waitFor('humanMessage');
     expect(human.data.content).toContainEqual({ type: 'image', mediaType: 'image/png', bytes: data.length });
     await client.waitFor('streamComplete');
-    const request = world.api.requests.at(-1);
-    expect(JSON.stringify(request?.messages)).toContain('"type":"image"');
+    const requests = world.api.requests.slice(asked).map(({ messages }) => messages);
+    expect(JSON.stringify(requests)).toContain('"type":"image"');
   });
 
   test('a prompt with 3 MB of images is taken whole, one with 3 MB of text is refused', async () => {
     const client = await world.connect();
-    const workingDirectory = world.daemon.project();
+    const workingDirectory = await sharedDirectory();
     const text = await client.request('streamStart', { prompt: 'x'.repeat(3_000_000), workingDirectory });
     expect(text.data).toMatchObject({ code: 'PAYLOAD_TOO_LARGE', details: { field: 'prompt' } });
     const image = { mediaType: 'image/png' as const, data: Buffer.alloc(750_000, 7).toString('base64') };
@@ -238,11 +244,14 @@ describe('a conversation', () => {
   test('conversationResult follows streamComplete for those who name it', async () => {
     const client = await world.connect();
     await client.request('subscribe', { events: ['streamComplete', 'conversationResult'] });
-    await client.request('streamStart', {
+    const started = await client.request('streamStart', {
       prompt: scenario({ text: 'In short.' }),
-      workingDirectory: world.daemon.project(),
+      workingDirectory: await sharedDirectory(),
     });
-    const result = await client.waitFor('conversationResult');
+    const { sessionId } = started.data;
+    const result = await client.waitFor(
+      ({ type, data }) => type === 'conversationResult' && data.sessionId === sessionId,
+    );
     expect(result).toMatchObject({ data: { success: true, result: 'In short.' } });
     expect(result.seq).toBeUndefined();
     const types = client.frames.map(({ type }) => type);
@@ -252,12 +261,10 @@ describe('a conversation', () => {
 
   test('two directories work at the same time', async () => {
     const client = await world.connect();
-    const start = (gate: string) =>
-      client.request('streamStart', {
-        prompt: scenario({ text: `From ${gate}.`, gate }),
-        workingDirectory: world.daemon.project(),
-      });
-    const [one, two] = [await start('one'), await start('two')];
+    const start = (gate: string, workingDirectory: string) =>
+      client.request('streamStart', { prompt: scenario({ text: `From ${gate}.`, gate }), workingDirectory });
+    const one = await start('one', await sharedDirectory());
+    const two = await start('two', world.daemon.project());
     await Promise.all([world.api.reached('one'), world.api.reached('two')]);
     world.api.release('two');
     const first = await client.waitFor('streamComplete');

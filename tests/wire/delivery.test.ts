@@ -1,24 +1,30 @@
-import { describe, expect, test } from '@jest/globals';
+import { join } from 'node:path';
+import { afterEach, describe, expect, test } from '@jest/globals';
 import { scenario } from '../support/scripted-api.js';
+import { useSharedDirectory } from '../support/shared-directory.js';
 import type { Frame, WireClient } from '../support/wire-client.js';
 import { useWorld } from '../support/world.js';
 
 const world = useWorld();
+const sharedDirectory = useSharedDirectory(world);
+afterEach(() => world.disconnect());
+/** For long texts: the CLI takes the whole conversation in each of its turns. */
+const standIn = useWorld({ environment: { CLAUDE_PATH: join(import.meta.dirname, '../support/fake-cli.mjs') } });
 
-/** A session with one finished turn, opened by another device than those under test. */
-async function sessionWithTurn(): Promise<{ sessionId: string; author: WireClient; head: number }> {
+/** A session whose last turn has ended, opened by another device than those under test. */
+async function sessionWithTurn(directory?: string): Promise<{ sessionId: string; author: WireClient; head: number }> {
   const author = await world.connect();
   const started = await author.request('streamStart', {
     prompt: scenario({ text: 'First.' }),
-    workingDirectory: world.daemon.project(),
+    workingDirectory: directory ?? (await sharedDirectory()),
   });
   const idle = await author.waitFor(({ type, data }) => type === 'sessionStatus' && data.status === 'idle');
   return { sessionId: started.data.sessionId, author, head: idle.seq ?? 0 };
 }
 
-const say = async (author: WireClient, sessionId: string, text: string): Promise<number> => {
+const say = async (author: WireClient, sessionId: string, prompt: string): Promise<number> => {
   const from = author.frames.length;
-  await author.request('streamSend', { sessionId, prompt: scenario({ text }) });
+  await author.request('streamSend', { sessionId, prompt });
   const idle = await author.waitFor(({ type, data }) => type === 'sessionStatus' && data.status === 'idle', from);
   return idle.seq ?? 0;
 };
@@ -40,7 +46,7 @@ describe('delivery', () => {
     device.send('ack', { sessionId, seq: head });
     await device.request('ping', {});
     await device.close();
-    const missedTo = await say(author, sessionId, 'While away.');
+    const missedTo = await say(author, sessionId, scenario({ text: 'While away.' }));
     const back = await world.connect({ deviceId: 'away' });
     const welcome = await back.waitFor('welcome');
     expect(welcome.data.resumed).toEqual([{ sessionId, resume: 'replay', from: head, head: missedTo }]);
@@ -51,30 +57,14 @@ describe('delivery', () => {
     for (const frame of missed) {
       expect(frame).toMatchObject({ _queued: true, _queuedAt: frame.timestamp, _originalTimestamp: frame.timestamp });
     }
-    const end = await say(author, sessionId, 'Live again.');
+    const end = await say(author, sessionId, scenario({ text: 'Live again.' }));
     await back.waitFor(({ seq }) => seq === end);
     const live = back.events().slice(missed.length);
     expect(seqs(live)).toEqual(range(missedTo + 1, end));
     for (const frame of live) expect(frame._queued).toBeUndefined();
   });
 
-  test('an ack below the durable cursor does nothing: it begins at the head of a session that was there before', async () => {
-    const { sessionId, head } = await sessionWithTurn();
-    const first = await world.connect({ deviceId: 'acks' });
-    await first.request('subscribe', { events: ['*'], cursors: { [sessionId]: { epoch: epochOf(first), seq: 0 } } });
-    await caughtUp(first, sessionId);
-    expect(seqs(first.events(sessionId))).toEqual(range(1, head));
-    first.send('ack', { sessionId, seq: 3 });
-    first.send('ack', { sessionId, seq: 2 });
-    await first.request('ping', {});
-    await world.daemon.restart('SIGTERM');
-    expect(await first.closed).toBe(1012);
-    const second = await world.connect({ deviceId: 'acks' });
-    await caughtUp(second, sessionId);
-    expect(seqs(second.events(sessionId)).filter((seq) => (seq ?? 0) <= head)).toEqual([]);
-  });
-
-  test('D2: what was not acknowledged comes again; what was is gone for good, also after a restart', async () => {
+  test('D2: what was not acknowledged comes again, what was is gone for good, also after a restart; a lower ack does nothing', async () => {
     const device = await world.connect({ deviceId: 'partly' });
     const started = await device.request('streamStart', {
       prompt: scenario({ text: 'Partly.' }),
@@ -82,14 +72,23 @@ describe('delivery', () => {
     });
     const { sessionId } = started.data;
     const idle = await device.waitFor(({ type, data }) => type === 'sessionStatus' && data.status === 'idle');
+    const head = idle.seq ?? 0;
+    // Begins at the head of a session that was there before.
+    const later = await world.connect({ deviceId: 'acks' });
+    await later.request('subscribe', { events: ['*'], cursors: { [sessionId]: { epoch: epochOf(later), seq: 0 } } });
+    await caughtUp(later, sessionId);
+    expect(seqs(later.events(sessionId))).toEqual(range(1, head));
     device.send('ack', { sessionId, seq: 4 });
     device.send('ack', { sessionId, seq: 2 });
-    await device.request('ping', {});
+    later.send('ack', { sessionId, seq: 3 });
+    later.send('ack', { sessionId, seq: 2 });
+    for (const client of [device, later]) await client.request('ping', {});
     await world.daemon.restart('SIGTERM');
-    expect(await device.closed).toBe(1012);
-    const back = await world.connect({ deviceId: 'partly' });
-    await caughtUp(back, sessionId);
-    expect(seqs(back.events(sessionId))).toEqual(range(5, idle.seq ?? 0));
+    for (const client of [device, later]) expect(await client.closed).toBe(1012);
+    const [back, laterBack] = [await world.connect({ deviceId: 'partly' }), await world.connect({ deviceId: 'acks' })];
+    for (const client of [back, laterBack]) await caughtUp(client, sessionId);
+    expect(seqs(back.events(sessionId))).toEqual(range(5, head));
+    expect(seqs(laterBack.events(sessionId)).filter((seq) => (seq ?? 0) <= head)).toEqual([]);
   });
 
   test('a cursor given with subscribe says where the connection begins and leaves the durable one', async () => {
@@ -114,6 +113,7 @@ describe('delivery', () => {
   ])('D3: a cursor that cannot be served (%s) is a reset with a snapshot, not an error', async (reason, cursor) => {
     const { sessionId, head } = await sessionWithTurn();
     const device = await world.connect();
+    const { data: history } = await device.request('getMessageHistory', { sessionId });
     const given = { ...cursor, epoch: cursor.epoch || epochOf(device) };
     const answer = await device.request('subscribe', { events: ['*'], cursors: { [sessionId]: given } });
     expect(answer.data.sessions).toContainEqual({ sessionId, resume: 'reset', reason, from: head, head });
@@ -124,10 +124,15 @@ describe('delivery', () => {
       reason,
       snapshot: {
         status: { status: 'idle' },
-        messages: [{ type: 'user' }, { type: 'assistant', content: [{ type: 'text', text: 'First.' }] }],
+        messages: history.messages,
         permissions: [],
       },
     });
+    const { messages } = reset.data.snapshot as { messages: object[] };
+    expect(messages.slice(-2)).toMatchObject([
+      { type: 'user' },
+      { type: 'assistant', content: [{ type: 'text', text: 'First.' }] },
+    ]);
     expect((await caughtUp(device, sessionId)).data.seq).toBe(head);
   });
 
@@ -149,7 +154,7 @@ describe('delivery', () => {
   test('subscribe without sessions means all, also those opened later, from their first event', async () => {
     const device = await world.connect();
     await device.request('subscribe', { events: ['*'] });
-    const { sessionId, head } = await sessionWithTurn();
+    const { sessionId, head } = await sessionWithTurn(world.daemon.project());
     await device.waitFor(({ sessionId: of, seq }) => of === sessionId && seq === head);
     expect(seqs(device.events(sessionId))).toEqual(range(1, head));
   });
@@ -163,11 +168,11 @@ describe('delivery', () => {
       sessionIds: [sessionId],
     });
     expect(live.data.sessions).toMatchObject([{ resume: 'live' }]);
-    await say(author, sessionId, 'Filtered.');
+    await say(author, sessionId, scenario({ text: 'Filtered.' }));
     await device.waitFor('streamComplete');
     expect(device.events().map(({ type }) => type)).toEqual(['humanMessage', 'streamComplete']);
     await device.request('unsubscribe', { sessionIds: [sessionId] });
-    await say(author, sessionId, 'Unheard.');
+    await say(author, sessionId, scenario({ text: 'Unheard.' }));
     await device.request('ping', {});
     expect(device.events()).toHaveLength(2);
   });
@@ -177,7 +182,7 @@ describe('delivery', () => {
     const text = 'Said before and after somebody came. '.repeat(10);
     const started = await author.request('streamStart', {
       prompt: scenario({ text, gateAfter: { deltas: 8, gate: 'arrive' } }),
-      workingDirectory: world.daemon.project(),
+      workingDirectory: await sharedDirectory(),
     });
     const { sessionId } = started.data;
     await author.waitFor(({ type, data }) => type === 'streamData' && data.offset + data.content.text.length >= 192);
@@ -193,12 +198,13 @@ describe('delivery', () => {
     expect(joined.join('')).toBe(text);
   });
 
-  test('D5: a reader that stalls loses nothing, holds up nobody, and catches up from the journal', async () => {
-    const author = await world.connect();
+  test('D5: a reader that stalls loses nothing, delays no one, and catches up from the journal', async () => {
+    const author = await standIn.connect();
     const { sessionId } = (
-      await author.request('streamStart', { prompt: '', workingDirectory: world.daemon.project() })
+      await author.request('streamStart', { prompt: '', workingDirectory: standIn.daemon.project() })
     ).data;
-    const slow = await world.connect({ deviceId: 'slow' });
+    await author.waitFor(({ type, data }) => type === 'sessionStatus' && data.status === 'idle');
+    const slow = await standIn.connect({ deviceId: 'slow' });
     await slow.request('subscribe', { events: ['*'], sessionIds: [sessionId] });
     slow.pause();
     const text = 'y'.repeat(60_000);
@@ -214,7 +220,7 @@ describe('delivery', () => {
     const { sessionId, author, head } = await sessionWithTurn();
     const others = await Promise.all([world.connect(), world.connect(), world.connect()]);
     for (const device of others) await device.request('subscribe', { events: ['*'], sessionIds: [sessionId] });
-    const end = await say(author, sessionId, 'To all.');
+    const end = await say(author, sessionId, scenario({ text: 'To all.' }));
     for (const device of others) {
       await device.waitFor(({ seq }) => seq === end);
       expect(device.events()).toEqual(author.events(sessionId).filter(({ seq }) => (seq ?? 0) > head));

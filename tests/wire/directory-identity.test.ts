@@ -1,11 +1,20 @@
+/**
+ * Which session a directory has. The daemon asks the system where a child is, so the stand-in for the CLI will do; one test
+ * holds that for the real one.
+ */
 import { mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { scenario } from '../support/scripted-api.js';
 import { waitUntil } from '../support/wait-until.js';
-import { useWorld } from '../support/world.js';
+import { useWorld, type World } from '../support/world.js';
 
-const world = useWorld();
+const world = useWorld({ environment: { CLAUDE_PATH: join(import.meta.dirname, '../support/fake-cli.mjs') } });
+const real = useWorld();
+
+async function hasProcess(sessionId: string): Promise<boolean> {
+  const view = await (await world.daemon.fetch(`/api/sessions/${sessionId}`)).json();
+  return typeof view === 'object' && view !== null && 'pid' in view;
+}
 
 describe('H1: the identity of a directory', () => {
   test('H1: a new directory does not get the session of a deleted one, though the system may give it the same inode', async () => {
@@ -18,7 +27,7 @@ describe('H1: the identity of a directory', () => {
     rmSync(first, { recursive: true });
     mkdirSync(second);
     const fresh = await client.request('streamStart', {
-      prompt: scenario({ text: 'Here.' }),
+      prompt: 'Here.',
       workingDirectory: second,
     });
     expect(fresh.data).toMatchObject({ workingDirectory: second, reused: false });
@@ -32,8 +41,13 @@ describe('H1: the identity of a directory', () => {
     const client = await world.connect();
     const path = world.daemon.project('moved');
     const before = await client.request('streamStart', { prompt: '', workingDirectory: path });
+    // A process that is starting or exiting has a working directory too, which the session would follow.
+    await client.waitFor(
+      ({ type, data }) =>
+        type === 'sessionStatus' && data.sessionId === before.data.sessionId && data.status === 'idle',
+    );
     await client.request('streamClose', { sessionId: before.data.sessionId, reason: 'moved' });
-    await world.daemon.until(() => world.daemon.sessionProcesses(before.data.sessionId).length === 0);
+    await waitUntil('the daemon knows that it ended', async () => !(await hasProcess(before.data.sessionId)));
     const elsewhere = join(world.daemon.root, 'elsewhere');
     renameSync(path, elsewhere);
     const moved = await client.request('streamStart', { prompt: '', workingDirectory: elsewhere });
@@ -44,22 +58,27 @@ describe('H1: the identity of a directory', () => {
   });
 
   describe('a directory that was renamed under its child', () => {
-    const begun = async (name: string) => {
-      const client = await world.connect();
-      const path = world.daemon.project(name);
+    const begun = async (name: string, of: World = world) => {
+      const client = await of.connect();
+      const path = of.daemon.project(name);
       const { sessionId } = (await client.request('streamStart', { prompt: '', workingDirectory: path })).data;
       await client.waitFor(
         ({ type, data }) => type === 'sessionStatus' && data.sessionId === sessionId && data.status === 'idle',
       );
-      const renamed = join(world.daemon.root, `${name}-renamed`);
+      const renamed = join(of.daemon.root, `${name}-renamed`);
       renameSync(path, renamed);
       return { path, renamed, sessionId };
     };
 
-    test.each(['in the same daemon', 'after a restart'])('H1: has one child under its new name, %s', async (when) => {
-      const { renamed, sessionId } = await begun(`under-${when.length}`);
-      if (when !== 'in the same daemon') await world.daemon.restart('SIGKILL');
-      const client = await world.connect();
+    test.each([
+      ['in the same daemon', () => world],
+      ['after a restart', () => world],
+      ['with the real CLI after a restart', () => real],
+    ])('H1: has one child under its new name, %s', async (when, worldOf) => {
+      const of = worldOf();
+      const { renamed, sessionId } = await begun(`under-${when.length}`, of);
+      if (when !== 'in the same daemon') await of.daemon.restart('SIGKILL');
+      const client = await of.connect();
       const link = `${renamed}-link`;
       symlinkSync(renamed, link);
       for (const workingDirectory of [renamed, link]) {
@@ -94,8 +113,7 @@ describe('H1: the identity of a directory', () => {
       });
       renameSync(renamed, path);
       await client.request('subscribe', { events: ['*'], sessionIds: [sessionId] });
-      const prompt = scenario({ text: 'Back.' });
-      const accepted = await client.request('streamSend', { sessionId, prompt });
+      const accepted = await client.request('streamSend', { sessionId, prompt: 'Back.' });
       const end = await client.waitFor(
         ({ type, data }) => type === 'streamComplete' && data.promptId === accepted.data.promptId,
       );
@@ -110,12 +128,18 @@ describe('H1: the identity of a directory', () => {
     await client.waitFor(
       ({ type, data }) => type === 'sessionStatus' && data.sessionId === sessionId && data.status === 'idle',
     );
+    const pids = world.daemon.sessionProcesses(sessionId);
+    for (const pid of pids) process.kill(pid, 'SIGSTOP');
     await client.request('streamClose', { sessionId, reason: 'and again' });
     const from = client.frames.length;
     await client.request('streamStart', { prompt: '', workingDirectory });
+    for (const pid of pids) process.kill(pid, 'SIGCONT');
     await client.waitFor(
       ({ type, data }) => type === 'sessionStatus' && data.sessionId === sessionId && data.status === 'idle',
       from,
     );
+    const next = world.daemon.sessionProcesses(sessionId);
+    expect(next).toHaveLength(1);
+    expect(pids).not.toContain(next[0]);
   });
 });

@@ -1,9 +1,12 @@
-import { describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, test } from '@jest/globals';
 import { scenario } from '../support/scripted-api.js';
+import { useSharedDirectory } from '../support/shared-directory.js';
 import type { Frame, WireClient } from '../support/wire-client.js';
 import { useWorld } from '../support/world.js';
 
 const world = useWorld();
+const sharedDirectory = useSharedDirectory(world);
+afterEach(() => world.disconnect());
 
 const view = async (sessionId: string): Promise<Record<string, unknown>> => {
   const response = await world.daemon.fetch(`/api/sessions/${sessionId}`);
@@ -30,7 +33,7 @@ const idle = (client: WireClient): Promise<Frame> =>
 describe('settings of a live child', () => {
   test('model and permission mode change without another child, and the answer comes before the event', async () => {
     const client = await world.connect();
-    const first = await turn(client, world.daemon.project());
+    const first = await turn(client, await sharedDirectory());
     const { sessionId } = first.data;
     await idle(client);
     const { pid } = await view(sessionId);
@@ -51,55 +54,62 @@ describe('settings of a live child', () => {
     expect(world.api.requests.at(-1)?.model).toContain('haiku');
   });
 
-  test('a mode in which nobody is asked is refused unless the owner allowed it', async () => {
+  test('a mode without permission requests is refused unless the owner allowed it', async () => {
     const client = await world.connect();
-    const { data } = await client.request('streamStart', { prompt: '', workingDirectory: world.daemon.project() });
+    const { data } = await client.request('streamStart', { prompt: '', workingDirectory: await sharedDirectory() });
     const refused = await client.request('setPermissionMode', { sessionId: data.sessionId, mode: 'bypassPermissions' });
     expect(refused.data).toMatchObject({ code: 'PERMISSION_DENIED', details: { field: 'mode' } });
   });
 
   test('a closed session keeps its record, refuses prompts and is opened again with its conversation', async () => {
     const client = await world.connect();
-    const directory = world.daemon.project();
+    const directory = await sharedDirectory();
     const { sessionId } = (await turn(client, directory)).data;
-    const conversation = (await view(sessionId)).claudeSessionId;
+    const { claudeSessionId: conversation, messageCount: before } = await view(sessionId);
     const closed = await client.request('streamClose', { sessionId, reason: 'enough' });
     expect(closed).toMatchObject({ type: 'sessionStatus', data: { status: 'closed', reason: 'enough' } });
     const refused = await client.request('streamSend', { sessionId, prompt: 'Anybody?' });
     expect(refused.data).toMatchObject({ code: 'CONFLICT' });
     const again = await turn(client, directory);
     expect(again.data.sessionId).toBe(sessionId);
-    expect(await view(sessionId)).toMatchObject({ claudeSessionId: conversation, messageCount: 4 });
+    expect(await view(sessionId)).toMatchObject({ claudeSessionId: conversation, messageCount: Number(before) + 2 });
     const sent = JSON.stringify(world.api.requests.at(-1)?.messages);
     expect(sent.match(/scenario /g)?.length).toBeGreaterThan(1);
   });
 
-  test('a conversation is resumed, forked and begun anew in the same session of the directory', async () => {
+  test('a conversation is resumed, forked and started over in the same session of the directory', async () => {
     const client = await world.connect();
-    const directory = world.daemon.project();
+    const directory = await sharedDirectory();
     const { sessionId } = (await turn(client, directory)).data;
     const first = (await view(sessionId)).claudeSessionId as string;
+    const prompts = () => JSON.stringify(world.api.requests.at(-1)?.messages).match(/scenario /g)?.length ?? 0;
+    const before = prompts();
     const inits = () => client.events(sessionId).filter(({ type }) => type === 'systemInit');
+    const known = inits().length;
 
     await turn(client, directory, { preserveContext: false });
     const second = (await view(sessionId)).claudeSessionId as string;
     expect(second).not.toBe(first);
-    expect(JSON.stringify(world.api.requests.at(-1)?.messages).match(/scenario /g)).toHaveLength(1);
+    expect(prompts()).toBe(1);
 
     await turn(client, directory, { resume: first });
     expect((await view(sessionId)).claudeSessionId).toBe(first);
-    expect(JSON.stringify(world.api.requests.at(-1)?.messages).match(/scenario /g)).toHaveLength(2);
+    expect(prompts()).toBe(before + 1);
 
     await turn(client, directory, { fork: true });
     const forked = (await view(sessionId)).claudeSessionId as string;
     expect([first, second]).not.toContain(forked);
-    expect(JSON.stringify(world.api.requests.at(-1)?.messages).match(/scenario /g)).toHaveLength(3);
-    expect(inits().map(({ data }) => data.claudeSessionId)).toEqual([first, second, first, forked]);
+    expect(prompts()).toBe(before + 2);
+    expect(
+      inits()
+        .slice(known)
+        .map(({ data }) => data.claudeSessionId),
+    ).toEqual([second, first, forked]);
   });
 
   test('a conversation that changed right before the daemon was killed stays changed', async () => {
     const client = await world.connect();
-    const directory = world.daemon.project();
+    const directory = await sharedDirectory();
     const { sessionId } = (await turn(client, directory)).data;
     const first = (await view(sessionId)).claudeSessionId;
     await idle(client);
@@ -116,7 +126,7 @@ describe('settings of a live child', () => {
 
   test('the conversation cannot change while a turn runs, and an unknown one is refused', async () => {
     const client = await world.connect();
-    const workingDirectory = world.daemon.project();
+    const workingDirectory = await sharedDirectory();
     const prompt = scenario({ text: 'Busy.', gate: 'busy' });
     await client.request('streamStart', { prompt, workingDirectory });
     await world.api.reached('busy');
@@ -135,8 +145,9 @@ describe('settings of a live child', () => {
 
   test('the history has the messages in order, page by page', async () => {
     const client = await world.connect();
-    const directory = world.daemon.project();
+    const directory = await sharedDirectory();
     const { sessionId } = (await turn(client, directory)).data;
+    const before = Number((await view(sessionId)).messageCount) - 2;
     await turn(client, directory);
     await turn(client, directory);
     const all = await client.request('getMessageHistory', { sessionId });
@@ -145,10 +156,10 @@ describe('settings of a live child', () => {
       createdAt: expect.any(Number),
       lastActivity: expect.any(Number),
     });
-    expect(all.data).toMatchObject({ success: true, totalCount: 6, hasMore: false, offset: 0 });
-    const messages = all.data.messages as { id: string; type: string; seq: number }[];
+    expect(all.data).toMatchObject({ success: true, totalCount: before + 6, hasMore: false, offset: 0 });
+    const messages = (all.data.messages as { id: string; type: string; seq: number }[]).slice(before);
     expect(messages.map(({ type }) => type)).toEqual(['user', 'assistant', 'user', 'assistant', 'user', 'assistant']);
-    const page = await client.request('getMessageHistory', { sessionId, limit: 2, offset: 2 });
+    const page = await client.request('getMessageHistory', { sessionId, limit: 2, offset: before + 2 });
     expect(page.data).toMatchObject({ messages: messages.slice(2, 4), hasMore: true });
     const newest = await client.request('getMessageHistory', { sessionId, limit: 2, before: messages[5]?.seq ?? 0 });
     expect(newest.data.messages).toEqual(messages.slice(3, 5));

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterEach, expect, test } from '@jest/globals';
 import type { ClientInput } from '../../protocol/client-frames.js';
 import { type Relay, startRelay } from '../support/relay.js';
 import { scenario } from '../support/scripted-api.js';
@@ -85,90 +85,89 @@ const subscribe = (client: WireClient, sessionId: string, place?: StreamPlace) =
     ...(place && { cursors: { [sessionId]: place } }),
   });
 
-describe('text that is being written', () => {
-  test('D4: who joins in the middle of a block of 600 KB gets it once, from its start to its end', async () => {
-    const { sessionId } = await writing('join');
-    const late = await world.connect();
-    await subscribe(late, sessionId);
-    await caughtUp(late);
-    world.api.release('join');
+/** What a device does while Claude writes; gives what has to hold when all is written. */
+type Reader = (writing: Writing) => Promise<() => Promise<void>>;
+
+const joinsInTheMiddle: Reader = async ({ sessionId }) => {
+  const late = await world.connect();
+  await subscribe(late, sessionId);
+  await caughtUp(late);
+  return async () => {
     const whole = await late.waitFor('assistantMessage');
     expect(joined(piecesOf(late))).toBe(TEXT);
     expect(piecesOf(late).at(-1)).toMatchObject({ isComplete: true });
     expect(whole.data.truncated).toBe(true);
-  });
+  };
+};
 
-  test('D4, D5: a slow reader of a fast writer gets each character once and reaches the end', async () => {
-    const { sessionId } = await writing('slow');
-    const { client: slow } = await throughRelay('slow', (relay) => relay.throttle(10_000, 25));
-    await subscribe(slow, sessionId);
-    world.api.release('slow');
+const readsSlowly: Reader = async ({ sessionId }) => {
+  const { client: slow } = await throughRelay('slow', (relay) => relay.throttle(10_000, 25));
+  await subscribe(slow, sessionId);
+  return async () => {
     await slow.waitFor('streamComplete');
     expect(joined(piecesOf(slow))).toBe(TEXT);
     expect(slow.events().map(({ seq }) => seq)).toEqual(
       slow.events().map((_, at) => (slow.events()[0]?.seq ?? 0) + at),
     );
-  });
+  };
+};
 
-  test('D4: a device that was cut off goes on from the position that it names, however often', async () => {
-    const { sessionId, messageId, seq, epoch } = await writing('cuts');
-    let received: Frame['data'][] = [];
-    const place = () => {
-      const last = received.at(-1);
-      return { epoch, seq, ...(last && { open: { messageId, blockIndex: 0, offset: endOf(last) } }) };
-    };
-    for (let cut = 0; cut < 3; cut += 1) {
-      const { client, relay } = await throughRelay('cut-off', ({ throttle }) => throttle(5_000, 25));
-      await subscribe(client, sessionId, place());
-      const enough = (received.at(-1) ? endOf(received.at(-1) as Frame['data']) : 0) + 50_000;
-      await client.waitFor(({ type, data }) => type === 'streamData' && endOf(data) >= enough);
-      relay.cut();
-      received = [...received, ...piecesOf(client)];
-    }
-    const last = await world.connect({ deviceId: 'cut-off' });
-    await subscribe(last, sessionId, place());
-    world.api.release('cuts');
+const isCutOffAgainAndAgain: Reader = async ({ sessionId, messageId, seq, epoch }) => {
+  let received: Frame['data'][] = [];
+  const place = () => {
+    const last = received.at(-1);
+    return { epoch, seq, ...(last && { open: { messageId, blockIndex: 0, offset: endOf(last) } }) };
+  };
+  for (let cut = 0; cut < 3; cut += 1) {
+    const { client, relay } = await throughRelay('cut-off', ({ throttle }) => throttle(5_000, 25));
+    await subscribe(client, sessionId, place());
+    const enough = (received.at(-1) ? endOf(received.at(-1) as Frame['data']) : 0) + 50_000;
+    await client.waitFor(({ type, data }) => type === 'streamData' && endOf(data) >= enough);
+    relay.cut();
+    received = [...received, ...piecesOf(client)];
+  }
+  const last = await world.connect({ deviceId: 'cut-off' });
+  await subscribe(last, sessionId, place());
+  return async () => {
     await last.waitFor('streamComplete');
     expect(joined([...received, ...piecesOf(last)])).toBe(TEXT);
-  });
+  };
+};
 
-  test('D4: a device that comes back has the time to name its position before text is sent again', async () => {
-    const { author, sessionId, messageId, seq, epoch } = await writing('back');
-    const before = await world.connect({ deviceId: 'back' });
-    await subscribe(before, sessionId);
-    await caughtUp(before);
-    await before.close();
-    const back = await world.connect({ deviceId: 'back' });
-    const offset = SO_FAR.length - LINE.length;
-    await subscribe(back, sessionId, { epoch, seq, open: { messageId, blockIndex: 0, offset } });
-    await caughtUp(back);
-    expect(piecesOf(back).map((piece) => piece.offset)).toEqual([offset]);
-    const silent = await world.connect({ deviceId: 'back' });
-    await caughtUp(silent);
-    expect(joined(piecesOf(silent))).toBe(SO_FAR);
-    world.api.release('back');
-    await author.waitFor('streamComplete');
-  });
+const comesBack: Reader = async ({ sessionId, messageId, seq, epoch }) => {
+  const before = await world.connect({ deviceId: 'back' });
+  await subscribe(before, sessionId);
+  await caughtUp(before);
+  await before.close();
+  const back = await world.connect({ deviceId: 'back' });
+  const offset = SO_FAR.length - LINE.length;
+  await subscribe(back, sessionId, { epoch, seq, open: { messageId, blockIndex: 0, offset } });
+  await caughtUp(back);
+  expect(piecesOf(back).map((piece) => piece.offset)).toEqual([offset]);
+  const silent = await world.connect({ deviceId: 'back' });
+  await caughtUp(silent);
+  expect(joined(piecesOf(silent))).toBe(SO_FAR);
+  return async () => {};
+};
 
-  test('D4: a position that lies nowhere counts for nothing: the text comes from its start', async () => {
-    const { author, sessionId, messageId, seq, epoch } = await writing('astray');
-    const soFar = SO_FAR.length;
-    const nowhere = [
-      { messageId: 'another', blockIndex: 0, offset: 10 },
-      { messageId, blockIndex: 1, offset: 10 },
-      { messageId, blockIndex: 0, offset: soFar + 1 },
-      { messageId, blockIndex: 0, offset: Number.MAX_SAFE_INTEGER },
-      { messageId, blockIndex: 0, offset: LINE.indexOf('😀') + 1 },
-    ];
-    for (const open of nowhere) {
-      const device = await world.connect();
-      await subscribe(device, sessionId, { epoch, seq, open });
-      await caughtUp(device);
-      expect(joined(piecesOf(device))).toBe(SO_FAR);
-    }
+const namesNowhere: Reader = async ({ sessionId, messageId, seq, epoch }) => {
+  const soFar = SO_FAR.length;
+  const nowhere = [
+    { messageId: 'another', blockIndex: 0, offset: 10 },
+    { messageId, blockIndex: 1, offset: 10 },
+    { messageId, blockIndex: 0, offset: soFar + 1 },
+    { messageId, blockIndex: 0, offset: Number.MAX_SAFE_INTEGER },
+    { messageId, blockIndex: 0, offset: LINE.indexOf('😀') + 1 },
+  ];
+  for (const open of nowhere) {
+    const device = await world.connect();
+    await subscribe(device, sessionId, { epoch, seq, open });
+    await caughtUp(device);
+    expect(joined(piecesOf(device))).toBe(SO_FAR);
+    await device.close();
+  }
+  return async () => {
     const finished = { messageId, blockIndex: 0, offset: soFar };
-    world.api.release('astray');
-    await author.waitFor('streamComplete');
     const late = await world.connect();
     await subscribe(late, sessionId, { epoch, seq, open: { ...finished, offset: TEXT.length + 1 } });
     await caughtUp(late);
@@ -179,5 +178,22 @@ describe('text that is being written', () => {
     // The event has lost its middle, so the device is told the rest.
     expect(joined(piecesOf(device), soFar)).toBe(TEXT.slice(soFar));
     expect(device.events().find(({ type }) => type === 'assistantMessage')?.data.truncated).toBe(true);
-  });
+  };
+};
+
+const READERS: Record<string, Reader> = {
+  'who joins in the middle gets it once, from its start to its end': joinsInTheMiddle,
+  'a slow reader of a fast writer gets each character once and reaches the end': readsSlowly,
+  'a device that was cut off goes on from the position that it names, however often': isCutOffAgainAndAgain,
+  'a device that comes back has the time to name its position before text is sent again': comesBack,
+  'a position that lies nowhere counts for nothing, and the text comes from its start': namesNowhere,
+};
+
+test(`D4, D5: of a block of 600 KB that is being written: ${Object.keys(READERS).join('; ')}`, async () => {
+  const begun = await writing('half');
+  const ends: (() => Promise<void>)[] = [];
+  for (const read of Object.values(READERS)) ends.push(await read(begun));
+  world.api.release('half');
+  await begun.author.waitFor('streamComplete');
+  for (const end of ends) await end();
 });

@@ -1,14 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
 import { scenario } from '../support/scripted-api.js';
+import { useSharedSession } from '../support/shared-session.js';
 import type { Frame, WireClient } from '../support/wire-client.js';
 import { useWorld } from '../support/world.js';
 
 const world = useWorld();
-
-const open = async (client: WireClient): Promise<string> => {
-  const started = await client.request('streamStart', { prompt: '', workingDirectory: world.daemon.project() });
-  return started.data.sessionId;
-};
+const open = useSharedSession(world);
 
 const completions = (client: WireClient): Frame[] => client.events().filter(({ type }) => type === 'streamComplete');
 
@@ -18,7 +15,7 @@ const completed = (client: WireClient, promptId: string): Promise<Frame> =>
 describe('prompts', () => {
   test('I1: prompts wait for their turn, run one at a time and in order, each with one end', async () => {
     const client = await world.connect();
-    const sessionId = await open(client);
+    const { sessionId } = await open(client);
     const first = await client.request('streamSend', { sessionId, prompt: scenario({ text: 'One.', gate: 'q1' }) });
     const second = await client.request('streamSend', { sessionId, prompt: scenario({ text: 'Two.' }) });
     const third = await client.request('streamSend', {
@@ -46,7 +43,7 @@ describe('prompts', () => {
 
   test('I1: a repeated request id gets the first answer and runs nothing, also from two connections at once', async () => {
     const client = await world.connect();
-    const sessionId = await open(client);
+    const { sessionId, directory: workingDirectory } = await open(client);
     const prompt = scenario({ text: 'Once.' });
     const first = await client.request('streamSend', { sessionId, prompt }, 'the-same-id');
     const second = await client.request('streamSend', { sessionId, prompt }, 'the-same-id');
@@ -55,14 +52,11 @@ describe('prompts', () => {
     const again = await world.connect({ deviceId: client.deviceId });
     const third = await again.request('streamSend', { sessionId, prompt }, 'the-same-id');
     expect(third.data).toEqual({ ...first.data, duplicate: true });
-    const restarted = await again.request(
-      'streamStart',
-      { prompt, workingDirectory: world.daemon.project() },
-      'start-id',
-    );
+    const restarted = await again.request('streamStart', { prompt, workingDirectory }, 'start-id');
     const repeated = await again.request('streamStart', { prompt, workingDirectory: world.daemon.root }, 'start-id');
     expect(restarted.type).toBe('streamStarted');
     expect(repeated.data.promptId).toBe(restarted.data.promptId);
+    await completed(again, restarted.data.promptId);
     expect(world.api.requests.filter(({ messages }) => JSON.stringify(messages).includes('Once.')).length).toBeLessThan(
       4,
     );
@@ -70,7 +64,7 @@ describe('prompts', () => {
 
   test('a queued prompt that is cancelled never runs; an ended one cannot be cancelled', async () => {
     const client = await world.connect();
-    const sessionId = await open(client);
+    const { sessionId } = await open(client);
     const first = await client.request('streamSend', { sessionId, prompt: scenario({ text: 'Runs.', gate: 'c1' }) });
     const second = await client.request('streamSend', { sessionId, prompt: scenario({ text: 'Never.' }) });
     await world.api.reached('c1');
@@ -91,7 +85,7 @@ describe('prompts', () => {
 
   test('cancelling the running prompt interrupts it', async () => {
     const client = await world.connect();
-    const sessionId = await open(client);
+    const { sessionId } = await open(client);
     const text = 'x'.repeat(400);
     const sent = await client.request('streamSend', {
       sessionId,
@@ -104,9 +98,9 @@ describe('prompts', () => {
     world.api.release('c2');
   });
 
-  test('an interrupt is answered before the turn ends; what was said is kept as partial; the queue goes on', async () => {
+  test('an interrupt is answered before the turn ends; what was said is kept as partial; the queue goes on where it is told to', async () => {
     const client = await world.connect();
-    const sessionId = await open(client);
+    const { sessionId } = await open(client);
     const text = 'abcdefgh'.repeat(60);
     const first = await client.request('streamSend', {
       sessionId,
@@ -114,7 +108,7 @@ describe('prompts', () => {
     });
     const next = await client.request('streamSend', { sessionId, prompt: scenario({ text: 'After.' }) });
     await client.waitFor(({ type }) => type === 'streamData');
-    const answer = await client.request('interrupt', { sessionId });
+    const answer = await client.request('interrupt', { sessionId, holdQueue: false });
     expect(answer).toMatchObject({ type: 'interrupted', data: { sessionId, was: 'working' } });
     const end = await completed(client, first.data.promptId);
     expect(end.data.subtype).toBe('interrupted');
@@ -131,16 +125,16 @@ describe('prompts', () => {
 
   test('an interrupt with clearQueue drops what waits, and one of an idle session is harmless', async () => {
     const client = await world.connect();
-    const sessionId = await open(client);
+    const { sessionId } = await open(client);
     const running = await client.request('streamSend', { sessionId, prompt: scenario({ text: 'x', gate: 'i2' }) });
     await client.request('streamSend', { sessionId, prompt: scenario({ text: 'Dropped.' }) });
     await world.api.reached('i2');
     await client.request('interrupt', { sessionId, clearQueue: true });
-    await completed(client, running.data.promptId);
+    const end = await completed(client, running.data.promptId);
     world.api.release('i2');
     await client.waitFor(
       ({ type, data }) => type === 'sessionStatus' && data.status === 'idle',
-      client.frames.length - 1,
+      client.frames.indexOf(end),
     );
     expect(completions(client)).toHaveLength(1);
     const idle = await client.request('interrupt', { sessionId });
@@ -167,7 +161,7 @@ describe('prompts', () => {
 
   test('a steered prompt goes into the running turn at the next tool boundary', async () => {
     const client = await world.connect();
-    const sessionId = await open(client);
+    const { sessionId } = await open(client);
     const tool = { name: 'Read', input: { file_path: '/etc/hostname' } };
     const first = await client.request('streamSend', {
       sessionId,
@@ -189,7 +183,7 @@ describe('prompts', () => {
 
   test('a steered prompt that meets no tool boundary runs next', async () => {
     const client = await world.connect();
-    const sessionId = await open(client);
+    const { sessionId } = await open(client);
     const first = await client.request('streamSend', {
       sessionId,
       prompt: scenario({ text: 'x'.repeat(100), gateAfter: { deltas: 2, gate: 's2' } }),
@@ -207,7 +201,7 @@ describe('prompts', () => {
 
   test('claudeCommand is answered when its turn ends, and ask with the result of its one turn', async () => {
     const client = await world.connect();
-    const projectPath = world.daemon.project();
+    const { directory: projectPath } = await open(client);
     const answered = await client.request('claudeCommand', { command: scenario({ text: 'Commanded.' }), projectPath });
     expect(answered).toMatchObject({ type: 'claudeResponse', data: { content: 'Commanded.', success: true } });
     const asked = await client.request('ask', { prompt: scenario({ text: 'Answered.' }) });
@@ -226,5 +220,41 @@ describe('prompts', () => {
     };
     expect((await client.request('ask', late)).data).toMatchObject({ code: 'TIMEOUT' });
     world.api.release('ask');
+  });
+});
+
+/** Runs this many turns in a new project; the API answers a request for a suggestion as the last turn. */
+async function converse(client: WireClient, turns: number): Promise<string> {
+  const workingDirectory = world.daemon.project();
+  const { sessionId } = (await client.request('streamStart', { prompt: '', workingDirectory })).data;
+  for (let count = 0; count < turns; count += 1) {
+    const prompt = scenario({ text: 'Run the tests.' }, { text: 'Run the tests.' });
+    const { promptId } = (await client.request('streamSend', { sessionId, prompt })).data;
+    await client.waitFor(({ type, data }) => type === 'streamComplete' && data.promptId === promptId);
+  }
+  return sessionId;
+}
+
+describe('what the person could say next', () => {
+  test('a device that names it gets a suggestion after a turn, others that follow all get none', async () => {
+    const phone = await world.connect({ deviceId: 'suggested-to' });
+    const tablet = await world.connect();
+    await phone.request('subscribe', { events: ['*', 'promptSuggestion'] });
+    await tablet.request('subscribe', { events: ['*'] });
+    const sessionId = await converse(phone, 2);
+    const suggested = await phone.waitFor('promptSuggestion');
+    expect(suggested.data).toEqual({ sessionId, text: 'Run the tests.' });
+    expect(suggested.seq).toBeUndefined();
+    await tablet.request('ping', {});
+    expect(tablet.frames.map(({ type }) => type)).not.toContain('promptSuggestion');
+    phone.terminate();
+  });
+
+  test('without such a device no suggestion is asked of the API', async () => {
+    const client = await world.connect();
+    await client.request('subscribe', { events: ['*'] });
+    const before = world.api.requests.length;
+    await converse(client, 3);
+    expect(world.api.requests.length - before).toBe(3);
   });
 });

@@ -10,6 +10,7 @@ import { DEVICE_TOKEN, tokenKey } from '../push/support/push-samples.js';
 import { type ApnsServer, KEY_ID, startApnsServer, TEAM_ID, TOPIC } from '../support/apns-server.js';
 import { type Daemon, startDaemon } from '../support/daemon.js';
 import { type ScriptedApi, scenario, startScriptedApi } from '../support/scripted-api.js';
+import { waitUntil } from '../support/wait-until.js';
 import { connect } from '../support/wire-client.js';
 
 let api: ScriptedApi;
@@ -94,6 +95,29 @@ test('P1: what Apple cannot read tells the person what waits, and its button ans
   expect(apns.violations).toEqual([]);
 });
 
+test('P1: a budget that is used up is pushed beside the result of its turn', async () => {
+  const before = apns.accepted.length;
+  const client = await connect(daemon, { deviceId: 'phone' });
+  const usage = { input_tokens: 1, output_tokens: 99 };
+  const prompt = scenario({ text: 'Spent.', gate: 'spend', fields: { usage } });
+  const { data } = await client.request('streamStart', { prompt, workingDirectory: daemon.project('spent') });
+  await api.reached('spend');
+  const { sessionId } = data;
+  const made = await daemon.fetch('/api/budgets', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ of: 'session', sessionId, period: 'always', tokens: 100, stop: true }),
+  });
+  expect(made.status).toBe(201);
+  await client.close();
+  api.release('spend');
+  const pushed = () => apns.accepted.slice(before).map(({ payload }) => payload);
+  await daemon.until(() => pushed().length >= 2);
+  expect(new Set(pushed().map(({ kind }) => kind))).toEqual(new Set(['budget', 'turn_complete']));
+  expect(pushed().find(({ kind }) => kind === 'budget')).toMatchObject({ sessionId });
+  expect(apns.violations).toEqual([]);
+});
+
 test('P1: a registration that Apple has ended is over, and a newer one is not', async () => {
   apns.behave(() => ({ kind: 'refuse', status: 410, reason: 'Unregistered', timestamp: Date.now() - 3_600_000 }));
   const push = () =>
@@ -107,12 +131,8 @@ test('P1: a registration that Apple has ended is over, and a newer one is not', 
     const { deliveries } = (await response.json()) as { deliveries: { kind: string; state: string; reason: string }[] };
     return deliveries.filter(({ kind, state }) => kind === 'test' && state === 'failed').map(({ reason }) => reason);
   };
-  const failed = async (count: number) => {
-    for (const end = performance.now() + 20_000; performance.now() < end; ) {
-      if ((await failures()).length === count) return;
-    }
-    throw new Error(`it never failed: ${JSON.stringify(await failures())}`);
-  };
+  const failed = (count: number) =>
+    waitUntil(`${count} pushes have failed`, async () => (await failures()).length === count);
   expect((await push()).status).toBe(202);
   await failed(1);
   apns.behave(() => ({ kind: 'refuse', status: 410, reason: 'Unregistered', timestamp: Date.now() + 3_600_000 }));

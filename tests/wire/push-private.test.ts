@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { deliveriesSchema } from '../../protocol/push.js';
+import { waitUntil } from '../support/wait-until.js';
 import { useWorld } from '../support/world.js';
 
 const world = useWorld();
@@ -108,17 +109,77 @@ describe('a subscription of a host that is not public', () => {
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify({ deviceId }),
       });
-      for (;;) {
+      let reason: string | undefined;
+      await waitUntil('it was tried', async () => {
         const response = await world.daemon.fetch('/api/push-notifications/deliveries');
         const { deliveries } = deliveriesSchema.parse(await response.json());
-        const reason = deliveries.find((one) => one.deviceId === deviceId && one.attempts > 0)?.reason;
-        if (reason !== undefined) return reason;
-      }
+        reason = deliveries.find((one) => one.deviceId === deviceId && one.attempts > 0)?.reason;
+        return reason !== undefined;
+      });
+      return reason;
     };
     const reasons = [await reasonOf('old'), await reasonOf('tab')];
     expect(reasons).toEqual(Array(2).fill('the push service cannot be reached'));
     expect(connections).toBe(0);
     const log = readFileSync(join(world.daemon.home, 'logs', 'companion.log'), 'utf8');
     expect(log).toContain('PRIVATE_ADDRESS');
+  });
+});
+
+describe('a webhook at an address that is not public', () => {
+  const ask = async (method: string, path: string, body?: object) => {
+    const response = await world.daemon.fetch(path, {
+      method,
+      headers: { 'content-type': 'application/json' },
+      ...(body && { body: JSON.stringify(body) }),
+    });
+    return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+  };
+  const refused = {
+    status: 400,
+    body: {
+      error: {
+        code: 'INVALID_REQUEST',
+        details: { field: 'url', rule: expect.stringContaining('https address at a public address') },
+      },
+    },
+  };
+
+  test('S1: is refused in every spelling, when it is made and when it is changed, and nothing is connected to', async () => {
+    const made = await ask('POST', '/api/webhooks', { url: 'https://hook.unknown.invalid/' });
+    expect(made.status).toBe(201);
+    const path = `/api/webhooks/${String(made.body.webhookId)}`;
+    const urls = [...PRIVATE.map((host) => `https://${host}:${port}/`), 'http://example.org/'];
+    for (const url of urls) {
+      expect({ url, ...(await ask('POST', '/api/webhooks', { url })) }).toMatchObject({ url, ...refused });
+      expect({ url, ...(await ask('PATCH', path, { url })) }).toMatchObject({ url, ...refused });
+    }
+    expect((await ask('GET', '/api/webhooks')).body).toMatchObject({
+      total: 1,
+      webhooks: [{ url: 'https://hook.unknown.invalid/' }],
+    });
+    expect(connections).toBe(0);
+  });
+
+  test('P2: that is on record from when it was allowed is not connected to', async () => {
+    const allow = async (isAllowed: boolean) => {
+      Object.assign(world.daemon.environment, { PUSH_ALLOW_PRIVATE: String(isAllowed) });
+      await world.daemon.restart('SIGTERM');
+    };
+    await allow(true);
+    const made = await ask('POST', '/api/webhooks', { url: `http://127.0.0.1:${port}/` });
+    expect(made.status).toBe(201);
+    await allow(false);
+    // What the devices of the tests before are still owed was sent meanwhile.
+    const before = connections;
+    const path = `/api/webhooks/${String(made.body.webhookId)}`;
+    expect((await ask('POST', `${path}/test`)).status).toBe(202);
+    let deliveries: unknown;
+    await waitUntil('it was tried', async () => {
+      ({ deliveries } = (await ask('GET', `${path}/deliveries`)).body);
+      return !JSON.stringify(deliveries).includes('owed');
+    });
+    expect(deliveries).toMatchObject([{ state: 'failed', lastAttempt: { failure: 'private_address' } }]);
+    expect(connections).toBe(before);
   });
 });

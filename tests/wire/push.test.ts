@@ -1,18 +1,23 @@
 /** P1: pushes of the real daemon and the real CLI to an ntfy server. */
+import { writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { expect, test } from '@jest/globals';
 import { runCli } from '../../cli/run-cli.js';
 import { usePushWorld } from '../support/push-world.js';
 import { scenario } from '../support/scripted-api.js';
+import { useSharedSession } from '../support/shared-session.js';
 import { connect } from '../support/wire-client.js';
 
 const world = usePushWorld();
+const open = useSharedSession(world);
+const openAnother = useSharedSession(world);
 
-const ASK = { name: 'Bash', input: { command: 'touch made.txt', description: 'Make it' } };
+const ASK = { name: 'Read', input: { file_path: '/etc/hostname' } };
 
 interface Begun {
   deviceId: string;
-  /** The session, and the gate at which its turn waits. */
+  /** The gate at which the turn waits. */
   name: string;
   steps?: Parameters<typeof scenario>;
 }
@@ -21,34 +26,51 @@ interface Begun {
 async function begin({ deviceId, name, steps = [{ text: 'Done.' }] }: Begun) {
   const client = await world.register(deviceId);
   const [first, ...others] = steps;
-  const { data } = await client.request('streamStart', {
-    prompt: scenario({ ...first, gate: name }, ...others),
-    workingDirectory: world.daemon.project(name),
-  });
+  const { sessionId, directory } = await open(client);
+  await client.request('streamSend', { sessionId, prompt: scenario({ ...first, gate: name }, ...others) });
   await world.api.reached(name);
-  return { client, sessionId: data.sessionId };
+  return { client, sessionId, directory };
 }
 
 /** The same, and the device is gone before the turn goes on. */
 async function beginAndLeave(begun: Begun) {
-  const { client, sessionId } = await begin(begun);
+  const { client, ...session } = await begin(begun);
   await client.close();
   world.api.release(begun.name);
-  return sessionId;
+  return session;
 }
 
 test('P1: a turn that ends while the device is away is pushed, once', async () => {
-  await beginAndLeave({ deviceId: 'away-1', name: 'away' });
+  const { directory } = await beginAndLeave({ deviceId: 'away-1', name: 'away' });
   await world.pushed('away-1');
   const found = await world.deliveriesWhen('away-1', ([first]) => first?.state === 'accepted');
   expect(found).toMatchObject([{ kind: 'turn_complete', attempts: 1 }]);
   expect(found[0]?.history.map(({ state }) => state)).toEqual(['owed', 'sending', 'accepted']);
-  expect(world.messages('away-1')).toMatchObject([{ title: 'away', message: expect.stringContaining('Done') }]);
+  expect(world.messages('away-1')).toMatchObject([
+    { title: basename(directory), message: expect.stringContaining('Done') },
+  ]);
   const back = await connect(world.daemon, { deviceId: 'away-1' });
   const end = await back.waitFor('streamComplete');
   back.send('ack', { sessionId: String(end.sessionId), seq: Number(end.seq) });
   expect(await world.deliveriesWhen('away-1', ([first]) => first?.state === 'seen')).toHaveLength(1);
   await back.close();
+});
+
+test('P1: the turn that a task in the background begins with its end is pushed as a result', async () => {
+  const command = 'until [ -e go ]; do sleep 0.05; done';
+  const tools = [{ name: 'Bash', input: { command, description: 'Wait', run_in_background: true } }];
+  const steps = [{ tools }, { text: 'Started.' }, { text: 'The task has ended.' }];
+  const { client, sessionId, directory } = await begin({ deviceId: 'tasks-1', name: 'tasks', steps });
+  world.api.release('tasks');
+  const first = await client.waitFor('streamComplete');
+  client.send('ack', { sessionId, seq: Number(first.seq) });
+  await client.close();
+  writeFileSync(join(directory, 'go'), '');
+  const found = await world.deliveriesWhen('tasks-1', ([newest]) => newest?.state === 'accepted');
+  expect(found).toMatchObject([
+    { kind: 'turn_complete', state: 'accepted' },
+    { kind: 'turn_complete', state: 'suppressed', reason: 'acknowledged' },
+  ]);
 });
 
 test('P1: a device that is connected and acknowledges is not pushed to', async () => {
@@ -95,7 +117,7 @@ test('P1: a permission is pushed and answered by its action token, and the turn 
 });
 
 test('P1: a token whose request another device has answered says that it is too late', async () => {
-  const sessionId = await beginAndLeave({
+  const { sessionId } = await beginAndLeave({
     deviceId: 'late-1',
     name: 'late',
     steps: [{ tools: [ASK] }, { text: 'No.' }],
@@ -117,7 +139,7 @@ test('P1: a token whose request another device has answered says that it is too 
 test('P1: a request that one device answers is withdrawn from the others', async () => {
   const other = await world.register('other-1');
   await other.close();
-  const sessionId = await beginAndLeave({
+  const { sessionId } = await beginAndLeave({
     deviceId: 'first-1',
     name: 'both',
     steps: [{ tools: [ASK] }, { text: 'Made.' }],
@@ -140,14 +162,11 @@ test('P1: a request that one device answers is withdrawn from the others', async
 test('P1: several sessions that finish within a short while are told at once', async () => {
   const { client: first } = await begin({ deviceId: 'many-1', name: 'many-a' });
   await first.close();
-  await world.register('many-1').then(async (client) => {
-    await client.request('streamStart', {
-      prompt: scenario({ gate: 'many-b', text: 'Done too.' }),
-      workingDirectory: world.daemon.project('many-b'),
-    });
-    await world.api.reached('many-b');
-    await client.close();
-  });
+  const second = await world.register('many-1');
+  const { sessionId } = await openAnother(second);
+  await second.request('streamSend', { sessionId, prompt: scenario({ gate: 'many-b', text: 'Done too.' }) });
+  await world.api.reached('many-b');
+  await second.close();
   world.api.release('many-a');
   await world.deliveriesWhen('many-1', ([found]) => found?.state === 'owed');
   world.api.release('many-b');
@@ -171,16 +190,16 @@ test('P1: a kind that is switched off, and a session that is muted, are not push
     { reason: 'kind_off' },
   ]);
   await world.send('PATCH', '/api/devices/quiet-1', { preferences: { kinds: null } });
-  const muted = await world.send('PATCH', `/api/sessions/${sessionId}`, { push: { muted: true } });
-  expect(await muted.json()).toMatchObject({ push: { muted: true } });
+  const mute = (muted: boolean) => world.send('PATCH', `/api/sessions/${sessionId}`, { push: { muted } });
+  expect(await (await mute(true)).json()).toMatchObject({ push: { muted: true } });
   const back = await connect(world.daemon, { deviceId: 'quiet-1' });
   await back.request('streamSend', { sessionId, prompt: scenario({ gate: 'muted', text: 'Done.' }) });
   await world.api.reached('muted');
   await back.close();
   world.api.release('muted');
-  expect(
-    await world.deliveriesWhen('quiet-1', (all) => all.length === 2 && all[0]?.state === 'suppressed'),
-  ).toMatchObject([{ reason: 'muted' }, { reason: 'kind_off' }]);
+  const found = await world.deliveriesWhen('quiet-1', (all) => all.length === 2 && all[0]?.state === 'suppressed');
+  await mute(false);
+  expect(found).toMatchObject([{ reason: 'muted' }, { reason: 'kind_off' }]);
   expect(world.messages('quiet-1')).toEqual([]);
 });
 

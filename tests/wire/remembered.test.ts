@@ -1,14 +1,17 @@
 /** "Always" says what it does, and can be taken back. */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { type RememberedList, rememberedListSchema } from '../../protocol/rest.js';
 import { rewriteRecord } from '../support/rewrite-record.js';
 import { scenario } from '../support/scripted-api.js';
+import { useSharedSession } from '../support/shared-session.js';
 import type { Frame, WireClient } from '../support/wire-client.js';
 import { useWorld } from '../support/world.js';
 
 const world = useWorld();
+/** Each test leaves it with nothing remembered. */
+const open = useSharedSession(world);
 
 const bash = (command: string) => ({ name: 'Bash', input: { command, description: 'x' } });
 const write = (file_path: string) => ({ name: 'Write', input: { file_path, content: 'x' } });
@@ -57,7 +60,7 @@ const commandOf = ({ data }: Frame) => (data.toolInput as { command?: string }).
 
 test('an edit that is allowed for ever says that the mode changes, shows it, and is taken back in the middle of the turn', async () => {
   const client = await world.connect();
-  const workingDirectory = world.daemon.project();
+  const { directory: workingDirectory } = await open(client);
   const { sessionId, requests } = await run({
     client,
     workingDirectory,
@@ -96,11 +99,11 @@ test('an edit that is allowed for ever says that the mode changes, shows it, and
   ]);
 });
 
-test('a command that is allowed for ever is allowed in this session, and written nowhere', async () => {
+test('a command that is allowed for ever is allowed in this session, and written nowhere; it holds with the next daemon and the next CLI, and what an older daemon remembered is listed, and taken back from the settings that the CLI wrote; all is taken back at once, and the CLI that was granted it makes room', async () => {
   const client = await world.connect();
-  const workingDirectory = world.daemon.project();
-  const tools = [bash('cargo build one'), bash('cargo build two')];
-  const { requests } = await run({ client, workingDirectory, tools, answer: () => 'always' });
+  const { directory: workingDirectory } = await open(client);
+  const builds = [bash('cargo build one'), bash('cargo build two')];
+  const { sessionId, requests } = await run({ client, workingDirectory, tools: builds, answer: () => 'always' });
   expect(requests.map(commandOf)).toEqual(['cargo build one']);
   expect(requests[0]?.data.remember).toMatchObject({
     rules: ['Bash(cargo build *)'],
@@ -108,26 +111,23 @@ test('a command that is allowed for ever is allowed in this session, and written
     text: 'Claude may without asking: run cargo build *. Holds in this session, across restarts, until it is taken back or a new conversation begins.',
   });
   expect(existsSync(join(workingDirectory, '.claude'))).toBe(false);
-});
-
-test('what is remembered holds with the next daemon and the next CLI', async () => {
-  const client = await world.connect();
-  const workingDirectory = world.daemon.project();
-  const turn = { workingDirectory, tools: [bash('cargo build one')] };
-  const { sessionId } = await run({ ...turn, client, answer: () => 'always' });
-  await world.daemon.restart('SIGKILL');
-  const back = await world.connect();
+  const older = world.daemon.project();
+  const old = (await client.request('streamStart', { prompt: '', workingDirectory: older })).data;
+  await world.daemon.kill('SIGKILL');
+  const settings = rememberAsBefore(old.sessionId, older);
+  await world.daemon.start();
+  const list = await remembered(old.sessionId);
+  expect(list.remembered).toMatchObject([{ rules: ['Bash(cargo build *)'], scope: 'session' }]);
+  expect((await takeBack(old.sessionId, list.remembered[0]?.id)).status).toBe(200);
+  const inFile = () => JSON.parse(readFileSync(settings, 'utf8')) as object;
+  await world.daemon.until(() => !JSON.stringify(inFile()).includes('cargo'));
+  expect(inFile()).toEqual({ permissions: { allow: ['WebSearch'], deny: ['x'] }, y: 1 });
   const { pid } = (await (await world.daemon.fetch(`/api/sessions/${sessionId}`)).json()) as { pid: number };
   process.kill(pid, 'SIGKILL');
   await world.daemon.until(() => world.daemon.sessionProcesses(sessionId).length === 0);
-  expect((await run({ ...turn, client: back })).requests).toEqual([]);
-});
-
-test('all that is remembered is taken back at once, and the CLI that was granted it makes room', async () => {
-  const client = await world.connect();
-  const workingDirectory = world.daemon.project();
-  const { sessionId, requests } = await run({
-    client,
+  const back = await world.connect();
+  const { requests: later } = await run({
+    client: back,
     workingDirectory,
     tools: [bash('cargo build one'), bash('touch b.txt'), bash('git push'), bash('cargo build two')],
     answer: async (request, id) => {
@@ -144,16 +144,28 @@ test('all that is remembered is taken back at once, and the CLI that was granted
       return 'n';
     },
   });
-  expect(requests.map(commandOf)).toEqual(['cargo build one', 'touch b.txt', 'git push', 'cargo build two']);
-  expect(requests.at(-1)?.data.options).toEqual(['allow', 'deny']);
-  await client.waitFor(
+  expect(later.map(commandOf)).toEqual(['touch b.txt', 'git push', 'cargo build two']);
+  expect(later.at(-1)?.data.options).toEqual(['allow', 'deny']);
+  await back.waitFor(
     ({ type, data }) => type === 'sessionStatus' && data.sessionId === sessionId && data.status === 'hibernated',
   );
 });
 
+/** An older daemon let the CLI write what it remembered into the settings of the directory. Gives their path. */
+function rememberAsBefore(sessionId: string, directory: string): string {
+  const rules = [{ toolName: 'Bash', ruleContent: 'cargo build *' }];
+  const update = { type: 'addRules', rules, behavior: 'allow', destination: 'localSettings' };
+  rewriteRecord(world.daemon.home, sessionId, (record) => ({ ...record, remembered: [update] as never }));
+  const settings = join(directory, '.claude/settings.local.json');
+  mkdirSync(join(directory, '.claude'));
+  const permissions = { allow: ['Bash(cargo build *)', 'WebSearch'], deny: ['x'] };
+  writeFileSync(settings, JSON.stringify({ permissions, y: 1 }));
+  return settings;
+}
+
 test('a folder with an odd name that is taken back is asked for again by the same CLI', async () => {
   const client = await world.connect();
-  const workingDirectory = world.daemon.project();
+  const { directory: workingDirectory } = await open(client);
   const folder = join(world.daemon.project(), 'we[ir]d (a) {b} *');
   mkdirSync(folder);
   for (const name of ['two', 'three']) writeFileSync(join(folder, name), name);
@@ -171,52 +183,19 @@ test('a folder with an odd name that is taken back is asked for again by the sam
   expect(requests.map(({ data }) => data.toolName)).toEqual(['Write', 'Bash', 'Read']);
 });
 
-describe('a new conversation', () => {
-  const begun = async () => {
-    const client = await world.connect();
-    const workingDirectory = world.daemon.project();
-    const tools = [write(join(workingDirectory, 'a'))];
-    const { sessionId } = await run({ client, workingDirectory, tools, answer: () => 'always' });
-    return { sessionId, turn: { client, workingDirectory, tools: [bash('mkdir made')] } };
-  };
-
-  test('begins without what is remembered', async () => {
-    const { sessionId, turn } = await begun();
-    const { requests } = await run({ ...turn, options: { preserveContext: false } });
-    expect(requests.map(commandOf)).toEqual(['mkdir made']);
-    expect(await remembered(sessionId)).toEqual({ remembered: [], permissionMode: 'default' });
-  });
-
-  test('keeps it when it is told to', async () => {
-    const { sessionId, turn } = await begun();
-    const { requests } = await run({ ...turn, options: { preserveContext: false, keepRemembered: true } });
-    expect(requests).toEqual([]);
-    expect(await remembered(sessionId)).toMatchObject({
-      permissionMode: 'acceptEdits',
-      remembered: [{ toolName: 'Write' }],
-    });
-  });
-});
-
-test('what an older daemon remembered is listed, and taken back from the settings that the CLI wrote', async () => {
+test('a new conversation keeps what is remembered when it is told to, and else begins without', async () => {
   const client = await world.connect();
-  const workingDirectory = world.daemon.project();
-  const { sessionId } = (await client.request('streamStart', { prompt: '', workingDirectory })).data;
-  await world.daemon.kill('SIGKILL');
-  const rules = [{ toolName: 'Bash', ruleContent: 'cargo build *' }];
-  const update = { type: 'addRules', rules, behavior: 'allow', destination: 'localSettings' };
-  rewriteRecord(world.daemon.home, sessionId, (record) => ({ ...record, remembered: [update] as never }));
-  const settings = join(workingDirectory, '.claude/settings.local.json');
-  mkdirSync(join(workingDirectory, '.claude'));
-  writeFileSync(
-    settings,
-    JSON.stringify({ permissions: { allow: ['Bash(cargo build *)', 'WebSearch'], deny: ['x'] }, y: 1 }),
-  );
-  await world.daemon.start();
-  const list = await remembered(sessionId);
-  expect(list.remembered).toMatchObject([{ rules: ['Bash(cargo build *)'], scope: 'session' }]);
-  expect((await takeBack(sessionId, list.remembered[0]?.id)).status).toBe(200);
-  const inFile = () => JSON.parse(readFileSync(settings, 'utf8')) as object;
-  await world.daemon.until(() => !JSON.stringify(inFile()).includes('cargo'));
-  expect(inFile()).toEqual({ permissions: { allow: ['WebSearch'], deny: ['x'] }, y: 1 });
+  const { directory: workingDirectory } = await open(client);
+  const first = [write(join(workingDirectory, 'kept'))];
+  const { sessionId } = await run({ client, workingDirectory, tools: first, answer: () => 'always' });
+  const anew = { client, workingDirectory, tools: [bash('mkdir made')] };
+  const kept = await run({ ...anew, options: { preserveContext: false, keepRemembered: true } });
+  expect(kept.requests).toEqual([]);
+  expect(await remembered(sessionId)).toMatchObject({
+    permissionMode: 'acceptEdits',
+    remembered: [{ toolName: 'Write' }],
+  });
+  const without = await run({ ...anew, options: { preserveContext: false } });
+  expect(without.requests.map(commandOf)).toEqual(['mkdir made']);
+  expect(await remembered(sessionId)).toEqual({ remembered: [], permissionMode: 'default' });
 });

@@ -1,11 +1,15 @@
 import { describe, expect, test } from '@jest/globals';
 import { deviceQueueSchema } from '../../protocol/rest.js';
+import { readEvents } from '../support/event-reader.js';
 import { scenario } from '../support/scripted-api.js';
+import { useSharedSession } from '../support/shared-session.js';
+import { waitUntil } from '../support/wait-until.js';
 import type { Frame, WireClient } from '../support/wire-client.js';
 import { useWorld } from '../support/world.js';
 
 const KEPT = 12;
 const world = useWorld({ environment: { RETENTION_EVENTS: String(KEPT) } });
+const open = useSharedSession(world);
 
 const expired = async (): Promise<number> => {
   const text = await (await world.daemon.fetch('/metrics')).text();
@@ -13,12 +17,11 @@ const expired = async (): Promise<number> => {
 };
 
 /** Waits until retention has brought the session down to what it may keep. */
-async function trimmed(sessionId: string, head: number): Promise<void> {
-  for (;;) {
+const trimmed = (sessionId: string, head: number): Promise<void> =>
+  waitUntil('retention has trimmed the session', async () => {
     const gone = await world.daemon.fetch(`/api/sessions/${sessionId}/events/${head - KEPT}`);
-    if (gone.status === 404) return;
-  }
-}
+    return gone.status === 404;
+  });
 
 async function say(author: WireClient, sessionId: string, text: string): Promise<number> {
   const from = author.frames.length;
@@ -29,18 +32,13 @@ async function say(author: WireClient, sessionId: string, text: string): Promise
 
 const isIdle = ({ type, data }: Frame) => type === 'sessionStatus' && data.status === 'idle';
 
-async function open(author: WireClient): Promise<string> {
-  const started = await author.request('streamStart', { prompt: '', workingDirectory: world.daemon.project() });
-  return started.data.sessionId;
-}
-
 const queueOf = async (deviceId: string) =>
   deviceQueueSchema.parse(await (await world.daemon.fetch(`/api/devices/${deviceId}/queue`)).json());
 
 describe('retention', () => {
   test('D3: what is removed while a device is away becomes a reset with the reason and a snapshot, once', async () => {
     const author = await world.connect();
-    const sessionId = await open(author);
+    const { sessionId } = await open(author);
     const device = await world.connect({ deviceId: 'long-away' });
     await device.request('subscribe', { events: ['*'], sessionIds: [sessionId] });
     await device.waitFor('caughtUp');
@@ -69,7 +67,8 @@ describe('retention', () => {
     expect(JSON.stringify(reset.data.snapshot)).toContain('five');
     expect((await back.waitFor('caughtUp')).data.seq).toBe(head);
     expect(back.events()).toEqual([]);
-    await back.request('ping', {});
+    const isReceived = async () => (await queueOf('long-away')).sessions[0]?.resume !== 'reset';
+    await waitUntil('the receipt of the reset has come', isReceived);
     await back.close();
     const again = await world.connect({ deviceId: 'long-away' });
     expect((await again.waitFor('welcome')).data.resumed).toEqual([{ sessionId, resume: 'replay', from: head, head }]);
@@ -77,8 +76,8 @@ describe('retention', () => {
 
   test('an unanswered permission request is never removed, and can be answered after everything around it is', async () => {
     const author = await world.connect({ deviceId: 'asked' });
-    const sessionId = await open(author);
-    const tools = [{ name: 'Bash', input: { command: 'echo hi > out.txt', description: 'write' } }];
+    const { sessionId } = await open(author);
+    const tools = [{ name: 'Read', input: { file_path: '/etc/hostname' } }];
     await author.request('streamSend', { sessionId, prompt: scenario({ tools }, { text: 'done' }) });
     const asked = await author.waitFor('permissionRequest');
     let head = asked.seq ?? 0;
@@ -104,7 +103,7 @@ describe('retention', () => {
 
   test('a request id is known after its events are gone: the prompt is not run again', async () => {
     const author = await world.connect({ deviceId: 'repeats' });
-    const sessionId = await open(author);
+    const { sessionId } = await open(author);
     const prompt = scenario({ text: 'Only once.' });
     const first = await author.request('streamSend', { sessionId, prompt }, 'repeated-1');
     await author.waitFor(isIdle);
@@ -120,7 +119,7 @@ describe('retention', () => {
 
   test('the limits hold over a restart, also for a session that was larger before', async () => {
     const author = await world.connect();
-    const sessionId = await open(author);
+    const { sessionId } = await open(author);
     let head = 0;
     for (const text of ['a', 'b', 'c', 'd']) head = await say(author, sessionId, text);
     await trimmed(sessionId, head);
@@ -140,7 +139,7 @@ describe('retention', () => {
 describe('the queue of a device', () => {
   test('D2: shows depth, oldest and newest of each session, and is empty when all is acknowledged', async () => {
     const author = await world.connect();
-    const sessionId = await open(author);
+    const { sessionId } = await open(author);
     const device = await world.connect({ deviceId: 'queued' });
     const subscribed = await device.request('subscribe', { events: ['*'], sessionIds: [sessionId] });
     expect(subscribed.type).toBe('subscribed');
@@ -181,5 +180,42 @@ describe('the queue of a device', () => {
     for (const path of ['/metrics', '/api/devices/queued/queue']) {
       expect((await fetch(`${world.daemon.url}${path}`)).status).toBe(401);
     }
+  });
+
+  test('D3: an event stream tells by a reset what is no longer kept, and ends with the end of its prompt', async () => {
+    const author = await world.connect();
+    const { sessionId } = await open(author);
+    const idsOf: string[] = [];
+    const sendAs = async (text: string) => {
+      const from = author.frames.length;
+      const { promptId } = (await author.request('streamSend', { sessionId, prompt: scenario({ text }) })).data;
+      const idle = await author.waitFor(isIdle, from);
+      idsOf.push(promptId);
+      return idle;
+    };
+    const [first, second] = [await sendAs('old'), await sendAs('older')];
+    let last = second;
+    for (const text of ['three', 'four', 'five']) last = await sendAs(text);
+    await trimmed(sessionId, last.seq ?? 0);
+    const read = (path: string) => readEvents(`${world.daemon.url}/api/sessions/${sessionId}/${path}`);
+
+    // Nothing of the first prompt is kept: its end is told from its record.
+    const gone = read(`prompts/${idsOf[0]}/stream`);
+    await gone.closed();
+    expect(gone.events.map(({ event }) => event)).toEqual(['connected', 'reset', 'complete']);
+    expect(gone.events[1]?.data).toMatchObject({ reason: 'retention' });
+    expect(gone.events[1]?.data.error).toBeUndefined();
+    expect(gone.events[2]?.data).toMatchObject({ promptId: idsOf[0], result: 'old', subtype: 'success' });
+    expect(gone.statuses).toEqual([200, 204]);
+
+    const behind = read(`stream?after=${first.epoch}:${first.seq}`);
+    const reset = await behind.waitFor('reset');
+    expect(reset.data).toMatchObject({ reason: 'retention', head: expect.any(Number) });
+    expect(reset.data.error).toBeUndefined();
+    expect(JSON.stringify(reset.data.snapshot)).toContain('five');
+    const promptId = (await author.request('streamSend', { sessionId, prompt: scenario({ text: 'six' }) })).data
+      .promptId;
+    await behind.waitFor(({ event, data }) => event === 'complete' && data.promptId === promptId);
+    behind.close();
   });
 });

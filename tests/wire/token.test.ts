@@ -45,7 +45,7 @@ describe('the owner’s token', () => {
     const ended = once(socket, 'close');
     const told = new Promise<void>((resolve) => {
       socket.on('data', (bytes) => {
-        if (bytes.includes('the credential is void')) resolve();
+        if (bytes.includes('the credential is revoked or expired')) resolve();
       });
     });
     const { token: next } = await postLocally('/local/token');

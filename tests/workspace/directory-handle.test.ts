@@ -43,6 +43,6 @@ test('S2: where no path leads through a handle, directories can be worked in, an
   const place = { directory: ground.project, path: 'ok.txt' };
   const refused = { code: 'PERMISSION_DENIED', details: { field: 'path' } };
   await expect(files.read(place)).rejects.toMatchObject(refused);
-  await expect(files.replace(place, Buffer.from('x'))).rejects.toMatchObject(refused);
+  await expect(files.replace(place, { bytes: [Buffer.from('x')] })).rejects.toMatchObject(refused);
   await expect(files.list({ ...place, path: '' }, { recursive: false })).rejects.toMatchObject(refused);
 });

@@ -19,6 +19,7 @@ import type { FileContent } from '../../protocol/files.js';
 import type { FilePlace, Files } from '../../services/ports/workspace.js';
 import { createFiles } from '../../services/workspace/create-files.js';
 import { createDirectoryHolder, type HoldDirectory } from '../../services/workspace/directory-handle.js';
+import { Trash } from '../../services/workspace/trash/trash.js';
 
 /** In every file that must not be read. */
 export const CANARY = 'canary-7c1f';
@@ -151,10 +152,12 @@ function describe(path: string): string {
 }
 
 /** All that lies outside of the project. */
-export const snapshotOutside = ({ outside, person, home, project }: Ground) => ({
+export const snapshotOutside = (ground: Ground) => ({ ...snapshotBeside(ground), home: snapshot(ground.home) });
+
+/** The same without the daemon's home, in which a daemon that runs is at work. */
+export const snapshotBeside = ({ outside, person, project }: Ground) => ({
   outside: snapshot(outside),
   person: snapshot(person),
-  home: snapshot(home),
   beside: readdirSync(dirname(project)).sort(),
   evil: snapshot(`${project}-evil`),
 });
@@ -164,6 +167,11 @@ interface FilesSetup {
   hold?: HoldDirectory;
   allowSensitive?: boolean;
 }
+
+const trashIn = (base: string): Trash =>
+  new Trash({ folder: join(base, 'trash'), maxBytes: 1e9, maxAgeMs: 1e9, now: () => Date.now(), log: silent });
+
+const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 /** The files of the ground as the daemon serves them. */
 export function filesOf({ base, person, home }: Ground, setup: FilesSetup = {}) {
@@ -177,5 +185,7 @@ export function filesOf({ base, person, home }: Ground, setup: FilesSetup = {}) 
     keyFiles: [],
     allowSensitive,
     hold,
+    trash: trashIn(base),
+    git: { scratch: join(base, 'git'), path: process.env.PATH },
   });
 }

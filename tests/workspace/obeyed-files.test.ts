@@ -2,12 +2,13 @@
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from '@jest/globals';
-import { locateCli } from '../../services/claude/cli-locator.js';
-import { isObeyed, OBEYED_FILES, OBEYED_FOLDERS } from '../../services/workspace/obeyed-names.js';
+import { locateCli } from '../../services/claude/cli/cli-status.js';
+import { isObeyed, OBEYED_FILES, OBEYED_FOLDERS } from '../../services/workspace/protected-names.js';
 import { askOver, pairDevice } from '../support/identity-world.js';
 import { useWorld } from '../support/world.js';
 
-const world = useWorld();
+// No session here has a turn: its child need not be the real CLI.
+const world = useWorld({ environment: { CLAUDE_PATH: join(import.meta.dirname, '../support/fake-cli.mjs') } });
 
 let withoutApprove = '';
 let withApprove = '';

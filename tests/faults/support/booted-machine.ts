@@ -13,7 +13,7 @@ const BIND = `mount --bind "$0" ${BOOT_ID} && exec "$@"`;
 export interface BootedMachine {
   /** What the daemon has to be started by. */
   readonly command: readonly string[];
-  /** From the next start of the daemon on the machine has been booted anew; its processes are the caller's to end. */
+  /** The next start of the daemon finds a rebooted machine; the caller ends the processes of the former boot. */
   boot(): void;
   close(): void;
 }

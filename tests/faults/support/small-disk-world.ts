@@ -12,7 +12,7 @@ export interface SmallDiskWorld {
   world: World;
   /** A session of its own for each test, and who opened it. */
   sessionId: string;
-  client: WireClient;
+  readonly client: WireClient;
   /** Where this process sees `COMPANION_HOME`. */
   readonly home: string;
   /** Takes all that is left of the disk; given back after each test. */
@@ -20,7 +20,7 @@ export interface SmallDiskWorld {
   free(): void;
   /** Lets nothing be written any more, or again; while no daemon runs. */
   setReadOnly(readOnly: boolean): void;
-  /** The daemon was started anew. */
+  /** The daemon was restarted. */
   reconnect(): Promise<void>;
   /** A prompt gets its answer, and ran once. */
   expectGoodTurn(text: string): Promise<void>;
@@ -28,6 +28,7 @@ export interface SmallDiskWorld {
 
 export function useSmallDiskWorld(): SmallDiskWorld {
   let disk: SmallDisk;
+  let client: WireClient;
   let isFull = false;
   const world = useWorld({
     environment: { MIN_FREE_DISK_BYTES: '0' },
@@ -39,7 +40,9 @@ export function useSmallDiskWorld(): SmallDiskWorld {
   const stage: SmallDiskWorld = {
     world,
     sessionId: '',
-    client: undefined as unknown as WireClient,
+    get client() {
+      return client;
+    },
     get home() {
       return disk.home;
     },
@@ -53,7 +56,7 @@ export function useSmallDiskWorld(): SmallDiskWorld {
     },
     setReadOnly: (readOnly) => disk.setReadOnly(readOnly),
     reconnect: async () => {
-      stage.client = await world.connect({ deviceId: stage.client.deviceId });
+      client = await world.connect({ deviceId: client.deviceId });
     },
     expectGoodTurn: async (text) => {
       const prompt = scenario({ text });
@@ -65,7 +68,7 @@ export function useSmallDiskWorld(): SmallDiskWorld {
     },
   };
   beforeEach(async () => {
-    stage.client = await world.connect();
+    client = await world.connect();
     const prompt = scenario({ text: 'Opened.' });
     const workingDirectory = world.daemon.project();
     const started = await stage.client.request('streamStart', { prompt, workingDirectory });

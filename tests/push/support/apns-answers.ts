@@ -1,6 +1,6 @@
 /** Apple's reasons for a refusal, with their status and what they mean for a push. */
 import type { SendOutcome } from '../../../services/ports/push.js';
-import type { APNS_REASONS } from '../../../services/push/apns-reasons.js';
+import type { APNS_REASONS } from '../../../services/push/apns/apns-sender.js';
 import type { ApnsBehaviour } from '../../support/apns-server.js';
 
 export type Reason = keyof typeof APNS_REASONS;

@@ -4,22 +4,22 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach } from '@jest/globals';
 import type { SessionId } from '../../../protocol/scalars.js';
-import { openDatabase } from '../../../services/journal/open-database.js';
-import { createSqliteCursors } from '../../../services/journal/sqlite-cursors.js';
-import { createSqliteJournal, type SqliteJournal } from '../../../services/journal/sqlite-journal.js';
-import { createSqliteOutbox } from '../../../services/journal/sqlite-outbox.js';
+import type { Log } from '../../../services/ports/log.js';
 import type { OutboxStore, PushRecord } from '../../../services/ports/outbox.js';
 import type { PushRegistration, PushSender } from '../../../services/ports/push.js';
 import type { PushDevices, PushSessions } from '../../../services/ports/push-people.js';
 import type { EventRecord } from '../../../services/ports/records.js';
-import type { ApnsSenderOptions } from '../../../services/push/apns-sender.js';
-import { owingJournal } from '../../../services/push/owing-journal.js';
-import { PushReach } from '../../../services/push/push-reach.js';
 import { PushService } from '../../../services/push/push-service.js';
-import { chooseSubject } from '../../../services/push/vapid-subject.js';
+import { PushReach } from '../../../services/push/web/push-reach.js';
+import { chooseSubject } from '../../../services/push/web/vapid.js';
+import { createSqliteCursors } from '../../../services/record/sqlite/cursors.js';
+import { createSqliteOutbox } from '../../../services/record/sqlite/outbox.js';
+import { openDatabase } from '../../../services/record/sqlite/schema.js';
+import { createSqliteJournal, type SqliteJournal } from '../../../services/record/sqlite/sqlite-journal.js';
 import { sessionRecord } from '../../support/session-record.js';
 import { deviceRef, requestOf, turnOf } from '../situations.js';
-import { type ApnsStage, useApns } from './apns-stage.js';
+import { type ApnsStage, type StageSenderOptions, useApns } from './apns-stage.js';
+import { recordChange } from './record-change.js';
 
 const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 const USER = deviceRef('').userId;
@@ -27,8 +27,11 @@ const MOST = 1_000_000;
 
 export interface OutboxWorldOptions {
   now: () => number;
-  sender?: Partial<ApnsSenderOptions>;
+  sender?: StageSenderOptions;
   onState?: (push: PushRecord) => void;
+  /** The script of a thread that sends. Default: this thread sends. */
+  script?: () => string;
+  log?: Log;
 }
 
 /** Each device has a token of its own. */
@@ -66,10 +69,10 @@ export class OutboxWorld {
 
   /** A daemon comes up. */
   async open(): Promise<void> {
-    const { now, onState = () => {}, sender: options } = this.#options;
+    const { now, onState = () => {}, sender: options, script, log = silent } = this.#options;
     const database = openDatabase(join(this.#folder, 'journal.db'));
     const journal = createSqliteJournal({ database, bootId: 'boot' });
-    const sender = this.#apns.sender(options);
+    const sender = script ? this.#apns.threadSender(script(), options, log) : this.#apns.sender(options);
     const life = { journal, sender, isOver: false };
     const push = new PushService({
       store: mortalStore(createSqliteOutbox(database), life),
@@ -90,7 +93,7 @@ export class OutboxWorld {
         if (!life.isOver) onState(row);
       },
     });
-    await push.load();
+    push.load();
     push.begin();
     this.#life = Object.assign(life, { push });
   }
@@ -126,7 +129,7 @@ export class OutboxWorld {
       return { ...event, seq, at: this.#options.now() };
     });
     const change = { record: sessionRecord(sessionId, USER), events: records, prompts: [], permissions: [] };
-    await owingJournal(journal, { push: () => push, log: silent }).commit(change);
+    recordChange({ journal, push }, change);
     return this.#heads.get(sessionId) ?? 0;
   }
 
@@ -148,7 +151,7 @@ export class OutboxWorld {
 
   /** Oldest first. */
   async rows(): Promise<PushRecord[]> {
-    return (await this.push.deliveries(USER, { limit: MOST, offset: 0 })).pushes.reverse();
+    return this.push.deliveries(USER, { limit: MOST, offset: 0 }).pushes.reverse();
   }
 
   #devices(): PushDevices {
@@ -188,14 +191,16 @@ export class OutboxWorld {
 /** Of a process that is no more, nothing is written. */
 const mortalStore = (store: OutboxStore, life: { isOver: boolean }): OutboxStore => ({
   ...store,
-  write: async (changes) => {
-    if (!life.isOver) await store.write(changes);
+  write: (changes) => {
+    if (!life.isOver) store.write(changes);
   },
 });
 
 const mortalSender = (sender: PushSender, life: { isOver: boolean }): PushSender => ({
   platform: sender.platform,
-  problem: undefined,
+  get problem() {
+    return sender.problem;
+  },
   send: async (registration, message) =>
     life.isOver ? { kind: 'retry', reason: 'dead' } : sender.send(registration, message),
   close: () => sender.close(),

@@ -1,0 +1,3 @@
+/** The session of the daemon in whose CLI this program runs; undefined elsewhere. */
+export const callingSession = (environment: NodeJS.ProcessEnv = process.env): string | undefined =>
+  environment.CLAUDE_COMPANION_SESSION || undefined;

@@ -1,0 +1,195 @@
+/** The service worker of the console: the page without the daemon, and pushes that are shown, answered and taken back. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from '@jest/globals';
+import type { CDPSession } from 'playwright-core';
+import { freePort } from '../support/free-port.js';
+import { scenario } from '../support/scripted-api.js';
+import { waitUntil } from '../support/wait-until.js';
+import { startWebPushServer } from '../support/web-push-server.js';
+import { useWorld } from '../support/world.js';
+import { inChromium, useConsolePage } from './support/console-page.js';
+
+const port = await freePort();
+const service = await startWebPushServer();
+const folder = mkdtempSync(join(tmpdir(), 'companion-worker-'));
+writeFileSync(join(folder, 'ca.pem'), service.ca);
+afterAll(async () => {
+  await service.close();
+  rmSync(folder, { recursive: true });
+});
+
+interface Shown {
+  title: string;
+  body: string;
+  actions: { action: string; title: string }[];
+}
+
+inChromium('the service worker of the console', (path) => {
+  const world = useWorld({
+    environment: { PORT: String(port), NODE_EXTRA_CA_CERTS: join(folder, 'ca.pem'), PUSH_ALLOW_PRIVATE: 'true' },
+  });
+  const shown = useConsolePage(world, path);
+  const notifications = () =>
+    shown.page.evaluate(
+      'navigator.serviceWorker.ready.then((one) => one.getNotifications()).then((all) => all.map(({ title, body, actions }) => ({ title, body, actions })))',
+    ) as Promise<Shown[]>;
+
+  const untilShown = (titles: string[]) =>
+    waitUntil(`${titles.join()} is shown`, async () => {
+      const shownNow = (await notifications()).map(({ title }) => title).sort();
+      return JSON.stringify(shownNow) === JSON.stringify(titles);
+    });
+
+  /** What a push service would hand to the browser: Chromium subscribes at that of its maker alone. */
+  async function deliver(payload: object): Promise<void> {
+    const session: CDPSession = await shown.page.context().newCDPSession(shown.page);
+    const registered = new Promise<string>((resolve) => {
+      session.on('ServiceWorker.workerRegistrationUpdated', ({ registrations: [one] }) => {
+        if (one) resolve(one.registrationId);
+      });
+    });
+    await session.send('ServiceWorker.enable');
+    await session.send('ServiceWorker.deliverPushMessage', {
+      origin: world.daemon.url,
+      registrationId: await registered,
+      data: JSON.stringify(payload),
+    });
+    await session.detach();
+  }
+
+  /** What the system tells the worker when somebody presses a button; only the system's own events can be waited for. */
+  async function press(action: string): Promise<void> {
+    const [worker] = shown.page.context().serviceWorkers();
+    await worker?.evaluate(`(async () => {
+      const [notification] = await self.registration.getNotifications();
+      const acted = new Promise((resolve) => { NotificationEvent.prototype.waitUntil = (end) => end.then(resolve); });
+      self.dispatchEvent(new NotificationEvent('notificationclick', { notification, action: ${JSON.stringify(action)} }));
+      await acted;
+    })()`);
+  }
+
+  test('the page is there without the daemon, and goes on when that is back', async () => {
+    const { page } = shown;
+    await shown.begin(world.daemon.project('kept'), scenario({ text: 'Before.' }));
+    await page.getByText('Before.', { exact: true }).waitFor();
+    await page.evaluate('navigator.serviceWorker.ready');
+    await page.reload();
+    await page.getByText('Before.', { exact: true }).waitFor();
+    // Other pages of the daemon are no shell.
+    const session = page.url();
+    await page.goto(`${world.daemon.url}/openapi.json`);
+    await page.goto(session);
+    await page.getByText('Before.', { exact: true }).waitFor();
+    await world.daemon.kill('SIGKILL');
+    await page.reload();
+    await page.getByText('No connection. Trying again…').waitFor();
+    // What is loaded when it is needed is there as well, and says that the daemon is not.
+    await page.goto(new URL('/#/usage', session).href);
+    await page.getByRole('alert').getByText('could not be loaded').first().waitFor();
+    await page.goto(session);
+    await world.daemon.start();
+    await page.getByText('Before.', { exact: true }).waitFor();
+    await page.getByText('No connection. Trying again…').waitFor({ state: 'detached' });
+    shown.faults.splice(0);
+  });
+
+  test('P1: a push is shown with its answers, is answered without a page of the session, and is taken back', async () => {
+    const { page } = shown;
+    await page.context().grantPermissions(['notifications'], { origin: world.daemon.url });
+    const key = await world.daemon.fetch('/api/push-notifications/vapid-key');
+    service.expectKey(((await key.json()) as { publicKey: string }).publicKey);
+    const phone = await world.connect({ deviceId: 'phone' });
+    await phone.request('registerDevice', { platform: 'web', token: service.subscription });
+    // No device of the person is in the foreground any more: it is pushed at once.
+    await page.goto('about:blank');
+    const prompt = scenario(
+      { gate: 'away', tools: [{ name: 'Read', input: { file_path: '/etc/hostname' } }] },
+      { text: 'Read it.' },
+    );
+    const { data } = await phone.request('streamStart', { prompt, workingDirectory: world.daemon.project('site') });
+    await world.api.reached('away');
+    await phone.close();
+    world.api.release('away');
+    await world.daemon.until(() => service.pushes.length === 1);
+    const payload = service.pushes[0]?.payload ?? {};
+    await page.goto(world.daemon.url);
+    await deliver(payload);
+    await untilShown(['site']);
+    const [asked] = await notifications();
+    expect(asked).toMatchObject({
+      title: 'site',
+      actions: [
+        { action: 'allow', title: 'Allow once' },
+        { action: 'deny', title: 'Deny' },
+      ],
+    });
+    await press('allow');
+    await untilShown([]);
+    await page.goto(`${world.daemon.url}/#/s/${data.sessionId}`);
+    await page.getByText('Read it.', { exact: true }).waitFor();
+
+    // The same once more: it was answered.
+    await deliver(payload);
+    await untilShown(['site']);
+    await press('deny');
+    await untilShown(['Not answered']);
+    await deliver({ title: 'one', body: 'Done.', collapseId: 'one' });
+    await untilShown(['Not answered', 'one']);
+    await deliver({ title: 'one, newer', body: 'Done, really.', collapseId: 'one', badge: 1 });
+    await untilShown(['Not answered', 'one, newer']);
+    await deliver({ withdraw: 'one', badge: 0 });
+    await untilShown(['Not answered']);
+    expect(service.violations).toEqual([]);
+    // The browser tells of the refusal itself.
+    for (const fault of shown.faults.splice(0)) expect(fault).toMatch(/40[19]|WebSocket|ERR_/);
+  });
+
+  test('P1: what comes while the page is hidden is pushed to the phone', async () => {
+    const { page } = shown;
+    await shown.begin(world.daemon.project('hidden'), scenario({ text: 'Here.' }));
+    await page.getByText('Here.', { exact: true }).waitFor();
+    const sessionId = new URL(page.url()).hash.replace('#/s/', '');
+    const look = (state: string) =>
+      page.evaluate(`(() => {
+        Object.defineProperty(document, 'visibilityState', { value: '${state}', configurable: true });
+        document.dispatchEvent(new Event('visibilitychange'));
+      })()`);
+    await look('hidden');
+    const prompt = scenario({ tools: [{ name: 'Read', input: { file_path: '/etc/hostname' } }] }, { text: 'Seen.' });
+    const sent = await world.daemon.fetch(`/api/sessions/${sessionId}/prompts`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ prompt }),
+    });
+    expect(sent.status).toBe(202);
+    // Of the session before, the end of a turn can be pushed in between.
+    await waitUntil('the phone is asked', () =>
+      service.pushes.some(({ payload }) => payload.kind === 'permission' && payload.sessionId === sessionId),
+    );
+    // The page has it all the same, and says so when it is looked at.
+    await page.getByRole('button', { name: 'Deny', exact: true }).waitFor();
+    await look('visible');
+    await waitUntil('the daemon knows that it has been seen', async () => {
+      const { devices } = (await (await world.daemon.fetch('/api/devices')).json()) as {
+        devices: { id: string; platform?: string }[];
+      };
+      const own = devices.find(({ platform }) => platform === 'web')?.id;
+      const queue = (await (await world.daemon.fetch(`/api/devices/${own}/queue`)).json()) as {
+        sessions: { sessionId: string; depth: number }[];
+      };
+      return queue.sessions.find((one) => one.sessionId === sessionId)?.depth === 0;
+    });
+    await page.getByRole('button', { name: 'Deny', exact: true }).click();
+    await page.getByText('Seen.', { exact: true }).waitFor();
+  });
+
+  test('can be installed: its manifest and icons are there', async () => {
+    const session = await shown.page.context().newCDPSession(shown.page);
+    const { errors, url } = await session.send('Page.getAppManifest');
+    expect({ errors, url }).toEqual({ errors: [], url: `${world.daemon.url}/manifest.webmanifest` });
+    const { installabilityErrors } = await session.send('Page.getInstallabilityErrors');
+    expect(installabilityErrors.map(({ errorId }) => errorId).filter((id) => id !== 'in-incognito')).toEqual([]);
+  });
+});

@@ -1,0 +1,40 @@
+import { createRestClient, pair } from '../../client/rest/index.js';
+import { type Credentials, saveCredentials } from './credentials.js';
+
+/** Exchanges a code for a credential of this browser, and keeps it. Rejects with the daemon's refusal. */
+export async function pairBrowser(code: string, deviceName: string): Promise<Credentials> {
+  const rest = createRestClient({ url: location.origin });
+  const body = { code: code.trim(), deviceName, platform: 'web' };
+  const { deviceId, refreshToken, scopes, user } = await pair(rest, { body });
+  const credentials = { deviceId, refreshToken, scopes, user };
+  await saveCredentials(credentials);
+  return credentials;
+}
+
+/** What the address can carry that opened the page. */
+export interface Invitation {
+  code: string;
+  /** Where a session is to show itself, in a demo. */
+  show: string | undefined;
+}
+
+/** The prompt for which the script of the demo shows what there is. */
+export const SHOW = 'Show me around';
+
+/** Of the address that opened the page. It is taken out of the address, and so out of the history. */
+export function takeInvitation(): Invitation | undefined {
+  const found = /^#pair=([\w-]+)(?:&show=([^&]+))?$/.exec(location.hash);
+  if (!found) return undefined;
+  const [, code = '', show] = found;
+  history.replaceState(null, '', location.pathname);
+  return { code, show: show === undefined ? undefined : decodeURIComponent(show) };
+}
+
+/** What people know their browser by. */
+export function browserName(): string {
+  const { userAgent } = navigator;
+  const browser = /Edg|OPR|Firefox|Chrome|Safari/.exec(userAgent)?.[0] ?? 'Browser';
+  const system = /iPhone|iPad|Android|Mac OS|Windows|Linux/.exec(userAgent)?.[0];
+  const names: Record<string, string> = { Edg: 'Edge', OPR: 'Opera' };
+  return [names[browser] ?? browser, system].filter((word) => word !== undefined).join(' on ');
+}

@@ -1,0 +1,35 @@
+import { lazy, useContext, useState } from 'react';
+import { t } from '../strings/t.js';
+import { Diff } from './diff.js';
+import { Lazily } from './lazy-place.js';
+import { SessionId } from './session-id.js';
+
+const DiffNotes = lazy(async () => ({ default: (await import('./diff-notes.js')).DiffNotes }));
+
+export interface NotedDiffProps {
+  patch: string;
+  /** Where the diff does not name its file itself. */
+  path?: string;
+}
+
+/** A diff whose lines can be commented on, for the next message. */
+export function NotedDiff({ patch, path = '' }: NotedDiffProps) {
+  const sessionId = useContext(SessionId);
+  const [isNoting, setNoting] = useState(false);
+  const diff = <Diff patch={patch} />;
+  if (sessionId === '') return diff;
+  return (
+    <div className="notable">
+      {isNoting ? (
+        <Lazily fallback={diff}>
+          <DiffNotes sessionId={sessionId} patch={patch} path={path} />
+        </Lazily>
+      ) : (
+        diff
+      )}
+      <button type="button" aria-pressed={isNoting} onClick={() => setNoting(!isNoting)}>
+        {t('note.lines')}
+      </button>
+    </div>
+  );
+}

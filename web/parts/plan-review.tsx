@@ -1,0 +1,79 @@
+import { useEffect, useRef, useState } from 'react';
+import * as z from 'zod';
+import { noteOf, shortOf } from '../store/note.js';
+import { t } from '../strings/t.js';
+import { Markdown, PartFrame, type PartProps } from './markdown.js';
+import type { RequestProps } from './permission-card.js';
+
+const planSchema = z.object({ plan: z.string() });
+
+/** The comments on the parts, in the order of the parts, which is that of the fields of a form. */
+const notesIn = (form: HTMLFormElement): readonly string[] =>
+  [...new FormData(form)].flatMap(([part, words]) =>
+    typeof words === 'string' && words.trim() !== '' ? [noteOf(part, words)] : [],
+  );
+
+/** A plan, to be accepted with or without questions about edits, or sent back with what should change, in general and of its parts. */
+export function PlanReview({ request: { toolInput, options }, isBusy, onAnswer }: RequestProps) {
+  const [message, setMessage] = useState('');
+  const { data } = planSchema.safeParse(toolInput);
+  const [notes, setNotes] = useState<readonly string[]>([]);
+  const words = [...notes, message.trim()].join('\n\n').trim();
+  return (
+    <>
+      <form className="plan" tabIndex={0} onInput={({ currentTarget }) => setNotes(notesIn(currentTarget))}>
+        <PartFrame value={Noted}>
+          {data ? <Markdown text={data.plan} /> : <p className="refusal">{t('plan.missing')}</p>}
+        </PartFrame>
+      </form>
+      <label>
+        {t('plan.change')}
+        <textarea value={message} onChange={({ target }) => setMessage(target.value)} rows={2} dir="auto" />
+      </label>
+      <div className="row">
+        <button type="button" className="primary" disabled={isBusy || words !== ''} onClick={() => onAnswer('allow')}>
+          {t('permission.allow')}
+        </button>
+        {options.includes('acceptEdits') && (
+          <button type="button" disabled={isBusy || words !== ''} onClick={() => onAnswer('acceptEdits')}>
+            {t('plan.acceptEdits')}
+          </button>
+        )}
+        <button
+          type="button"
+          disabled={isBusy}
+          onClick={() => onAnswer('deny', words === '' ? {} : { message: words })}
+        >
+          {t('permission.deny')}
+        </button>
+      </div>
+    </>
+  );
+}
+
+/** A part of the plan, with a comment on it once it is asked for. */
+function Noted({ raw, children }: PartProps) {
+  const [isOpen, setOpen] = useState(false);
+  const field = useRef<HTMLTextAreaElement>(null);
+  useEffect(() => {
+    if (isOpen) field.current?.focus();
+  }, [isOpen]);
+  const part = raw.trim();
+  const label = t('note.on', { what: shortOf(part) });
+  const toggle = () => {
+    // What is written there stays.
+    if (field.current?.value.trim()) field.current.focus();
+    else setOpen(!isOpen);
+  };
+  return (
+    <div className="noted">
+      <div>{children}</div>
+      <button type="button" className="icon" aria-label={label} aria-expanded={isOpen} onClick={toggle}>
+        ✎
+      </button>
+      {isOpen && (
+        <textarea ref={field} name={part} aria-label={t('note.words', { what: shortOf(part) })} rows={2} dir="auto" />
+      )}
+    </div>
+  );
+}

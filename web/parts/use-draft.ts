@@ -1,0 +1,64 @@
+import { useEffect, useEffectEvent, useRef, useState } from 'react';
+import type { Attachment } from '../../protocol/scalars.js';
+import { useConsole } from '../views/use-console.js';
+import { useAdded } from './draft-notes.js';
+import { forgetUnsent, keepUnsent, type Mode, orderOf, type Unsent, unsentOf } from './unsent.js';
+import { useAction } from './use-action.js';
+import { type Images, useImages } from './use-images.js';
+
+export interface Draft {
+  text: string;
+  images: Images;
+  write: (text: string) => void;
+  send: (mode: Mode) => Promise<void>;
+  /** Why it could not be sent. */
+  refusal: string | undefined;
+  canSend: boolean;
+}
+
+/** The text outlives the page. */
+const draftKey = (sessionId: string) => `draft-${sessionId}`;
+/** What is being written, and whether it could be sent. */
+export function useDraft(sessionId: string): Draft {
+  const { link } = useConsole();
+  const [text, setText] = useState(() => localStorage.getItem(draftKey(sessionId)) ?? '');
+  const images = useImages();
+  const { isBusy, refusal, run } = useAction();
+  const last = useRef(unsentOf(sessionId));
+  // At once, before the button is drawn as disabled: a key that is pressed twice sends once.
+  const isSending = useRef(false);
+  const written = useRef(text);
+  const isEmpty = text.trim() === '' && images.list.length === 0;
+  const write = (draft: string) => {
+    setText(draft);
+    written.current = draft;
+    if (draft === '') localStorage.removeItem(draftKey(sessionId));
+    else localStorage.setItem(draftKey(sessionId), draft);
+  };
+  useAdded(sessionId, (note) => write([written.current.trimEnd(), note].filter((text) => text !== '').join('\n\n')));
+  const request = async (unsent: Unsent, attachments: readonly Attachment[]) => {
+    const { requestId, prompt, mode } = unsent;
+    isSending.current = true;
+    const data = { sessionId, prompt, mode, ...(attachments.length > 0 && { attachments: [...attachments] }) };
+    // Images do not outlive the page.
+    if (attachments.length === 0) keepUnsent(sessionId, unsent);
+    const isSent = await run(() => link.send(data, requestId));
+    // A page that is loaded does not send what was refused.
+    forgetUnsent(sessionId);
+    last.current = isSent || attachments.length > 0 ? undefined : unsent;
+    isSending.current = false;
+    // What was written meanwhile is another prompt.
+    if (isSent && written.current === prompt) write('');
+    if (isSent) images.clear();
+  };
+  const send = async (mode: Mode) => {
+    if (isEmpty || isSending.current) return;
+    const attachments = images.list.map(({ name, mediaType, data }) => ({ name, mediaType, data }));
+    await request(orderOf(text, mode, attachments.length > 0 ? undefined : last.current), attachments);
+  };
+  const sendAgain = useEffectEvent(() => {
+    if (last.current) void request(last.current, []);
+  });
+  useEffect(() => sendAgain(), []);
+  return { text, images, write, send, refusal, canSend: !isBusy && !isEmpty };
+}

@@ -1,0 +1,80 @@
+import { type FormEvent, useEffect, useEffectEvent, useState } from 'react';
+import { RestError } from '../../client/rest/index.js';
+import { type Credentials, loadCredentials } from '../link/credentials.js';
+import { wordsOf } from '../link/link.js';
+import { browserName, pairBrowser } from '../link/pair.js';
+import { LanguageChoice } from '../parts/language-choice.js';
+import { t } from '../strings/t.js';
+
+export interface PairViewProps {
+  /** From the address; it is used at once. */
+  code: string | undefined;
+  /** Also with the credential that the browser has, where the address had a code that is used up. */
+  onPaired: (credentials: Credentials, isNew: boolean) => void;
+}
+
+const UNAUTHORIZED = 401;
+
+const refusalOf = (error: unknown): string =>
+  error instanceof RestError && error.status === UNAUTHORIZED ? t('pair.refused') : wordsOf(error);
+
+export function PairView({ code: given, onPaired }: PairViewProps) {
+  const [code, setCode] = useState(given ?? '');
+  const [name, setName] = useState(browserName);
+  const [isBusy, setBusy] = useState(false);
+  const [refusal, setRefusal] = useState<string>();
+
+  const pair = async (wanted: string) => {
+    setBusy(true);
+    setRefusal(undefined);
+    try {
+      onPaired(await pairBrowser(wanted, name), true);
+    } catch (error) {
+      const known = wanted === given ? await loadCredentials() : undefined;
+      if (known) return onPaired(known, false);
+      setRefusal(refusalOf(error));
+      setBusy(false);
+    }
+  };
+  const pairGiven = useEffectEvent(() => {
+    if (given !== undefined) void pair(given);
+  });
+  useEffect(() => pairGiven(), []);
+  const onSubmit = (event: FormEvent) => {
+    event.preventDefault();
+    void pair(code);
+  };
+
+  return (
+    <main className="pair">
+      <h1>{t('pair.title')}</h1>
+      <p>{t('pair.help')}</p>
+      <form onSubmit={onSubmit}>
+        <label>
+          {t('pair.code')}
+          <input
+            value={code}
+            onChange={({ target }) => setCode(target.value)}
+            autoComplete="one-time-code"
+            autoCapitalize="characters"
+            spellCheck={false}
+            required
+          />
+        </label>
+        <label>
+          {t('pair.name')}
+          <input value={name} onChange={({ target }) => setName(target.value)} maxLength={100} required />
+        </label>
+        {refusal !== undefined && (
+          <p role="alert" className="refusal">
+            {refusal}
+          </p>
+        )}
+        <button type="submit" className="primary" disabled={isBusy}>
+          {isBusy ? t('pair.busy') : t('pair.submit')}
+        </button>
+      </form>
+      <LanguageChoice />
+    </main>
+  );
+}

@@ -1,0 +1,16 @@
+/** Runs beside the pages of the console: shows them without the daemon, and shows what the daemon pushes. */
+import { act, show } from './notifications.js';
+import { answerFromShell, keepShell } from './shell.js';
+
+declare const self: ServiceWorkerGlobalScope;
+
+self.addEventListener('install', (event) => {
+  event.waitUntil(keepShell().then(() => self.skipWaiting()));
+});
+self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));
+self.addEventListener('fetch', (event) => {
+  const answer = answerFromShell(event.request);
+  if (answer) event.respondWith(answer);
+});
+self.addEventListener('push', (event) => event.waitUntil(show(event.data)));
+self.addEventListener('notificationclick', (event) => event.waitUntil(act(event.notification, event.action)));
