@@ -25,6 +25,9 @@ export type ApnsAnswer =
   /** An answer may have been lost. `connected`: Apple was reached. */
   | { kind: 'unanswered'; why: string; connected: boolean };
 
+/** Of a request that the end of the sender leaves without an answer. */
+export const CLOSING: ApnsAnswer = { kind: 'unanswered', why: 'closing', connected: true };
+
 export interface ApnsConnectionOptions {
   /** A host name or an address. */
   address: string;
@@ -74,7 +77,7 @@ export class ApnsConnection {
 
   /** Sends one request and answers once, at the latest after the time-out. Never rejects. */
   request({ headers, body }: ApnsRequest): Promise<ApnsAnswer> {
-    if (this.#closed) return Promise.resolve({ kind: 'unanswered', why: 'closing', connected: true });
+    if (this.#closed) return Promise.resolve(CLOSING);
     return new Promise((resolve) => {
       const session = this.#current ?? this.#open();
       const attempt: Attempt = { headers, body, settle: () => {} };
@@ -98,7 +101,7 @@ export class ApnsConnection {
     if (this.#isBusy) await this.#idleWithin(graceMs);
     this.#current = undefined;
     for (const session of Array.from(this.#sessions)) {
-      settleAll(session, { kind: 'unanswered', why: 'closing', connected: true });
+      settleAll(session, CLOSING);
       this.#destroy(session);
     }
   }

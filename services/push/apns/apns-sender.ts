@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { OutgoingHttpHeaders } from 'node:http2';
 import type { PushMessage, PushRegistration, PushSender, SendOutcome } from '../../ports/push.js';
-import { type ApnsAnswer, ApnsConnection } from './apns-connection.js';
+import { type ApnsAnswer, ApnsConnection, CLOSING } from './apns-connection.js';
 import { type ApnsCredential, apnsProblem, type PushProblem, type ReadyApns } from './apns-key.js';
 import { type ApnsNotification, composeApns } from './apns-payload.js';
 
@@ -200,6 +200,8 @@ class ApnsSender implements PushSender {
     const id = randomUUID();
     try {
       const { headers, body } = await compile(composed, { id, topic });
+      // `close` ends the connections that exist: one that is opened after it would stay.
+      if (this.#closed) return { environment, id, answer: CLOSING, verdict: 'unanswered' };
       const { connection, providerToken } = await this.#serviceOf(environment);
       if (providerToken?.isExpired(PROVIDER_TOKEN_S)) providerToken.regenerate(providerToken.generation);
       const generation = providerToken?.generation;

@@ -38,4 +38,12 @@ export function testClosing(apns: ApnsStage, open: () => PushSender): void {
     expect(await sender.send(registration(), message())).toEqual({ kind: 'retry', reason: 'closing' });
     await hasLeft();
   });
+
+  test('opens no session for a push that it was still preparing', async () => {
+    const sender = open();
+    const pending = sender.send(registration(), message());
+    await sender.close();
+    expect(await pending).toEqual({ kind: 'retry', reason: 'closing' });
+    expect(apns.production.sessions()).toBe(0);
+  });
 }
