@@ -12,6 +12,7 @@ import { VersionBanner } from './parts/version-banner.js';
 import { Store } from './store/store.js';
 import { t } from './strings/t.js';
 import { HomeView } from './views/home-view.js';
+import { LostView } from './views/lost-view.js';
 import { NewView } from './views/new-view.js';
 import { PairView } from './views/pair-view.js';
 import { placeRoutes } from './views/places.js';
@@ -65,11 +66,11 @@ export function App() {
   };
   const onLoaded = useEffectEvent((found: Credentials | undefined) => (found ? begin(found) : onLeft()));
   useEffect(() => {
-    if (invitation) setCredential({ kind: 'none' });
+    if (invitation?.code !== undefined) setCredential({ kind: 'none' });
     else void loadCredentials().then((found) => onLoaded(found));
   }, [invitation]);
   if (credential.kind === 'unknown') return <p className="quiet banner">{t('app.connecting')}</p>;
-  if (credential.kind === 'none') return <PairView code={invitation?.code} onPaired={onPaired} />;
+  if (credential.kind === 'none') return <PairView invitation={invitation} onPaired={onPaired} />;
   return (
     <ConsoleContext value={credential.parts}>
       <ConnectionBanner onLeave={() => void credential.parts.leave()} />
@@ -82,7 +83,8 @@ export function App() {
             {({ sessionId, message }) => <SessionView key={sessionId} sessionId={sessionId} message={message} />}
           </Route>
           {placeRoutes}
-          <Route component={HomeView} />
+          <Route path="/" component={HomeView} />
+          <Route component={LostView} />
         </Switch>
         <Keys />
       </Router>

@@ -5,12 +5,15 @@ import {
   listMessages,
   listSessions,
   type RestClient,
+  RestError,
   showSession,
   showSessionQueue,
 } from '../../client/rest/index.js';
+import type { ErrorCode } from '../../protocol/error-codes.js';
 import type { HistoryMessage } from '../../protocol/server-frames.js';
 import type { PermissionRequest } from '../store/console-state.js';
 import type { Store } from '../store/store.js';
+import { t } from '../strings/t.js';
 import type { Credentials } from './credentials.js';
 import { Presence } from './presence.js';
 import { renewToken } from './renewal.js';
@@ -75,7 +78,8 @@ export class Link {
       await this.#open(sessionId);
       await this.#lookAtQueue(sessionId);
     } catch (error) {
-      this.#store.dispatch({ do: 'openFailed', sessionId, because: wordsOf(error) });
+      const isGone = codeOf(error) === 'SESSION_NOT_FOUND';
+      this.#store.dispatch({ do: 'openFailed', sessionId, because: wordsOf(error), isGone });
     }
   }
 
@@ -210,8 +214,13 @@ export class Link {
   }
 }
 
-/** Words for a person. */
+/** Undefined for what the daemon did not say. */
+export const codeOf = (error: unknown): ErrorCode | undefined =>
+  error instanceof CompanionError || error instanceof RestError ? error.code : undefined;
+
+/** Words for a person: what happened, and what to do where there is something. */
 export const wordsOf = (error: unknown): string => {
+  if (codeOf(error) === 'STORAGE_FULL') return t('fault.storageFull', { reason: (error as Error).message });
   if (error instanceof CompanionError) return error.details?.suggestion ?? error.message;
   return error instanceof Error ? error.message : String(error);
 };

@@ -13,7 +13,8 @@ export async function pairBrowser(code: string, deviceName: string): Promise<Cre
 
 /** What the address can carry that opened the page. */
 export interface Invitation {
-  code: string;
+  /** Undefined where the address is damaged. */
+  code: string | undefined;
   /** Where a session is to show itself, in a demo. */
   show: string | undefined;
 }
@@ -23,10 +24,10 @@ export const SHOW = 'Show me around';
 
 /** Of the address that opened the page. It is taken out of the address, and so out of the history. */
 export function takeInvitation(): Invitation | undefined {
-  const found = /^#pair=([\w-]+)(?:&show=([^&]+))?$/.exec(location.hash);
-  if (!found) return undefined;
-  const [, code = '', show] = found;
+  const { hash } = location;
+  if (!hash.startsWith('#pair=')) return undefined;
   history.replaceState(null, '', location.pathname);
+  const [, code, show] = /^#pair=([\w-]+)(?:&show=([^&]+))?$/.exec(hash) ?? [];
   return { code, show: show === undefined ? undefined : decodeURIComponent(show) };
 }
 

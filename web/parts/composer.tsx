@@ -4,6 +4,7 @@ import { useConsole, useStore } from '../views/use-console.js';
 import { COMPLETION_ID, CompletionList, choiceId } from './completion-list.js';
 import { AddImages, ImageBar } from './image-bar.js';
 import { Refusal } from './refusal.js';
+import { TakeAlong } from './take-along.js';
 import type { Mode } from './unsent.js';
 import { useAction } from './use-action.js';
 import { useCompletion } from './use-completion.js';
@@ -25,7 +26,7 @@ export function Composer({ sessionId, isWorking }: ComposerProps) {
   };
   return (
     <form className="composer" onSubmit={onSubmit}>
-      <Refusal reason={draft.refusal === undefined ? undefined : t('session.notSent', { reason: draft.refusal })} />
+      <NotSent sessionId={sessionId} draft={draft} />
       {suggestion !== undefined && draft.text === '' && !isWorking && (
         <button type="button" className="suggestion" onClick={() => draft.write(suggestion)}>
           {t('composer.suggestion', { text: suggestion })}
@@ -42,6 +43,17 @@ export function Composer({ sessionId, isWorking }: ComposerProps) {
         </button>
       </div>
     </form>
+  );
+}
+
+function NotSent({ sessionId, draft: { refusal, isOver, isKept } }: { sessionId: string; draft: Draft }) {
+  const reason = isOver ? t('session.over') : refusal;
+  return (
+    <>
+      <Refusal reason={reason === undefined ? undefined : t('session.notSent', { reason })} />
+      {isOver && <TakeAlong sessionId={sessionId} />}
+      <Refusal reason={isKept ? undefined : t('composer.notKept')} />
+    </>
   );
 }
 

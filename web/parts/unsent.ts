@@ -1,5 +1,6 @@
 /** What was sent and not answered yet: a page that is loaded then sends it again, and the daemon takes it once. */
 import { newId } from '../link/new-id.js';
+import { keepText } from './kept-text.js';
 
 /** At the end of the turn, or into it. */
 export type Mode = 'queue' | 'steer';
@@ -22,7 +23,7 @@ export function orderOf(prompt: string, mode: Mode, last: Unsent | undefined): U
   return { requestId: last?.prompt === prompt ? last.requestId : newId(), prompt, mode };
 }
 
-export const keepUnsent = (sessionId: string, unsent: Unsent): void =>
-  localStorage.setItem(keyOf(sessionId), JSON.stringify(unsent));
+export const keepUnsent = (sessionId: string, unsent: Unsent): boolean =>
+  keepText(keyOf(sessionId), JSON.stringify(unsent));
 
 export const forgetUnsent = (sessionId: string): void => localStorage.removeItem(keyOf(sessionId));

@@ -1,10 +1,13 @@
 import { useRef, useState } from 'react';
-import { wordsOf } from '../link/link.js';
+import type { ErrorCode } from '../../protocol/error-codes.js';
+import { codeOf, wordsOf } from '../link/link.js';
 
 export interface Action {
   isBusy: boolean;
   /** Why the last one failed. */
   refusal: string | undefined;
+  /** Undefined as well where the daemon has said nothing. */
+  code: ErrorCode | undefined;
   /** One after the other: what is chosen while one runs is done next. Resolves with whether it has succeeded. */
   run: (action: () => Promise<unknown>) => Promise<boolean>;
 }
@@ -13,6 +16,7 @@ export interface Action {
 export function useAction(): Action {
   const [running, setRunning] = useState(0);
   const [refusal, setRefusal] = useState<string>();
+  const [code, setCode] = useState<ErrorCode>();
   const last = useRef<Promise<unknown>>(Promise.resolve());
   const perform = async (action: () => Promise<unknown>) => {
     setRefusal(undefined);
@@ -21,6 +25,7 @@ export function useAction(): Action {
       return true;
     } catch (error) {
       setRefusal(wordsOf(error));
+      setCode(codeOf(error));
       return false;
     } finally {
       setRunning((count) => count - 1);
@@ -32,5 +37,5 @@ export function useAction(): Action {
     last.current = ended;
     return ended;
   };
-  return { isBusy: running > 0, refusal, run };
+  return { isBusy: running > 0, refusal, code, run };
 }

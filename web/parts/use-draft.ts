@@ -1,7 +1,10 @@
 import { useEffect, useEffectEvent, useRef, useState } from 'react';
+import type { ErrorCode } from '../../protocol/error-codes.js';
 import type { Attachment } from '../../protocol/scalars.js';
+import type { ConsoleState } from '../store/console-state.js';
 import { useConsole } from '../views/use-console.js';
 import { useAdded } from './draft-notes.js';
+import { draftKey, keepText } from './kept-text.js';
 import { forgetUnsent, keepUnsent, type Mode, orderOf, type Unsent, unsentOf } from './unsent.js';
 import { useAction } from './use-action.js';
 import { type Images, useImages } from './use-images.js';
@@ -13,17 +16,29 @@ export interface Draft {
   send: (mode: Mode) => Promise<void>;
   /** Why it could not be sent. */
   refusal: string | undefined;
+  /** It could not be sent since the session is closed or gone. */
+  isOver: boolean;
+  /** The browser has room for the text: it outlives the page. */
+  isKept: boolean;
   canSend: boolean;
 }
 
-/** The text outlives the page. */
-const draftKey = (sessionId: string) => `draft-${sessionId}`;
+/** What is refused by a session that takes nothing more. */
+const isOverWith = (code: ErrorCode | undefined, isClosed: boolean): boolean =>
+  code === 'SESSION_NOT_FOUND' || (code === 'CONFLICT' && isClosed);
+
+const isClosed = ({ sessions }: ConsoleState, sessionId: string): boolean => {
+  const session = sessions.get(sessionId);
+  return (session?.status ?? session?.view)?.status === 'closed';
+};
+
 /** What is being written, and whether it could be sent. */
 export function useDraft(sessionId: string): Draft {
-  const { link } = useConsole();
+  const { link, store } = useConsole();
   const [text, setText] = useState(() => localStorage.getItem(draftKey(sessionId)) ?? '');
   const images = useImages();
-  const { isBusy, refusal, run } = useAction();
+  const [isKept, setKept] = useState(true);
+  const { isBusy, refusal, code, run } = useAction();
   const last = useRef(unsentOf(sessionId));
   // At once, before the button is drawn as disabled: a key that is pressed twice sends once.
   const isSending = useRef(false);
@@ -32,8 +47,7 @@ export function useDraft(sessionId: string): Draft {
   const write = (draft: string) => {
     setText(draft);
     written.current = draft;
-    if (draft === '') localStorage.removeItem(draftKey(sessionId));
-    else localStorage.setItem(draftKey(sessionId), draft);
+    setKept(keepText(draftKey(sessionId), draft));
   };
   useAdded(sessionId, (note) => write([written.current.trimEnd(), note].filter((text) => text !== '').join('\n\n')));
   const request = async (unsent: Unsent, attachments: readonly Attachment[]) => {
@@ -60,5 +74,6 @@ export function useDraft(sessionId: string): Draft {
     if (last.current) void request(last.current, []);
   });
   useEffect(() => sendAgain(), []);
-  return { text, images, write, send, refusal, canSend: !isBusy && !isEmpty };
+  const isOver = refusal !== undefined && isOverWith(code, isClosed(store.get(), sessionId));
+  return { text, images, write, send, refusal, isOver, isKept, canSend: !isBusy && !isEmpty };
 }

@@ -1,12 +1,12 @@
 import { useState } from 'react';
+import { keepText } from './kept-text.js';
 
-/** A text that outlives the page. */
+/** A text that outlives the page, where the browser has room for it. */
 export function useKeptText(key: string): [string, (text: string) => void] {
   const [text, setText] = useState(() => localStorage.getItem(key) ?? '');
   const write = (next: string) => {
     setText(next);
-    if (next === '') localStorage.removeItem(key);
-    else localStorage.setItem(key, next);
+    keepText(key, next);
   };
   return [text, write];
 }

@@ -76,7 +76,7 @@ export type Action =
   | { do: 'caughtUp'; sessionId: string }
   | { do: 'opening'; sessionId: string }
   | { do: 'opened'; sessionId: string; after: number; olderThan: number | undefined }
-  | { do: 'openFailed'; sessionId: string; because: string }
+  | { do: 'openFailed'; sessionId: string; because: string; isGone: boolean }
   | { do: 'older'; sessionId: string; messages: readonly HistoryMessage[]; olderThan: number | undefined }
   | { do: 'queued'; sessionId: string; queue: Queue }
   | { do: 'detail'; sessionId: string; detail: Partial<Details> }
@@ -108,8 +108,8 @@ const REDUCERS: { [D in Action['do']]: (state: ConsoleState, action: Of<D>) => C
     onTranscript(state, sessionId, (one) => (one.phase === 'replaying' ? { ...one, phase: 'live' } : one)),
   opening: (state, { sessionId }) => setTranscript(state, sessionId, LOADING),
   opened: (state, { sessionId, after, olderThan }) => setTranscript(state, sessionId, begun(after, olderThan)),
-  openFailed: (state, { sessionId, because }) =>
-    setTranscript(state, sessionId, { ...LOADING, phase: 'failed', failure: because }),
+  openFailed: (state, { sessionId, because, isGone }) =>
+    setTranscript(state, sessionId, { ...LOADING, phase: 'failed', failure: because, isGone }),
   older: (state, { sessionId, messages, olderThan }) =>
     onTranscript(state, sessionId, (one) => withOlder(one, messages, olderThan)),
   // An event may have come before the answer, which is older then.

@@ -39,6 +39,8 @@ export interface Transcript {
   phase: 'loading' | 'replaying' | 'live' | 'failed';
   /** Why it failed. */
   failure: string | undefined;
+  /** It failed since there is no such session: asking again does not help. */
+  isGone: boolean;
   items: readonly Item[];
   /** The last event in it; events come one by one after this. */
   seq: number;
@@ -49,6 +51,7 @@ export interface Transcript {
 export const LOADING: Transcript = {
   phase: 'loading',
   failure: undefined,
+  isGone: false,
   items: [],
   seq: 0,
   olderThan: undefined,

@@ -34,6 +34,12 @@ export const DE: Translation = {
   'pair.submit': 'Koppeln',
   'pair.busy': 'Wird gekoppelt …',
   'pair.refused': 'Der Code ist falsch, verbraucht oder älter als 10 Minuten. Hole einen neuen.',
+  'pair.broken': 'Der Link zum Koppeln ist beschädigt. Gib den Code ein, der dazugehört, oder verlange einen neuen.',
+  'lost.title': 'Dieser Link führt nirgendwohin',
+  'lost.text':
+    'Er ist beschädigt oder gehört zu einer anderen Version der Konsole. Was du geschrieben hast, ist noch dort, wo du es geschrieben hast.',
+  'fault.storageFull':
+    'Die Platte des Daemons nimmt nichts mehr auf ({reason}). Schaffe Platz auf seinem Rechner und versuche es noch einmal: Nichts, was du geschrieben hast, ist verloren.',
   'home.waiting': 'Wartet auf dich',
   'home.nothingWaits': 'Nichts wartet auf dich.',
   'home.waitingUnknown': 'Was wartet, ist ohne Verbindung nicht bekannt.',
@@ -268,6 +274,9 @@ export const DE: Translation = {
   'session.back': 'Alle Sitzungen',
   'session.loading': 'Das Gespräch wird geladen …',
   'session.failed': 'Das Gespräch konnte nicht geladen werden: {reason}',
+  'session.gone': 'Diese Sitzung gibt es nicht mehr. Beginne eine andere: Was du geschrieben hast, kommt mit.',
+  'session.over': 'Die Sitzung nimmt nichts mehr an. Beginne eine andere: Was du geschrieben hast, kommt mit.',
+  'session.takeAlong': 'Neue Sitzung damit',
   'session.empty': 'Noch wurde nichts gesagt.',
   'session.conversation': 'Gespräch',
   'session.search': 'In dieser Sitzung suchen',
@@ -354,6 +363,8 @@ export const DE: Translation = {
   'tasks.silent': 'Sie hat noch nichts geschrieben.',
   'tasks.end': '„{name}“ beenden',
   'tasks.endShort': 'Beenden',
+  'composer.notKept':
+    'Dieser Browser hat keinen Platz, um zu behalten, was du schreibst. Sende oder kopiere es, bevor du diese Seite verlässt.',
   'composer.addImages': 'Bilder hinzufügen',
   'composer.removeImage': '{name} entfernen',
   'composer.imageType': '{name} ist kein Bild in PNG, JPEG, GIF oder WebP.',

@@ -2,6 +2,7 @@ import { type FormEvent, useRef, useState } from 'react';
 import { useLocation } from 'wouter';
 import { wordsOf } from '../link/link.js';
 import { newId } from '../link/new-id.js';
+import { NEW_DIRECTORY, NEW_PROMPT } from '../parts/kept-text.js';
 import { ProjectChoice } from '../parts/project-choice.js';
 import { useKeptText } from '../parts/use-kept-text.js';
 import { t } from '../strings/t.js';
@@ -12,8 +13,8 @@ export function NewView() {
   const { link } = useConsole();
   const sessions = useStore((state) => state.sessions);
   const [, navigate] = useLocation();
-  const [directory, setDirectory] = useKeptText('new-directory');
-  const [prompt, setPrompt] = useKeptText('new-prompt');
+  const [directory, setDirectory] = useKeptText(NEW_DIRECTORY);
+  const [prompt, setPrompt] = useKeptText(NEW_PROMPT);
   const [refusal, setRefusal] = useState<string>();
   const [isBusy, setBusy] = useState(false);
   // The same prompt however often it is sent: the daemon runs it once.

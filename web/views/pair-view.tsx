@@ -2,13 +2,13 @@ import { type FormEvent, useEffect, useEffectEvent, useState } from 'react';
 import { RestError } from '../../client/rest/index.js';
 import { type Credentials, loadCredentials } from '../link/credentials.js';
 import { wordsOf } from '../link/link.js';
-import { browserName, pairBrowser } from '../link/pair.js';
+import { browserName, type Invitation, pairBrowser } from '../link/pair.js';
 import { LanguageChoice } from '../parts/language-choice.js';
 import { t } from '../strings/t.js';
 
 export interface PairViewProps {
-  /** From the address; it is used at once. */
-  code: string | undefined;
+  /** From the address; its code is used at once. */
+  invitation: Invitation | undefined;
   /** Also with the credential that the browser has, where the address had a code that is used up. */
   onPaired: (credentials: Credentials, isNew: boolean) => void;
 }
@@ -18,11 +18,12 @@ const UNAUTHORIZED = 401;
 const refusalOf = (error: unknown): string =>
   error instanceof RestError && error.status === UNAUTHORIZED ? t('pair.refused') : wordsOf(error);
 
-export function PairView({ code: given, onPaired }: PairViewProps) {
+export function PairView({ invitation, onPaired }: PairViewProps) {
+  const given = invitation?.code;
   const [code, setCode] = useState(given ?? '');
   const [name, setName] = useState(browserName);
   const [isBusy, setBusy] = useState(false);
-  const [refusal, setRefusal] = useState<string>();
+  const [refusal, setRefusal] = useState(invitation && given === undefined ? t('pair.broken') : undefined);
 
   const pair = async (wanted: string) => {
     setBusy(true);

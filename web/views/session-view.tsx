@@ -9,6 +9,7 @@ import { PermissionCard } from '../parts/permission-card.js';
 import { SessionBar } from '../parts/session-bar.js';
 import { SessionId } from '../parts/session-id.js';
 import { SessionPanels } from '../parts/session-panels.js';
+import { TakeAlong } from '../parts/take-along.js';
 import { TranscriptList } from '../parts/transcript-list.js';
 import type { Status } from '../store/console-state.js';
 import { settingsIn } from '../store/session-details.js';
@@ -84,6 +85,22 @@ export function SessionView({ sessionId, message }: SessionViewProps) {
   );
 }
 
+function Failed({ sessionId, transcript: { failure = '', isGone } }: { sessionId: string; transcript: Transcript }) {
+  const { link } = useConsole();
+  return (
+    <p role="alert" className="refusal">
+      {isGone ? t('session.gone') : t('session.failed', { reason: failure })}{' '}
+      {isGone ? (
+        <TakeAlong sessionId={sessionId} />
+      ) : (
+        <button type="button" onClick={() => void link.open(sessionId)}>
+          {t('home.retry')}
+        </button>
+      )}
+    </p>
+  );
+}
+
 /** What was said, as it is or as it was kept; or why it is not there. */
 function Conversation({ sessionId, message }: SessionViewProps) {
   const { link } = useConsole();
@@ -94,14 +111,7 @@ function Conversation({ sessionId, message }: SessionViewProps) {
     <>
       {kept && <KeptNotice at={kept.at} />}
       {!kept && <Loading transcript={transcript} />}
-      {transcript?.phase === 'failed' && (
-        <p role="alert" className="refusal">
-          {t('session.failed', { reason: transcript.failure ?? '' })}{' '}
-          <button type="button" onClick={() => void link.open(sessionId)}>
-            {t('home.retry')}
-          </button>
-        </p>
-      )}
+      {transcript?.phase === 'failed' && <Failed sessionId={sessionId} transcript={transcript} />}
       {shown && (
         <SessionId value={sessionId}>
           <TranscriptList
