@@ -51,7 +51,11 @@ function NotSent({ sessionId, draft: { refusal, isOver, isKept } }: { sessionId:
   return (
     <>
       <Refusal reason={reason === undefined ? undefined : t('session.notSent', { reason })} />
-      {isOver && <TakeAlong sessionId={sessionId} />}
+      {isOver && (
+        <p>
+          <TakeAlong sessionId={sessionId} />
+        </p>
+      )}
       <Refusal reason={isKept ? undefined : t('composer.notKept')} />
     </>
   );

@@ -90,6 +90,9 @@ async function conversations({ world, shown, visit }: Guide): Promise<void> {
 }
 
 async function inbox({ shown: { page }, visit }: Guide): Promise<void> {
+  await page.goto(new URL('/#/nowhere', page.url()).href);
+  await page.getByRole('heading', { name: 'This link leads nowhere', exact: true }).waitFor();
+  await visit({ name: 'lost', page });
   await page.goto(new URL('/#/', page.url()).href);
   await page.getByRole('link', { name: 'garden', exact: true }).waitFor();
   await page.getByRole('radio', { name: /Dear Ada/ }).waitFor();
