@@ -3,13 +3,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from '@jest/globals';
-import type { CDPSession } from 'playwright-core';
 import { freePort } from '../support/free-port.js';
 import { scenario } from '../support/scripted-api.js';
 import { waitUntil } from '../support/wait-until.js';
 import { startWebPushServer } from '../support/web-push-server.js';
 import { useWorld } from '../support/world.js';
 import { inChromium, useConsolePage } from './support/console-page.js';
+import { deliver as deliverTo, notificationsOf } from './support/delivered.js';
 
 const port = await freePort();
 const service = await startWebPushServer();
@@ -20,44 +20,19 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-interface Shown {
-  title: string;
-  body: string;
-  actions: { action: string; title: string }[];
-}
-
 inChromium('the service worker of the console', (path) => {
   const world = useWorld({
     environment: { PORT: String(port), NODE_EXTRA_CA_CERTS: join(folder, 'ca.pem'), PUSH_ALLOW_PRIVATE: 'true' },
   });
   const shown = useConsolePage(world, path);
-  const notifications = () =>
-    shown.page.evaluate(
-      'navigator.serviceWorker.ready.then((one) => one.getNotifications()).then((all) => all.map(({ title, body, actions }) => ({ title, body, actions })))',
-    ) as Promise<Shown[]>;
+  const notifications = () => notificationsOf(shown.page);
+  const deliver = (payload: object) => deliverTo(shown.page, world.daemon.url, payload);
 
   const untilShown = (titles: string[]) =>
     waitUntil(`${titles.join()} is shown`, async () => {
       const shownNow = (await notifications()).map(({ title }) => title).sort();
       return JSON.stringify(shownNow) === JSON.stringify(titles);
     });
-
-  /** What a push service would hand to the browser: Chromium subscribes at that of its maker alone. */
-  async function deliver(payload: object): Promise<void> {
-    const session: CDPSession = await shown.page.context().newCDPSession(shown.page);
-    const registered = new Promise<string>((resolve) => {
-      session.on('ServiceWorker.workerRegistrationUpdated', ({ registrations: [one] }) => {
-        if (one) resolve(one.registrationId);
-      });
-    });
-    await session.send('ServiceWorker.enable');
-    await session.send('ServiceWorker.deliverPushMessage', {
-      origin: world.daemon.url,
-      registrationId: await registered,
-      data: JSON.stringify(payload),
-    });
-    await session.detach();
-  }
 
   /** What the system tells the worker when somebody presses a button; only the system's own events can be waited for. */
   async function press(action: string): Promise<void> {
