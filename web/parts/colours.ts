@@ -38,9 +38,32 @@ type Node = Root['children'][number];
 
 /** The same characters as `code`. Rejects where the script of the language cannot be loaded. */
 export async function coloured(code: string, language: CodeLanguage): Promise<ReactNode> {
-  await Promise.all([language, ...(WITHIN[language] ?? [])].map(learn));
+  await learnAll(language);
   return inOrder(lowlight.highlight(language, code).children);
 }
+
+/** Each line of `code` in its colours, of all that it is in: a comment may begin lines before. */
+export async function colouredLines(code: string, language: CodeLanguage): Promise<readonly ReactNode[]> {
+  await learnAll(language);
+  const lines: ReactNode[][] = [[]];
+  for (const { text, classes } of textsIn(lowlight.highlight(language, code).children, '')) {
+    for (const [index, part] of text.split('\n').entries()) {
+      if (index > 0) lines.push([]);
+      lines.at(-1)?.push(classes === '' ? part : createElement('span', { className: classes }, part));
+    }
+  }
+  return lines.map((pieces) => createElement(Fragment, null, ...pieces));
+}
+
+/** In their order, each with the classes of all that it is in. */
+function* textsIn(nodes: readonly Node[], classes: string): Generator<{ text: string; classes: string }> {
+  for (const node of nodes) {
+    if (node.type === 'text') yield { text: node.value, classes };
+    if (node.type === 'element') yield* textsIn(node.children as Node[], `${classes} ${classesOf(node)}`.trim());
+  }
+}
+
+const learnAll = (language: CodeLanguage) => Promise.all([language, ...(WITHIN[language] ?? [])].map(learn));
 
 async function learn(language: CodeLanguage): Promise<void> {
   if (lowlight.registered(language)) return;
@@ -53,7 +76,8 @@ const inOrder = (nodes: readonly Node[]): ReactNode => createElement(Fragment, n
 function pieceOf(node: Node): ReactNode {
   if (node.type === 'text') return node.value;
   if (node.type !== 'element') return undefined;
-  const { className } = node.properties;
-  const classes = Array.isArray(className) ? className.join(' ') : '';
-  return createElement('span', { className: classes }, inOrder(node.children as Node[]));
+  return createElement('span', { className: classesOf(node) }, inOrder(node.children as Node[]));
 }
+
+const classesOf = ({ properties: { className } }: Extract<Node, { type: 'element' }>): string =>
+  Array.isArray(className) ? className.join(' ') : '';

@@ -26,6 +26,15 @@ export const dollars = (amount: number): string => currency().format(amount);
 /** Of a share from 0 to 1. */
 export const inPercent = (share: number): string => percent().format(share);
 
+/** Of a number of bytes. */
+export function kilobytes(bytes: number): string {
+  const unit = bytes < 1000 ? 'byte' : bytes < 1_000_000 ? 'kilobyte' : 'megabyte';
+  const amount = unit === 'byte' ? bytes : bytes / (unit === 'kilobyte' ? 1000 : 1_000_000);
+  const unitDisplay = unit === 'byte' ? 'long' : 'short';
+  const options = { style: 'unit', unit, unitDisplay, maximumFractionDigits: 1 } as const;
+  return new Intl.NumberFormat(locale(), options).format(amount);
+}
+
 export const tokens = (count: number): string => compact().format(count);
 
 /** The hour of today, otherwise with its day: to follow a verb. */

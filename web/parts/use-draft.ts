@@ -3,7 +3,7 @@ import type { ErrorCode } from '../../protocol/error-codes.js';
 import type { Attachment } from '../../protocol/scalars.js';
 import type { ConsoleState } from '../store/console-state.js';
 import { useConsole } from '../views/use-console.js';
-import { useAdded } from './draft-notes.js';
+import { useAdded, withNote } from './draft-notes.js';
 import { draftKey, keepText } from './kept-text.js';
 import { forgetUnsent, keepUnsent, type Mode, orderOf, type Unsent, unsentOf } from './unsent.js';
 import { useAction } from './use-action.js';
@@ -49,7 +49,7 @@ export function useDraft(sessionId: string): Draft {
     written.current = draft;
     setKept(keepText(draftKey(sessionId), draft));
   };
-  useAdded(sessionId, (note) => write([written.current.trimEnd(), note].filter((text) => text !== '').join('\n\n')));
+  useAdded(sessionId, (note) => write(withNote(written.current, note)));
   const request = async (unsent: Unsent, attachments: readonly Attachment[]) => {
     const { requestId, prompt, mode } = unsent;
     isSending.current = true;

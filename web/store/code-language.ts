@@ -41,3 +41,7 @@ export function languageOf(info: string | undefined, code: string): CodeLanguage
   const language = LANGUAGES.get(name);
   return language === undefined || code.split('\n').some((line) => line.length > MAX_LINE) ? undefined : language;
 }
+
+/** That of a file, by the end of its name. */
+export const languageOfFile = (path: string, code: string): CodeLanguage | undefined =>
+  languageOf(/\.([^./]+)$/.exec(path)?.[1], code);

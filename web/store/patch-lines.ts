@@ -6,6 +6,9 @@ export interface PatchLine {
   place: string | undefined;
 }
 
+/** The number of a line in its place. */
+export const lineIn = (place: string): string => place.slice(place.lastIndexOf(':') + 1);
+
 const HUNK = /^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@/;
 
 /** `path`: where the diff does not name its file itself. */

@@ -57,17 +57,21 @@ const PLACES: readonly Place[] = [
   },
 ];
 
+const FilesView = lazy(() => import('./files-view.js').then((views) => ({ default: views.FilesView })));
+
 /** Where they are, for other ways there. */
 export const placeLinks: readonly Pick<Place, 'path' | 'title'>[] = PLACES;
 
 /** For the `Switch` of the console. */
-export const placeRoutes = PLACES.map(({ path, pattern = path, View }) => (
-  <Route key={path} path={pattern}>
-    <LazyPlace>
-      <View />
-    </LazyPlace>
-  </Route>
-));
+export const placeRoutes = [...PLACES, { path: '/files/:sessionId/:path?', View: FilesView }].map(
+  ({ path, pattern = path, View }: Pick<Place, 'path' | 'pattern' | 'View'>) => (
+    <Route key={path} path={pattern}>
+      <LazyPlace>
+        <View />
+      </LazyPlace>
+    </Route>
+  ),
+);
 
 export function PlacesNav() {
   return (

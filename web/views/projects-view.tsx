@@ -11,6 +11,7 @@ import { Refusal } from '../parts/refusal.js';
 import { useAction } from '../parts/use-action.js';
 import { useLoad } from '../parts/use-load.js';
 import { WorktreeForm } from '../parts/worktree-form.js';
+import { filesHref } from '../store/files.js';
 import { t } from '../strings/t.js';
 import { useConsole } from './use-console.js';
 
@@ -111,10 +112,11 @@ function ProjectActions({ place, onBranch }: { place: ProjectPlace; onBranch: ()
   const [, navigate] = useLocation();
   const action = useAction();
   const { name, path, branch, sessionId, status } = place;
-  const start = async () => {
-    const { sessionId: started } = await createSession(link.rest, { body: { workingDirectory: path } });
-    navigate(`/s/${started}`);
-  };
+  /** Its session, which is opened without a prompt where there is none. */
+  const session = async () =>
+    sessionId ?? (await createSession(link.rest, { body: { workingDirectory: path } })).sessionId;
+  const start = async () => navigate(`/s/${await session()}`);
+  const browse = async () => navigate(filesHref(await session()));
   return (
     <>
       <Refusal reason={action.refusal} />
@@ -136,6 +138,14 @@ function ProjectActions({ place, onBranch }: { place: ProjectPlace; onBranch: ()
             {status !== undefined && <span className="tag">{t(`status.${status}`)}</span>}
           </span>
         )}
+        <button
+          type="button"
+          aria-label={t('files.of', { name })}
+          disabled={action.isBusy}
+          onClick={() => void action.run(browse)}
+        >
+          {t('files.title')}
+        </button>
         {branch !== undefined && (
           <button type="button" aria-label={t('projects.worktreeOf', { name })} onClick={onBranch}>
             {t('projects.worktree')}

@@ -12,6 +12,7 @@ import { SessionPanels } from '../parts/session-panels.js';
 import { TakeAlong } from '../parts/take-along.js';
 import { TranscriptList } from '../parts/transcript-list.js';
 import type { Status } from '../store/console-state.js';
+import { filesHref } from '../store/files.js';
 import { settingsIn } from '../store/session-details.js';
 import type { Transcript } from '../store/transcript.js';
 import { t } from '../strings/t.js';
@@ -59,6 +60,9 @@ export function SessionView({ sessionId, message }: SessionViewProps) {
         </Anchor>
         <h1>{session?.view.projectName ?? name}</h1>
         <State status={status} />
+        <Anchor href={filesHref(sessionId)} className="icon" aria-label={t('files.title')}>
+          ▤
+        </Anchor>
         <button
           type="button"
           className="icon"

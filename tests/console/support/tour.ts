@@ -52,7 +52,8 @@ async function beginning({ world, shown, visit }: Guide): Promise<void> {
   await visit({ name: 'home-empty', page });
 }
 
-async function conversations({ world, shown, visit }: Guide): Promise<void> {
+async function conversations(guide: Guide): Promise<void> {
+  const { world, shown, visit } = guide;
   const { page } = shown;
   const directories = ['garden', 'website', 'letters'].map((name) => world.directory(name));
   await page.goto(new URL('/#/new', page.url()).href);
@@ -79,6 +80,7 @@ async function conversations({ world, shown, visit }: Guide): Promise<void> {
   await button(page, 'Go back to before this message').click();
   await button(page, 'Go back').waitFor();
   await visit({ name: 'session-rewind', page });
+  await files(guide);
   await shown.begin(directories[1] ?? '', 'Run the tests.');
   await button(page, 'Allow once').waitFor();
   await shown.send('Then tell me how it went.');
@@ -87,6 +89,15 @@ async function conversations({ world, shown, visit }: Guide): Promise<void> {
   await shown.begin(directories[2] ?? '', 'Write a letter to Ada.');
   await page.getByRole('radio', { name: /Dear Ada/ }).waitFor();
   await visit({ name: 'session-question', page });
+}
+
+async function files({ shown: { page }, visit }: Guide): Promise<void> {
+  await page.getByRole('link', { name: 'Files', exact: true }).click();
+  await page.getByRole('link', { name: /^plan\.md/ }).waitFor();
+  await visit({ name: 'files', page });
+  await page.getByRole('link', { name: /^plan\.md/ }).click();
+  await page.locator('.file .hljs-section').waitFor();
+  await visit({ name: 'file', page });
 }
 
 async function inbox({ shown: { page }, visit }: Guide): Promise<void> {
