@@ -128,7 +128,11 @@ inChromium('the files of a session in the console', (path) =>
       await page.getByRole('searchbox', { name: 'Find a file by its name' }).fill('');
       await link('src/').waitFor();
       await page.getByText('What has changed', { exact: true }).click();
-      await page.locator('.diff .added', { hasText: 'const price = 12;' }).waitFor();
+      const changed = page.locator('.diff .added', { hasText: 'const price = 12;' });
+      await changed.locator('.hljs-keyword', { hasText: 'const' }).waitFor();
+      expect(await changed.textContent()).toBe('+const price = 12;\n');
+      await page.getByRole('button', { name: 'Comment on a line', exact: true }).click();
+      await page.locator('.diff button.added .hljs-keyword', { hasText: 'const' }).waitFor();
       await shown.picture('files');
     });
 

@@ -2,6 +2,7 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { marked } from 'marked';
+import { codeOfDiff } from '../../web/store/diff-code.js';
 import { GrowingMarkdown } from '../../web/store/growing-markdown.js';
 import { noteOf, shortOf } from '../../web/store/note.js';
 import { patchLines } from '../../web/store/patch-lines.js';
@@ -97,4 +98,44 @@ test('the lines of a diff know their places, also a removed line that looks like
     ['--- old', 'x.sql:5'],
     ['-gone', 'y:1'],
   ]);
+});
+
+test('each side of each hunk is code together, in the language of its file', () => {
+  const patch = [
+    'diff --git a/a.ts b/a.ts',
+    '--- a/a.ts',
+    '+++ b/a.ts',
+    '@@ -1,3 +1,3 @@',
+    ' one',
+    '-two',
+    '+2',
+    '\\ No newline at end of file',
+    ' three',
+    '@@ -9 +9,0 @@',
+    '-nine',
+    '--- a/b.py',
+    '+++ b/b.py',
+    '@@ -0,0 +1 @@',
+    '+ten',
+    '--- a/c.txt',
+    '+++ b/c.txt',
+    '@@ -0,0 +1 @@',
+    '+plain',
+  ].join('\n');
+  expect(codeOfDiff(patch, '')).toEqual([
+    { language: 'typescript', code: 'one\n2\nthree', lines: [4, 6, 8] },
+    { language: 'typescript', code: 'one\ntwo\nthree', lines: [undefined, 5, undefined] },
+    { language: 'typescript', code: 'nine', lines: [10] },
+    { language: 'python', code: 'ten', lines: [14] },
+  ]);
+});
+
+test('lines without a hunk are of the file that is named, and a diff of more than 40,000 characters stays plain', () => {
+  expect(codeOfDiff('-a\n+b', 'x.go')).toEqual([
+    { language: 'go', code: 'b', lines: [1] },
+    { language: 'go', code: 'a', lines: [0] },
+  ]);
+  expect(codeOfDiff('+a', '')).toEqual([]);
+  const long = [40_000, 40_001].map((length) => '@@ -0,0 +1 @@\n+x'.padEnd(length, '\n'));
+  expect(long.map((patch) => codeOfDiff(patch, 'x.go').length)).toEqual([1, 0]);
 });

@@ -1,5 +1,6 @@
-import { memo, type ReactNode, useEffect, useRef, useState } from 'react';
+import { memo, type ReactNode } from 'react';
 import { type CodeLanguage, languageOf } from '../store/code-language.js';
+import { useWhenSeen } from './use-when-seen.js';
 
 export interface CodeProps {
   text: string;
@@ -14,26 +15,9 @@ export const Code = memo(({ text, language: name }: CodeProps) => {
 });
 
 function Coloured({ text, language }: { text: string; language: CodeLanguage }) {
-  const place = useRef<HTMLSpanElement>(null);
-  const [pieces, setPieces] = useState<ReactNode>();
-  useEffect(() => {
-    let isGone = false;
-    const show = async () => {
-      const { coloured } = await import('./colours.js');
-      const found = await coloured(text, language);
-      if (!isGone) setPieces(found);
-    };
-    const seen = new IntersectionObserver((entries) => {
-      if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
-      seen.disconnect();
-      // Plain text says the same, whatever went wrong.
-      void show().catch(() => {});
-    });
-    if (place.current) seen.observe(place.current);
-    return () => {
-      isGone = true;
-      seen.disconnect();
-    };
-  }, [text, language]);
+  const { place, value: pieces } = useWhenSeen<HTMLSpanElement, ReactNode>(
+    async () => (await import('./colours.js')).coloured(text, language),
+    '',
+  );
   return <span ref={place}>{pieces ?? text}</span>;
 }

@@ -1,6 +1,6 @@
 import { useState } from 'react';
 import { patchLines } from '../store/patch-lines.js';
-import { kindOf, MAX_LINES } from './diff.js';
+import { kindOf, MAX_LINES, useDiffColours } from './diff.js';
 import { NotedLines } from './noted-lines.js';
 
 export interface DiffNotesProps {
@@ -12,5 +12,10 @@ export interface DiffNotesProps {
 /** A diff of whose lines each can be commented on. */
 export function DiffNotes({ sessionId, patch, path }: DiffNotesProps) {
   const [lines] = useState(() => patchLines(patch, path).slice(0, MAX_LINES));
-  return <NotedLines sessionId={sessionId} lines={lines} kindOf={kindOf} className="diff" />;
+  const { place, value: pieces } = useDiffColours<HTMLDivElement>({ patch, path });
+  return (
+    <div ref={place}>
+      <NotedLines sessionId={sessionId} lines={lines} kindOf={kindOf} className="diff" pieces={pieces} />
+    </div>
+  );
 }

@@ -1,4 +1,4 @@
-import { createElement, type ReactNode, useEffect, useState } from 'react';
+import { createElement, type ReactNode, useState } from 'react';
 import { Link as Anchor } from 'wouter';
 import type { FileContent } from '../../protocol/files.js';
 import { languageOfFile } from '../store/code-language.js';
@@ -6,6 +6,7 @@ import { fileLines } from '../store/files.js';
 import { lineIn, type PatchLine } from '../store/patch-lines.js';
 import { t } from '../strings/t.js';
 import { NotedLines } from './noted-lines.js';
+import { useWhenSeen } from './use-when-seen.js';
 
 export interface FileTextProps {
   sessionId: string;
@@ -31,7 +32,7 @@ function Lines({ sessionId, path, content }: Pick<FileTextProps, 'sessionId' | '
   const [lines] = useState(() => fileLines(content, path));
   const [count, setCount] = useState(PAGE);
   const [isNoting, setNoting] = useState(false);
-  const pieces = useColours(path, content);
+  const { place, value: pieces } = useColours(path, content);
   const shown = lines.slice(0, count);
   return (
     <>
@@ -43,7 +44,7 @@ function Lines({ sessionId, path, content }: Pick<FileTextProps, 'sessionId' | '
           {t('files.back')}
         </Anchor>
       </div>
-      <div className="notable">
+      <div ref={place} className="notable">
         {isNoting ? (
           <NotedLines sessionId={sessionId} lines={shown} kindOf={kindOf} className="file" pieces={pieces} />
         ) : (
@@ -73,22 +74,9 @@ const plainLine = ({ text, place = '' }: PatchLine, piece: ReactNode = text) => 
 );
 
 /** Undefined while they are not there, and for a text that stays plain. */
-function useColours(path: string, content: string): readonly ReactNode[] | undefined {
-  const [pieces, setPieces] = useState<readonly ReactNode[]>();
-  useEffect(() => {
+const useColours = (path: string, content: string) =>
+  useWhenSeen<HTMLDivElement, readonly ReactNode[] | undefined>(async () => {
     const language = languageOfFile(path, content);
     if (language === undefined) return undefined;
-    let isGone = false;
-    const show = async () => {
-      const { colouredLines } = await import('./colours.js');
-      const found = await colouredLines(content.replaceAll('\r\n', '\n'), language);
-      if (!isGone) setPieces(found);
-    };
-    // Plain text says the same, whatever went wrong.
-    void show().catch(() => {});
-    return () => {
-      isGone = true;
-    };
-  }, [path, content]);
-  return pieces;
-}
+    return (await import('./colours.js')).colouredLines(content.replaceAll('\r\n', '\n'), language);
+  }, `${path} ${content}`);

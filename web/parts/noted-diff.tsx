@@ -1,22 +1,16 @@
 import { lazy, useContext, useState } from 'react';
 import { t } from '../strings/t.js';
-import { Diff } from './diff.js';
+import { Diff, type DiffProps } from './diff.js';
 import { Lazily } from './lazy-place.js';
 import { SessionId } from './session-id.js';
 
 const DiffNotes = lazy(async () => ({ default: (await import('./diff-notes.js')).DiffNotes }));
 
-export interface NotedDiffProps {
-  patch: string;
-  /** Where the diff does not name its file itself. */
-  path?: string;
-}
-
 /** A diff whose lines can be commented on, for the next message. */
-export function NotedDiff({ patch, path = '' }: NotedDiffProps) {
+export function NotedDiff({ patch, path = '' }: DiffProps) {
   const sessionId = useContext(SessionId);
   const [isNoting, setNoting] = useState(false);
-  const diff = <Diff patch={patch} />;
+  const diff = <Diff patch={patch} path={path} />;
   if (sessionId === '') return diff;
   return (
     <div className="notable">

@@ -29,7 +29,7 @@ export function ToolInput({ name, input }: { name: string; input: unknown }) {
     return (
       <figure>
         <figcaption dir="ltr">{path}</figcaption>
-        <Diff patch={patchOf(before, after)} />
+        <Diff patch={patchOf(before, after)} path={path} />
       </figure>
     );
   }
