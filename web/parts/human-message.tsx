@@ -24,7 +24,7 @@ export function HumanMessage({ item }: { item: Extract<Item, { kind: 'human' }> 
             ↶
           </button>
         )}
-        <MoreButton id={key} text={text} />
+        <MoreButton id={key} text={text} promptId={promptId} />
         <article className="human" aria-label={t('session.you')}>
           <p dir="auto">{text}</p>
           {images > 0 && <p className="quiet">{t('session.images', { count: images })}</p>}

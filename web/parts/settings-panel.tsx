@@ -4,6 +4,7 @@ import type { Details, Settings } from '../store/session-details.js';
 import { t } from '../strings/t.js';
 import { useConsole } from '../views/use-console.js';
 import { ContextMeter } from './context-meter.js';
+import { Conversations } from './conversations.js';
 import { CopyButton } from './copy-button.js';
 import { dollars } from './format.js';
 import { modelIn } from './models.js';
@@ -75,6 +76,7 @@ export function SettingsPanel({ sessionId, settings, details }: SettingsPanelPro
         {t('settings.automatic')}
       </label>
       <Refusal reason={refusal} />
+      <Conversations sessionId={sessionId} />
       <CopyButton label={t('copy.conversation')} text={copied} />
       <ContextMeter context={details?.context} />
       {settings?.cost !== undefined && <p className="quiet">{t('settings.cost', { cost: dollars(settings.cost) })}</p>}

@@ -1,15 +1,18 @@
-import { memo } from 'react';
+import { lazy, memo } from 'react';
 import { withRuns } from '../store/runs.js';
 import { isNestedAlike, type Nested } from '../store/sections.js';
 import type { Item, TextItem } from '../store/transcript.js';
 import { t } from '../strings/t.js';
 import { dollars, inSeconds } from './format.js';
 import { HumanMessage } from './human-message.js';
+import { Lazily } from './lazy-place.js';
 import { Markdown } from './markdown.js';
 import { MoreButton } from './more-button.js';
 import { NotedDiff } from './noted-diff.js';
 import { Tool } from './tool.js';
 import { ToolRun } from './tool-run.js';
+
+const BranchNotice = lazy(async () => ({ default: (await import('./branch-notice.js')).BranchNotice }));
 
 interface TranscriptItemProps {
   item: Item;
@@ -38,6 +41,12 @@ const TranscriptItem = memo(
             <summary>{t('session.changed', { count: item.data.files.length })}</summary>
             {item.data.patch !== undefined && <NotedDiff patch={item.data.patch} />}
           </details>
+        );
+      case 'branch':
+        return (
+          <Lazily>
+            <BranchNotice before={item.before} />
+          </Lazily>
         );
       case 'rewound':
         return <p className="notice quiet">{t(`rewound.${item.what}`)}</p>;

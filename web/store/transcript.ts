@@ -31,6 +31,8 @@ export type Item =
   | ToolItem
   | { kind: 'end'; key: string; data: EventData<'streamComplete'> }
   | { kind: 'diff'; key: string; data: EventData<'turnDiff'> }
+  /** Another conversation begins than the one with the id `before`. */
+  | { kind: 'branch'; key: string; before: string }
   | { kind: 'rewound'; key: string; what: EventData<'rewound'>['what'] }
   | { kind: 'notice'; key: string; level: 'info' | 'warning' | 'error'; text: string };
 
@@ -42,6 +44,8 @@ export interface Transcript {
   /** It failed since there is no such session: asking again does not help. */
   isGone: boolean;
   items: readonly Item[];
+  /** The id that the CLI has for the conversation; undefined until it was told. */
+  conversation: string | undefined;
   /** The last event in it; events come one by one after this. */
   seq: number;
   /** The seq of its oldest message, before which older ones can be asked for; undefined when there are none. */
@@ -53,6 +57,7 @@ export const LOADING: Transcript = {
   failure: undefined,
   isGone: false,
   items: [],
+  conversation: undefined,
   seq: 0,
   olderThan: undefined,
 };
@@ -69,7 +74,15 @@ export const begun = (seq: number, olderThan: number | undefined): Transcript =>
 export function withEvent(transcript: Transcript, event: ClientEvent): Transcript {
   const { phase, seq } = transcript;
   if (phase === 'loading' || phase === 'failed' || event.seq !== seq + 1) return transcript;
-  return { ...transcript, seq: event.seq, items: itemsAfter(transcript.items, event) };
+  const next = { ...transcript, seq: event.seq, items: itemsAfter(transcript.items, event) };
+  return event.type === 'systemInit' ? inConversation(next, event.data.claudeSessionId) : next;
+}
+
+function inConversation(transcript: Transcript, id: string): Transcript {
+  const { conversation: before, items, seq } = transcript;
+  if (before === undefined || before === id) return { ...transcript, conversation: id };
+  const branch: Item = { kind: 'branch', key: `branch-${seq}`, before };
+  return { ...transcript, conversation: id, items: added(items, branch) };
 }
 
 /** Takes a piece of a text that is being written. One that would leave a hole waits for its event. */

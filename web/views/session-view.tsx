@@ -11,7 +11,7 @@ import { SessionId } from '../parts/session-id.js';
 import { SessionPanels } from '../parts/session-panels.js';
 import { TakeAlong } from '../parts/take-along.js';
 import { TranscriptList } from '../parts/transcript-list.js';
-import type { Status } from '../store/console-state.js';
+import type { ConsoleSession, Status } from '../store/console-state.js';
 import { filesHref } from '../store/files.js';
 import { settingsIn } from '../store/session-details.js';
 import type { Transcript } from '../store/transcript.js';
@@ -41,6 +41,13 @@ function State({ status }: { status: Status['status'] | undefined }) {
   );
 }
 
+function SessionName({ session }: { session: ConsoleSession | undefined }) {
+  const name = session?.status?.sessionName ?? session?.view.sessionName;
+  return name === undefined || name === session?.view.projectName ? undefined : (
+    <span className="quiet name">{name}</span>
+  );
+}
+
 export function SessionView({ sessionId, message }: SessionViewProps) {
   const { link } = useConsole();
   const [isSearching, setSearching] = useState(false);
@@ -58,7 +65,9 @@ export function SessionView({ sessionId, message }: SessionViewProps) {
         <Anchor href="/" aria-label={t('session.back')} className="back">
           ‹
         </Anchor>
-        <h1>{session?.view.projectName ?? name}</h1>
+        <h1>
+          {session?.view.projectName ?? name} <SessionName session={session} />
+        </h1>
         <State status={status} />
         <Anchor href={filesHref(sessionId)} className="icon" aria-label={t('files.title')}>
           ▤

@@ -267,8 +267,9 @@ export function start(state: SessionState, { conversation, changes, prompt }: St
   const builder = new StepBuilder(state, now);
   if (state.record.closed) builder.clearRecord('closed');
   forgive(builder);
-  change(builder, changes);
+  // First: a name is that of the conversation to come, and not told to the child of the one before.
   if (conversation && !isCurrent(state, conversation)) changeConversation(builder, conversation);
+  change(builder, changes);
   const { child } = builder.state;
   if (child.phase === 'none') startChild(builder);
   if (child.phase === 'ending') builder.update({ child: { phase: 'ending', restart: true } });
