@@ -1,34 +1,28 @@
 /** What the way through the daemon adds to each piece of text: from the API's write to the client, against the bare CLI. */
-import type { Reply } from '../demo/messages-api.js';
 import type { Bench } from './support/bench.js';
-import { now, sleep } from './support/clock.js';
 import type { Conversation } from './support/conversation.js';
 import { type Distribution, digits, distributionOf, inMs } from './support/distribution.js';
 import { setStage } from './support/stage.js';
+import { createStampedSource, keysIn, type StampedSource } from './support/stamped-source.js';
 import type { Row } from './support/table.js';
 
 const MOST_ADDED_P50_MS = 0.5;
 const MOST_ADDED_P99_MS = 3;
-/** Of each delta; its first characters are its key. */
-const CHARACTERS = 24;
-const KEY_CHARACTERS = 8;
-const MIN_PACE_MS = 4;
-const PACE_SPREAD_MS = 8;
-
 export const deltaLatency: Bench = {
   name: 'delta-latency',
   run: async ({ quick }) => {
-    const source = createStampedSource(quick ? 100 : 250);
+    const deltas = quick ? 100 : 250;
+    const source = createStampedSource(deltas);
     const stage = await setStage({ script: source.script });
     try {
       const held = stage.held();
       const bare = stage.bare();
-      for (const side of [held, bare]) await source.measure(side);
+      for (const side of [held, bare]) await agesIn(source, side, deltas);
       const heldTimes: number[] = [];
       const bareTimes: number[] = [];
       for (let round = 0; round < (quick ? 2 : 8); round += 1) {
-        heldTimes.push(...(await source.measure(held)));
-        bareTimes.push(...(await source.measure(bare)));
+        heldTimes.push(...(await agesIn(source, held, deltas)));
+        bareTimes.push(...(await agesIn(source, bare, deltas)));
       }
       return rowsOf(distributionOf(heldTimes), distributionOf(bareTimes));
     } finally {
@@ -37,43 +31,17 @@ export const deltaLatency: Bench = {
   },
 };
 
-/** An API whose every delta is noted down with the time just before it is written. */
-function createStampedSource(deltas: number) {
-  const writtenAt = new Map<string, number>();
-  let next = 0;
-  const keyOf = (index: number) => String(index).padStart(KEY_CHARACTERS, '0');
-  const reply = (): Reply => {
-    const first = next;
-    next += deltas;
-    let written = 0;
-    const keys = Array.from({ length: deltas }, (_, index) => keyOf(first + index).padEnd(CHARACTERS, '.'));
-    return {
-      kind: 'message',
-      blocks: [{ kind: 'text', text: keys.join(''), chunk: CHARACTERS }],
-      // Called right after a delta was written: the next one goes out when this is done.
-      onDelta: async () => {
-        written += 1;
-        if (written === deltas) return;
-        await sleep(MIN_PACE_MS + Math.random() * PACE_SPREAD_MS);
-        writtenAt.set(keyOf(first + written), now());
-      },
-    };
-  };
-  return {
-    script: reply,
-    /** Times of all deltas of a turn but its first, which waits for the message around it. */
-    measure: async (side: Conversation): Promise<number[]> => {
-      const times: number[] = [];
-      await side.turn('Say something long.', (text, at) => {
-        for (let from = 0; from < text.length; from += CHARACTERS) {
-          const written = writtenAt.get(text.slice(from, from + KEY_CHARACTERS));
-          if (written !== undefined) times.push(at - written);
-        }
-      });
-      if (times.length !== deltas - 1) throw new Error(`${times.length} of ${deltas - 1} deltas came`);
-      return times;
-    },
-  };
+/** Ages of all deltas of a turn but its first. */
+async function agesIn(source: StampedSource, side: Conversation, deltas: number): Promise<number[]> {
+  const ages: number[] = [];
+  await side.turn('Say something long.', (text, at) => {
+    for (const key of keysIn(text)) {
+      const written = source.writtenAt(key);
+      if (written !== undefined) ages.push(at - written);
+    }
+  });
+  if (ages.length !== deltas - 1) throw new Error(`${ages.length} of ${deltas - 1} deltas came`);
+  return ages;
 }
 
 function rowsOf(held: Distribution, bare: Distribution): Row[] {

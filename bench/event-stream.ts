@@ -1,27 +1,21 @@
 /** How much later text is at a reader of an event stream than at a WebSocket of the same daemon, delta by delta. */
 import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
-import type { Reply } from '../demo/messages-api.js';
 import { type Daemon, TOKEN } from '../tests/support/daemon.js';
 import type { Bench } from './support/bench.js';
 import { dataOf, isFrame } from './support/bench-socket.js';
-import { now, sleep } from './support/clock.js';
+import { now } from './support/clock.js';
 import { type Distribution, digits, distributionOf, inMs } from './support/distribution.js';
 import { setStage } from './support/stage.js';
+import { createStampedSource, keysIn, type StampedSource } from './support/stamped-source.js';
 import type { Row } from './support/table.js';
 
 const MOST_ADDED_MS = 1;
-/** Of each delta; its first characters are its key. */
-const CHARACTERS = 24;
-const KEY_CHARACTERS = 8;
-const MIN_PACE_MS = 4;
-const PACE_SPREAD_MS = 8;
-
 export const eventStream: Bench = {
   name: 'event-stream',
   run: async ({ quick }) => {
     const deltas = quick ? 100 : 250;
-    const source = createSource(deltas);
+    const source = createStampedSource(deltas);
     const stage = await setStage({ script: source.script });
     try {
       const held = stage.held();
@@ -34,7 +28,7 @@ export const eventStream: Bench = {
       reader.listen((text, at) => note(byStream, text, at));
       for (let round = 0; round < (quick ? 2 : 8); round += 1) await held.turn('Say something long.');
       reader.close();
-      return rowsOf(source.agesOf(byStream), source.agesOf(bySocket));
+      return rowsOf(agesOf(source, byStream, deltas), agesOf(source, bySocket, deltas));
     } finally {
       await stage.close();
     }
@@ -43,41 +37,17 @@ export const eventStream: Bench = {
 
 /** When each delta came, by its key. */
 function note(times: Map<string, number>, text: string, at: number): void {
-  for (let from = 0; from < text.length; from += CHARACTERS) times.set(text.slice(from, from + KEY_CHARACTERS), at);
+  for (const key of keysIn(text)) times.set(key, at);
 }
 
-/** An API whose every delta is noted down with the time just before it is written. */
-function createSource(deltas: number) {
-  const writtenAt = new Map<string, number>();
-  let next = 0;
-  const keyOf = (index: number) => String(index).padStart(KEY_CHARACTERS, '0');
-  return {
-    script: (): Reply => {
-      const first = next;
-      next += deltas;
-      let written = 0;
-      const keys = Array.from({ length: deltas }, (_, index) => keyOf(first + index).padEnd(CHARACTERS, '.'));
-      return {
-        kind: 'message',
-        blocks: [{ kind: 'text', text: keys.join(''), chunk: CHARACTERS }],
-        onDelta: async () => {
-          written += 1;
-          if (written === deltas) return;
-          await sleep(MIN_PACE_MS + Math.random() * PACE_SPREAD_MS);
-          writtenAt.set(keyOf(first + written), now());
-        },
-      };
-    },
-    /** From the API's write to the reader, of all deltas that it has. */
-    agesOf: (times: ReadonlyMap<string, number>): number[] => {
-      const ages = [...times].flatMap(([key, at]) => {
-        const written = writtenAt.get(key);
-        return written === undefined ? [] : [at - written];
-      });
-      if (ages.length < deltas) throw new Error(`only ${ages.length} deltas came`);
-      return ages;
-    },
-  };
+/** From the API's write to the reader, of all deltas that it has. */
+function agesOf(source: StampedSource, times: ReadonlyMap<string, number>, deltas: number): number[] {
+  const ages = [...times].flatMap(([key, at]) => {
+    const written = source.writtenAt(key);
+    return written === undefined ? [] : [at - written];
+  });
+  if (ages.length < deltas) throw new Error(`only ${ages.length} deltas came`);
+  return ages;
 }
 
 /** A reader that looks at no more than the text: what it costs itself is part of the figure. */
