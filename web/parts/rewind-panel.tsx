@@ -1,4 +1,4 @@
-import { useContext, useEffect, useRef, useState } from 'react';
+import { type ReactNode, useContext, useEffect, useRef, useState } from 'react';
 import type { AnswerData } from '../../client/browser.js';
 import { wordsOf } from '../link/link.js';
 import { t } from '../strings/t.js';
@@ -12,30 +12,24 @@ type What = (typeof KINDS)[number];
 
 type Preview = { kind: 'asking' } | { kind: 'failed'; because: string } | { kind: 'told'; data: AnswerData<'rewound'> };
 
+/** Only files were to go back, and none would: a shell command has changed them. */
+const isOfNothing = ({ what, filesChanged }: AnswerData<'rewound'>): boolean =>
+  what === 'files' && filesChanged.length === 0;
+
 /** Files of a preview that are named. */
 const NAMED = 20;
 
+export interface RewindPanelProps {
+  promptId: string;
+  onEnd: () => void;
+}
+
 /** Says what going back to before a message would change; only then can it be done. */
-export function RewindPanel({ promptId, onEnd }: { promptId: string; onEnd: () => void }) {
-  const { client } = useConsole().link;
-  const sessionId = useContext(SessionId);
+export function RewindPanel(props: RewindPanelProps) {
+  const { promptId } = props;
   const [what, setWhat] = useState<What>('both');
-  const preview = usePreview(sessionId, promptId, what);
-  const { isBusy, refusal, run } = useAction();
-  const panel = useRef<HTMLElement>(null);
-  useEffect(() => {
-    if (preview.kind !== 'asking') panel.current?.scrollIntoView({ block: 'nearest' });
-  }, [preview]);
-  const canRewind = preview.kind === 'told' && preview.data.canRewind;
-  const rewind = async () => {
-    const done = await run(async () => {
-      const { data } = await client.request('rewind', { sessionId, promptId, what });
-      if (!data.canRewind) throw new Error(data.reason ?? t('rewind.cannot'));
-    });
-    if (done) onEnd();
-  };
   return (
-    <section ref={panel} className="card" aria-label={t('rewind.title')} aria-busy={isBusy}>
+    <Panel {...props} title={t('rewind.title')} what={what} action={t('rewind.do')}>
       <fieldset className="segments" aria-label={t('rewind.what')}>
         {KINDS.map((one) => (
           <label key={one}>
@@ -44,11 +38,51 @@ export function RewindPanel({ promptId, onEnd }: { promptId: string; onEnd: () =
           </label>
         ))}
       </fieldset>
+    </Panel>
+  );
+}
+
+/** The same for the files alone, from where their changes are shown. */
+export function UndoPanel(props: RewindPanelProps) {
+  return (
+    <Panel {...props} title={t('undo.title')} what="files" action={t('undo.do')}>
+      <p className="quiet">{t('undo.later')}</p>
+    </Panel>
+  );
+}
+
+interface PanelProps extends RewindPanelProps {
+  title: string;
+  what: What;
+  action: string;
+  children: ReactNode;
+}
+
+function Panel({ promptId, onEnd, title, what, action, children }: PanelProps) {
+  const { client } = useConsole().link;
+  const sessionId = useContext(SessionId);
+  const preview = usePreview(sessionId, promptId, what);
+  const { isBusy, refusal, run } = useAction();
+  const panel = useRef<HTMLElement>(null);
+  useEffect(() => {
+    if (preview.kind !== 'asking') panel.current?.scrollIntoView({ block: 'nearest' });
+  }, [preview]);
+  const canRewind = preview.kind === 'told' && preview.data.canRewind && !isOfNothing(preview.data);
+  const rewind = async () => {
+    const done = await run(async () => {
+      const { data } = await client.request('rewind', { sessionId, promptId, what });
+      if (!data.canRewind) throw new Error(data.reason ?? t('rewind.cannot'));
+    });
+    if (done) onEnd();
+  };
+  return (
+    <section ref={panel} className="card" aria-label={title} aria-busy={isBusy}>
+      {children}
       <PreviewText preview={preview} />
       <Refusal reason={refusal} />
       <div className="row">
         <button type="button" className="primary" disabled={isBusy || !canRewind} onClick={() => void rewind()}>
-          {t('rewind.do')}
+          {action}
         </button>
         <button type="button" onClick={onEnd}>
           {t('new.cancel')}
@@ -85,7 +119,8 @@ function PreviewText({ preview }: { preview: Preview }) {
       {!canRewind && <p className="refusal">{reason ?? t('rewind.cannot')}</p>}
       {canRewind && reason !== undefined && <p className="quiet">{reason}</p>}
       {canRewind && what !== 'files' && <p>{t('rewind.forgets')}</p>}
-      {canRewind && what !== 'conversation' && (
+      {canRewind && isOfNothing(preview.data) && <p>{t('undo.nothing')}</p>}
+      {canRewind && what !== 'conversation' && filesChanged.length > 0 && (
         <>
           <p>{t('rewind.restores', { count: filesChanged.length, insertions, deletions })}</p>
           <ul dir="ltr">

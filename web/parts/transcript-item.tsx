@@ -8,9 +8,9 @@ import { HumanMessage } from './human-message.js';
 import { Lazily } from './lazy-place.js';
 import { Markdown } from './markdown.js';
 import { MoreButton } from './more-button.js';
-import { NotedDiff } from './noted-diff.js';
 import { Tool } from './tool.js';
 import { ToolRun } from './tool-run.js';
+import { TurnDiff } from './turn-diff.js';
 
 const BranchNotice = lazy(async () => ({ default: (await import('./branch-notice.js')).BranchNotice }));
 
@@ -36,12 +36,7 @@ const TranscriptItem = memo(
       case 'end':
         return <End item={item} />;
       case 'diff':
-        return (
-          <details className="changes">
-            <summary>{t('session.changed', { count: item.data.files.length })}</summary>
-            {item.data.patch !== undefined && <NotedDiff patch={item.data.patch} />}
-          </details>
-        );
+        return <TurnDiff item={item} />;
       case 'branch':
         return (
           <Lazily>

@@ -443,6 +443,13 @@ export const DE: Translation = {
     one: '1 Datei ändert sich: {insertions} Zeilen kommen zurück, {deletions} gehen.',
     other: '{count} Dateien ändern sich: {insertions} Zeilen kommen zurück, {deletions} gehen.',
   },
+  'undo.button': 'Rückgängig',
+  'undo.title': 'Rückgängig machen, was diese Runde geändert hat',
+  'undo.do': 'Dateien zurückholen',
+  'undo.later':
+    'Die Dateien sind dann wieder wie vor dieser Runde: Auch was spätere Runden an ihnen geändert haben, geht.',
+  'undo.nothing':
+    'Keine Datei käme zurück: Von dem, was ein Befehl oder ein Mensch geändert hat, hat Claude keine Kopie.',
   'rewound.both': 'Dateien und Gespräch gingen vor eine Nachricht zurück.',
   'rewound.files': 'Dateien gingen vor eine Nachricht zurück.',
   'rewound.conversation': 'Das Gespräch ging vor eine Nachricht zurück.',
