@@ -80,9 +80,15 @@ inChromium('the files of a session in the console', (path) =>
       await page.getByRole('button', { name: 'Comment on a line', exact: true }).click();
       await page.getByRole('button', { name: `Comment on ${place}: const price = 12;` }).click();
       await page.getByLabel(`Your comment on “${place}”`).fill('Too much.');
-      // Another line leaves what is written on the one before.
+      // Another line leaves what is written on the one before, and so does reading on.
       await page.getByRole('button', { name: /price\.ts:4: export/ }).click();
       await page.getByLabel(/price\.ts:4”/).waitFor();
+      for (const times of [1, 2]) {
+        await page.getByRole('button', { name: 'Comment on a line', exact: true }).click();
+        await page
+          .getByRole('button', { name: /price\.ts:2: const/ })
+          .waitFor({ state: times === 1 ? 'detached' : 'visible' });
+      }
       await page.getByRole('button', { name: /price\.ts:2: const/ }).click();
       expect(await page.getByLabel(`Your comment on “${place}”`).inputValue()).toBe('Too much.');
       await shown.picture('file');

@@ -49,6 +49,7 @@ inChromium('the requests of a session in the console', (path) =>
         scenario(
           { tools: [plan('# A house\n\n1. Dig\n2. **Build**')] },
           { tools: [plan('# A house\n\n1. Measure')] },
+          { tools: [plan('# A house\n\n1. Draw')] },
           { text: 'On it.' },
         ),
       );
@@ -66,6 +67,13 @@ inChromium('the requests of a session in the console', (path) =>
       const told = JSON.stringify(world.api.requests.at(-1)?.messages);
       const notes = ['> # A house', 'A small one.', '> **Build**', 'Of wood.', 'Measure first.'];
       expect(told).toContain(JSON.stringify(notes.join('\n\n')).slice(1, -1));
+      await button('Comment on “Measure”').press('Enter');
+      await page.keyboard.type('Draw it too.');
+      await page.getByRole('article', { name: /plan/i }).focus();
+      await page.keyboard.press('d');
+      await page.locator('.plan').getByText('Draw', { exact: true }).waitFor();
+      const toldByKey = JSON.stringify(world.api.requests.at(-1)?.messages);
+      expect(toldByKey).toContain(JSON.stringify('> Measure\n\nDraw it too.').slice(1, -1));
       await button('Allow, and edit without asking').click();
       await page.getByText('On it.', { exact: true }).waitFor();
       await page.getByRole('button', { name: /Accept edits/ }).waitFor();

@@ -32,6 +32,7 @@ function Lines({ sessionId, path, content }: Pick<FileTextProps, 'sessionId' | '
   const [lines] = useState(() => fileLines(content, path));
   const [count, setCount] = useState(PAGE);
   const [isNoting, setNoting] = useState(false);
+  const [notes] = useState(() => new Map<number, string>());
   const { place, value: pieces } = useColours(path, content);
   const shown = lines.slice(0, count);
   return (
@@ -46,7 +47,14 @@ function Lines({ sessionId, path, content }: Pick<FileTextProps, 'sessionId' | '
       </div>
       <div ref={place} className="notable">
         {isNoting ? (
-          <NotedLines sessionId={sessionId} lines={shown} kindOf={kindOf} className="file" pieces={pieces} />
+          <NotedLines
+            sessionId={sessionId}
+            lines={shown}
+            notes={notes}
+            kindOf={kindOf}
+            className="file"
+            pieces={pieces}
+          />
         ) : (
           <Plain lines={shown} pieces={pieces} />
         )}

@@ -8,6 +8,8 @@ import { Refusal } from './refusal.js';
 export interface NotedLinesProps {
   sessionId: string;
   lines: readonly PatchLine[];
+  /** Comments that are not added yet, by their lines. The owner keeps them: another line, or none, leaves them. */
+  notes: Map<number, string>;
   /** The class of a line. */
   kindOf: (text: string) => string;
   className: string;
@@ -33,21 +35,19 @@ function move(event: KeyboardEvent<HTMLElement>): void {
 }
 
 /** Lines of which one is chosen, by the arrow keys or a pointer, to comment on it in the message. */
-export function NotedLines({ sessionId, lines, kindOf, className, pieces }: NotedLinesProps) {
+export function NotedLines({ sessionId, lines, notes, kindOf, className, pieces }: NotedLinesProps) {
   const [current, setCurrent] = useState(() => lines.findIndex(({ place }) => place !== undefined));
   const [chosen, setChosen] = useState<number>();
   const [isAdded, setAdded] = useState(false);
   const [isRefused, setRefused] = useState(false);
-  // Comments that are not added yet, by their lines: another line that is chosen leaves them.
-  const notes = useRef(new Map<number, string>());
   const group = useRef<HTMLFieldSetElement>(null);
   const add = ({ place, text }: PatchLine, index: number) => {
-    const words = notes.current.get(index) ?? '';
+    const words = notes.get(index) ?? '';
     const isWritten = words.trim() !== '';
     const isTaken = !isWritten || addToDraft(sessionId, `${place}\n${noteOf(text, words)}`);
     setRefused(!isTaken);
     if (!isTaken) return;
-    notes.current.delete(index);
+    notes.delete(index);
     setAdded(isWritten);
     setChosen(undefined);
     group.current?.querySelector<HTMLElement>('[aria-expanded="true"]')?.focus();
@@ -60,7 +60,7 @@ export function NotedLines({ sessionId, lines, kindOf, className, pieces }: Note
     <>
       <Line
         line={line}
-        kind={`${kindOf(line.text)}${notes.current.get(index)?.trim() ? ' written' : ''}`}
+        kind={`${kindOf(line.text)}${notes.get(index)?.trim() ? ' written' : ''}`}
         piece={pieces?.[index]}
         isCurrent={index === current}
         isChosen={index === chosen}
@@ -70,8 +70,8 @@ export function NotedLines({ sessionId, lines, kindOf, className, pieces }: Note
       {index === chosen && (
         <NoteForm
           line={line}
-          written={notes.current.get(index) ?? ''}
-          onWrite={(words) => notes.current.set(index, words)}
+          written={notes.get(index) ?? ''}
+          onWrite={(words) => notes.set(index, words)}
           onAdd={() => add(line, index)}
         />
       )}

@@ -1,4 +1,4 @@
-import { lazy, useState } from 'react';
+import { lazy, type RefObject, useRef, useState } from 'react';
 import type { FormValue } from '../../protocol/elicitation-form.js';
 import type { PermissionRequest } from '../store/console-state.js';
 import { canAllowAtOnce } from '../store/safe-answer.js';
@@ -27,6 +27,8 @@ export interface RequestProps {
   request: PermissionRequest;
   isBusy: boolean;
   onAnswer: (response: string, more?: Answer) => void;
+  /** What goes along when the request is denied by a key or a swipe. */
+  denial: RefObject<Answer>;
 }
 
 export interface PermissionCardProps {
@@ -44,9 +46,12 @@ export function PermissionCard({ request, of }: PermissionCardProps) {
   const Heading = of === undefined ? 'h2' : 'h3';
   const answer = (response: string, more: Answer = {}) =>
     void run(() => link.answer(request, { sessionId, permissionId, response, remember: false, ...more }));
+  const denial = useRef<Answer>({});
+  // A key or a swipe takes along what is written on the card.
+  const answerAtOnce = (response: Swiped) => answer(response, response === 'deny' ? denial.current : {});
   const isInInbox = of !== undefined;
-  const keys = useRequestKeys({ request, isBusy, isInInbox, onAnswer: answer });
-  const swipe = useSwipe({ isOn: isInInbox, canAllow: canAllowAtOnce(request), onAnswer: answer });
+  const keys = useRequestKeys({ request, isBusy, isInInbox, onAnswer: answerAtOnce });
+  const swipe = useSwipe({ isOn: isInInbox, canAllow: canAllowAtOnce(request), onAnswer: answerAtOnce });
   return (
     <article className="card" aria-label={title ?? prompt} aria-busy={isBusy} {...keys} {...swipe.handlers}>
       {of !== undefined && <p className="quiet">{of}</p>}
@@ -55,7 +60,7 @@ export function PermissionCard({ request, of }: PermissionCardProps) {
       {reason !== undefined && <p className="quiet">{reason}</p>}
       {swipe.pending && <Undo swiped={swipe.pending} onUndo={swipe.undo} />}
       <Lazily>
-        <Asked request={request} isBusy={isBusy} onAnswer={answer} />
+        <Asked request={request} isBusy={isBusy} onAnswer={answer} denial={denial} />
       </Lazily>
       <Refusal reason={refusal === undefined ? undefined : t('permission.failed', { reason: refusal })} />
     </article>

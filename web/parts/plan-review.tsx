@@ -14,11 +14,15 @@ const notesIn = (form: HTMLFormElement): readonly string[] =>
   );
 
 /** A plan, to be accepted with or without questions about edits, or sent back with what should change, in general and of its parts. */
-export function PlanReview({ request: { toolInput, options }, isBusy, onAnswer }: RequestProps) {
+export function PlanReview({ request: { toolInput, options }, isBusy, onAnswer, denial }: RequestProps) {
   const [message, setMessage] = useState('');
   const { data } = planSchema.safeParse(toolInput);
   const [notes, setNotes] = useState<readonly string[]>([]);
   const words = [...notes, message.trim()].join('\n\n').trim();
+  const told = words === '' ? {} : { message: words };
+  useEffect(() => {
+    denial.current = told;
+  });
   return (
     <>
       <form className="plan" tabIndex={0} onInput={({ currentTarget }) => setNotes(notesIn(currentTarget))}>
@@ -39,11 +43,7 @@ export function PlanReview({ request: { toolInput, options }, isBusy, onAnswer }
             {t('plan.acceptEdits')}
           </button>
         )}
-        <button
-          type="button"
-          disabled={isBusy}
-          onClick={() => onAnswer('deny', words === '' ? {} : { message: words })}
-        >
+        <button type="button" disabled={isBusy} onClick={() => onAnswer('deny', told)}>
           {t('permission.deny')}
         </button>
       </div>
