@@ -3,6 +3,26 @@ import { defineConfig } from 'vite';
 
 const { version } = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8'));
 
+/** The service worker of the console: one script, since older browsers let a worker import none. */
+export const worker = defineConfig({
+  configFile: false,
+  root: 'web',
+  publicDir: false,
+  define: { CONSOLE_VERSION: JSON.stringify(version) },
+  build: {
+    outDir: '../dist/console',
+    emptyOutDir: false,
+    target: 'es2023',
+    reportCompressedSize: false,
+    rolldownOptions: {
+      input: { sw: 'web/worker/service-worker.ts' },
+      // The address of a service worker is its identity.
+      output: { format: 'iife', entryFileNames: 'sw.js' },
+    },
+  },
+  logLevel: 'warn',
+});
+
 /** The console: see `scripts/build-console.mjs`. */
 export default defineConfig({
   root: 'web',
@@ -18,10 +38,7 @@ export default defineConfig({
     // A test holds what a phone loads at the start to 180 KiB, compressed.
     chunkSizeWarningLimit: 1000,
     rolldownOptions: {
-      input: { index: 'web/index.html', sw: 'web/worker/service-worker.ts' },
       output: {
-        // The address of a service worker is its identity.
-        entryFileNames: ({ name }) => (name === 'sw' ? 'sw.js' : 'assets/[name]-[hash].js'),
         // What has schemas waits for this script, in which zod is told first not to compile code: see without-eval.ts.
         codeSplitting: { groups: [{ name: 'zod', test: /node_modules\/zod\/|web\/without-eval/ }] },
       },

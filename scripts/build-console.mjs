@@ -19,8 +19,9 @@ export async function buildConsole() {
   const sources = digest(SOURCES);
   if (existsSync(STAMP) && readFileSync(STAMP, 'utf8') === sources) return;
   try {
-    const { build } = await import('vite');
+    const [{ build }, { worker }] = await Promise.all([import('vite'), import('../vite.config.js')]);
     await build();
+    await build(worker);
   } catch (error) {
     // Vite needs a newer Node than the daemon does.
     console.error(`The console cannot be built, and the daemon serves without it: ${error.message}`);

@@ -4,11 +4,14 @@ import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { App } from './app.js';
 import { startWorker } from './link/push.js';
-import { loadLanguage } from './strings/t.js';
+import { keepLanguage } from './link/worker-language.js';
+import { language, loadLanguage } from './strings/t.js';
 
 /** In the language of the page, which comes first. */
 async function show(): Promise<void> {
   await loadLanguage();
+  // Notifications are in the language of the browser then.
+  keepLanguage(language()).catch(() => {});
   const root = document.querySelector('#root');
   if (!root) return;
   createRoot(root).render(

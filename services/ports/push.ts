@@ -32,6 +32,15 @@ export interface PushRegistration {
   registeredAt: number;
 }
 
+/** What title, subtitle and body say, for a device that says it in the language of its person. */
+export interface PushWords {
+  /** Of the wording. */
+  name: string;
+  values: Readonly<Record<string, string | number>>;
+  /** The body is words of a person, a file or Claude: the same in every language. */
+  isQuoted: boolean;
+}
+
 /** The message shown to a person. */
 export interface PushMessage {
   /** The id of the outbox row; a repeated attempt has the same. */
@@ -42,6 +51,8 @@ export interface PushMessage {
   title: string; // project
   subtitle: string; // what
   body: string;
+  /** Absent where it takes back another one. */
+  words?: PushWords;
   /** The request, for kinds that wait for an answer, with its options (labels of a question). */
   permissionId?: string;
   options?: readonly string[];

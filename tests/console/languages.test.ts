@@ -1,8 +1,19 @@
 /** The languages of the console: its catalogues, and the inbox in each, in a real browser. */
 import { describe, expect, test } from '@jest/globals';
+import type { PushMessage } from '../../services/ports/push.js';
+import {
+  composeDigest,
+  composePush,
+  composeSecurity,
+  composeTest,
+  composeWebhook,
+} from '../../services/push/message/compose-message.js';
 import { DE } from '../../web/strings/de.js';
 import { EN, type Translation } from '../../web/strings/en.js';
+import { PUSH_TEXTS } from '../../web/strings/pushes.js';
 import { ZH } from '../../web/strings/zh.js';
+import { inLanguage } from '../../web/worker/wording.js';
+import { AT, budgetOf, RESULTS, resultOf, SESSION, turnOf, WAITING, waitingOf } from '../push/situations.js';
 import { askLocally } from '../support/identity-world.js';
 import { scenario } from '../support/scripted-api.js';
 import { useWorld } from '../support/world.js';
@@ -27,6 +38,60 @@ test.each([
   const others = keys.filter((key) => String(valuesIn(translation[key])) !== String(valuesIn(ENGLISH[key])));
   // The English form for one has the number in it.
   expect(others).toEqual([]);
+});
+
+/** One of each wording that the daemon knows. */
+const ended = (subtype: string) => ({
+  kind: subtype.startsWith('error_max_') && !subtype.includes('output') ? ('limit' as const) : ('turn_failed' as const),
+  sessionId: SESSION,
+  seq: 1,
+  at: AT,
+  turn: turnOf({ subtype, isError: true, finalResult: '' }),
+});
+const owed = (kind: 'turn_complete' | 'turn_failed') => ({
+  pushId: kind,
+  concern: resultOf(kind),
+  owedAt: AT,
+  expiresAt: AT + 1,
+  project: 'api',
+});
+const ENVELOPE = { pushId: 'push-1', badge: 0, expiresAt: AT };
+const PUSHES: PushMessage[] = [
+  ...[
+    ...WAITING.map((kind) => waitingOf(kind)),
+    ...RESULTS.map((kind) => resultOf(kind)),
+    ...['child_exited', 'storage_full', 'error_max_structured_output_retries', 'error_of_a_later_cli'].map(ended),
+    ...['error_max_turns', 'error_max_budget_usd'].map(ended),
+    { ...ended('api_error'), kind: 'limit' as const },
+    budgetOf(),
+    budgetOf({ state: 'exceeded', unit: 'dollars', of: 'session', period: 'week' }),
+  ].map((concern) => composePush(concern, { project: 'api', body: 'state' }, ENVELOPE)),
+  composeDigest([owed('turn_complete'), owed('turn_failed')], ENVELOPE),
+  composeSecurity('phone', ENVELOPE),
+  composeWebhook({ webhookId: 'hook', name: 'https://example.org' }, ENVELOPE),
+  composeTest(ENVELOPE),
+];
+
+test.each(['de', 'zh'] as const)('in %s every push has its words, with all of its values', (language) => {
+  const names = PUSHES.map(({ words }) => words?.name ?? '');
+  expect(names.filter((name) => PUSH_TEXTS[language].texts[name] === undefined)).toEqual([]);
+  expect(Object.keys(PUSH_TEXTS[language].texts).filter((name) => !names.includes(name))).toEqual([]);
+  for (const push of PUSHES) {
+    const { subtitle, body } = inLanguage(push, language);
+    expect(`${subtitle} ${body}`).not.toMatch(/[{}]|undefined|NaN/);
+    expect(subtitle === push.subtitle && subtitle !== 'Test').toBe(false);
+  }
+});
+
+test('values are put as the language has them, and a quoted body stays', () => {
+  const said = (index: number) => inLanguage(PUSHES[index] as PushMessage, 'de').body;
+  const at = (name: string) => PUSHES.findIndex(({ words }) => words?.name === name);
+  expect(said(at('done'))).toBe('Claude ist nach 3 Min. fertig.');
+  expect(said(at('budget_warning'))).toBe('Alle Sitzungen haben heute 80.000 von 100.000 Tokens verbraucht.');
+  const quoted = composePush(resultOf('turn_complete'), { project: 'api', body: 'full' }, ENVELOPE);
+  expect(inLanguage(quoted, 'de')).toMatchObject({ title: 'api', subtitle: 'Fertig', body: 'All tests pass.' });
+  const later = { title: 'api', subtitle: 'New', body: 'New.', words: { name: 'new', values: {}, isQuoted: false } };
+  expect(inLanguage(later, 'zh')).toEqual(later);
 });
 
 const TEXTS = [

@@ -35,12 +35,15 @@ inChromium('the service worker of the console', (path) => {
     });
 
   /** What the system tells the worker when somebody presses a button; only the system's own events can be waited for. */
-  async function press(action: string): Promise<void> {
+  async function press(action: string, reply?: string): Promise<void> {
     const [worker] = shown.page.context().serviceWorkers();
     await worker?.evaluate(`(async () => {
       const [notification] = await self.registration.getNotifications();
       const acted = new Promise((resolve) => { NotificationEvent.prototype.waitUntil = (end) => end.then(resolve); });
-      self.dispatchEvent(new NotificationEvent('notificationclick', { notification, action: ${JSON.stringify(action)} }));
+      const event = new NotificationEvent('notificationclick', { notification, action: ${JSON.stringify(action)} });
+      // Platforms with a field in notifications put there what was written.
+      Object.defineProperty(event, 'reply', { value: ${JSON.stringify(reply ?? null)} });
+      self.dispatchEvent(event);
       await acted;
     })()`);
   }
@@ -119,6 +122,78 @@ inChromium('the service worker of the console', (path) => {
     expect(service.violations).toEqual([]);
     // The browser tells of the refusal itself.
     for (const fault of shown.faults.splice(0)) expect(fault).toMatch(/40[19]|WebSocket|ERR_/);
+  });
+
+  test('P1: a reply in a notification is sent once, answers a question, and is kept in the message if it is refused', async () => {
+    const { page } = shown;
+    const id = await shown.begin(world.daemon.project('reply'), scenario({ text: 'Where to?' }));
+    await page.getByText('Where to?', { exact: true }).waitFor();
+    await deliver({ title: 'reply', kind: 'turn_complete', sessionId: id, collapseId: `turn.${id}` });
+    await untilShown(['reply']);
+    expect((await notifications())[0]?.actions).toMatchObject([{ action: 'reply', title: 'Reply' }]);
+    await page.goto(world.daemon.url);
+    const prompt = scenario({ text: 'Home it is.' });
+    await press('reply', prompt);
+    await untilShown([]);
+    await page.goto(`${world.daemon.url}/#/s/${id}`);
+    await page.getByText('Home it is.', { exact: true }).waitFor();
+    expect(world.api.runs(prompt)).toBe(1);
+
+    const options = ['Bus', 'Train'].map((label) => ({ label, description: label }));
+    const questions = [{ question: 'By what?', header: 'Way', multiSelect: false, options }];
+    await shown.send(scenario({ tools: [{ name: 'AskUserQuestion', input: { questions } }] }, { text: 'I take it.' }));
+    await page.getByRole('radio', { name: 'Bus Bus' }).waitFor();
+    const open = (await (await world.daemon.fetch(`/api/sessions/${id}/permissions`)).json()) as {
+      permissions: { permissionId: string }[];
+    };
+    const asked = { kind: 'question', sessionId: id, permissionId: open.permissions[0]?.permissionId };
+    await deliver({ title: 'asked', ...asked });
+    await untilShown(['asked']);
+    await press('reply', 'By boat');
+    await untilShown([]);
+    await page.getByText('I take it.', { exact: true }).waitFor();
+    expect(JSON.stringify(world.api.requests.at(-1)?.messages)).toContain('By boat');
+
+    // It was answered: what is written now waits in the message.
+    await deliver({ title: 'asked again', ...asked });
+    await untilShown(['asked again']);
+    await press('reply', 'No, by train');
+    await untilShown(['Not sent: it is in the message of the session']);
+    const message = page.getByRole('textbox', { name: 'Message', exact: true });
+    await waitUntil('the reply is in the message', async () => (await message.inputValue()) === 'No, by train');
+    await message.fill('');
+    for (const fault of shown.faults.splice(0)) expect(fault).toMatch(/40[19]/);
+  });
+
+  test('notifications are in the language of the console', async () => {
+    const { page } = shown;
+    const payload = service.pushes.find(({ payload: { kind } }) => kind === 'permission')?.payload;
+    if (!payload) throw new Error('nothing was pushed');
+    await page.goto(world.daemon.url);
+    const say = async (language: string) => {
+      await page.locator('footer select').selectOption(language);
+      await page.locator(`html[lang=${{ Deutsch: 'de', 中文: 'zh', English: 'en' }[language]}]`).waitFor();
+    };
+    const told: unknown[] = [];
+    for (const language of ['Deutsch', '中文', 'English']) {
+      await say(language);
+      await page.evaluate(
+        'navigator.serviceWorker.ready.then((one) => one.getNotifications()).then((all) => all.forEach((one) => one.close()))',
+      );
+      await untilShown([]);
+      await deliver(payload);
+      await untilShown(['site']);
+      const [{ body = '', actions = [] } = {}] = await notifications();
+      told.push([body.split('\n')[0], ...actions.map(({ title }) => title)]);
+    }
+    expect(told).toEqual([
+      ['Erlaubnis: Read', 'Einmal erlauben', 'Ablehnen'],
+      ['请求许可：Read', '允许一次', '拒绝'],
+      ['Permission: Read', 'Allow once', 'Deny'],
+    ]);
+    await page.evaluate(
+      'navigator.serviceWorker.ready.then((one) => one.getNotifications()).then((all) => all.forEach((one) => one.close()))',
+    );
   });
 
   test('P1: what comes while the page is hidden is pushed to the phone', async () => {

@@ -131,10 +131,10 @@ describe('one event', () => {
         const concern = concernOfKind(kind);
         const request = requestOf({ toolName, prompt: said, toolInput: { command: said } });
         const data = { request, turn: turnOf({ finalResult: said }), message: said };
-        const words = wordingOf({ ...concern, ...data } as Concern, { project, body: 'full' });
+        const { words: inOthers, ...words } = wordingOf({ ...concern, ...data } as Concern, { project, body: 'full' });
         expect(words.body.length).toBeLessThanOrEqual(MAX_BODY);
         expect(words.title.length + words.subtitle.length).toBeLessThanOrEqual(130);
-        for (const value of Object.values(words)) {
+        for (const value of [...Object.values(words), ...Object.values(inOthers.values).map(String)]) {
           expect(value).not.toBe('');
           expect(value).not.toMatch(/[\p{Cc}\p{Cs}\u2028\u2029]/u);
         }
@@ -176,6 +176,7 @@ describe('messages', () => {
       title: 'api',
       subtitle: 'Permission: Bash',
       body: 'Bash waits for your permission.',
+      words: { name: 'permission', values: { tool: 'Bash' }, isQuoted: false },
       permissionId: 'toolu_1',
       options: ['allow', 'deny'],
       collapseId: 'ask.session.toolu_1',

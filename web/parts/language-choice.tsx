@@ -1,4 +1,5 @@
-import { chooseLanguage, LANGUAGES, type Language, language, t } from '../strings/t.js';
+import { LANGUAGES, type Language } from '../strings/languages.js';
+import { chooseLanguage, language, t } from '../strings/t.js';
 import { Select } from './select.js';
 
 const KNOWN = Object.keys(LANGUAGES) as Language[];

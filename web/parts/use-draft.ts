@@ -7,6 +7,7 @@ import { useAdded, withNote } from './draft-notes.js';
 import { draftKey, keepText } from './kept-text.js';
 import { forgetUnsent, keepUnsent, type Mode, orderOf, type Unsent, unsentOf } from './unsent.js';
 import { useAction } from './use-action.js';
+import { useHanded } from './use-handed.js';
 import { type Images, useImages } from './use-images.js';
 
 export interface Draft {
@@ -49,7 +50,12 @@ export function useDraft(sessionId: string): Draft {
     written.current = draft;
     setKept(keepText(draftKey(sessionId), draft));
   };
-  useAdded(sessionId, (note) => write(withNote(written.current, note)));
+  const add = (note: string) => write(withNote(written.current, note));
+  useAdded(sessionId, add);
+  useHanded(sessionId, ({ text: added, files }) => {
+    if (added !== '') add(added);
+    void images.add(files);
+  });
   const request = async (unsent: Unsent, attachments: readonly Attachment[]) => {
     const { requestId, prompt, mode } = unsent;
     isSending.current = true;

@@ -1,8 +1,5 @@
 import { EN, type Forms, type StringKey, type Translation } from './en.js';
-
-/** The languages of the console, by their own names. */
-export const LANGUAGES = { en: 'English', de: 'Deutsch', zh: '中文' } as const;
-export type Language = keyof typeof LANGUAGES;
+import { isLanguage, type Language, languageOf } from './languages.js';
 
 const LOADERS: Record<Language, () => Promise<Translation>> = {
   en: async () => EN,
@@ -12,9 +9,6 @@ const LOADERS: Record<Language, () => Promise<Translation>> = {
 
 const CHOSEN = 'language';
 const RIGHT_TO_LEFT = new Set(['ar', 'fa', 'he', 'ur']);
-
-const isLanguage = (name: string): name is Language => Object.hasOwn(LANGUAGES, name);
-const languageOf = (tag: string): string => tag.split('-')[0]?.toLowerCase() ?? '';
 
 let texts: Translation = EN;
 let current: Language = 'en';

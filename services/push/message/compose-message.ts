@@ -9,7 +9,7 @@ import type { PushBody } from '../../../protocol/push-preferences.js';
 import { type SessionId, utf8Length } from '../../../protocol/scalars.js';
 import { resetOf } from '../../model/usage-limits.js';
 import type { PushRecord } from '../../ports/outbox.js';
-import type { PushMessage } from '../../ports/push.js';
+import type { PushMessage, PushWords } from '../../ports/push.js';
 import { type Concern, isSpent, isWaiting, type ResultConcern, type WaitingConcern } from '../policy/concerns.js';
 import type { OwedResult } from '../policy/plan-digest.js';
 
@@ -119,13 +119,16 @@ export interface Wording {
   title: string;
   subtitle: string;
   body: string;
+  /** For devices that say it in another language. */
+  words: PushWords;
 }
 
 /** For one event. `project`: the name of the session's project. */
 export function wordingOf(concern: Concern, { project, body }: { project: string; body: PushBody }): Wording {
-  const { subtitle, state, text } = tell(concern);
+  const { name, values = {}, subtitle, state, text } = tell(concern);
   const said = body === 'full' && text !== undefined ? firstLine(text, MAX_BODY) : undefined;
-  return { title: titleOf(project), subtitle, body: said ?? cutText(state, MAX_BODY) };
+  const words = { name, values, isQuoted: said !== undefined };
+  return { title: titleOf(project), subtitle, body: said ?? cutText(state, MAX_BODY), words };
 }
 
 const titleOf = (project: string): string => cutText(plainLine(project) || 'Claude', MAX_TITLE);
@@ -133,35 +136,61 @@ const titleOf = (project: string): string => cutText(plainLine(project) || 'Clau
 const nameOf = (name: string): string => cutText(plainLine(name) || 'A tool', MAX_NAME);
 
 interface Telling {
+  name: string;
+  values?: PushWords['values'];
   subtitle: string;
   state: string;
   /** `full` shows its first line, where it has one. */
   text?: string | undefined;
 }
 
+const GIVEN_UP: Telling = {
+  name: 'given_up',
+  subtitle: 'Failed: Claude does not run',
+  state: 'No Claude could be kept running. Your next prompt tries again.',
+};
+
 function tell(concern: Concern): Telling {
   switch (concern.kind) {
     case 'permission': {
       const tool = nameOf(concern.request.toolName);
       const state = `${tool} waits for your permission.`;
-      return { subtitle: `Permission: ${tool}`, state, text: subjectOf(concern) };
+      return {
+        name: 'permission',
+        values: { tool },
+        subtitle: `Permission: ${tool}`,
+        state,
+        text: subjectOf(concern),
+      };
     }
     case 'question':
-      return { subtitle: 'Question', state: 'Claude waits for your answer.', text: concern.request.prompt };
+      return {
+        name: 'question',
+        subtitle: 'Question',
+        state: 'Claude waits for your answer.',
+        text: concern.request.prompt,
+      };
     case 'plan':
-      return { subtitle: 'Plan ready', state: 'Claude waits for your word on its plan.', text: subjectOf(concern) };
+      return {
+        name: 'plan',
+        subtitle: 'Plan ready',
+        state: 'Claude waits for your word on its plan.',
+        text: subjectOf(concern),
+      };
     case 'turn_complete':
-      return { subtitle: 'Done', state: `Claude has finished${after(concern.turn)}.`, text: concern.turn.finalResult };
+      return {
+        name: 'done',
+        values: { seconds: secondsOf(concern.turn) },
+        subtitle: 'Done',
+        state: `Claude has finished${after(concern.turn)}.`,
+        text: concern.turn.finalResult,
+      };
     case 'turn_failed':
       return { ...failureOf(concern.turn), text: concern.turn.finalResult };
     case 'limit':
-      return { subtitle: 'Limit reached', state: limitOf(concern.turn), text: concern.turn.finalResult };
+      return { ...limitOf(concern.turn), subtitle: 'Limit reached', text: concern.turn.finalResult };
     case 'given_up':
-      return {
-        subtitle: 'Failed: Claude does not run',
-        state: 'No Claude could be kept running. Your next prompt tries again.',
-        text: concern.message,
-      };
+      return { ...GIVEN_UP, text: concern.message };
     case 'budget':
       return budgetOf(concern.budget);
   }
@@ -175,6 +204,8 @@ function budgetOf({ state, used, limit, unit, period, of, stops }: EventData<'bu
   const whose = of === 'person' ? 'All sessions have' : 'The session has';
   const refusal = stops && state === 'exceeded' ? ' Prompts are refused.' : '';
   return {
+    name: `budget_${state}`,
+    values: { used, limit, unit, period, of, stops: Number(stops) },
     subtitle: state === 'exceeded' ? 'Budget used up' : 'Budget nearly used up',
     state: `${whose} used ${amount}${when}.${refusal}`,
   };
@@ -197,9 +228,11 @@ function subjectOf({ request }: WaitingConcern): string {
 const SECOND_MS = 1000;
 const MINUTE_S = 60;
 
+const secondsOf = ({ duration }: Turn): number => Math.round(duration / SECOND_MS);
+
 /** " after 3 min"; empty for a turn of negligible duration. */
-function after({ duration }: Turn): string {
-  const seconds = Math.round(duration / SECOND_MS);
+function after(turn: Turn): string {
+  const seconds = secondsOf(turn);
   if (seconds < 1) return '';
   if (seconds < MINUTE_S) return ` after ${seconds} s`;
   const minutes = Math.round(seconds / MINUTE_S);
@@ -208,23 +241,42 @@ function after({ duration }: Turn): string {
 }
 
 const FAILURES: ReadonlyMap<string, Telling> = new Map([
-  ['api_error', { subtitle: 'Failed: API error', state: 'The API did not answer as it should.' }],
-  ['child_exited', { subtitle: 'Failed: Claude ended', state: 'Claude ended in the middle of its turn.' }],
-  ['storage_full', { subtitle: 'Failed: disk full', state: 'The disk is full: not all of the turn was kept.' }],
+  ['api_error', { name: 'failed_api', subtitle: 'Failed: API error', state: 'The API did not answer as it should.' }],
+  [
+    'child_exited',
+    { name: 'failed_claude', subtitle: 'Failed: Claude ended', state: 'Claude ended in the middle of its turn.' },
+  ],
+  [
+    'storage_full',
+    { name: 'failed_disk', subtitle: 'Failed: disk full', state: 'The disk is full: not all of the turn was kept.' },
+  ],
   [
     'error_max_structured_output_retries',
-    { subtitle: 'Failed: no valid output', state: 'Claude did not find an answer of the form that was asked for.' },
+    {
+      name: 'failed_output',
+      subtitle: 'Failed: no valid output',
+      state: 'Claude did not find an answer of the form that was asked for.',
+    },
   ],
 ]);
 
 const failureOf = (turn: Turn): Telling =>
-  FAILURES.get(turn.subtype) ?? { subtitle: 'Failed: error', state: `The turn ended with an error${after(turn)}.` };
+  FAILURES.get(turn.subtype) ?? {
+    name: 'failed',
+    values: { seconds: secondsOf(turn) },
+    subtitle: 'Failed: error',
+    state: `The turn ended with an error${after(turn)}.`,
+  };
 
-function limitOf(turn: Turn): string {
-  if (turn.subtype === 'error_max_turns') return `The turn has used up its steps${after(turn)}.`;
-  if (turn.subtype === 'error_max_budget_usd') return `The turn has used up its budget${after(turn)}.`;
+function limitOf(turn: Turn): Pick<Telling, 'name' | 'values' | 'state'> {
+  const values = { seconds: secondsOf(turn) };
+  if (turn.subtype === 'error_max_turns')
+    return { name: 'limit_steps', values, state: `The turn has used up its steps${after(turn)}.` };
+  if (turn.subtype === 'error_max_budget_usd')
+    return { name: 'limit_budget', values, state: `The turn has used up its budget${after(turn)}.` };
   const reset = resetOf(turn);
-  return reset === undefined ? 'Claude takes no more for now.' : `Claude takes no more for now. It resets ${reset}.`;
+  if (reset === undefined) return { name: 'limit', state: 'Claude takes no more for now.' };
+  return { name: 'limit_reset', values: { reset }, state: `Claude takes no more for now. It resets ${reset}.` };
 }
 
 type Decision = EventData<'permissionResolved'>['decision'];
@@ -236,7 +288,7 @@ const RESOLVED: Record<Decision, string> = {
 };
 
 /** Replaces a resolved request where a notification can be replaced but not removed. */
-const withdrawalWording = (project: string, decision: Decision): Wording => ({
+const withdrawalWording = (project: string, decision: Decision): Omit<Wording, 'words'> => ({
   title: titleOf(project),
   subtitle: decision === 'allow' || decision === 'deny' ? 'Answered' : 'No longer open',
   body: RESOLVED[decision],
@@ -246,18 +298,21 @@ const securityWording = (deviceName: string): Wording => ({
   title: 'Claude Companion',
   subtitle: 'A device was signed out',
   body: cutText(`Somebody used an old credential of ${plainLine(deviceName)}. It has to be paired anew.`, MAX_BODY),
+  words: { name: 'security', values: { device: nameOf(deviceName) }, isQuoted: false },
 });
 
 const webhookWording = (name: string): Wording => ({
   title: 'Claude Companion',
   subtitle: 'A webhook was disabled',
   body: cutText(`Nothing arrives at ${plainLine(name)} any more. Enable the webhook again when it does.`, MAX_BODY),
+  words: { name: 'webhook', values: { webhook: cutText(plainLine(name), MAX_BODY) }, isQuoted: false },
 });
 
 const TEST_WORDING: Wording = {
   title: 'Claude Companion',
   subtitle: 'Test',
   body: 'Notifications reach this device.',
+  words: { name: 'test', values: {}, isQuoted: false },
 };
 
 interface Told {
@@ -273,12 +328,21 @@ const endOf = ({ concern: { kind } }: Told): End =>
 
 const COUNTED: Record<End, string> = { Failed: 'failed', 'Limit reached': 'at a limit', Done: 'done' };
 
+const DIGEST_VALUES: Record<End, string> = { Failed: 'failed', 'Limit reached': 'limited', Done: 'done' };
+
 /** For two or more sessions with one result each. Failures come first. */
 export function digestWording(results: readonly Told[]): Wording {
   const counts = ENDS.map((end) => ({ end, count: results.filter((result) => endOf(result) === end).length }));
   const some = counts.filter(({ count }) => count > 0);
   const [only] = some;
+  const values = Object.fromEntries(counts.map(({ end, count }) => [DIGEST_VALUES[end], count]));
+  const names = results.map(({ project }) => nameOf(project)).join(', ');
   return {
+    words: {
+      name: 'digest',
+      values: { ...values, count: results.length, names: cutText(names, MAX_BODY) },
+      isQuoted: false,
+    },
     title: `${results.length} sessions finished`,
     subtitle:
       some.length === 1 && only

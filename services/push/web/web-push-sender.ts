@@ -175,7 +175,7 @@ function isAboutKeys(error: unknown): boolean {
 
 /** The service worker shows it. Only the browser can read it, so that every token can be included. */
 function compose(message: PushMessage): { payload: string; note: string | undefined } {
-  const { pushId, kind, sessionId, seq, permissionId, collapseId, badge } = message;
+  const { pushId, kind, sessionId, seq, permissionId, collapseId, badge, words } = message;
   const url = deepLink(message);
   const envelope = {
     pushId,
@@ -186,6 +186,7 @@ function compose(message: PushMessage): { payload: string; note: string | undefi
     ...(seq !== undefined && { seq }),
     ...(permissionId !== undefined && { permissionId }),
     ...(url !== undefined && { url }),
+    ...(words && { words }),
   };
   if (kind === 'withdrawal') return { payload: JSON.stringify({ ...envelope, withdraw: collapseId }), note: undefined };
   const room = MAX_PLAIN_BYTES - Buffer.byteLength(JSON.stringify(envelope));
