@@ -183,8 +183,8 @@ inChromium('the service worker of the console', (path) => {
       await untilShown([]);
       await deliver(payload);
       await untilShown(['site']);
-      const [{ body = '', actions = [] } = {}] = await notifications();
-      told.push([body.split('\n')[0], ...actions.map(({ title }) => title)]);
+      const [site] = await notifications();
+      told.push([site?.body.split('\n')[0], ...(site?.actions ?? []).map(({ title }) => title)]);
     }
     expect(told).toEqual([
       ['Erlaubnis: Read', 'Einmal erlauben', 'Ablehnen'],

@@ -1,13 +1,14 @@
 /** What comes to the page from outside of it, from a notification or another app, and waits to be taken. */
-import { createStore, update } from 'idb-keyval';
+import { createStore, get, update } from 'idb-keyval';
 
 export interface Handed {
   text: string;
   files: readonly File[];
 }
 
-/** For a new session; any other place is the id of a session. */
+/** For a new session, and for a person who has to choose; any other place is the id of a session. */
 export const TO_NEW = 'new';
+export const TO_CHOOSE = 'shared';
 /** Tells pages of this browser that something was handed over. */
 export const HANDED = 'companion-handed';
 
@@ -25,6 +26,9 @@ export async function hand(to: string, { text, files }: Handed): Promise<void> {
   );
   new BroadcastChannel(HANDED).postMessage(to);
 }
+
+/** What waits there, and goes on waiting. */
+export const lookAtHanded = (to: string): Promise<Handed | undefined> => get<Handed>(to, storage);
 
 /** Of several pages that ask, one gets it. */
 export async function takeHanded(to: string): Promise<Handed | undefined> {

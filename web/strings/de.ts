@@ -90,6 +90,9 @@ export const DE: Translation = {
   'devices.revokeOf': '{name}: Widerrufen',
   'devices.revokeSure': 'Es wird sofort getrennt und muss neu gekoppelt werden.',
   'devices.revokeOwnSure': 'Das ist der Browser, den du gerade benutzt. Er muss neu gekoppelt werden.',
+  'share.title': 'Geteilt',
+  'share.to': 'In die Nachricht von',
+  'share.none': 'Es wurde nichts geteilt.',
   'search.title': 'Suche',
   'search.words': 'Wörter',
   'search.help':

@@ -85,6 +85,9 @@ export const EN = {
   'devices.revokeOf': 'Revoke {name}',
   'devices.revokeSure': 'It is disconnected at once, and has to be paired again.',
   'devices.revokeOwnSure': 'This is the browser that you use now. It has to be paired again.',
+  'share.title': 'Shared',
+  'share.to': 'Into the message of',
+  'share.none': 'Nothing was shared.',
   'search.title': 'Search',
   'search.words': 'Words',
   'search.help':

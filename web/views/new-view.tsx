@@ -1,9 +1,14 @@
 import { type FormEvent, useRef, useState } from 'react';
 import { useLocation } from 'wouter';
+import { TO_NEW } from '../link/handed.js';
 import { wordsOf } from '../link/link.js';
 import { newId } from '../link/new-id.js';
+import { AddImages, ImageBar } from '../parts/image-bar.js';
 import { NEW_DIRECTORY, NEW_PROMPT } from '../parts/kept-text.js';
 import { ProjectChoice } from '../parts/project-choice.js';
+import { Refusal } from '../parts/refusal.js';
+import { useHanded } from '../parts/use-handed.js';
+import { useImages } from '../parts/use-images.js';
 import { useKeptText } from '../parts/use-kept-text.js';
 import { t } from '../strings/t.js';
 import { useConsole, useStore } from './use-console.js';
@@ -15,10 +20,15 @@ export function NewView() {
   const [, navigate] = useLocation();
   const [directory, setDirectory] = useKeptText(NEW_DIRECTORY);
   const [prompt, setPrompt] = useKeptText(NEW_PROMPT);
+  const images = useImages();
   const [refusal, setRefusal] = useState<string>();
   const [isBusy, setBusy] = useState(false);
   // The same prompt however often it is sent: the daemon runs it once.
   const requestId = useRef(newId());
+  useHanded(TO_NEW, ({ text, files }) => {
+    if (text !== '') setPrompt([prompt, text].filter((one) => one !== '').join('\n\n'));
+    void images.add(files);
+  });
   const directories = [...new Set([...sessions.values()].map(({ view }) => view.workingDirectory))];
 
   const onSubmit = async (event: FormEvent) => {
@@ -26,7 +36,9 @@ export function NewView() {
     setBusy(true);
     setRefusal(undefined);
     try {
-      const sessionId = await link.start({ workingDirectory: directory, prompt }, requestId.current);
+      const attachments = images.list.map(({ name, mediaType, data }) => ({ name, mediaType, data }));
+      const order = { workingDirectory: directory, prompt, ...(attachments.length > 0 && { attachments }) };
+      const sessionId = await link.start(order, requestId.current);
       setPrompt('');
       navigate(`/s/${sessionId}`);
     } catch (error) {
@@ -61,12 +73,10 @@ export function NewView() {
           {t('new.prompt')}
           <textarea value={prompt} onChange={({ target }) => setPrompt(target.value)} rows={4} dir="auto" />
         </label>
-        {refusal !== undefined && (
-          <p role="alert" className="refusal">
-            {refusal}
-          </p>
-        )}
+        <ImageBar images={images} />
+        <Refusal reason={refusal} />
         <div className="row">
+          <AddImages images={images} />
           <button type="submit" className="primary" disabled={isBusy}>
             {t('new.start')}
           </button>

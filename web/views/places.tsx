@@ -6,6 +6,8 @@ import { t } from '../strings/t.js';
 
 interface Place {
   path: string;
+  /** Absent for one that only others lead to. */
+  isLinked?: false;
   /** What of the address belongs to it, where that is more than the path. */
   pattern?: string;
   title: StringKey;
@@ -55,12 +57,18 @@ const PLACES: readonly Place[] = [
     title: 'devices.title',
     View: lazy(() => import('./devices-view.js').then(({ DevicesView }) => ({ default: DevicesView }))),
   },
+  {
+    path: '/share',
+    isLinked: false,
+    title: 'share.title',
+    View: lazy(() => import('./share-view.js').then(({ ShareView }) => ({ default: ShareView }))),
+  },
 ];
 
 const FilesView = lazy(() => import('./files-view.js').then((views) => ({ default: views.FilesView })));
 
 /** Where they are, for other ways there. */
-export const placeLinks: readonly Pick<Place, 'path' | 'title'>[] = PLACES;
+export const placeLinks: readonly Pick<Place, 'path' | 'title'>[] = PLACES.filter(({ isLinked = true }) => isLinked);
 
 /** For the `Switch` of the console. */
 export const placeRoutes = [...PLACES, { path: '/files/:sessionId/:path?', View: FilesView }].map(
@@ -76,7 +84,7 @@ export const placeRoutes = [...PLACES, { path: '/files/:sessionId/:path?', View:
 export function PlacesNav() {
   return (
     <nav className="places" aria-label={t('places.title')}>
-      {PLACES.map(({ path, title }) => (
+      {placeLinks.map(({ path, title }) => (
         <Anchor key={path} href={path}>
           {t(title)}
         </Anchor>

@@ -1,6 +1,7 @@
 /** Runs beside the pages of the console: shows them without the daemon, and shows what the daemon pushes. */
 import '../without-eval.js';
 import { act, show } from './notifications.js';
+import { answerShare } from './share.js';
 import { answerFromShell, keepShell } from './shell.js';
 
 declare const self: ServiceWorkerGlobalScope;
@@ -13,7 +14,7 @@ self.addEventListener('install', (event) => {
 });
 self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));
 self.addEventListener('fetch', (event) => {
-  const answer = answerFromShell(event.request);
+  const answer = answerShare(event.request) ?? answerFromShell(event.request);
   if (answer) event.respondWith(answer);
 });
 self.addEventListener('push', (event) => event.waitUntil(show(event.data)));

@@ -131,6 +131,22 @@ async function places({ world, shown: { page }, visit }: Guide): Promise<void> {
     for (const form of await page.locator('main details > summary').all()) await form.click();
     await visit({ name: name.toLowerCase().replaceAll(/\W+/g, '-'), page });
   }
+  await share(page);
+  await visit({ name: 'share', page });
+}
+
+/** As a system hands it to the worker. */
+const SHARE = `(async () => {
+  await navigator.serviceWorker.ready;
+  const body = new FormData();
+  body.set('text', 'Rhubarb wants shade: https://example.org/rhubarb');
+  await fetch('/share', { method: 'POST', body });
+})()`;
+
+async function share(page: Page): Promise<void> {
+  await page.evaluate(SHARE);
+  await page.goto(new URL('/#/share', page.url()).href);
+  await button(page, 'garden').waitFor();
 }
 
 async function search(page: Page): Promise<void> {
