@@ -140,7 +140,7 @@ const SHARE = `(async () => {
   await navigator.serviceWorker.ready;
   const body = new FormData();
   body.set('text', 'Rhubarb wants shade: https://example.org/rhubarb');
-  await fetch('/share', { method: 'POST', body });
+  await fetch('/share', { method: 'POST', body, redirect: 'manual' });
 })()`;
 
 async function share(page: Page): Promise<void> {
