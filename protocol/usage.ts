@@ -33,6 +33,14 @@ export const usageLimitsSchema = EVENTS.rateLimit.omit({ sessionId: true, timest
 });
 export type UsageLimits = z.infer<typeof usageLimitsSchema>;
 
+const lastingAddressSchema = z.object({
+  url: z.string().describe('An origin: `https://companion.example.org`.'),
+  state: z
+    .enum(['lasting', 'suggested'])
+    .describe('`suggested`: the daemon answers there once it is the setting `PUBLIC_URL`.'),
+});
+export type LastingAddress = z.infer<typeof lastingAddressSchema>;
+
 /** `GET /api/info`. */
 export const infoSchema = z.object({
   version: z.string(),
@@ -42,6 +50,11 @@ export const infoSchema = z.object({
     .describe('Absent without a CLI; `unknown` until it has reported its version.'),
   capabilities: z.array(z.string()).describe('As in `welcome`.'),
   account,
+  addresses: z
+    .array(lastingAddressSchema)
+    .describe(
+      'Under which the daemon can be found tomorrow too, the best first. Only from there the console is installed.',
+    ),
 });
 export type Info = z.infer<typeof infoSchema>;
 

@@ -1,5 +1,6 @@
 import type { PairingView } from '../protocol/auth.js';
 import type { Health } from '../protocol/rest.js';
+import type { LastingAddress } from '../protocol/usage.js';
 import type { Hooks } from '../services/automation/hooks.js';
 import type { AskRunner } from '../services/claude/ask-runner.js';
 import type { PersonalFolders } from '../services/claude/cli/personal-folders.js';
@@ -67,6 +68,8 @@ export interface RouteServices extends CommandServices {
   memoryOf: (pid: number) => Promise<number | undefined>;
   /** The data that a person needs to pair a device with a code. */
   pairingOf: (opened: { code: string; expiresAt: number; browser?: boolean }) => Promise<PairingView>;
+  /** Under which the daemon can be found tomorrow too. */
+  lastingAddresses: () => Promise<LastingAddress[]>;
   /** Actions of local commands on the daemon itself. */
   control: { stop: (options: { all: boolean }) => Promise<{ children: number }> };
 }

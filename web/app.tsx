@@ -2,6 +2,7 @@ import { useEffect, useEffectEvent, useState } from 'react';
 import { Route, Router, Switch } from 'wouter';
 import { useHashLocation } from 'wouter/use-hash-location';
 import { type Credentials, forgetCredentials, loadCredentials } from './link/credentials.js';
+import { offerInstallation } from './link/install.js';
 import { forgetKept, Keeper } from './link/keeper.js';
 import { Link } from './link/link.js';
 import { newId } from './link/new-id.js';
@@ -40,6 +41,8 @@ async function showItself(link: Link, workingDirectory: string): Promise<void> {
 function connect(credentials: Credentials, onLeft: () => void): Extract<Credential, { kind: 'some' }> {
   const store = new Store(soon);
   const link = new Link({ credentials, store });
+  // A daemon that is away is asked by the next page.
+  offerInstallation(link.rest).catch(() => {});
   const keeper = new Keeper(store, credentials.deviceId);
   void keeper.load();
   const leave = async () => {

@@ -17,6 +17,7 @@ export function createUsageRoutes(services: RouteServices): Router {
       version: services.version,
       ...cli,
       ...(account && { account }),
+      addresses: await services.lastingAddresses(),
     } satisfies Info);
   });
   router.get('/usage', async (request, response) => {

@@ -13,6 +13,7 @@ import { findTailscaleName } from '../../services/machine/tailscale-name.js';
 import type { Audit } from '../../services/ports/audit.js';
 import type { UserId } from '../../services/ports/records.js';
 import type { TlsFiles } from '../tls-files.js';
+import { lastingAddresses } from './lasting-addresses.js';
 
 interface AccessOptions {
   config: Config;
@@ -27,12 +28,13 @@ interface AccessOptions {
 
 type Access = Pick<
   RouteServices,
-  'admission' | 'bodies' | 'hostPolicy' | 'pairingOf' | 'queryToken' | 'compressedConnections'
+  'admission' | 'bodies' | 'hostPolicy' | 'pairingOf' | 'lastingAddresses' | 'queryToken' | 'compressedConnections'
 >;
 
 /** Creates authentication, address rules, rate limits and pairing. */
 export function createAccess({ config, identity, tls, audit, keyId, servedAt }: AccessOptions): Access {
   const limits = new RateLimits(limitSettings(config));
+  const tailnet = askedSeldom(() => findTailscaleName(config.childEnvironment));
   return {
     admission: new Admission({ identity, limits, audit, addressOf: createAddressOf(config.TRUST_PROXY) }),
     bodies: new BodyBudget(),
@@ -42,8 +44,25 @@ export function createAccess({ config, identity, tls, audit, keyId, servedAt }: 
       const url = opened.browser ? browserUrl(opened, address) : appUrl(opened, address, tls?.fingerprint() ?? keyId);
       return pairingOf(opened, { ...address, url });
     },
+    lastingAddresses: async () => {
+      const { PORT: port, PUBLIC_URL: publicUrl, ALLOWED_HOSTS: allowedHosts } = config;
+      const tailscaleName = publicUrl === undefined ? await tailnet() : undefined;
+      return lastingAddresses({ servedAt: servedAt(), port, publicUrl, allowedHosts, tailscaleName });
+    },
     queryToken: config.WS_QUERY_TOKEN === 'allow',
     compressedConnections: config.WS_COMPRESSION === 'off' ? 0 : config.WS_COMPRESSION_CONNECTIONS,
+  };
+}
+
+/** Its answer is another program's, which consoles would start with each page. */
+const TAILNET_MS = 600_000;
+
+function askedSeldom<Answer>(ask: () => Promise<Answer>): () => Promise<Answer> {
+  let last: { at: number; answer: Promise<Answer> } | undefined;
+  return () => {
+    const now = performance.now();
+    if (!last || now - last.at > TAILNET_MS) last = { at: now, answer: ask() };
+    return last.answer;
   };
 }
 

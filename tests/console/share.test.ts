@@ -1,15 +1,18 @@
 /** What another app shares with the installed console, as its system posts it: through the worker, into a message. */
 import { expect, test } from '@jest/globals';
+import { freePort } from '../support/free-port.js';
 import { scenario } from '../support/scripted-api.js';
 import { waitUntil } from '../support/wait-until.js';
 import { useWorld } from '../support/world.js';
 import { inChromium, useConsolePage } from './support/console-page.js';
 
+const port = await freePort();
 const PIXEL = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
 const IMAGE = { name: 'shot.png', mimeType: 'image/png', buffer: Buffer.from(PIXEL, 'base64') };
 
 inChromium('what is shared with the console', (path) => {
-  const world = useWorld();
+  // An address that lasts: only there is a manifest.
+  const world = useWorld({ environment: { PORT: String(port) } });
   const shown = useConsolePage(world, path);
   const button = (name: string) => shown.page.getByRole('button', { name, exact: true });
 
@@ -77,6 +80,7 @@ inChromium('what is shared with the console', (path) => {
   });
 
   test('the manifest offers it to the system', async () => {
+    await shown.page.locator('link[rel=manifest]').waitFor({ state: 'attached' });
     const session = await shown.page.context().newCDPSession(shown.page);
     const { errors, data } = await session.send('Page.getAppManifest');
     expect(errors).toEqual([]);

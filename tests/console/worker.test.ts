@@ -236,6 +236,7 @@ inChromium('the service worker of the console', (path) => {
   });
 
   test('can be installed: its manifest and icons are there', async () => {
+    await shown.page.locator('link[rel=manifest]').waitFor({ state: 'attached' });
     const session = await shown.page.context().newCDPSession(shown.page);
     const { errors, url } = await session.send('Page.getAppManifest');
     expect({ errors, url }).toEqual({ errors: [], url: `${world.daemon.url}/manifest.webmanifest` });

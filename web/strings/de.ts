@@ -93,6 +93,11 @@ export const DE: Translation = {
   'share.title': 'Geteilt',
   'share.to': 'In die Nachricht von',
   'share.none': 'Es wurde nichts geteilt.',
+  'install.title': 'Diese Konsole installieren',
+  'install.passing': 'Unter {address} wird sie nicht als App angeboten: Diese Adresse bleibt nicht.',
+  'install.instead': 'Diese bleibt:',
+  'install.suggested': 'Diese bliebe, sobald der Daemon die Einstellung PUBLIC_URL={address} hat.',
+  'install.setting': 'Eine bleibt, sobald der Daemon sie in der Einstellung PUBLIC_URL hat.',
   'search.title': 'Suche',
   'search.words': 'Wörter',
   'search.help':

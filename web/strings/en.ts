@@ -88,6 +88,11 @@ export const EN = {
   'share.title': 'Shared',
   'share.to': 'Into the message of',
   'share.none': 'Nothing was shared.',
+  'install.title': 'Install this console',
+  'install.passing': 'It is not offered as an app at {address}: this address will not last.',
+  'install.instead': 'This one lasts:',
+  'install.suggested': 'This one would last, once the daemon has the setting PUBLIC_URL={address}.',
+  'install.setting': 'One lasts once the daemon has it in the setting PUBLIC_URL.',
   'search.title': 'Search',
   'search.words': 'Words',
   'search.help':

@@ -1,6 +1,7 @@
 import { useState } from 'react';
 import { changeDevice, listDevices, logout, revokeDevice, showMe } from '../../client/rest/index.js';
 import type { DeviceView, MeView } from '../../protocol/auth.js';
+import { LastingNotice } from '../parts/lasting-notice.js';
 import { Loaded } from '../parts/loaded.js';
 import { Moment } from '../parts/moment.js';
 import { Page } from '../parts/page.js';
@@ -28,6 +29,7 @@ export function DevicesView() {
         <h2 id="me">{t('devices.me')}</h2>
         <Loaded of={me}>{(person) => <Me me={person} />}</Loaded>
       </section>
+      <LastingNotice />
       <section aria-labelledby="list">
         <h2 id="list">{t('devices.list')}</h2>
         <Loaded of={devices}>
