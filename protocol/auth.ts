@@ -66,6 +66,12 @@ export const grantSchema = z.object({
 export type GrantView = z.infer<typeof grantSchema>;
 export type RefreshView = Omit<GrantView, 'user'>;
 
+/** `GET /api/auth/methods`. */
+export const authMethodsSchema = z.object({
+  password: z.boolean().describe('Whether there are people with a password; every person can pair a device by a code.'),
+});
+export type AuthMethods = z.infer<typeof authMethodsSchema>;
+
 export const ticketSchema = z.object({ ticket: z.string(), expiresAt: timestampSchema });
 export type TicketView = z.infer<typeof ticketSchema>;
 export const meSchema = z.object({

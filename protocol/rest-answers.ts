@@ -1,6 +1,7 @@
 /** The successful answer of each REST command: for documents and tests, since the daemon itself only needs the types. */
 import * as z from 'zod';
 import {
+  authMethodsSchema,
   devicesSchema,
   deviceViewSchema,
   grantSchema,
@@ -115,6 +116,7 @@ const ANSWERS_AS_WRITTEN = {
   refresh: { shape: withoutUser, note: '`Grant` without `user`' },
   logout: { shape: z.object({ success }), note: '409 `CONFLICT` for a credential that does not belong to a device' },
   createTicket: { shape: ticketSchema },
+  showAuthMethods: { shape: authMethodsSchema },
   showMe: { shape: meSchema },
   listSessions: {
     shape: z.object({ sessions: z.array(sessionViewSchema), total: z.int(), limit: z.int(), offset: z.int() }),

@@ -28,6 +28,9 @@ export const logout = /* @__PURE__ */ operation<'logout'>('POST /api/auth/logout
 /** `POST /api/auth/ticket`. */
 export const createTicket = /* @__PURE__ */ operation<'createTicket'>('POST /api/auth/ticket');
 
+/** `GET /api/auth/methods`. */
+export const showAuthMethods = /* @__PURE__ */ operation<'showAuthMethods'>('GET /api/auth/methods');
+
 /** `GET /api/auth/me`. */
 export const showMe = /* @__PURE__ */ operation<'showMe'>('GET /api/auth/me');
 

@@ -14,6 +14,7 @@ export const IDENTITY_COMMANDS = {
   refresh: { at: 'POST /api/auth/refresh', ...reads('none'), ...SMALL, body: refreshSchema },
   logout: { at: 'POST /api/auth/logout', again: 'same', ...reads('credential') },
   createTicket: { at: 'POST /api/auth/ticket', again: 'same', secret: true, ...reads('credential') },
+  showAuthMethods: { at: 'GET /api/auth/methods', ...reads('none') },
   showMe: { at: 'GET /api/auth/me', ...reads('credential') },
   listDevices: { at: 'GET /api/devices', ...reads('read') },
   showDevice: { at: 'GET /api/devices/:id', ...reads('read') },

@@ -1,5 +1,5 @@
 import { type Request, type Response, Router } from 'express';
-import type { GrantView, MeView, RefreshView, TicketView, UserView } from '../../protocol/auth.js';
+import type { AuthMethods, GrantView, MeView, RefreshView, TicketView, UserView } from '../../protocol/auth.js';
 import { CompanionError } from '../../protocol/error-codes.js';
 import type { Grant } from '../../services/identity/device-credentials.js';
 import type { Identity } from '../../services/identity/identity.js';
@@ -29,6 +29,11 @@ export function createAuthRoutes(services: RouteServices): Router {
 
   router.post('/login', async (request, response) => {
     give(response, 'login', await login(services, request));
+  });
+
+  router.get('/methods', (_request, response) => {
+    const password = identity.people.all.some(({ passwordHash }) => passwordHash !== undefined);
+    response.json({ password } satisfies AuthMethods);
   });
 
   router.post('/refresh', async (request, response) => {

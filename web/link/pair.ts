@@ -1,11 +1,37 @@
-import { createRestClient, pair } from '../../client/rest/index.js';
+import { createRestClient, login, pair, showAuthMethods } from '../../client/rest/index.js';
+import type { GrantView } from '../../protocol/auth.js';
 import { type Credentials, saveCredentials } from './credentials.js';
 
 /** Exchanges a code for a credential of this browser, and keeps it. Rejects with the daemon's refusal. */
 export async function pairBrowser(code: string, deviceName: string): Promise<Credentials> {
   const rest = createRestClient({ url: location.origin });
   const body = { code: code.trim(), deviceName, platform: 'web' };
-  const { deviceId, refreshToken, scopes, user } = await pair(rest, { body });
+  return keep(await pair(rest, { body }));
+}
+
+export interface SignIn {
+  /** The e-mail address. */
+  name: string;
+  password: string;
+}
+
+/** Exchanges a password for a credential of this browser, and keeps it. Rejects with the daemon's refusal. */
+export async function signInBrowser({ name, password }: SignIn, deviceName: string): Promise<Credentials> {
+  const rest = createRestClient({ url: location.origin });
+  return keep(await login(rest, { body: { email: name, password, deviceName, platform: 'web' } }));
+}
+
+/** Whether the daemon knows people with a password; a daemon that does not say so is not asked for one. */
+export async function takesPasswords(): Promise<boolean> {
+  try {
+    return (await showAuthMethods(createRestClient({ url: location.origin }))).password;
+  } catch {
+    // Away, or an older one: there is the code.
+    return false;
+  }
+}
+
+async function keep({ deviceId, refreshToken, scopes, user }: GrantView): Promise<Credentials> {
   const credentials = { deviceId, refreshToken, scopes, user };
   await saveCredentials(credentials);
   return credentials;

@@ -98,6 +98,12 @@ export const DE: Translation = {
   'install.instead': 'Diese bleibt:',
   'install.suggested': 'Diese bliebe, sobald der Daemon die Einstellung PUBLIC_URL={address} hat.',
   'install.setting': 'Eine bleibt, sobald der Daemon sie in der Einstellung PUBLIC_URL hat.',
+  'signIn.title': 'Oder mit einem Passwort',
+  'signIn.name': 'Benutzername',
+  'signIn.password': 'Passwort',
+  'signIn.submit': 'Anmelden',
+  'signIn.busy': 'Anmeldung läuft…',
+  'signIn.refused': 'Der Benutzername oder das Passwort ist falsch. Der Benutzername ist eine E-Mail-Adresse.',
   'search.title': 'Suche',
   'search.words': 'Wörter',
   'search.help':

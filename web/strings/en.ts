@@ -93,6 +93,12 @@ export const EN = {
   'install.instead': 'This one lasts:',
   'install.suggested': 'This one would last, once the daemon has the setting PUBLIC_URL={address}.',
   'install.setting': 'One lasts once the daemon has it in the setting PUBLIC_URL.',
+  'signIn.title': 'Or with a password',
+  'signIn.name': 'User name',
+  'signIn.password': 'Password',
+  'signIn.submit': 'Sign in',
+  'signIn.busy': 'Signing in…',
+  'signIn.refused': 'The user name or the password is wrong. The user name is an e-mail address.',
   'search.title': 'Search',
   'search.words': 'Words',
   'search.help':

@@ -4,6 +4,8 @@ import { type Credentials, loadCredentials } from '../link/credentials.js';
 import { wordsOf } from '../link/link.js';
 import { browserName, type Invitation, pairBrowser } from '../link/pair.js';
 import { LanguageChoice } from '../parts/language-choice.js';
+import { PasswordForm } from '../parts/password-form.js';
+import { Refusal } from '../parts/refusal.js';
 import { t } from '../strings/t.js';
 
 export interface PairViewProps {
@@ -13,15 +15,33 @@ export interface PairViewProps {
   onPaired: (credentials: Credentials, isNew: boolean) => void;
 }
 
+/** Two ways to a credential: a code, and where the daemon has such people, a password. */
+export function PairView(props: PairViewProps) {
+  const [name, setName] = useState(browserName);
+  return (
+    <main className="pair">
+      <h1>{t('pair.title')}</h1>
+      <p>{t('pair.help')}</p>
+      <CodeForm {...props} name={name} onName={setName} />
+      <PasswordForm deviceName={name} onSignedIn={(credentials) => props.onPaired(credentials, true)} />
+      <LanguageChoice />
+    </main>
+  );
+}
+
 const UNAUTHORIZED = 401;
 
 const refusalOf = (error: unknown): string =>
   error instanceof RestError && error.status === UNAUTHORIZED ? t('pair.refused') : wordsOf(error);
 
-export function PairView({ invitation, onPaired }: PairViewProps) {
+interface CodeFormProps extends PairViewProps {
+  name: string;
+  onName: (name: string) => void;
+}
+
+function CodeForm({ invitation, onPaired, name, onName }: CodeFormProps) {
   const given = invitation?.code;
   const [code, setCode] = useState(given ?? '');
-  const [name, setName] = useState(browserName);
   const [isBusy, setBusy] = useState(false);
   const [refusal, setRefusal] = useState(invitation && given === undefined ? t('pair.broken') : undefined);
 
@@ -47,35 +67,26 @@ export function PairView({ invitation, onPaired }: PairViewProps) {
   };
 
   return (
-    <main className="pair">
-      <h1>{t('pair.title')}</h1>
-      <p>{t('pair.help')}</p>
-      <form onSubmit={onSubmit}>
-        <label>
-          {t('pair.code')}
-          <input
-            value={code}
-            onChange={({ target }) => setCode(target.value)}
-            autoComplete="one-time-code"
-            autoCapitalize="characters"
-            spellCheck={false}
-            required
-          />
-        </label>
-        <label>
-          {t('pair.name')}
-          <input value={name} onChange={({ target }) => setName(target.value)} maxLength={100} required />
-        </label>
-        {refusal !== undefined && (
-          <p role="alert" className="refusal">
-            {refusal}
-          </p>
-        )}
-        <button type="submit" className="primary" disabled={isBusy}>
-          {isBusy ? t('pair.busy') : t('pair.submit')}
-        </button>
-      </form>
-      <LanguageChoice />
-    </main>
+    <form onSubmit={onSubmit}>
+      <label>
+        {t('pair.code')}
+        <input
+          value={code}
+          onChange={({ target }) => setCode(target.value)}
+          autoComplete="one-time-code"
+          autoCapitalize="characters"
+          spellCheck={false}
+          required
+        />
+      </label>
+      <label>
+        {t('pair.name')}
+        <input value={name} onChange={({ target }) => onName(target.value)} maxLength={100} required />
+      </label>
+      <Refusal reason={refusal} />
+      <button type="submit" className="primary" disabled={isBusy}>
+        {isBusy ? t('pair.busy') : t('pair.submit')}
+      </button>
+    </form>
   );
 }
