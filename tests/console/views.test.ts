@@ -1,11 +1,13 @@
 /** The views beside the sessions, in a real browser against the real daemon and the real CLI. */
-import { writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { DeviceView } from '../../protocol/auth.js';
+import type { BudgetView } from '../../protocol/budgets.js';
 import { type GitServer, startGitServer } from '../support/git-server.js';
 import { askOver, pairDevice } from '../support/identity-world.js';
 import { scenario } from '../support/scripted-api.js';
+import { waitUntil } from '../support/wait-until.js';
 import { useWorld } from '../support/world.js';
 import { inChromium, useConsolePage } from './support/console-page.js';
 
@@ -100,6 +102,14 @@ inChromium('the views of the console', (path) =>
       await button('Clone').click();
       await page.getByRole('alert').waitFor();
       expect(shown.faults.splice(0)).toEqual([expect.stringContaining('404')]);
+      await page.getByLabel('Address of the repository').fill(`${git.url}/stall.git`);
+      await button('Clone').click();
+      await waitUntil('git waits for the other side', () => git.hanging > 0);
+      await button('Cancel the clone').click();
+      await page.getByText('The clone was cancelled, and nothing of it is left.').waitFor();
+      await waitUntil('git has gone', () => git.hanging === 0);
+      expect(await page.getByRole('alert').count()).toBe(0);
+      expect(readdirSync(world.daemon.root)).not.toContain('stall');
       await page.getByLabel('Address of the repository').fill(`${git.url}/shop.git`);
       await button('Clone').click();
       await page.getByText('The project shop is there.').waitFor();
@@ -146,6 +156,29 @@ inChromium('the views of the console', (path) =>
       await page.getByRole('button', { name: /^Yes: Remove / }).click();
       await page.getByText('There are no budgets.').waitFor();
       expect(await page.getByRole('rowheader').count()).toBeGreaterThan(0);
+    });
+
+    test('keep tokens within a budget, whose limit is changed', async () => {
+      const { page } = shown;
+      await goTo('Usage');
+      await page.getByText('Add a budget').click();
+      await page.getByLabel('Counted in').selectOption('Tokens');
+      await page.getByLabel('Tokens', { exact: true }).fill('20000');
+      await page.getByLabel('For', { exact: true }).selectOption('for each session');
+      await button('Add').click();
+      await page.getByText('20K tokens for each session a day').waitFor();
+      await page.getByText(/[\d.]+K? tokens used\./).waitFor();
+      await button('Change 20K tokens for each session a day').click();
+      await page.getByLabel('New limit in tokens').fill('1500000');
+      await shown.picture('budget-tokens');
+      await button('Save').click();
+      await page.getByText('1.5M tokens for each session a day').waitFor();
+      const { budgets } = (await (await world.daemon.fetch('/api/budgets')).json()) as { budgets: BudgetView[] };
+      expect(budgets.map((one) => [one.of, one.tokens, one.dollars])).toEqual([['session', 1_500_000, undefined]]);
+      await fits();
+      await page.getByRole('button', { name: /^Remove / }).click();
+      await page.getByRole('button', { name: /^Yes: Remove / }).click();
+      await page.getByText('There are no budgets.').waitFor();
     });
 
     test('have a prompt sent by the clock, and at once, and turn it off', async () => {

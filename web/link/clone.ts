@@ -9,18 +9,27 @@ export interface CloneOrder {
 
 type AnyCloneEvent = { [T in CloneEventName]: CloneEvent<T> }[CloneEventName];
 
-/** Clones a repository into a project and tells how far it is. Rejects with the daemon's refusal. */
+export interface Watching {
+  onProgress: (progress: CloneProgress) => void;
+  /** Ends the clone: the daemon leaves nothing of one whose client has gone. */
+  signal: AbortSignal;
+}
+
+/** The daemon has a limit of its own, and answers when git has said something. */
+const BEGIN_MS = 3_600_000;
+
+/** Clones a repository into a project and tells how far it is. Rejects with the daemon's refusal, or as it is ended. */
 export async function cloneWithProgress(
   rest: RestClient,
   body: CloneOrder,
-  onProgress: (progress: CloneProgress) => void,
+  { onProgress, signal }: Watching,
 ): Promise<ProjectPlace> {
   const headers = { accept: 'text/event-stream' };
   const response = (await rest.send({
     method: 'POST',
     path: '/api/projects/clone',
     headers,
-    input: { body },
+    input: { body, signal, timeoutMs: BEGIN_MS },
   })) as Response;
   let project: ProjectPlace | undefined;
   for await (const event of eventsIn(response)) {
