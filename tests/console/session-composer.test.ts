@@ -42,6 +42,8 @@ inChromium('the composer of the console', (path) =>
       const sent = JSON.stringify(world.api.requests.at(-1)?.messages ?? []);
       expect(sent.split('"type":"image"')).toHaveLength(3);
       expect(await page.locator('.images').count()).toBe(0);
+      // The prompt had an `@` in it, for which files were proposed.
+      await page.locator('.completion').waitFor({ state: 'detached' });
     });
 
     test('completes files after @ and commands after /, by keys and by taps', async () => {

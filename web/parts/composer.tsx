@@ -1,4 +1,4 @@
-import { type FormEvent, type KeyboardEvent, useRef, useState } from 'react';
+import { type FormEvent, type KeyboardEvent, useEffect, useEffectEvent, useRef, useState } from 'react';
 import { t } from '../strings/t.js';
 import { useConsole, useStore } from '../views/use-console.js';
 import { COMPLETION_ID, CompletionList, choiceId } from './completion-list.js';
@@ -70,6 +70,12 @@ interface MessageFieldProps {
 function MessageField({ sessionId, draft: { text, images, write }, onSubmit }: MessageFieldProps) {
   const field = useRef<HTMLTextAreaElement>(null);
   const completion = useCompletion({ sessionId, field, write });
+  const isEmpty = text === '';
+  const look = useEffectEvent(completion.look);
+  // What was sent asks for nothing any more.
+  useEffect(() => {
+    if (isEmpty) look();
+  }, [isEmpty]);
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.nativeEvent.isComposing || completion.onKey(event)) return;
     if (event.key !== 'Enter' || event.shiftKey) return;
