@@ -39,6 +39,7 @@ test('a file has the lines that an editor numbers', () => {
     { text: 'b', place: 'x.txt:3' },
   ]);
   expect(fileLines('a', 'x.txt').length).toBe(1);
+  expect(fileLines('x'.repeat(10_001), 'x.txt')[0]?.text).toBe(`${'x'.repeat(10_000)}…`);
 });
 
 test('what is looked for by a name means itself', () => {

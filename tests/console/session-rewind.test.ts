@@ -50,6 +50,7 @@ inChromium('going back in a session of the console', (path) =>
       const changes = page.locator('details.changes').last();
       await changes.locator('.diff', { hasText: 'beer.txt' }).waitFor({ state: 'attached' });
       await changes.locator('summary').click();
+      await changes.getByRole('link', { name: 'beer.txt', exact: true }).waitFor();
       const undo = changes.getByRole('button', { name: 'Undo the changes of this turn', exact: true });
       await undo.click();
       const panel = changes.getByRole('region', { name: 'Undo the changes of this turn' });

@@ -36,12 +36,17 @@ export const inOrder = (entries: readonly FileEntry[]): readonly FileEntry[] =>
 
 export const pathOf = ({ path, type }: FileEntry): string => (type === 'directory' ? `${path}/` : path);
 
+/** Of one line, in UTF-16 units: a page shows no more of it. */
+const MAX_LINE = 10_000;
+
+const cut = (text: string): string => (text.length > MAX_LINE ? `${text.slice(0, MAX_LINE)}…` : text);
+
 /** A line break at the end begins no line. */
 export const fileLines = (content: string, path: string): readonly PatchLine[] =>
   content
     .replace(/\r?\n$/, '')
     .split('\n')
-    .map((text, index) => ({ text: text.replace(/\r$/, ''), place: `${path}:${index + 1}` }));
+    .map((text, index) => ({ text: cut(text.replace(/\r$/, '')), place: `${path}:${index + 1}` }));
 
 const SPECIAL = /[*?[\]{}\\!]/g;
 

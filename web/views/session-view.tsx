@@ -69,18 +69,20 @@ export function SessionView({ sessionId, message }: SessionViewProps) {
           {session?.view.projectName ?? name} <SessionName session={session} />
         </h1>
         <State status={status} />
-        <Anchor href={filesHref(sessionId)} className="icon" aria-label={t('files.title')}>
-          ▤
-        </Anchor>
-        <button
-          type="button"
-          className="icon"
-          aria-label={t('session.search')}
-          aria-expanded={isSearching}
-          onClick={() => setSearching(!isSearching)}
-        >
-          ⌕
-        </button>
+        <span className="icons">
+          <Anchor href={filesHref(sessionId)} className="icon" aria-label={t('files.title')}>
+            ▤
+          </Anchor>
+          <button
+            type="button"
+            className="icon"
+            aria-label={t('session.search')}
+            aria-expanded={isSearching}
+            onClick={() => setSearching(!isSearching)}
+          >
+            ⌕
+          </button>
+        </span>
       </header>
       {isSearching && (
         <Lazily>
