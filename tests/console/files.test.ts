@@ -154,6 +154,14 @@ inChromium('the files of a session in the console', (path) =>
       await page.goBack();
       await page.getByRole('button', { name: 'Files of shop', exact: true }).click();
       await link('src/').waitFor();
+      await link('Back to the session').click();
+      await field().waitFor();
+      await page.getByRole('heading', { level: 1 }).getByText('shop').waitFor();
+      await page.keyboard.press('Control+k');
+      await page.getByRole('combobox', { name: 'Go to or do' }).fill('files shop');
+      await page.getByRole('option', { name: 'Files shop', exact: true }).waitFor();
+      await page.keyboard.press('Enter');
+      await link('src/').waitFor();
       expect(page.url()).toContain(`/#/files/${id}`);
     });
   }),

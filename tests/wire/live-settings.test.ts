@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
+import type { Conversations } from '../../protocol/conversations.js';
 import { scenario } from '../support/scripted-api.js';
 import { useSharedDirectory } from '../support/shared-directory.js';
+import { waitUntil } from '../support/wait-until.js';
 import type { Frame, WireClient } from '../support/wire-client.js';
 import { useWorld } from '../support/world.js';
 
@@ -105,6 +107,22 @@ describe('settings of a live child', () => {
         .slice(known)
         .map(({ data }) => data.claudeSessionId),
     ).toEqual([second, first, forked]);
+  });
+
+  test('a name that comes with a fork is that of the fork, and the conversation before keeps its own', async () => {
+    const client = await world.connect();
+    const directory = world.daemon.project('names');
+    const path = `/api/conversations?workingDirectory=${encodeURIComponent(directory)}`;
+    const titles = async () => {
+      const { conversations } = (await (await world.daemon.fetch(path)).json()) as Conversations;
+      return conversations.map(({ title }) => title).sort();
+    };
+    await turn(client, directory, { sessionName: 'First' });
+    await waitUntil('the CLI has the name', async () => (await titles()).includes('First'));
+    await idle(client);
+    await turn(client, directory, { fork: true, sessionName: 'Second' });
+    await waitUntil('the CLI has the name of the fork', async () => (await titles()).includes('Second'));
+    expect(await titles()).toEqual(['First', 'Second']);
   });
 
   test('a conversation that changed right before the daemon was killed stays changed', async () => {

@@ -1,5 +1,7 @@
 import { type KeyboardEvent, useId, useState } from 'react';
 import { useLocation } from 'wouter';
+import type { SessionView } from '../../protocol/rest.js';
+import { filesHref } from '../store/files.js';
 import { t } from '../strings/t.js';
 import { placeLinks } from '../views/places.js';
 import { useConsole, useStore } from '../views/use-console.js';
@@ -110,11 +112,15 @@ function useCommands(onHelp: () => void): Command[] {
   const sessions = useStore((state) => state.sessions);
   const shown = sessions.get(/^\/s\/(.+)$/.exec(path)?.[1] ?? '');
   const stop = async () => shown && link.client.interrupt({ sessionId: shown.view.sessionId });
+  const ofSession = ({ sessionId, projectName: hint }: SessionView): Command[] => [
+    { id: 'stop', words: t('session.stop'), hint, run: stop },
+    { id: 'files', words: t('files.title'), hint, run: () => navigate(filesHref(sessionId)) },
+  ];
   const view = t('palette.view');
   const action = t('palette.action');
   const newest = [...sessions.values()].sort((a, b) => b.view.lastActivity.localeCompare(a.view.lastActivity));
   return [
-    ...(shown ? [{ id: 'stop', words: t('session.stop'), hint: shown.view.projectName, run: stop }] : []),
+    ...(shown ? ofSession(shown.view) : []),
     { id: 'new', words: t('home.new'), hint: action, run: () => navigate('/new') },
     { id: 'home', words: t('session.back'), hint: view, run: () => navigate('/') },
     ...newest.map(({ view: { sessionId, projectName, workingDirectory } }) => ({
