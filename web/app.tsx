@@ -7,6 +7,7 @@ import { forgetKept, Keeper } from './link/keeper.js';
 import { Link } from './link/link.js';
 import { newId } from './link/new-id.js';
 import { SHOW, takeInvitation } from './link/pair.js';
+import { forgetSeen } from './link/seen.js';
 import { Keys } from './parts/keys.js';
 import { LateBanner } from './parts/late-banner.js';
 import { VersionBanner } from './parts/version-banner.js';
@@ -48,6 +49,7 @@ function connect(credentials: Credentials, onLeft: () => void): Extract<Credenti
   const leave = async () => {
     keeper.close();
     await link.close();
+    forgetSeen();
     await Promise.all([forgetCredentials(), forgetKept()]);
     onLeft();
   };

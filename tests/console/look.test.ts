@@ -33,20 +33,8 @@ const HOME_TREE = `
         - button "Always allow"
         - button "Deny"
     - listitem:
-      - article "How shall it begin?":
-        - paragraph: letters
-        - heading "How shall it begin?" [level=3]
-        - group "How shall it begin?":
-          - text: How shall it begin?
-          - radio "Dear Ada As among friends"
-          - strong: Dear Ada
-          - text: As among friends
-          - radio "Dear Ms Lovelace As among strangers"
-          - strong: Dear Ms Lovelace
-          - text: As among strangers
-          - textbox "How shall it begin?"
-        - button "Answer" [disabled]
-        - button "Deny"
+      - button "letters How shall it begin?":
+        - strong: How shall it begin?
 - region "Sessions":
   - heading "Sessions" [level=2]
   - list:

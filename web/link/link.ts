@@ -17,6 +17,7 @@ import { t } from '../strings/t.js';
 import type { Credentials } from './credentials.js';
 import { Presence } from './presence.js';
 import { renewToken } from './renewal.js';
+import { beginSeen } from './seen.js';
 import { sharedWebSocket } from './shared-socket.js';
 
 /** Messages of the first page, and of each older one. */
@@ -122,6 +123,7 @@ export class Link {
   async refreshList(): Promise<void> {
     try {
       const { sessions } = await listSessions(this.rest, { query: { limit: MAX_SESSIONS } });
+      beginSeen(sessions);
       this.#store.dispatch({ do: 'listed', sessions });
     } catch (error) {
       this.#store.dispatch({ do: 'listFailed', because: wordsOf(error) });

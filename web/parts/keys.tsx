@@ -44,12 +44,16 @@ export function Keys() {
 function useChoice(): (step: number) => void {
   const last = useRef(-1);
   return (step) => {
-    const choices = [...document.querySelectorAll<HTMLElement>('[data-choice]')];
+    const choices = [...document.querySelectorAll<HTMLElement>('[data-choice]')].filter(
+      (choice) => choice.offsetParent !== null,
+    );
     const now = choices.findIndex((choice) => choice.contains(document.activeElement));
     const from = now < 0 && step > 0 ? last.current - 1 : last.current;
     const next = Math.min(Math.max((now < 0 ? from : now) + step, 0), choices.length - 1);
     last.current = next;
     choices[next]?.focus();
+    // What is folded is opened, and takes the focus itself.
+    if (choices[next]?.getAttribute('aria-expanded') === 'false') choices[next]?.click();
     choices[next]?.scrollIntoView({ block: 'nearest' });
   };
 }

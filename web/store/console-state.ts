@@ -3,6 +3,7 @@ import type { AnswerData, ClientEvent, ConnectionState, EventData, UnplacedFrame
 import type { SessionView } from '../../protocol/rest.js';
 import type { HistoryMessage } from '../../protocol/server-frames.js';
 import type { Tasks } from '../../protocol/tasks.js';
+import { type LastTurn, lastTurnOf, newerTurn } from './inbox.js';
 import type { Kept } from './kept.js';
 import { type Queue, queueIn } from './queue.js';
 import { type Details, type Limit, newerLimit, type Settings, settingsIn, UNKNOWN } from './session-details.js';
@@ -15,6 +16,8 @@ export interface ConsoleSession {
   view: SessionView;
   /** The newest status event, which is newer than the view. */
   status: Status | undefined;
+  /** The last one that ended, by the newest event or view. */
+  turn: LastTurn | undefined;
 }
 
 export interface ConsoleState {
@@ -129,10 +132,10 @@ export function reduce(state: ConsoleState, action: Action): ConsoleState {
   return reducer(state, action);
 }
 
-const sessionOf = ({ sessions }: ConsoleState, view: SessionView): ConsoleSession => ({
-  view,
-  status: newer(sessions.get(view.sessionId)?.status, view),
-});
+function sessionOf({ sessions }: ConsoleState, view: SessionView): ConsoleSession {
+  const known = sessions.get(view.sessionId);
+  return { view, status: newer(known?.status, view), turn: newerTurn(known?.turn, view) };
+}
 
 /** A status that happened after the view was made. */
 const newer = (status: Status | undefined, view: SessionView): Status | undefined =>
@@ -144,9 +147,16 @@ function onEvent(state: ConsoleState, event: ClientEvent): ConsoleState {
   if (event.type === 'permissionResolved') return withoutPermission(told, event.data.permissionId);
   if (event.type === 'humanMessage') return withoutSuggestion(told, event.sessionId);
   if (event.type === 'sessionStatus') return withStatus(told, event.data);
+  if (event.type === 'streamComplete') return withTurn(told, event.sessionId, lastTurnOf(event.data, event.at));
   if (event.type === 'rateLimit')
     return { ...told, limit: newerLimit(state.limit, { ...event.data, at: event.data.timestamp }) };
   return told;
+}
+
+function withTurn(state: ConsoleState, sessionId: string, turn: LastTurn): ConsoleState {
+  const known = state.sessions.get(sessionId);
+  if (!known || (known.turn && known.turn.at > turn.at)) return state;
+  return { ...state, sessions: new Map(state.sessions).set(sessionId, { ...known, turn }) };
 }
 
 function withoutSuggestion(state: ConsoleState, sessionId: string): ConsoleState {

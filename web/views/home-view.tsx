@@ -1,9 +1,9 @@
 import { Link as Anchor, useLocation } from 'wouter';
+import { Inbox } from '../parts/inbox.js';
 import { KeptNotice } from '../parts/kept-notice.js';
 import { LanguageChoice } from '../parts/language-choice.js';
 import { NotifyButton } from '../parts/notify-button.js';
-import { PermissionCard } from '../parts/permission-card.js';
-import { type ConsoleSession, isAway } from '../store/console-state.js';
+import type { ConsoleSession } from '../store/console-state.js';
 import type { Kept } from '../store/kept.js';
 import { t } from '../strings/t.js';
 import { PlacesNav } from './places.js';
@@ -22,30 +22,11 @@ export function HomeView() {
         </button>
       </header>
       <PlacesNav />
-      <NotifyButton />
       <Inbox />
       <Sessions />
+      <NotifyButton />
       <LanguageChoice />
     </main>
-  );
-}
-
-function Inbox() {
-  const permissions = useStore((state) => state.permissions);
-  const sessions = useStore((state) => state.sessions);
-  const isKnown = useStore((state) => state.connection.kind === 'open' || !isAway(state));
-  return (
-    <section aria-labelledby="inbox">
-      <h2 id="inbox">{t('home.waiting')}</h2>
-      {permissions.size === 0 && <p className="quiet">{t(isKnown ? 'home.nothingWaits' : 'home.waitingUnknown')}</p>}
-      <ul className="cards">
-        {[...permissions.values()].map((request) => (
-          <li key={request.permissionId}>
-            <PermissionCard request={request} of={sessions.get(request.sessionId)?.view.projectName} />
-          </li>
-        ))}
-      </ul>
-    </section>
   );
 }
 

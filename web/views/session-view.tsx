@@ -11,6 +11,7 @@ import { SessionId } from '../parts/session-id.js';
 import { SessionPanels } from '../parts/session-panels.js';
 import { TakeAlong } from '../parts/take-along.js';
 import { TranscriptList } from '../parts/transcript-list.js';
+import { useSeenTurn } from '../parts/use-seen-turn.js';
 import type { ConsoleSession, Status } from '../store/console-state.js';
 import { filesHref } from '../store/files.js';
 import { settingsIn } from '../store/session-details.js';
@@ -53,6 +54,7 @@ export function SessionView({ sessionId, message }: SessionViewProps) {
   const [isSearching, setSearching] = useState(false);
   useEffect(() => void link.open(sessionId), [link, sessionId]);
   const session = useStore((state) => state.sessions.get(sessionId));
+  useSeenTurn(sessionId, session?.turn?.at);
   const permissions = useStore((state) => state.permissions);
   const chosen = useStore((state) => state.settings.get(sessionId));
   const settings = chosen ?? (session && settingsIn(session.view));

@@ -106,7 +106,7 @@ async function inbox({ shown: { page }, visit }: Guide): Promise<void> {
   await visit({ name: 'lost', page });
   await page.goto(new URL('/#/', page.url()).href);
   await page.getByRole('link', { name: 'garden', exact: true }).waitFor();
-  await page.getByRole('radio', { name: /Dear Ada/ }).waitFor();
+  await page.getByRole('button', { name: /^letters/, expanded: false }).waitFor();
   await button(page, 'Allow once').waitFor();
   await visit({ name: 'home', page });
 }
