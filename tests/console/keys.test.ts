@@ -75,7 +75,7 @@ inChromium('the console by keys', (path) =>
         await page.getByRole('button', { name: 'Deny', exact: true }).waitFor();
       }
       await home();
-      await page.getByRole('article').nth(1).waitFor();
+      await page.getByRole('button', { name: /^other/, expanded: false }).waitFor();
       await press('j', 'j', 'k');
       await focused('article.card >> nth=0');
       const denied = (await page.locator('article.card').first().getAttribute('aria-label')) ?? '';
@@ -150,6 +150,7 @@ inChromium('the console by keys', (path) =>
       await shown.begin(directory, scenario({ tools: [write(file)] }, { text: 'Swiped.' }));
       await page.getByRole('button', { name: 'Allow once', exact: true }).waitFor();
       await home();
+      await page.getByRole('button', { name: /^swiped/, expanded: false }).click();
       const card = page.locator('article.card', { hasText: 'swiped' });
       await card.waitFor();
       await card.scrollIntoViewIfNeeded();

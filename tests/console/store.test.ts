@@ -89,7 +89,9 @@ const TOLD: Record<Happening['kind'], (of: { id: string; text: string; isEven: b
     ['toolResult', { toolId: id, toolName: 'Bash', success: true, result: text }],
   ],
   notice: ({ text }) => [['notice', { level: 'warning', message: text }]],
-  end: ({ id }) => [['streamComplete', { promptId: id, subtype: 'success', duration: 1 }]],
+  end: ({ id }) => [
+    ['streamComplete', { promptId: id, subtype: 'success', isError: false, finalResult: '', duration: 1 }],
+  ],
   asked: ({ id, text, isEven }) => [
     ['permissionRequest', { permissionId: id, sessionId: SESSION, prompt: text }],
     ...(isEven

@@ -76,13 +76,13 @@ export function NewView() {
         <ImageBar images={images} />
         <Refusal reason={refusal} />
         <div className="row">
-          <AddImages images={images} />
           <button type="submit" className="primary" disabled={isBusy}>
             {t('new.start')}
           </button>
           <button type="button" onClick={() => navigate('/')}>
             {t('new.cancel')}
           </button>
+          <AddImages images={images} />
         </div>
       </form>
     </main>
