@@ -34,6 +34,7 @@ const HOME_TREE = `
         - button "Deny"
     - listitem:
       - button "letters How shall it begin?":
+        - text: letters
         - strong: How shall it begin?
 - region "Sessions":
   - heading "Sessions" [level=2]
