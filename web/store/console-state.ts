@@ -3,8 +3,8 @@ import type { AnswerData, ClientEvent, ConnectionState, EventData, UnplacedFrame
 import type { SessionView } from '../../protocol/rest.js';
 import type { HistoryMessage } from '../../protocol/server-frames.js';
 import type { Tasks } from '../../protocol/tasks.js';
-import { type LastTurn, lastTurnOf, newerTurn } from './inbox.js';
 import type { Kept } from './kept.js';
+import { type LastTurn, lastTurnOf, newerTurn } from './last-turn.js';
 import { type Queue, queueIn } from './queue.js';
 import { type Details, type Limit, newerLimit, type Settings, settingsIn, UNKNOWN } from './session-details.js';
 import { begun, LOADING, type Transcript, withEvent, withOlder, withText } from './transcript.js';

@@ -1,17 +1,6 @@
 /** What waits for the person over all sessions, the most urgent first. Pure. */
-import type { EventData } from '../../client/browser.js';
-import type { SessionView } from '../../protocol/rest.js';
 import type { ConsoleSession, ConsoleState, PermissionRequest } from './console-state.js';
-
-/** The last turn of a session. */
-export interface LastTurn {
-  status: 'completed' | 'failed' | 'cancelled';
-  subtype: string;
-  /** When it ended. */
-  at: string;
-  /** The beginning of what Claude said last; undefined where only the list of sessions told of it. */
-  words: string | undefined;
-}
+import type { LastTurn } from './last-turn.js';
 
 /** When the person last saw the end of a turn, by session; `since`: what ended before it is not new to this browser. */
 export interface Seen {
@@ -26,19 +15,6 @@ export type Waiting = { key: string; sessionId: string; project: string } & (
 
 const RANKS = ['permission', 'question', 'limit', 'finished', 'failed'] as const satisfies Waiting['kind'][];
 const USAGE_LIMIT = 'usage_limit';
-const MAX_WORDS = 200;
-
-export function lastTurnOf({ subtype, isError, finalResult }: EventData<'streamComplete'>, at: string): LastTurn {
-  const status = subtype === 'interrupted' ? 'cancelled' : isError ? 'failed' : 'completed';
-  return { status, subtype, at, words: finalResult === '' ? undefined : finalResult.slice(0, MAX_WORDS) };
-}
-
-/** The newer of what an event and what a view told. */
-export function newerTurn(known: LastTurn | undefined, { lastPrompt }: SessionView): LastTurn | undefined {
-  if (!lastPrompt || (known && known.at >= lastPrompt.completedAt)) return known;
-  const { status, subtype, completedAt } = lastPrompt;
-  return { status, subtype, at: completedAt, words: undefined };
-}
 
 /** Ranked by kind, and the oldest first. */
 export function inboxOf(
