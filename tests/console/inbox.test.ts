@@ -34,7 +34,8 @@ const NEW = { since: '', turns: new Map<string, string>() };
 
 describe('the inbox', () => {
   const sessions = [
-    view('asking', 1),
+    view('asking', 2),
+    view('earlier', 1),
     view('choosing', 1),
     view('newer', 3),
     view('older', 2),
@@ -49,12 +50,16 @@ describe('the inbox', () => {
   ];
   const listed = reduce(EMPTY, { do: 'listed', sessions });
   const permissions = new Map(
-    [asks('choosing', 'question'), asks('asking', 'tool')].map((one) => [one.permissionId, one]),
+    [asks('choosing', 'question'), asks('asking', 'tool'), asks('earlier', 'tool')].map((one) => [
+      one.permissionId,
+      one,
+    ]),
   );
   const state = { ...listed, permissions };
 
   test('ranks requests, questions, limits, ends and failures, the oldest first', () => {
     expect(namesIn(state, NEW)).toEqual([
+      'permission earlier',
       'permission asking',
       'question choosing',
       'limit limited',
@@ -138,6 +143,6 @@ inChromium('the inbox in a browser', (path) => {
     await page.reload();
     await page.getByRole('link', { name: 'third', exact: true }).waitFor();
     await page.getByRole('button', { name: /^fourth/ }).waitFor();
-    expect(await page.getByText('Finished', { exact: true }).count()).toBe(0);
+    expect(await page.getByRole('button', { name: /^third/ }).count()).toBe(0);
   });
 });

@@ -21,7 +21,9 @@ export function inboxOf(
   { permissions, sessions }: Pick<ConsoleState, 'permissions' | 'sessions'>,
   seen: Seen,
 ): Waiting[] {
-  const asked = [...permissions.values()].map((request) => askedOf(request, sessions.get(request.sessionId)));
+  const asked = [...permissions.values()]
+    .map((request) => askedOf(request, sessions.get(request.sessionId)))
+    .sort((a, b) => waitsSince(sessions.get(a.sessionId)).localeCompare(waitsSince(sessions.get(b.sessionId))));
   const asking = new Set(asked.map(({ sessionId }) => sessionId));
   const ended = [...sessions.values()]
     .filter(({ view }) => !asking.has(view.sessionId))
@@ -29,6 +31,10 @@ export function inboxOf(
     .sort((a, b) => a.turn.at.localeCompare(b.turn.at));
   return [...asked, ...ended].sort((a, b) => RANKS.indexOf(a.kind) - RANKS.indexOf(b.kind));
 }
+
+/** A session that waits does nothing else. */
+const waitsSince = (session: ConsoleSession | undefined): string =>
+  session?.status?.lastActivity ?? session?.view.lastActivity ?? '';
 
 function askedOf(request: PermissionRequest, session: ConsoleSession | undefined): Waiting {
   const { permissionId: key, sessionId, kind: asks } = request;
