@@ -21,6 +21,8 @@ export interface AuditLog {
   close(): Promise<void>;
 }
 
+/** Below `COMPANION_HOME/logs`; older files have a number behind it. */
+export const AUDIT_LOG = 'audit.log';
 const FILE_BYTES = 10 * 1024 * 1024;
 const FILES = 10;
 /** Clients choose some of the texts; none needs more than this. */
@@ -29,7 +31,7 @@ const MAX_TEXT = 200;
 /** One line of JSON per entry, in rotated files that only the owner can read. */
 export function createAuditLog({ folder, now, log }: AuditLogOptions): AuditLog {
   const file = new LogFile({
-    path: join(folder, 'audit.log'),
+    path: join(folder, AUDIT_LOG),
     maxBytes: FILE_BYTES,
     files: FILES,
     onRegained: (lost) => log.warn('the audit log has a gap; some of its lines could not be written', { lost }),

@@ -1,5 +1,6 @@
 /** The successful answer of each REST command: for documents and tests, since the daemon itself only needs the types. */
 import * as z from 'zod';
+import { auditPageSchema } from './audit.js';
 import {
   authMethodsSchema,
   devicesSchema,
@@ -223,6 +224,7 @@ const ANSWERS_AS_WRITTEN = {
   showDocument: { type: 'text/html', note: '`frames`, `events` or `rest`' },
   showOpenApi: { note: 'the REST interface as an OpenAPI 3.1 document' },
   showAsyncApi: { note: 'the frames as an AsyncAPI 3.0 document' },
+  listAudit: { shape: auditPageSchema },
   showTelemetry: { shape: telemetrySchema, note: 'since the start of the daemon' },
   showClient: {
     shape: clientViewSchema,

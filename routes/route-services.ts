@@ -1,3 +1,4 @@
+import type { AuditPage, ListAudit } from '../protocol/audit.js';
 import type { PairingView } from '../protocol/auth.js';
 import type { Health } from '../protocol/rest.js';
 import type { LastingAddress } from '../protocol/usage.js';
@@ -47,6 +48,8 @@ export interface RouteServices extends CommandServices {
   agentWaits: AgentWaits;
   log: Log;
   audit: Audit;
+  /** A page of the audit log, of all people. Rejects with `INVALID_REQUEST` for a cursor that is none. */
+  readAudit: (query: ListAudit) => Promise<AuditPage>;
   version: string;
   maxSessions: number;
   /** Whether `?token=` is accepted. */

@@ -201,6 +201,9 @@ export const showOpenApi = /* @__PURE__ */ operation<'showOpenApi'>('GET /openap
 /** `GET /asyncapi.json`: the frames as an AsyncAPI 3.0 document. */
 export const showAsyncApi = /* @__PURE__ */ operation<'showAsyncApi'>('GET /asyncapi.json');
 
+/** `GET /api/audit`. */
+export const listAudit = /* @__PURE__ */ operation<'listAudit'>('GET /api/audit');
+
 /** `GET /api/telemetry`: since the start of the daemon. */
 export const showTelemetry = /* @__PURE__ */ operation<'showTelemetry'>('GET /api/telemetry');
 

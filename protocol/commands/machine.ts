@@ -1,4 +1,5 @@
 /** The state of the daemon and of the account, and what waits for a person. */
+import { listAuditSchema } from '../audit.js';
 import { exportTelemetrySchema } from '../telemetry.js';
 import { usageQuerySchema } from '../usage.js';
 import { listWaitingSchema } from '../waiting.js';
@@ -13,6 +14,7 @@ export const MACHINE_COMMANDS = {
   showAsyncApi: { at: 'GET /asyncapi.json', ...reads('credential') },
   showDocs: { at: 'GET /docs', ...reads('credential') },
   showDocument: { at: 'GET /docs/:name', ...reads('credential') },
+  listAudit: { at: 'GET /api/audit', ...reads('admin'), query: listAuditSchema },
   showTelemetry: { at: 'GET /api/telemetry', ...reads('admin') },
   showClient: { at: 'GET /api/telemetry/client/:clientId', ...reads('read') },
   exportTelemetry: { at: 'GET /api/telemetry/export', ...reads('admin'), query: exportTelemetrySchema },

@@ -1,27 +1,8 @@
 /** What stands in a row of the table of commands. */
 import type * as z from 'zod';
 import type { Need } from '../access.js';
+import type { AuditAction } from '../audit.js';
 import type { Attachment, PermissionMode } from '../scalars.js';
-
-/** The audit log's name for an action. */
-export type AuditAction =
-  | 'start'
-  | 'stop'
-  | 'prompt'
-  | 'approve'
-  | 'interrupt'
-  | 'close'
-  | 'read'
-  | 'write'
-  | 'pair'
-  | 'login'
-  | 'refresh'
-  | 'logout'
-  | 'revoke'
-  | 'refused'
-  | 'settings'
-  | 'tool'
-  | 'users';
 
 /** Questions that a person no longer wants to be asked; granting them needs more than the command's scope. */
 export interface Liberties {

@@ -6,6 +6,7 @@ import type { Metrics } from '../../services/telemetry/metrics.js';
 import { findRoute } from '../access/find-route.js';
 import { createMcpRoutes } from '../mcp/mcp-routes.js';
 import { createOpenAiRoutes } from '../openai/openai-routes.js';
+import { createAuditRoutes } from '../rest/audit-routes.js';
 import { createAuthRoutes } from '../rest/auth-routes.js';
 import { createBudgetRoutes } from '../rest/budget-routes.js';
 import { createDeviceRoutes } from '../rest/device-routes.js';
@@ -96,6 +97,7 @@ function addRoutes(app: Express, services: RouteServices): void {
   app.use('/api/stream', createPersonStreamRoutes(services));
   app.use('/api/conversations', createConversationRoutes(services));
   app.use('/api/search', createSearchRoutes(services));
+  app.use('/api', createAuditRoutes(services));
   app.use('/api', createUsageRoutes(services));
   app.use('/api/projects', createPlaceRoutes(services));
   app.use('/api/waiting', createWaitingRoutes(services));

@@ -1,4 +1,4 @@
-import type { AuditAction } from '../../protocol/commands/rules.js';
+import type { AuditAction } from '../../protocol/audit.js';
 import type { ErrorCode } from '../../protocol/error-codes.js';
 
 /** SHA-256, in hex: identifies a content without revealing it. Made by `digestOf`. */

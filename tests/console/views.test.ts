@@ -278,6 +278,23 @@ inChromium('the views of the console', (path) =>
       expect((await kept()).preferences).toEqual({});
     });
 
+    test('tell who did what, by action and device', async () => {
+      const { page } = shown;
+      await goTo('Audit');
+      const entries = page.getByRole('region', { name: 'Entries' }).getByRole('listitem');
+      await entries.first().waitFor();
+      await page.getByLabel('Action').selectOption('Pair a device');
+      await page.getByLabel('Device').selectOption('Night phone');
+      await entries.filter({ has: page.getByRole('heading', { name: 'Pair a device', exact: true }) }).waitFor();
+      expect(await entries.count()).toBe(1);
+      expect(await entries.first().textContent()).toContain('ByNight phone');
+      await shown.picture('audit');
+      await fits();
+      await page.getByLabel('Since').fill('2199-01-01T00:00');
+      await page.getByText('There are no such entries.').waitFor();
+      expect(await entries.count()).toBe(0);
+    });
+
     test('say that they could not be loaded, in the words of the daemon, and try again', async () => {
       const { page } = shown;
       const error = { code: 'CAPACITY', message: 'The disk is full.' };

@@ -111,6 +111,7 @@ export const DE: Translation = {
   'signIn.submit': 'Anmelden',
   'signIn.busy': 'Anmeldung läuft…',
   'signIn.refused': 'Der Benutzername oder das Passwort ist falsch. Der Benutzername ist eine E-Mail-Adresse.',
+  'audit.title': 'Audit',
   'search.title': 'Suche',
   'search.words': 'Wörter',
   'search.help':

@@ -106,6 +106,7 @@ export const EN = {
   'signIn.submit': 'Sign in',
   'signIn.busy': 'Signing in…',
   'signIn.refused': 'The user name or the password is wrong. The user name is an e-mail address.',
+  'audit.title': 'Audit',
   'search.title': 'Search',
   'search.words': 'Words',
   'search.help':

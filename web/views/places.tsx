@@ -58,6 +58,11 @@ const PLACES: readonly Place[] = [
     View: lazy(() => import('./devices-view.js').then(({ DevicesView }) => ({ default: DevicesView }))),
   },
   {
+    path: '/audit',
+    title: 'audit.title',
+    View: lazy(() => import('./audit-view.js').then(({ AuditView }) => ({ default: AuditView }))),
+  },
+  {
     path: '/share',
     isLinked: false,
     title: 'share.title',
