@@ -8,6 +8,7 @@ import { useConsole, useStore } from '../views/use-console.js';
 import { Modal } from './modal.js';
 import { Refusal } from './refusal.js';
 import { useAction } from './use-action.js';
+import { noteOpened, useDaemons } from './use-daemons.js';
 
 interface Command {
   id: string;
@@ -109,6 +110,7 @@ function isFitting(query: string): (command: Command) => boolean {
 function useCommands(onHelp: () => void): Command[] {
   const { link } = useConsole();
   const [path, navigate] = useLocation();
+  const daemons = useDaemons();
   const sessions = useStore((state) => state.sessions);
   const shown = sessions.get(/^\/s\/(.+)$/.exec(path)?.[1] ?? '');
   const stop = async () => shown && link.client.interrupt({ sessionId: shown.view.sessionId });
@@ -130,6 +132,15 @@ function useCommands(onHelp: () => void): Command[] {
       run: () => navigate(`/s/${sessionId}`),
     })),
     ...placeLinks.map(({ path: to, title }) => ({ id: to, words: t(title), hint: view, run: () => navigate(to) })),
+    ...daemons.map(({ name, origin }) => ({
+      id: origin,
+      words: name,
+      hint: t('daemons.title'),
+      run: () => {
+        noteOpened(origin);
+        location.assign(origin);
+      },
+    })),
     { id: 'help', words: t('keys.title'), hint: action, run: onHelp },
   ];
 }

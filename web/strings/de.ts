@@ -112,6 +112,7 @@ export const DE: Translation = {
   'signIn.busy': 'Anmeldung läuft…',
   'signIn.refused': 'Der Benutzername oder das Passwort ist falsch. Der Benutzername ist eine E-Mail-Adresse.',
   'audit.title': 'Audit',
+  'daemons.title': 'Daemons',
   'search.title': 'Suche',
   'search.words': 'Wörter',
   'search.help':

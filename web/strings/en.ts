@@ -107,6 +107,7 @@ export const EN = {
   'signIn.busy': 'Signing in…',
   'signIn.refused': 'The user name or the password is wrong. The user name is an e-mail address.',
   'audit.title': 'Audit',
+  'daemons.title': 'Daemons',
   'search.title': 'Search',
   'search.words': 'Words',
   'search.help':

@@ -108,6 +108,7 @@ export const ZH: Translation = {
   'signIn.busy': '正在登录…',
   'signIn.refused': '用户名或密码错误。用户名是电子邮件地址。',
   'audit.title': '审计',
+  'daemons.title': '守护进程',
   'search.title': '搜索',
   'search.words': '词语',
   'search.help': '必须包含所有词语。用引号括住 "一个短语"，用 开头* 匹配词首，用 -不含 排除词语。',

@@ -109,7 +109,8 @@ interface Asked {
 function Entries({ question, devices }: Asked) {
   const first = useLoad((rest) => ask(rest, question, undefined));
   return (
-    <section aria-label={texts().entries}>
+    <section aria-labelledby="entries">
+      <h2 id="entries">{texts().entries}</h2>
       <Loaded of={first}>{(page) => <Found question={question} devices={devices} first={page} />}</Loaded>
     </section>
   );

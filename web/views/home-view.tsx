@@ -1,4 +1,5 @@
 import { Link as Anchor, useLocation } from 'wouter';
+import { DaemonSwitch } from '../parts/daemon-switch.js';
 import { Inbox } from '../parts/inbox.js';
 import { KeptNotice } from '../parts/kept-notice.js';
 import { LanguageChoice } from '../parts/language-choice.js';
@@ -21,6 +22,7 @@ export function HomeView() {
           {t('home.new')}
         </button>
       </header>
+      <DaemonSwitch />
       <PlacesNav />
       <Inbox />
       <Sessions />

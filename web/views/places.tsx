@@ -63,6 +63,11 @@ const PLACES: readonly Place[] = [
     View: lazy(() => import('./audit-view.js').then(({ AuditView }) => ({ default: AuditView }))),
   },
   {
+    path: '/daemons',
+    title: 'daemons.title',
+    View: lazy(() => import('./daemons-view.js').then(({ DaemonsView }) => ({ default: DaemonsView }))),
+  },
+  {
     path: '/share',
     isLinked: false,
     title: 'share.title',

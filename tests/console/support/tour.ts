@@ -127,6 +127,8 @@ async function places({ world, shown: { page }, visit }: Guide): Promise<void> {
     await views.filter({ hasText: name }).first().click();
     await page.getByRole('heading', { name, exact: true, level: 1 }).waitFor();
     if (name === 'Search') await search(page);
+    if (name === 'Audit') await page.getByLabel('Action').selectOption('Pair a device');
+    if (name === 'Daemons') await page.evaluate(KNOW_ANOTHER);
     await settled(page);
     for (const form of await page.locator('main details > summary').all()) await form.click();
     await visit({ name: name.toLowerCase().replaceAll(/\W+/g, '-'), page });
@@ -134,6 +136,12 @@ async function places({ world, shown: { page }, visit }: Guide): Promise<void> {
   await share(page);
   await visit({ name: 'share', page });
 }
+
+/** As another tab does it. */
+const KNOW_ANOTHER = `(() => {
+  localStorage.setItem('daemons', JSON.stringify([{ name: 'Attic', origin: 'https://attic.example.org' }]));
+  dispatchEvent(new Event('storage'));
+})()`;
 
 /** As a system hands it to the worker. */
 const SHARE = `(async () => {
