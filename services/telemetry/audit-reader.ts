@@ -37,19 +37,23 @@ export async function readAudit(path: string, query: ListAudit): Promise<AuditPa
   for (let age = 0; age < FILES && !page.isFull; age += 1) {
     const file = await openFile(age === 0 ? path : `${path}.${age}`);
     if (!file) break;
-    const wasRead = await readFrom(file, from, page).finally(() => file.close());
+    const wasRead = await readFrom(file, from, page);
     if (wasRead) from = undefined;
   }
   const { entries, next } = page;
   return { entries, limit, hasMore: next !== undefined, ...(next && { nextCursor: writeCursor(next) }) };
 }
 
-/** Resolves to false for a file that is newer than the place to begin at. */
+/** Closes the file. Resolves to false for one that is newer than the place to begin at. */
 async function readFrom(file: FileHandle, from: Place | undefined, page: Page): Promise<boolean> {
-  const { ino, size } = await file.stat();
-  if (from && from.file !== ino) return false;
-  await readBackwards(file, { file: ino, offset: Math.min(from?.offset ?? size, size) }, page);
-  return true;
+  try {
+    const { ino, size } = await file.stat();
+    if (from && from.file !== ino) return false;
+    await readBackwards(file, { file: ino, offset: Math.min(from?.offset ?? size, size) }, page);
+    return true;
+  } finally {
+    await file.close();
+  }
 }
 
 /** Undefined where there is none. */
