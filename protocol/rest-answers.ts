@@ -224,7 +224,10 @@ const ANSWERS_AS_WRITTEN = {
   showDocument: { type: 'text/html', note: '`frames`, `events` or `rest`' },
   showOpenApi: { note: 'the REST interface as an OpenAPI 3.1 document' },
   showAsyncApi: { note: 'the frames as an AsyncAPI 3.0 document' },
-  listAudit: { shape: auditPageSchema },
+  listAudit: {
+    shape: auditPageSchema,
+    note: 'the newest first; of all people for the owner, else what concerns the person',
+  },
   showTelemetry: { shape: telemetrySchema, note: 'since the start of the daemon' },
   showClient: {
     shape: clientViewSchema,

@@ -1,4 +1,4 @@
-import type { AuditPage, ListAudit } from '../protocol/audit.js';
+import type { AuditPage } from '../protocol/audit.js';
 import type { PairingView } from '../protocol/auth.js';
 import type { Health } from '../protocol/rest.js';
 import type { LastingAddress } from '../protocol/usage.js';
@@ -16,6 +16,7 @@ import type { Tracing } from '../services/ports/tracing.js';
 import type { Files, FileTrash } from '../services/ports/workspace.js';
 import type { PushService } from '../services/push/push-service.js';
 import type { Webhooks } from '../services/push/webhooks/webhooks.js';
+import type { AuditQuery } from '../services/telemetry/audit-reader.js';
 import type { Clients } from '../services/telemetry/clients.js';
 import type { Metrics } from '../services/telemetry/metrics.js';
 import type { Admission } from './access/admission.js';
@@ -48,8 +49,8 @@ export interface RouteServices extends CommandServices {
   agentWaits: AgentWaits;
   log: Log;
   audit: Audit;
-  /** A page of the audit log, of all people. Rejects with `INVALID_REQUEST` for a cursor that is none. */
-  readAudit: (query: ListAudit) => Promise<AuditPage>;
+  /** A page of the audit log, of all people or of one. Rejects with `INVALID_REQUEST` for a cursor that is none. */
+  readAudit: (query: AuditQuery) => Promise<AuditPage>;
   version: string;
   maxSessions: number;
   /** Whether `?token=` is accepted. */

@@ -201,7 +201,7 @@ export const showOpenApi = /* @__PURE__ */ operation<'showOpenApi'>('GET /openap
 /** `GET /asyncapi.json`: the frames as an AsyncAPI 3.0 document. */
 export const showAsyncApi = /* @__PURE__ */ operation<'showAsyncApi'>('GET /asyncapi.json');
 
-/** `GET /api/audit`. */
+/** `GET /api/audit`: the newest first; of all people for the owner, else what concerns the person. */
 export const listAudit = /* @__PURE__ */ operation<'listAudit'>('GET /api/audit');
 
 /** `GET /api/telemetry`: since the start of the daemon. */

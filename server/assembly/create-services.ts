@@ -6,7 +6,6 @@ import { AUDIT_LOG } from '../../config/audit-log.js';
 import type { Config } from '../../config/load-config.js';
 import type { Logger } from '../../config/logger.js';
 import { VERSION } from '../../config/version.js';
-import type { ListAudit } from '../../protocol/audit.js';
 import type { SessionId } from '../../protocol/scalars.js';
 import type { Admission } from '../../routes/access/admission.js';
 import { ConsoleFiles } from '../../routes/http/console-files.js';
@@ -38,7 +37,7 @@ import type { Tracing } from '../../services/ports/tracing.js';
 import type { FileTrash, Workspace } from '../../services/ports/workspace.js';
 import type { JournalDamaged } from '../../services/record/damage/damage-guard.js';
 import { createSessionSource, SessionRegistry } from '../../services/sessions/session-registry.js';
-import { readAudit } from '../../services/telemetry/audit-reader.js';
+import { type AuditQuery, readAudit } from '../../services/telemetry/audit-reader.js';
 import type { Metrics } from '../../services/telemetry/metrics.js';
 import type { SessionObserver } from '../../services/telemetry/observe-sessions.js';
 import { auditTools } from '../../services/telemetry/tool-audit.js';
@@ -325,7 +324,7 @@ const routeSettings = ({ config, paths, status, ...given }: ServicesOptions & { 
   now,
   log: given.log,
   audit: given.audit,
-  readAudit: (query: ListAudit) => readAudit(join(paths.logs, AUDIT_LOG), query),
+  readAudit: (query: AuditQuery) => readAudit(join(paths.logs, AUDIT_LOG), query),
   tracing: given.tracing,
   claudeCodeVersion: () => status.version(),
   memoryOf,

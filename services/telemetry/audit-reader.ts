@@ -10,6 +10,11 @@ const CHUNK_BYTES = 64 * 1024;
 /** Of one request: a filter that hardly anything passes gets short pages. */
 const MAX_READ_BYTES = 8 * 1024 * 1024;
 
+export interface AuditQuery extends ListAudit {
+  /** Only what this person did, or what was done to them. */
+  person?: string | undefined;
+}
+
 /** A place between two lines: all before it are older. A file keeps its number when it is renamed. */
 interface Place {
   file: number;
@@ -30,7 +35,7 @@ function readCursor(cursor: string): Place {
  * A page of the log at this path, the newest entries first. A log without a file is empty, and so is what has been
  * dropped since the page before. Throws `INVALID_REQUEST` for a cursor that is none.
  */
-export async function readAudit(path: string, query: ListAudit): Promise<AuditPage> {
+export async function readAudit(path: string, query: AuditQuery): Promise<AuditPage> {
   const { limit, cursor } = query;
   const page = new Page(query);
   let from = cursor === undefined ? undefined : readCursor(cursor);
@@ -71,10 +76,10 @@ class Page {
   readonly entries: AuditView[] = [];
   /** Behind the last entry, where there is more to look at. */
   next: Place | undefined;
-  readonly #query: ListAudit;
+  readonly #query: AuditQuery;
   #bytes = 0;
 
-  constructor(query: ListAudit) {
+  constructor(query: AuditQuery) {
     this.#query = query;
   }
 
@@ -93,10 +98,11 @@ class Page {
     if (this.entries.length >= limit || this.#bytes > MAX_READ_BYTES) this.next = before;
   }
 
-  #fits({ action, deviceId, targetDeviceId, at }: AuditView): boolean {
-    const { action: asked, deviceId: device, since, until } = this.#query;
+  #fits({ action, userId, targetUserId, deviceId, targetDeviceId, at }: AuditView): boolean {
+    const { action: asked, person, deviceId: device, since, until } = this.#query;
     const time = Date.parse(at);
     return (
+      (person === undefined || userId === person || targetUserId === person) &&
       (asked === undefined || action === asked) &&
       (device === undefined || deviceId === device || targetDeviceId === device) &&
       (since === undefined || time >= Date.parse(since)) &&

@@ -111,10 +111,12 @@ describe('the pages of a log', () => {
 describe('over REST', () => {
   const world = useWorld({ environment: CHEAP_PASSWORDS });
 
-  test('S1: an admin sees who did what, of all people; others see nothing', async () => {
+  test('S1: with the scope admin the owner sees who did what, and another person what concerns them', async () => {
     const phone = await pairDevice(world.daemon, { deviceName: 'phone' });
     await addUser(world.daemon, 'ada@example.org');
     const hers = await pairDevice(world.daemon, { user: 'ada@example.org' });
+    const scopes = ['read', 'admin'] as const;
+    const deputy = await pairDevice(world.daemon, { user: 'ada@example.org', scopes: [...scopes] });
     const list = (token: string, query = '') =>
       askOver<AuditPage>(world.daemon, 'GET', `/api/audit${query}`, { token });
     await waitUntil('both pairings are in the log', async () => {
@@ -127,6 +129,9 @@ describe('over REST', () => {
       { action: 'pair', outcome: 'ok', deviceId: hers.deviceId, address: '127.0.0.1' },
     ]);
     expect(await list(hers.accessToken)).toMatchObject({ status: 403, body: { error: { code: 'PERMISSION_DENIED' } } });
+    const own = (await list(deputy.accessToken)).body.entries;
+    expect(own.map(({ deviceId }) => deviceId)).toEqual(expect.arrayContaining([hers.deviceId]));
+    expect(JSON.stringify(own)).not.toContain(phone.deviceId);
     expect((await list(phone.accessToken, '?action=everything')).status).toBe(400);
     expect((await list(phone.accessToken, '?cursor=x')).status).toBe(400);
   });
