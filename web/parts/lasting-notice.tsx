@@ -1,5 +1,6 @@
 import { offerInstallation } from '../link/install.js';
-import { t } from '../strings/t.js';
+import { INSTALL_TEXTS } from '../strings/install.js';
+import { language } from '../strings/t.js';
 import { useLoad } from './use-load.js';
 
 /** Says why this page is not offered as an app, and which address is; nothing where it is. */
@@ -7,18 +8,19 @@ export function LastingNotice() {
   const { state } = useLoad(offerInstallation);
   if (state.kind !== 'loaded' || state.value.kind === 'lasting') return undefined;
   const { instead, suggested } = state.value;
+  const texts = INSTALL_TEXTS[language()];
   return (
     <section aria-labelledby="install">
-      <h2 id="install">{t('install.title')}</h2>
+      <h2 id="install">{texts.title}</h2>
       <div className="item" role="status">
-        <p>{t('install.passing', { address: location.origin })}</p>
+        <p>{texts.passing.replace('{address}', location.origin)}</p>
         {instead !== undefined && (
           <p>
-            {t('install.instead')} <a href={instead}>{instead}</a>
+            {texts.instead} <a href={instead}>{instead}</a>
           </p>
         )}
-        {suggested !== undefined && <p>{t('install.suggested', { address: suggested })}</p>}
-        {instead === undefined && suggested === undefined && <p>{t('install.setting')}</p>}
+        {suggested !== undefined && <p>{texts.suggested.replace('{address}', suggested)}</p>}
+        {instead === undefined && suggested === undefined && <p>{texts.setting}</p>}
       </div>
     </section>
   );

@@ -5,7 +5,8 @@ import { Page } from '../parts/page.js';
 import { Refusal } from '../parts/refusal.js';
 import { useAction } from '../parts/use-action.js';
 import { useLoad } from '../parts/use-load.js';
-import { t } from '../strings/t.js';
+import { SHARE_TEXTS } from '../strings/share.js';
+import { language, t } from '../strings/t.js';
 import { useStore } from './use-console.js';
 
 /** Where what another app has shared goes: into the message of a session, from where a person sends it. */
@@ -28,7 +29,7 @@ export function ShareView() {
               <Targets />
             </>
           ) : (
-            <p className="quiet">{t('share.none')}</p>
+            <p className="quiet">{SHARE_TEXTS[language()].none}</p>
           )
         }
       </Loaded>
@@ -55,7 +56,7 @@ function Targets() {
   );
   return (
     <section aria-labelledby="targets">
-      <h2 id="targets">{t('share.to')}</h2>
+      <h2 id="targets">{SHARE_TEXTS[language()].to}</h2>
       <Refusal reason={refusal} />
       <ul className="cards">
         {choice(TO_NEW, '/new', t('home.new'))}
