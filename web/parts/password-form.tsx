@@ -3,7 +3,8 @@ import { RestError } from '../../client/rest/index.js';
 import type { Credentials } from '../link/credentials.js';
 import { wordsOf } from '../link/link.js';
 import { signInBrowser, takesPasswords } from '../link/pair.js';
-import { t } from '../strings/t.js';
+import { SIGN_IN_TEXTS } from '../strings/sign-in.js';
+import { language } from '../strings/t.js';
 import { Refusal } from './refusal.js';
 
 export interface PasswordFormProps {
@@ -11,10 +12,11 @@ export interface PasswordFormProps {
   onSignedIn: (credentials: Credentials) => void;
 }
 
+const texts = () => SIGN_IN_TEXTS[language()];
 const UNAUTHORIZED = 401;
 
 const refusalOf = (error: unknown): string =>
-  error instanceof RestError && error.status === UNAUTHORIZED ? t('signIn.refused') : wordsOf(error);
+  error instanceof RestError && error.status === UNAUTHORIZED ? texts().refused : wordsOf(error);
 
 /** Signs in by a password, where the daemon knows people who have one. */
 export function PasswordForm({ deviceName, onSignedIn }: PasswordFormProps) {
@@ -38,10 +40,10 @@ export function PasswordForm({ deviceName, onSignedIn }: PasswordFormProps) {
   if (!isOffered) return undefined;
   return (
     <section aria-labelledby="sign-in">
-      <h2 id="sign-in">{t('signIn.title')}</h2>
+      <h2 id="sign-in">{texts().title}</h2>
       <form onSubmit={(event) => void onSubmit(event)}>
         <label>
-          {t('signIn.name')}
+          {texts().name}
           <input
             value={name}
             onChange={({ target }) => setName(target.value)}
@@ -54,7 +56,7 @@ export function PasswordForm({ deviceName, onSignedIn }: PasswordFormProps) {
           />
         </label>
         <label>
-          {t('signIn.password')}
+          {texts().password}
           <input
             type="password"
             value={password}
@@ -65,7 +67,7 @@ export function PasswordForm({ deviceName, onSignedIn }: PasswordFormProps) {
         </label>
         <Refusal reason={refusal} />
         <button type="submit" className="primary" disabled={isBusy}>
-          {isBusy ? t('signIn.busy') : t('signIn.submit')}
+          {isBusy ? texts().busy : texts().submit}
         </button>
       </form>
     </section>
