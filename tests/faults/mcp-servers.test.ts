@@ -66,6 +66,8 @@ async function send(device: WireClient, to: string, prompt: string): Promise<Fra
   return device.waitFor(isEndOf(data.promptId));
 }
 
+const LATE_TURNS = 5;
+
 /** What was said of each server, in this session. */
 const told = () =>
   client.frames.flatMap(({ type, data }) =>
@@ -75,16 +77,23 @@ const told = () =>
   );
 
 test('a server that needs a login, fails or does not answer is told once, and the turn goes on without it', async () => {
-  const news = [
+  const decided = [
     'mcp_authenticate: The MCP server locked needs a login.',
     'mcp_failed: The MCP server broken cannot be used: it did not start, or did not answer.',
     'mcp_failed: The MCP server failing cannot be used: it did not start, or did not answer.',
-    'mcp_pending: The MCP server deaf has not answered yet: Claude begins without its tools.',
-    'mcp_pending: The MCP server silent has not answered yet: Claude begins without its tools.',
   ];
-  expect(told().sort()).toEqual(news);
+  const silent = ['deaf', 'silent'].map(
+    (name) => `mcp_pending: The MCP server ${name} has not answered yet: Claude begins without its tools.`,
+  );
+  // On a busy machine, others have not answered either when the CLI stops waiting: a later turn tells how they ended.
+  for (let turn = 0; turn < LATE_TURNS && !decided.every((one) => told().includes(one)); turn += 1)
+    await send(client, sessionId, scenario({ text: 'Meanwhile.' }));
+  const before = told();
+  expect(before.filter((one) => !one.startsWith('mcp_pending')).sort()).toEqual(decided);
+  expect(before).toEqual(expect.arrayContaining(silent));
+  expect(new Set(before).size).toBe(before.length);
   expect((await send(client, sessionId, scenario({ text: 'Two.' }))).data.finalResult).toBe('Two.');
-  expect(told().sort()).toEqual(news);
+  expect(told()).toEqual(before);
 });
 
 test('a server that dies in a call or asks for a login there fails the call, and the turn goes on', async () => {

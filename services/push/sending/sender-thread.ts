@@ -99,6 +99,11 @@ export class SenderThread {
   #post(): void {
     const batch = this.#batch;
     this.#batch = [];
+    if (this.#closing) {
+      // A thread that is started now would not be told to close.
+      for (const { id } of batch) this.#settle(id, CLOSING);
+      return;
+    }
     try {
       this.#worker ??= this.#start();
       this.#worker.postMessage(batch);
