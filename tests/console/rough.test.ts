@@ -11,8 +11,6 @@ import { useWorld } from '../support/world.js';
 import { inChromium, pair, useConsolePage } from './support/console-page.js';
 
 const MINUTE_MS = 60_000;
-/** For tests that load the page over 3G, or wait for a daemon more than once. */
-const LONG_MS = 3 * MINUTE_MS;
 /** For what the daemon does by its clock. */
 const LONG = { timeout: 120_000 };
 const port = await freePort();
@@ -183,7 +181,7 @@ inChromium('the console under rough conditions', (path) => {
     await page.close();
     await shown.page.goBack();
     await shown.page.getByRole('textbox', { name: 'Message', exact: true }).waitFor();
-  }, LONG_MS);
+  }, 180_000);
 
   test('H3: two browsers answer the same request: one decides, the other is told that it was too late', async () => {
     const context = await shown.page.context().browser()?.newContext();
@@ -331,7 +329,7 @@ inChromium('the console under rough conditions', (path) => {
     expect(await page.getByRole('alert').count()).toBe(0);
     // The browser itself tells of the refused request.
     for (const fault of shown.faults.splice(0)) expect(fault).toMatch(/status of 401|WebSocket connection/);
-  }, LONG_MS);
+  }, 180_000);
 
   test('S1: a device that is revoked is told so, and can be paired again', async () => {
     const { page } = shown;

@@ -104,6 +104,8 @@ const call = (rule: RouteRule, token?: string, id?: string) =>
 
 /** The directories below the roots are everyone's. */
 const OF_ALL = new Set<RouteRule['command']>(['listProjects', 'listPlaces']);
+/** Has what the person has asked for, also by an id that was guessed: audit-pages.test.ts reads whose entries it has. */
+const NAMES_ITS_READER = new Set<RouteRule['command']>(['listAudit']);
 
 describe('over HTTP', () => {
   test.each(GUARDED)(
@@ -145,7 +147,8 @@ describe('over HTTP', () => {
     async (rule) => {
       const { body } = await call(rule, stranger.accessToken);
       const places = OF_ALL.has(rule.command) ? [] : [world.daemon.root];
-      for (const secret of [sessionId, full.deviceId, ...places]) {
+      const ids = NAMES_ITS_READER.has(rule.command) ? [] : [sessionId, full.deviceId];
+      for (const secret of [...ids, ...places]) {
         expect(JSON.stringify(body)).not.toContain(secret);
       }
     },
