@@ -16,12 +16,16 @@ const LONG = [
   '<rootDir>/tests/workspace/(file-races|hostile-paths)',
   '<rootDir>/tests/edge/start-order',
 ];
-/** With TESTS_ONCE=1, what `test:faults` runs as well, with larger counts, is left to that. */
+/** With TESTS_ONCE=1, `test:faults` leaves out what `npm test` has as well, with smaller counts. */
 const { scripts } = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8'));
-const ALSO_IN_FAULTS = scripts['test:faults'].split(' ').filter((word) => word.startsWith('tests/'));
+const IN_BOTH = scripts['test:faults']
+  .split(' ')
+  .filter((word) => word.startsWith('tests/') && !/faults|file-races|hostile-paths|start-order/.test(word))
+  .concat('tests/faults/kill-daemon')
+  .map((path) => `<rootDir>/${path}`);
 const isTold = process.argv.slice(2).some((argument) => /faults|workspace|races|hostile|edge|order/.test(argument));
-const ignored = TESTS_ONCE === '1' ? [...LONG, ...ALSO_IN_FAULTS.map((path) => `<rootDir>/${path}`)] : LONG;
-const testPathIgnorePatterns = isFull || isTold ? [] : ignored;
+const inFaults = TESTS_ONCE === '1' ? IN_BOTH : [];
+const testPathIgnorePatterns = isFull ? inFaults : isTold ? [] : LONG;
 
 /** @type {import('jest').Config} */
 export default {
