@@ -2,6 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { nameBefore, nameOfFork } from '../../web/store/fork.js';
 import { scenario } from '../support/scripted-api.js';
+import { waitUntil } from '../support/wait-until.js';
 import { useWorld } from '../support/world.js';
 import { inChromium, useConsolePage } from './support/console-page.js';
 
@@ -72,9 +73,8 @@ inChromium('forks in the console', (path) =>
       await page.getByRole('button', { name: 'More of this message' }).nth(-2).click();
       await button('Fork from before this message').click();
       await page.getByText('The conversation went back to before a message.').waitFor();
-      await expect(page.getByRole('textbox', { name: 'Message', exact: true }).inputValue()).resolves.toContain(
-        'It was noon.',
-      );
+      const field = page.getByRole('textbox', { name: 'Message', exact: true });
+      await waitUntil('the message is written again', async () => (await field.inputValue()).includes('It was noon.'));
       await say('It was spring.');
       expect(told()).toContain('It was day.');
       expect(told()).not.toContain('"It was noon."');
