@@ -39,7 +39,8 @@ function open(options: Partial<KeepAwakeOptions> = {}): KeepAwake {
 /** Each start so far: its pid and what it was given. */
 const starts = (): { pid: number; args: string }[] => {
   const path = join(folder, 'started');
-  const lines = existsSync(path) ? readFileSync(path, 'utf8').trim().split('\n') : [];
+  // The file is there before its first line is.
+  const lines = existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1) : [];
   return lines.map((line) => ({ pid: Number.parseInt(line, 10), args: line.slice(line.indexOf(' ') + 1) }));
 };
 
