@@ -153,9 +153,10 @@ inChromium('the console by keys', (path) =>
       await page.getByRole('button', { name: /^swiped/, expanded: false }).click();
       const card = page.locator('article.card', { hasText: 'swiped' });
       await card.waitFor();
-      await card.scrollIntoViewIfNeeded();
       const session = await page.context().newCDPSession(page);
       const swipe = async (by: number) => {
+        // A finger touches what is seen, and the card is another height with each word in it.
+        await card.evaluate((one) => one.scrollIntoView({ block: 'center' }));
         const box = await card.boundingBox();
         const [x, y] = [(box?.x ?? 0) + 180, (box?.y ?? 0) + 12];
         const touch = (type: 'touchStart' | 'touchMove' | 'touchEnd', points: { x: number; y: number }[]) =>
