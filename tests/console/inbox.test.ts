@@ -75,9 +75,11 @@ describe('the inbox', () => {
   });
 
   test('has an end as soon as its event comes, with what was said last, and keeps it against an older list', () => {
-    const data = { subtype: 'success', isError: false, finalResult: 'It is done.' };
-    const event = { type: 'streamComplete', sessionId: 'newer', seq: 1, at: day(5), data } as unknown as ClientEvent;
-    const ended = [event].reduce((before, one) => reduce(before, { do: 'event', event: one }), listed);
+    const sessionId = 'newer';
+    const end = { subtype: 'success', isError: false, finalResult: 'It is done.', duration: 1, numTurns: 1 };
+    const place = { sessionId, seq: 1, epoch: 'e', replayed: false, at: day(5) };
+    const event: ClientEvent = { ...place, type: 'streamComplete', data: { sessionId, ...end } };
+    const ended = reduce(listed, { do: 'event', event });
     const again = reduce(ended, { do: 'listed', sessions });
     const [first] = inboxOf(again, { since: day(4), turns: new Map() });
     expect(first).toMatchObject({ kind: 'finished', sessionId: 'newer', turn: { at: day(5), words: 'It is done.' } });

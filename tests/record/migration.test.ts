@@ -21,8 +21,6 @@ const BLOCKS = 2;
 const BATCH = 10_000;
 const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 const MAX_BLOCKED_MS = 5;
-/** A disk that others write to stalls single commits: in the fast cut, with few slices, they are more than one percent. */
-const STALLS = 3;
 const NANOSECONDS_IN_MS = 1e6;
 
 /** Says so much more in a session of the fixture, with the columns of its schema. */
@@ -100,10 +98,11 @@ test('D1: a long journal of an older schema is opened at once; its history is in
     expect(messages.map(({ id }) => id)).toEqual([`long-${MESSAGES - 2}`, `long-${MESSAGES - 1}`]);
     const megabytes = statSync(path).size / 1e6;
     const [worst = 0] = slices;
-    const p99 = slices[Math.max(STALLS, Math.ceil(slices.length / 100))] ?? 0;
+    const p99 = slices[Math.ceil(slices.length / 100)] ?? 0;
     if (process.env.FAULTS === 'full')
       console.log({ megabytes, head, openMs, wholeMs, slices: slices.length, worst, p99 });
     expect(openMs).toBeLessThan(1000);
+    // A disk that others write to can stall a single commit.
     expect(p99).toBeLessThan(MAX_BLOCKED_MS);
     await journal.close();
   } finally {
