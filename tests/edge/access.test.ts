@@ -11,6 +11,7 @@ import { CLOSE } from '../../protocol/error-codes.js';
 import { type ErrorBody, errorBodySchema, healthSchema } from '../../protocol/rest.js';
 import type { SessionId } from '../../protocol/scalars.js';
 import { type Daemon, startDaemon, TOKEN } from '../support/daemon.js';
+import { socketsOf } from '../support/descriptors.js';
 import { scenario } from '../support/scripted-api.js';
 import { waitUntil } from '../support/wait-until.js';
 import { connect } from '../support/wire-client.js';
@@ -113,7 +114,7 @@ describe('a WebSocket without a valid credential', () => {
 });
 
 test('S1: whoever is refused holds no socket of the daemon, even when it never closes its own end', async () => {
-  const held = () => readdirSync(`/proc/${world.daemon.pid}/fd`).length;
+  const held = () => socketsOf(world.daemon.pid);
   const before = held();
   const { hostname, port } = new URL(world.daemon.url);
   const lines = ['GET /ws HTTP/1.1', 'Host: localhost', 'Connection: Upgrade', 'Upgrade: websocket', '', ''];

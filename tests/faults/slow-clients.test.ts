@@ -1,13 +1,14 @@
 /** Clients that hold connections and never come to the point: others do not notice, and the daemon lets go of them. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { createCertificate } from '../support/certificate.js';
 import { countOf } from '../support/counts.js';
 import { type Daemon, startDaemon, TOKEN } from '../support/daemon.js';
+import { socketsOf } from '../support/descriptors.js';
 import { hurryServers } from '../support/hurry.js';
 import { scenario } from '../support/scripted-api.js';
 import { waitUntil } from '../support/wait-until.js';
@@ -57,7 +58,7 @@ afterEach(() => {
   for (const attacker of attackers.splice(0)) attacker.kill('SIGKILL');
 });
 
-const held = ({ pid }: Daemon) => readdirSync(`/proc/${pid}/fd`).length;
+const held = ({ pid }: Daemon) => socketsOf(pid);
 
 const hex = (port: number) => port.toString(16).toUpperCase().padStart(4, '0');
 

@@ -1,12 +1,13 @@
 /** Answers that nobody reads, and bodies that do not come to an end: they cost little, and nobody else notices. */
 import { once } from 'node:events';
-import { readdirSync, readlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { truncateSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { countOf } from '../support/counts.js';
 import { TOKEN } from '../support/daemon.js';
+import { descriptorsOf } from '../support/descriptors.js';
 import { hurryServers } from '../support/hurry.js';
 import { isAlive, waitUntil } from '../support/wait-until.js';
 import { useWorld, type World } from '../support/world.js';
@@ -160,23 +161,9 @@ describe('a daemon whose patience is short', () => {
     writeFileSync(path, '\u0001'.repeat(FILE_BYTES));
     const { socket, head } = await ask(world, `GET /api/sessions/${id}/files/large.txt`);
     expect(statusOf(await head)).toBe(200);
-    await waitUntil('the daemon has given up', () => !holdsOpen(world.daemon.pid, path));
+    await waitUntil('the daemon has given up', () => !descriptorsOf(world.daemon.pid).includes(path));
     socket.resume();
     await once(socket, 'close');
     expect(socket.bytesRead).toBeLessThan(6 * FILE_BYTES);
   }, 60_000);
 });
-
-function holdsOpen(pid: number, path: string): boolean {
-  const folder = `/proc/${pid}/fd`;
-  return readdirSync(folder).some((descriptor) => linkOf(join(folder, descriptor)) === path);
-}
-
-function linkOf(path: string): string | undefined {
-  try {
-    return readlinkSync(path);
-  } catch {
-    // It was closed meanwhile.
-    return undefined;
-  }
-}

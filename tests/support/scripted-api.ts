@@ -15,7 +15,7 @@ import {
 
 /**
  * One API call's answer. `repeat`: its text comes so many times over; `gate`: wait for `release(gate)`; `gateAfter`:
- * wait after so many deltas; `refusedBy`: this model's answer is stopped by its safeguards. What an honest API would never send, but gateways do: `id` of a tool that was there before, `blocks` of any kind in any order, `fields`
+ * wait after so many deltas, or after each at a gate of its own, `<gate> <deltas so far>`; `refusedBy`: this model's answer is stopped by its safeguards. What an honest API would never send, but gateways do: `id` of a tool that was there before, `blocks` of any kind in any order, `fields`
  * of the message (`{id: 'always-the-same'}`, `{id: null}`, `{usage: …}`).
  */
 export interface Step {
@@ -28,7 +28,7 @@ export interface Step {
   chunk?: number;
   delayMs?: number;
   gate?: string;
-  gateAfter?: { deltas: number; gate: string };
+  gateAfter?: { deltas: number | 'each'; gate: string };
   breakAfter?: number;
   refusedBy?: string;
   /** Of the response, unless it is the error. */
@@ -161,7 +161,8 @@ function messageOf(step: Step, pass: (gate: string) => Promise<void>): Reply {
     ...(gateAfter && {
       onDelta: async () => {
         deltas += 1;
-        if (deltas === gateAfter.deltas) await pass(gateAfter.gate);
+        if (gateAfter.deltas === 'each') await pass(`${gateAfter.gate} ${deltas}`);
+        else if (deltas === gateAfter.deltas) await pass(gateAfter.gate);
       },
     }),
   };

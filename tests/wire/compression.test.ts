@@ -131,19 +131,27 @@ describe('deltaIntervalMs', () => {
     const [often, seldom] = [await world.connect(), await world.connect()];
     await often.request('subscribe', { events: ['*'] });
     await seldom.request('subscribe', { events: ['*'], deltaIntervalMs: 5000 });
-    const text = WORDS.repeat(20);
-    const promptId = await run(often, await sharedDirectory(), scenario({ text, chunk: 10, delayMs: 1 }));
-    await seldom.waitFor(({ type, data }) => type === 'streamComplete' && data.promptId === promptId);
-    for (const client of [often, seldom]) {
-      expect(
-        deltas(client)
-          .map(({ data }) => data.content.text)
-          .join(''),
-      ).toBe(text);
+    const written = ({ frames }: WireClient) =>
+      deltas({ frames } as WireClient)
+        .map(({ data }) => data.content.text)
+        .join('');
+    const [pieces, chunk] = [30, 9];
+    const text = Array.from({ length: pieces }, (_, index) => `piece ${10 + index} `).join('');
+    const turn = run(
+      often,
+      await sharedDirectory(),
+      scenario({ text, chunk, gateAfter: { deltas: 'each', gate: 'D4' } }),
+    );
+    for (let come = 1; come <= pieces; come += 1) {
+      await waitUntil(`piece ${come} has come`, () => written(often).length >= come * chunk);
+      world.api.release(`D4 ${come}`);
     }
-    expect(deltas(often).length).toBeGreaterThan(20);
+    const promptId = await turn;
+    await seldom.waitFor(({ type, data }) => type === 'streamComplete' && data.promptId === promptId);
+    for (const client of [often, seldom]) expect(written(client)).toBe(text);
+    expect(deltas(often).length).toBeGreaterThanOrEqual(pieces);
     // The first at once, what was joined before its event, and the mark of its end.
-    expect(deltas(seldom).length).toBeLessThan(6);
+    expect(deltas(seldom).length).toBeLessThan(pieces / 3);
   });
 
   test.each([[-1], [5001], [1.5], ['50'], [null]])(
