@@ -35,7 +35,19 @@ export const wellFormed = (text: string): string => text.replace(/\p{Cs}/gu, '\u
 export const plainText = (text: string): string =>
   wellFormed(text).replace(SEQUENCES, '').replace(BREAKS, '\n').replace(UNSHOWN, '$1');
 
-/** The same in one line of at most `max` code points; an ellipsis marks a cut. */
+/**
+ * The whole text, with everything that a person would not see as its code (`⟨U+202E⟩`): for a command, a change or a file
+ * that is judged by what is seen of it. Line ends are one character.
+ */
+export const visibleText = (text: string): string =>
+  wellFormed(text)
+    .replaceAll('\r\n', '\n')
+    .replace(UNSHOWN, (unshown, flag: string | undefined) => flag ?? codesOf(unshown));
+
+const codesOf = (text: string): string =>
+  Array.from(text, (one) => `⟨U+${(one.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}⟩`).join('');
+
+/** `plainText` in one line of at most `max` code points; an ellipsis marks a cut. */
 export function plainLine(text: string, max = Number.POSITIVE_INFINITY): string {
   const looked = max === Number.POSITIVE_INFINITY ? text : text.slice(0, Math.max(MIN_LOOK, max * LOOK));
   const line = plainText(looked.replace(SPACES, ' ')).replace(SPACES, ' ').trim();

@@ -1,4 +1,4 @@
-import { useEffect, useEffectEvent, useState } from 'react';
+import { lazy, useEffect, useEffectEvent, useState } from 'react';
 import { Route, Router, Switch } from 'wouter';
 import { useHashLocation } from 'wouter/use-hash-location';
 import { type Credentials, forgetCredentials, loadCredentials } from './link/credentials.js';
@@ -10,16 +10,16 @@ import { SHOW, takeInvitation } from './link/pair.js';
 import { forgetSeen } from './link/seen.js';
 import { Keys } from './parts/keys.js';
 import { LateBanner } from './parts/late-banner.js';
+import { LazyPlace } from './parts/lazy-place.js';
 import { VersionBanner } from './parts/version-banner.js';
 import { Store } from './store/store.js';
 import { t } from './strings/t.js';
 import { HomeView } from './views/home-view.js';
-import { LostView } from './views/lost-view.js';
-import { NewView } from './views/new-view.js';
-import { PairView } from './views/pair-view.js';
-import { placeRoutes } from './views/places.js';
+import { lostRoute, placeRoutes } from './views/places.js';
 import { SessionView } from './views/session-view.js';
 import { ConsoleContext, type ConsoleParts, useConsole, useStore } from './views/use-console.js';
+
+const PairView = lazy(async () => ({ default: (await import('./views/pair-view.js')).PairView }));
 
 type Credential = { kind: 'unknown' } | { kind: 'none' } | { kind: 'some'; parts: ConsoleParts };
 
@@ -75,7 +75,12 @@ export function App() {
     else void loadCredentials().then((found) => onLoaded(found));
   }, [invitation]);
   if (credential.kind === 'unknown') return <p className="quiet banner">{t('app.connecting')}</p>;
-  if (credential.kind === 'none') return <PairView invitation={invitation} onPaired={onPaired} />;
+  if (credential.kind === 'none')
+    return (
+      <LazyPlace>
+        <PairView invitation={invitation} onPaired={onPaired} />
+      </LazyPlace>
+    );
   return (
     <ConsoleContext value={credential.parts}>
       <ConnectionBanner onLeave={() => void credential.parts.leave()} />
@@ -83,13 +88,12 @@ export function App() {
       <LateBanner />
       <Router hook={useHashLocation}>
         <Switch>
-          <Route path="/new" component={NewView} />
           <Route path="/s/:sessionId/:message?">
             {({ sessionId, message }) => <SessionView key={sessionId} sessionId={sessionId} message={message} />}
           </Route>
           {placeRoutes}
           <Route path="/" component={HomeView} />
-          <Route component={LostView} />
+          {lostRoute}
         </Switch>
         <Keys />
       </Router>

@@ -1,9 +1,9 @@
 /** The files of a session in the console, in a real browser against the real daemon and the real CLI. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { crumbsOf, fileLines, filesHref, inOrder, isFolder, patternOf } from '../../web/store/files.js';
+import { crumbsOf, fileLines, filesHref, inOrder, isFolder, lineOf, patternOf } from '../../web/store/files.js';
 import { scenario } from '../support/scripted-api.js';
 import { useWorld } from '../support/world.js';
 import { inChromium, useConsolePage } from './support/console-page.js';
@@ -23,7 +23,9 @@ test('a path leads to its folders, and an address to any path', () => {
   expect(crumbsOf('src/').map(({ path }) => path)).toEqual(['src/']);
   expect(crumbsOf('')).toEqual([]);
   expect(['', 'src/', 'src'].map(isFolder)).toEqual([true, true, false]);
-  expect([filesHref('s1'), filesHref('s1', 'a b/100%?.md')]).toEqual(['/files/s1', '/files/s1/a%20b%2F100%25%3F.md']);
+  const addresses = [filesHref('s1'), filesHref('s1', 'a b/100%?.md'), filesHref('s1', 'a', 12)];
+  expect(addresses).toEqual(['/files/s1', '/files/s1/a%20b%2F100%25%3F.md', '/files/s1/a/L12']);
+  expect(['L12', 'L0x1', '12', '', undefined].map(lineOf)).toEqual([12, undefined, undefined, undefined, undefined]);
 });
 
 test('folders come first, each by name', () => {
@@ -99,6 +101,65 @@ inChromium('the files of a session in the console', (path) =>
       await field().waitFor();
       expect(await field().inputValue()).toBe(`Look:\n\n${place}\n> const price = 12;\n\nToo much.`);
       await field().fill('');
+    });
+
+    test('a comment that is not added yet is there when its file is opened again, also in another page', async () => {
+      const { page } = shown;
+      const place = 'src/100% sure/price.ts:4';
+      await page.goto(new URL(`/#${filesHref(id, 'src/100% sure/price.ts')}`, page.url()).href);
+      await page.getByRole('button', { name: 'Comment on a line', exact: true }).click();
+      await page.getByRole('button', { name: `Comment on ${place}: export { price };` }).click();
+      await page.getByLabel(`Your comment on “${place}”`).fill('By name?');
+      await page.getByText('1 comment is not in the message yet.').waitFor();
+      await link('shop').first().click();
+      await link('src/').waitFor();
+      await page.goBack();
+      await page.getByText('1 comment is not in the message yet.').waitFor();
+      await page.reload();
+      await page.getByText('1 comment is not in the message yet.').waitFor();
+      await page.getByRole('button', { name: `Comment on ${place}: export { price };` }).click();
+      expect(await page.getByLabel(`Your comment on “${place}”`).inputValue()).toBe('By name?');
+      await page.getByRole('button', { name: 'Add to the message' }).click();
+      await page.getByText('Added to the message. It is not sent yet.').waitFor();
+      expect(await page.getByText('1 comment is not in the message yet.').count()).toBe(0);
+      await page.reload();
+      // Nothing is noted there any more.
+      await page.locator('pre.file').waitFor();
+      await link('Back to the session').last().click();
+      await field().waitFor();
+      expect(await field().inputValue()).toBe(`${place}\n> export { price };\n\nBy name?`);
+      await field().fill('');
+    });
+
+    test('a line has an address, which is copied there and opens the file at it; what is hidden in a file is seen', async () => {
+      const { page } = shown;
+      await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+      const lines = Array.from({ length: 2500 }, (_, index) => `line ${index + 1}`);
+      lines[2399] = 'if (isAdmin) { /*\u202E } \u2066 */';
+      writeFileSync(join(folder, 'long.txt'), lines.join('\n'));
+      await page.goto(new URL(`/#${filesHref(id, 'long.txt', 2400)}`, page.url()).href);
+      const line = page.locator('[data-line="2400"]');
+      await line.and(page.locator(':focus')).waitFor();
+      expect(await line.textContent()).toBe('if (isAdmin) { /*⟨U+202E⟩ } ⟨U+2066⟩ */\n');
+      const isSeen = () =>
+        line.evaluate((one) => {
+          const { top, bottom } = one.getBoundingClientRect();
+          return top >= 0 && bottom <= innerHeight;
+        });
+      expect(await isSeen()).toBe(true);
+      await page.getByRole('button', { name: 'Comment on a line', exact: true }).click();
+      await page.getByRole('button', { name: /long\.txt:7:/ }).click();
+      await page.getByRole('button', { name: 'Copy link to this line' }).click();
+      await page.getByText('Copied.', { exact: true }).waitFor();
+      await shown.picture('line');
+      const address = (await page.evaluate('navigator.clipboard.readText()')) as string;
+      expect(new URL(address).hash).toBe(`#${filesHref(id, 'long.txt', 7)}`);
+      await page.goto('about:blank');
+      await page.goto(address);
+      await page.locator('[data-line="7"]').and(page.locator(':focus')).waitFor();
+      await page.goto(new URL(`/#${filesHref(id, 'long.txt', 9000)}`, page.url()).href);
+      await page.getByRole('alert').getByText('The file has no line 9000. It has 2500 lines.').waitFor();
+      rmSync(join(folder, 'long.txt'));
     });
 
     test('what cannot be shown has the words of the daemon', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { plainLine, plainText, wellFormed } from '../../protocol/plain-text.js';
+import { plainLine, plainText, visibleText, wellFormed } from '../../protocol/plain-text.js';
 import { anyCharacter } from '../support/any-character.js';
 
 const ESC = '\u001b';
@@ -61,4 +61,10 @@ describe('text for a person', () => {
       { numRuns: 1000 },
     );
   });
+});
+
+test('everything that a person would not see is seen as its code, and the rest stays', () => {
+  const shown = visibleText('rm -rf \u202Egnp.exe\u202C\u200b \u001b[31mred\u0007\r\n\ttab 👩\u200d🚀 café\udc00');
+  expect(shown).toBe('rm -rf ⟨U+202E⟩gnp.exe⟨U+202C⟩⟨U+200B⟩ ⟨U+001B⟩[31mred⟨U+0007⟩\n\ttab 👩\u200d🚀 café\ufffd');
+  expect(visibleText('a\rb')).toBe('a⟨U+000D⟩b');
 });

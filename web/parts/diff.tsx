@@ -1,4 +1,5 @@
-import { createElement, type ReactNode } from 'react';
+import { createElement, type ReactNode, useMemo } from 'react';
+import { visibleText } from '../../protocol/plain-text.js';
 import { useWhenSeen } from './use-when-seen.js';
 
 /** More lines than this are only counted. */
@@ -22,8 +23,9 @@ export const useDiffColours = <Element extends HTMLElement>({ patch, path = '' }
     `${path} ${patch}`,
   );
 
-/** The lines of a unified diff. */
-export function Diff({ patch, path = '' }: DiffProps) {
+/** The lines of a unified diff. Nothing in them is hidden. */
+export function Diff({ patch: raw, path = '' }: DiffProps) {
+  const patch = useMemo(() => visibleText(raw), [raw]);
   const { place, value: pieces } = useDiffColours<HTMLPreElement>({ patch, path });
   const lines = patch.split('\n');
   const shown = lines.slice(0, MAX_LINES).map((line, index) => lineOf(line, pieces?.[index]));

@@ -10,14 +10,13 @@ const DiffNotes = lazy(async () => ({ default: (await import('./diff-notes.js'))
 export function NotedDiff({ patch, path = '' }: DiffProps) {
   const sessionId = useContext(SessionId);
   const [isNoting, setNoting] = useState(false);
-  const [notes] = useState(() => new Map<number, string>());
   const diff = <Diff patch={patch} path={path} />;
   if (sessionId === '') return diff;
   return (
     <div className="notable">
       {isNoting ? (
         <Lazily fallback={diff}>
-          <DiffNotes sessionId={sessionId} patch={patch} path={path} notes={notes} />
+          <DiffNotes sessionId={sessionId} patch={patch} path={path} />
         </Lazily>
       ) : (
         diff

@@ -3,13 +3,16 @@ import { noteOf } from '../store/note.js';
 import { lineIn, type PatchLine } from '../store/patch-lines.js';
 import { t } from '../strings/t.js';
 import { addToDraft } from './draft-notes.js';
+import type { KeptNotes } from './kept-notes.js';
 import { Refusal } from './refusal.js';
 
 export interface NotedLinesProps {
   sessionId: string;
   lines: readonly PatchLine[];
-  /** Comments that are not added yet, by their lines. The owner keeps them: another line, or none, leaves them. */
-  notes: Map<number, string>;
+  /** Comments that are not added yet. Another line, another view or none leaves them. */
+  notes: KeptNotes;
+  /** What else can be done with a line that is chosen. */
+  more?: (line: PatchLine) => ReactNode;
   /** The class of a line. */
   kindOf: (text: string) => string;
   className: string;
@@ -34,28 +37,42 @@ function move(event: KeyboardEvent<HTMLElement>): void {
   lines[to]?.focus();
 }
 
-/** Lines of which one is chosen, by the arrow keys or a pointer, to comment on it in the message. */
-export function NotedLines({ sessionId, lines, notes, kindOf, className, pieces }: NotedLinesProps) {
-  const [current, setCurrent] = useState(() => lines.findIndex(({ place }) => place !== undefined));
+/** Which line is chosen, and what becomes of its comment. */
+function useNotes({ sessionId, notes }: Pick<NotedLinesProps, 'sessionId' | 'notes'>) {
   const [chosen, setChosen] = useState<number>();
+  const [waiting, setWaiting] = useState(notes.size);
   const [isAdded, setAdded] = useState(false);
   const [isRefused, setRefused] = useState(false);
-  const group = useRef<HTMLFieldSetElement>(null);
-  const add = ({ place, text }: PatchLine, index: number) => {
+  /** Returns whether the line is done with. */
+  const add = ({ place, text }: PatchLine, index: number): boolean => {
     const words = notes.get(index) ?? '';
     const isWritten = words.trim() !== '';
     const isTaken = !isWritten || addToDraft(sessionId, `${place}\n${noteOf(text, words)}`);
     setRefused(!isTaken);
-    if (!isTaken) return;
+    if (!isTaken) return false;
     notes.delete(index);
+    setWaiting(notes.size);
     setAdded(isWritten);
     setChosen(undefined);
-    group.current?.querySelector<HTMLElement>('[aria-expanded="true"]')?.focus();
+    return true;
+  };
+  const write = (words: string, index: number) => {
+    notes.set(index, words);
+    setWaiting(notes.size);
+    setRefused(!notes.isKept);
   };
   const choose = (index: number) => {
     setAdded(false);
     setChosen(index);
   };
+  return { chosen, waiting, isAdded, isRefused, add, write, choose };
+}
+
+/** Lines of which one is chosen, by the arrow keys or a pointer, to comment on it in the message. */
+export function NotedLines({ sessionId, lines, notes, kindOf, className, pieces, more }: NotedLinesProps) {
+  const [current, setCurrent] = useState(() => lines.findIndex(({ place }) => place !== undefined));
+  const { chosen, waiting, isAdded, isRefused, add, write, choose } = useNotes({ sessionId, notes });
+  const group = useRef<HTMLFieldSetElement>(null);
   const rows = lines.map((line, index) => (
     <>
       <Line
@@ -71,9 +88,13 @@ export function NotedLines({ sessionId, lines, notes, kindOf, className, pieces 
         <NoteForm
           line={line}
           written={notes.get(index) ?? ''}
-          onWrite={(words) => notes.set(index, words)}
-          onAdd={() => add(line, index)}
-        />
+          onWrite={(words) => write(words, index)}
+          onAdd={() => {
+            if (add(line, index)) group.current?.querySelector<HTMLElement>('[aria-expanded="true"]')?.focus();
+          }}
+        >
+          {more?.(line)}
+        </NoteForm>
       )}
     </>
   ));
@@ -81,6 +102,7 @@ export function NotedLines({ sessionId, lines, notes, kindOf, className, pieces 
     <fieldset ref={group} aria-label={t('note.lines')} onKeyDown={move}>
       {createElement('div', { className: `${className} lines`, dir: 'ltr' }, ...rows)}
       <Refusal reason={isRefused ? t('composer.notKept') : undefined} />
+      {waiting > 0 && <p className="quiet">{t('note.waiting', { count: waiting })}</p>}
       <p role="status" className="quiet">
         {isAdded ? t('note.added') : ''}
       </p>
@@ -124,9 +146,10 @@ interface NoteFormProps {
   written: string;
   onWrite: (words: string) => void;
   onAdd: () => void;
+  children: ReactNode;
 }
 
-function NoteForm({ line: { place = '' }, written, onWrite, onAdd }: NoteFormProps) {
+function NoteForm({ line: { place = '' }, written, onWrite, onAdd, children }: NoteFormProps) {
   const [words, setWords] = useState(written);
   const id = useId();
   const write = (next: string) => {
@@ -144,9 +167,12 @@ function NoteForm({ line: { place = '' }, written, onWrite, onAdd }: NoteFormPro
         rows={2}
         dir="auto"
       />
-      <button type="button" onClick={onAdd}>
-        {t(words.trim() === '' ? 'keys.close' : 'note.add')}
-      </button>
+      <div className="row">
+        <button type="button" onClick={onAdd}>
+          {t(words.trim() === '' ? 'keys.close' : 'note.add')}
+        </button>
+        {children}
+      </div>
     </div>
   );
 }

@@ -1,12 +1,13 @@
+import { plainLine, visibleText } from '../../protocol/plain-text.js';
 import { Code } from './code.js';
 import { Diff } from './diff.js';
 
-/** What a tool is given, in the form in which a person reads it. */
+/** What a tool is given, in the form in which a person reads it. Nothing in it is hidden. */
 export function ToolInput({ name, input }: { name: string; input: unknown }) {
   const fields = isObject(input) ? input : {};
   const text = (field: string): string | undefined => {
     const value = fields[field];
-    return typeof value === 'string' ? value : undefined;
+    return typeof value === 'string' ? visibleText(value) : undefined;
   };
   const command = text('command');
   if (command !== undefined)
@@ -35,17 +36,20 @@ export function ToolInput({ name, input }: { name: string; input: unknown }) {
   }
   return (
     <pre tabIndex={0}>
-      {name} <Code text={JSON.stringify(input, undefined, 2) ?? ''} language="json" />
+      {name} <Code text={visibleText(JSON.stringify(input, undefined, 2) ?? '')} language="json" />
     </pre>
   );
 }
+
+/** A line has no more room. */
+const MAX_SUMMARY = 300;
 
 /** A short line of what the tool works on. */
 export function summaryOf(input: unknown): string {
   const fields = isObject(input) ? input : {};
   for (const field of ['command', 'file_path', 'path', 'pattern', 'query', 'url', 'description', 'prompt']) {
     const value = fields[field];
-    if (typeof value === 'string') return value.split('\n')[0] ?? '';
+    if (typeof value === 'string') return plainLine(value.split('\n')[0] ?? '', MAX_SUMMARY);
   }
   return '';
 }

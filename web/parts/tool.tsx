@@ -1,4 +1,5 @@
 import type { ReactNode } from 'react';
+import { plainText } from '../../protocol/plain-text.js';
 import { todosIn } from '../store/todos.js';
 import type { ToolItem } from '../store/transcript.js';
 import { t } from '../strings/t.js';
@@ -20,7 +21,7 @@ export function Tool({ tool, children }: { tool: ToolItem; children?: ReactNode 
         <strong>{name}</strong> <span className="quiet">{summaryOf(input)}</span> <span className="state">{state}</span>
       </summary>
       <Given tool={tool} />
-      {result !== undefined && <pre tabIndex={0}>{result.result ?? result.error}</pre>}
+      {result !== undefined && <pre tabIndex={0}>{plainText(result.result ?? result.error ?? '')}</pre>}
       {children}
     </details>
   );

@@ -1,5 +1,6 @@
 import { useEffect, useEffectEvent, useRef, useState } from 'react';
 import type { Transcript } from '../store/transcript.js';
+import { light } from './light.js';
 import type { AnchoredScroll } from './use-anchored-scroll.js';
 
 export interface TargetOptions {
@@ -10,8 +11,6 @@ export interface TargetOptions {
   /** Resolves with whether older messages could be loaded. */
   older: () => Promise<boolean>;
 }
-
-const LIT_MS = 2500;
 
 /** Shows the message that the address names, and loads older ones until it is there. True: there is no such message. */
 export function useTarget({ target, transcript, scroll, older }: TargetOptions): boolean {
@@ -33,13 +32,4 @@ export function useTarget({ target, transcript, scroll, older }: TargetOptions):
     if (target !== undefined) look(transcript);
   }, [target, transcript]);
   return target !== undefined && missing === target && current !== target;
-}
-
-/** For the eye, and for who hears the page. */
-function light(element: Element): void {
-  if (!(element instanceof HTMLElement)) return;
-  element.tabIndex = -1;
-  element.focus({ preventScroll: true });
-  const color = getComputedStyle(element).getPropertyValue('--accent');
-  element.animate([{ outline: `3px solid ${color}` }, { outline: `3px solid ${color}` }], LIT_MS);
 }

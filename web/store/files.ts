@@ -7,9 +7,17 @@ export interface Crumb {
   path: string;
 }
 
-/** Where a file is in the console. The path of a folder ends with a slash; that of the directory itself is empty. */
-export const filesHref = (sessionId: string, path = ''): string =>
-  path === '' ? `/files/${sessionId}` : `/files/${sessionId}/${encodeURIComponent(path)}`;
+/** Where a file, or a line of it, is in the console. The path of a folder ends with a slash; that of the directory itself is empty. */
+export function filesHref(sessionId: string, path = '', line?: number): string {
+  const file = path === '' ? `/files/${sessionId}` : `/files/${sessionId}/${encodeURIComponent(path)}`;
+  return line === undefined ? file : `${file}/L${line}`;
+}
+
+/** The line that the last part of an address names. */
+export function lineOf(part: string | undefined): number | undefined {
+  const line = /^L(\d{1,9})$/.exec(part ?? '')?.[1];
+  return line === undefined ? undefined : Number(line);
+}
 
 export const isFolder = (path: string): boolean => path === '' || path.endsWith('/');
 

@@ -9,6 +9,8 @@ export interface PatchLine {
 /** The number of a line in its place. */
 export const lineIn = (place: string): string => place.slice(place.lastIndexOf(':') + 1);
 
+export const pathIn = (place: string): string => place.slice(0, Math.max(0, place.lastIndexOf(':')));
+
 const HUNK = /^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@/;
 
 /** `path`: where the diff does not name its file itself. */

@@ -11,7 +11,7 @@ import { Moment } from '../parts/moment.js';
 import { Page } from '../parts/page.js';
 import { SessionChanges } from '../parts/session-changes.js';
 import { useLoad } from '../parts/use-load.js';
-import { crumbsOf, filesHref, inOrder, isFolder, pathOf, patternOf, requestPath } from '../store/files.js';
+import { crumbsOf, filesHref, inOrder, isFolder, lineOf, pathOf, patternOf, requestPath } from '../store/files.js';
 import { t } from '../strings/t.js';
 import { useStore } from './use-console.js';
 
@@ -24,7 +24,7 @@ const MOST_FOUND = 100;
 export function FilesView() {
   // As it is: a path may have what an address has for something else.
   const [address] = useHashLocation();
-  const [, , sessionId = '', path = ''] = address.split('/').map(decoded);
+  const [, , sessionId = '', path = '', line] = address.split('/').map(decoded);
   const name = useStore((state) => state.sessions.get(sessionId)?.view.projectName);
   return (
     <Page title={t('files.title')} back={{ href: `/s/${sessionId}`, label: t('files.back') }}>
@@ -32,7 +32,7 @@ export function FilesView() {
       {isFolder(path) ? (
         <Folder key={path} sessionId={sessionId} path={path} />
       ) : (
-        <File key={path} sessionId={sessionId} path={path} />
+        <File key={path} sessionId={sessionId} path={path} line={lineOf(line)} />
       )}
     </Page>
   );
@@ -146,7 +146,7 @@ function Entry({ sessionId, entry, isFound }: { sessionId: string; entry: FileEn
   );
 }
 
-function File({ sessionId, path }: PlaceProps) {
+function File({ sessionId, path, line }: PlaceProps & { line: number | undefined }) {
   const read = useLoad((rest) => readFile(rest, { params: { id: sessionId, path } }));
   return (
     <Loaded of={read}>
@@ -155,7 +155,7 @@ function File({ sessionId, path }: PlaceProps) {
           <p className="quiet">
             {kilobytes(file.size)} · <Moment at={file.modifiedAt} />
           </p>
-          <FileText sessionId={sessionId} path={path} file={file} />
+          <FileText sessionId={sessionId} path={path} file={file} line={line} />
         </>
       )}
     </Loaded>

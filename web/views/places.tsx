@@ -76,12 +76,19 @@ const PLACES: readonly Place[] = [
 ];
 
 const FilesView = lazy(() => import('./files-view.js').then((views) => ({ default: views.FilesView })));
+const NewView = lazy(() => import('./new-view.js').then((views) => ({ default: views.NewView })));
+const LostView = lazy(() => import('./lost-view.js').then((views) => ({ default: views.LostView })));
+
+const OTHERS = [
+  { path: '/new', View: NewView },
+  { path: '/files/:sessionId/:path?/:line?', View: FilesView },
+];
 
 /** Where they are, for other ways there. */
 export const placeLinks: readonly Pick<Place, 'path' | 'title'>[] = PLACES.filter(({ isLinked = true }) => isLinked);
 
 /** For the `Switch` of the console. */
-export const placeRoutes = [...PLACES, { path: '/files/:sessionId/:path?', View: FilesView }].map(
+export const placeRoutes = [...PLACES, ...OTHERS].map(
   ({ path, pattern = path, View }: Pick<Place, 'path' | 'pattern' | 'View'>) => (
     <Route key={path} path={pattern}>
       <LazyPlace>
@@ -89,6 +96,15 @@ export const placeRoutes = [...PLACES, { path: '/files/:sessionId/:path?', View:
       </LazyPlace>
     </Route>
   ),
+);
+
+/** For every other address. */
+export const lostRoute = (
+  <Route>
+    <LazyPlace>
+      <LostView />
+    </LazyPlace>
+  </Route>
 );
 
 export function PlacesNav() {
