@@ -144,7 +144,7 @@ inChromium('the files of a session in the console', (path) =>
       const isSeen = () =>
         line.evaluate((one) => {
           const { top, bottom } = one.getBoundingClientRect();
-          return top >= 0 && bottom <= innerHeight;
+          return top >= 0 && bottom <= one.ownerDocument.documentElement.clientHeight;
         });
       expect(await isSeen()).toBe(true);
       await page.getByRole('button', { name: 'Comment on a line', exact: true }).click();

@@ -4,6 +4,7 @@ import { markSeen } from '../link/seen.js';
 import type { Waiting } from '../store/inbox.js';
 import { t } from '../strings/t.js';
 import { useStore } from '../views/use-console.js';
+import { ImageBar } from './image-bar.js';
 import { LimitBanner } from './limit-banner.js';
 import { Moment } from './moment.js';
 import { Refusal } from './refusal.js';
@@ -51,7 +52,7 @@ export function EndedCard({ ended, title }: EndedCardProps) {
 /** The draft of the session, in one line: what is begun here can go on there. */
 function Reply({ sessionId }: { sessionId: string }) {
   const id = useId();
-  const { text, write, send, canSend, refusal } = useDraft(sessionId);
+  const { text, images, write, send, canSend, refusal } = useDraft(sessionId);
   const onSubmit = (event: FormEvent) => {
     event.preventDefault();
     void send('queue');
@@ -65,6 +66,7 @@ function Reply({ sessionId }: { sessionId: string }) {
           {t('inbox.send')}
         </button>
       </div>
+      <ImageBar images={images} />
       <Refusal reason={refusal === undefined ? undefined : t('session.notSent', { reason: refusal })} />
     </form>
   );

@@ -4,10 +4,10 @@ import { Refusal } from './refusal.js';
 import type { Images } from './use-images.js';
 
 /** The images of the message that is being written. */
-export function ImageBar({ images: { list, refusal, remove } }: { images: Images }) {
+export function ImageBar({ images: { list, refusal, isKept, remove } }: { images: Images }) {
   return (
     <>
-      <Refusal reason={refusal} />
+      <Refusal reason={refusal ?? (isKept ? undefined : t('composer.imagesNotKept'))} />
       {list.length > 0 && (
         <ul className="images">
           {list.map(({ id, name, mediaType, data }) => (
@@ -17,7 +17,7 @@ export function ImageBar({ images: { list, refusal, remove } }: { images: Images
                 type="button"
                 className="icon"
                 aria-label={t('composer.removeImage', { name })}
-                onClick={() => remove(id)}
+                onClick={() => remove([id])}
               >
                 <span aria-hidden="true">✕</span>
               </button>

@@ -9,6 +9,8 @@ export interface Unsent {
   requestId: string;
   prompt: string;
   mode: Mode;
+  /** The ids of its images, which are kept apart. */
+  images?: readonly string[];
 }
 
 const keyOf = (sessionId: string) => `unsent-${sessionId}`;
@@ -18,9 +20,10 @@ export function unsentOf(sessionId: string): Unsent | undefined {
   return kept === null ? undefined : (JSON.parse(kept) as Unsent);
 }
 
-/** The same text is the same prompt as the last one that was not taken. */
-export function orderOf(prompt: string, mode: Mode, last: Unsent | undefined): Unsent {
-  return { requestId: last?.prompt === prompt ? last.requestId : newId(), prompt, mode };
+/** The same text with the same images is the same prompt as the last one that was not taken. */
+export function orderOf(order: Required<Omit<Unsent, 'requestId'>>, last: Unsent | undefined): Unsent {
+  const isSame = last?.prompt === order.prompt && String(last.images ?? []) === String(order.images);
+  return { ...order, requestId: isSame ? last.requestId : newId() };
 }
 
 export const keepUnsent = (sessionId: string, unsent: Unsent): boolean =>

@@ -1,6 +1,5 @@
 import { useEffect, useEffectEvent, useRef, useState } from 'react';
 import type { ErrorCode } from '../../protocol/error-codes.js';
-import type { Attachment } from '../../protocol/scalars.js';
 import type { ConsoleState } from '../store/console-state.js';
 import { useConsole } from '../views/use-console.js';
 import { useAdded, withNote } from './draft-notes.js';
@@ -8,7 +7,7 @@ import { draftKey, keepText } from './kept-text.js';
 import { forgetUnsent, keepUnsent, type Mode, orderOf, type Unsent, unsentOf } from './unsent.js';
 import { useAction } from './use-action.js';
 import { useHanded } from './use-handed.js';
-import { type Images, useImages } from './use-images.js';
+import { type Image, type Images, useImages } from './use-images.js';
 
 export interface Draft {
   text: string;
@@ -35,14 +34,10 @@ const isClosed = ({ sessions }: ConsoleState, sessionId: string): boolean => {
 
 /** What is being written, and whether it could be sent. */
 export function useDraft(sessionId: string): Draft {
-  const { link, store } = useConsole();
+  const { store } = useConsole();
   const [text, setText] = useState(() => localStorage.getItem(draftKey(sessionId)) ?? '');
-  const images = useImages();
+  const images = useImages(sessionId);
   const [isKept, setKept] = useState(true);
-  const { isBusy, refusal, code, run } = useAction();
-  const last = useRef(unsentOf(sessionId));
-  // At once, before the button is drawn as disabled: a key that is pressed twice sends once.
-  const isSending = useRef(false);
   const written = useRef(text);
   const isEmpty = text.trim() === '' && images.list.length === 0;
   const write = (draft: string) => {
@@ -56,30 +51,73 @@ export function useDraft(sessionId: string): Draft {
     if (added !== '') add(added);
     void images.add(files);
   });
-  const request = async (unsent: Unsent, attachments: readonly Attachment[]) => {
+  const onSent = ({ prompt, images: ids = [] }: Unsent) => {
+    // What was written meanwhile is another prompt.
+    if (written.current === prompt) write('');
+    if (ids.length > 0) images.remove(ids);
+  };
+  const { isBusy, refusal, code, send } = useSending({ sessionId, images, onSent });
+  const isOver = refusal !== undefined && isOverWith(code, isClosed(store.get(), sessionId));
+  return {
+    text,
+    images,
+    write,
+    send: (mode) => send(text, mode),
+    refusal,
+    isOver,
+    isKept,
+    canSend: !isBusy && !isEmpty,
+  };
+}
+
+interface SendingOptions {
+  sessionId: string;
+  images: Images;
+  onSent: (unsent: Unsent) => void;
+}
+
+/** Sends prompts one after the other; what a page before has sent without an answer is sent again, and taken once. */
+function useSending({ sessionId, images, onSent }: SendingOptions) {
+  const { link } = useConsole();
+  const { isBusy, refusal, code, run } = useAction();
+  const last = useRef(unsentOf(sessionId));
+  // At once, before the button is drawn as disabled: a key that is pressed twice sends once.
+  const isSending = useRef(false);
+  const request = async (unsent: Unsent, shown: readonly Image[]) => {
     const { requestId, prompt, mode } = unsent;
-    isSending.current = true;
-    const data = { sessionId, prompt, mode, ...(attachments.length > 0 && { attachments: [...attachments] }) };
-    // Images do not outlive the page.
-    if (attachments.length === 0) keepUnsent(sessionId, unsent);
+    const data = { sessionId, prompt, mode, ...(shown.length > 0 && { attachments: attachmentsOf(shown) }) };
+    keepUnsent(sessionId, unsent);
     const isSent = await run(() => link.send(data, requestId));
     // A page that is loaded does not send what was refused.
     forgetUnsent(sessionId);
-    last.current = isSent || attachments.length > 0 ? undefined : unsent;
+    last.current = isSent ? undefined : unsent;
+    if (isSent) onSent(unsent);
+  };
+  const once = async (ask: (shown: readonly Image[]) => Promise<void>) => {
+    if (isSending.current) return;
+    isSending.current = true;
+    await ask(await images.all());
     isSending.current = false;
-    // What was written meanwhile is another prompt.
-    if (isSent && written.current === prompt) write('');
-    if (isSent) images.clear();
   };
-  const send = async (mode: Mode) => {
-    if (isEmpty || isSending.current) return;
-    const attachments = images.list.map(({ name, mediaType, data }) => ({ name, mediaType, data }));
-    await request(orderOf(text, mode, attachments.length > 0 ? undefined : last.current), attachments);
-  };
-  const sendAgain = useEffectEvent(() => {
-    if (last.current) void request(last.current, []);
-  });
-  useEffect(() => sendAgain(), []);
-  const isOver = refusal !== undefined && isOverWith(code, isClosed(store.get(), sessionId));
-  return { text, images, write, send, refusal, isOver, isKept, canSend: !isBusy && !isEmpty };
+  const send = (text: string, mode: Mode) =>
+    once(async (shown) => {
+      if (text.trim() === '' && shown.length === 0) return;
+      await request(orderOf({ prompt: text, mode, images: shown.map(({ id }) => id) }, last.current), shown);
+    });
+  const sendAgain = useEffectEvent(async (unsent: Unsent) =>
+    once(async (shown) => {
+      const { images: ids = [] } = unsent;
+      const own = shown.filter(({ id }) => ids.includes(id));
+      // Without all of its images it is another prompt, which a person sends.
+      if (own.length === ids.length) await request(unsent, own);
+      else forgetUnsent(sessionId);
+    }),
+  );
+  useEffect(() => {
+    if (last.current) void sendAgain(last.current);
+  }, []);
+  return { isBusy, refusal, code, send };
 }
+
+export const attachmentsOf = (images: readonly Image[]) =>
+  images.map(({ name, mediaType, data }) => ({ name, mediaType, data }));

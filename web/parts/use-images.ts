@@ -1,11 +1,11 @@
-import { useState } from 'react';
+import { useEffect, useEffectEvent, useRef, useState } from 'react';
 import { MAX_ATTACHMENTS, MAX_ATTACHMENTS_BYTES } from '../../protocol/limits.js';
 import { type Attachment, IMAGE_TYPES } from '../../protocol/scalars.js';
 import { newId } from '../link/new-id.js';
 import { t } from '../strings/t.js';
+import { keepImages, loadImages } from './kept-images.js';
 
 export interface Image {
-  /** Of this page. */
   id: string;
   name: string;
   mediaType: Attachment['mediaType'];
@@ -18,33 +18,58 @@ export interface Images {
   list: readonly Image[];
   /** Why one was not taken. */
   refusal: string | undefined;
+  /** They outlive the page. */
+  isKept: boolean;
   add: (files: Iterable<File>) => Promise<void>;
-  remove: (id: string) => void;
-  clear: () => void;
+  remove: (ids: readonly string[]) => void;
+  /** Resolves with all of them, once those are there that were kept. */
+  all: () => Promise<readonly Image[]>;
 }
 
 const MIB = 1024 * 1024;
 
-/** The images of a message, within the limits of the protocol. */
-export function useImages(): Images {
+/** The images of a message, within the limits of the protocol. `owner`: whose they are when the page is loaded again. */
+export function useImages(owner: string): Images {
   const [list, setList] = useState<readonly Image[]>([]);
   const [refusal, setRefusal] = useState<string>();
-  const add = async (files: Iterable<File>) => {
-    setRefusal(undefined);
-    let next = list;
-    for (const file of files) {
-      const image = refusalOf(file, next) ?? (await read(file));
-      if (typeof image === 'string') setRefusal(image);
-      else next = [...next, image];
-    }
+  const [isKept, setKept] = useState(true);
+  const { current } = useRef<{ list: readonly Image[]; loaded: Promise<void> | undefined }>({
+    list: [],
+    loaded: undefined,
+  });
+  const show = (next: readonly Image[]) => {
+    current.list = next;
     setList(next);
   };
-  const remove = (id: string) => setList(list.filter((image) => image.id !== id));
-  const clear = () => {
-    setList([]);
-    setRefusal(undefined);
+  const change = async (next: readonly Image[]) => {
+    show(next);
+    setKept(await keepImages(owner, next));
   };
-  return { list, refusal, add, remove, clear };
+  const load = async () => {
+    const kept = await loadImages(owner);
+    if (kept.length > 0) show([...kept, ...current.list]);
+  };
+  const begin = useEffectEvent(() => {
+    current.loaded ??= load();
+  });
+  useEffect(() => begin(), []);
+  const all = async () => {
+    await current.loaded;
+    return current.list;
+  };
+  const add = async (files: Iterable<File>) => {
+    setRefusal(undefined);
+    for (const file of files) {
+      const image = refusalOf(file, await all()) ?? (await read(file));
+      if (typeof image === 'string') setRefusal(image);
+      else await change([...current.list, image]);
+    }
+  };
+  const remove = (ids: readonly string[]) => {
+    setRefusal(undefined);
+    void change(current.list.filter(({ id }) => !ids.includes(id)));
+  };
+  return { list, refusal, isKept, add, remove, all };
 }
 
 const isImageType = (type: string): type is Attachment['mediaType'] => IMAGE_TYPES.some((known) => known === type);

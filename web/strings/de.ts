@@ -197,6 +197,7 @@ export const DE: Translation = {
   'tasks.endShort': 'Beenden',
   'composer.notKept':
     'Dieser Browser hat keinen Platz, um zu behalten, was du schreibst. Sende oder kopiere es, bevor du diese Seite verlässt.',
+  'composer.imagesNotKept': 'Dieser Browser hat keinen Platz für die Bilder. Sende sie, bevor du diese Seite verlässt.',
   'composer.addImages': 'Bilder hinzufügen',
   'composer.removeImage': '{name} entfernen',
   'composer.imageType': '{name} ist kein Bild in PNG, JPEG, GIF oder WebP.',

@@ -189,6 +189,7 @@ export const EN = {
   'tasks.end': 'End “{name}”',
   'tasks.endShort': 'End',
   'composer.notKept': 'This browser has no room to keep what you write. Send or copy it before you leave this page.',
+  'composer.imagesNotKept': 'This browser has no room to keep the images. Send them before you leave this page.',
   'composer.addImages': 'Add images',
   'composer.removeImage': 'Remove {name}',
   'composer.imageType': '{name} is no PNG, JPEG, GIF or WebP image.',

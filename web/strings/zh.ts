@@ -193,6 +193,7 @@ export const ZH: Translation = {
   'tasks.end': '结束“{name}”',
   'tasks.endShort': '结束',
   'composer.notKept': '此浏览器没有空间保存您写的内容。请在离开此页面前发送或复制。',
+  'composer.imagesNotKept': '此浏览器没有空间保存这些图片。请在离开此页面前发送。',
   'composer.addImages': '添加图片',
   'composer.removeImage': '移除 {name}',
   'composer.imageType': '{name} 不是 PNG、JPEG、GIF 或 WebP 图片。',
