@@ -16,9 +16,10 @@ import { Store } from './store/store.js';
 import { t } from './strings/t.js';
 import { HomeView } from './views/home-view.js';
 import { lostRoute, placeRoutes } from './views/places.js';
-import { SessionView } from './views/session-view.js';
 import { ConsoleContext, type ConsoleParts, useConsole, useStore } from './views/use-console.js';
 
+const loadSessionView = async () => ({ default: (await import('./views/session-view.js')).SessionView });
+const SessionView = lazy(loadSessionView);
 const PairView = lazy(async () => ({ default: (await import('./views/pair-view.js')).PairView }));
 
 type Credential = { kind: 'unknown' } | { kind: 'none' } | { kind: 'some'; parts: ConsoleParts };
@@ -69,6 +70,10 @@ export function App() {
     const { link } = begin(credentials).parts;
     if (isNew && invitation?.show !== undefined) void showItself(link, invitation.show);
   };
+  useEffect(() => {
+    // The view that comes next; one that cannot be loaded says so when it is opened.
+    loadSessionView().catch(() => {});
+  }, []);
   const onLoaded = useEffectEvent((found: Credentials | undefined) => (found ? begin(found) : onLeft()));
   useEffect(() => {
     if (invitation?.code !== undefined) setCredential({ kind: 'none' });
@@ -89,7 +94,11 @@ export function App() {
       <Router hook={useHashLocation}>
         <Switch>
           <Route path="/s/:sessionId/:message?">
-            {({ sessionId, message }) => <SessionView key={sessionId} sessionId={sessionId} message={message} />}
+            {({ sessionId, message }) => (
+              <LazyPlace>
+                <SessionView key={sessionId} sessionId={sessionId} message={message} />
+              </LazyPlace>
+            )}
           </Route>
           {placeRoutes}
           <Route path="/" component={HomeView} />

@@ -67,6 +67,9 @@ inChromium('the service worker of the console', (path) => {
     await page.goto(new URL('/#/usage', session).href);
     await page.getByRole('alert').getByText('could not be loaded').first().waitFor();
     await page.goto(session);
+    await page.getByRole('button', { name: /^Model|Ask first/ }).click();
+    await page.getByRole('combobox', { name: 'Permission mode' }).waitFor();
+    await page.getByRole('button', { name: /^Model|Ask first/ }).click();
     await world.daemon.start();
     await page.getByText('Before.', { exact: true }).waitFor();
     await page.getByText('No connection. Trying again…').waitFor({ state: 'detached' });

@@ -1,8 +1,9 @@
-import { type FormEvent, useState } from 'react';
+import type { FormEvent } from 'react';
 import * as z from 'zod';
 import { type FormProperty, type FormValue, problemOf, propertiesOf } from '../../protocol/elicitation-form.js';
 import { t } from '../strings/t.js';
 import { FormField } from './form-field.js';
+import { useKeptAnswer } from './kept-answers.js';
 import type { RequestProps } from './permission-card.js';
 
 const askedSchema = z.object({
@@ -60,8 +61,8 @@ const defaultsOf = (properties: readonly FormProperty[]): Values =>
     }),
   );
 
-function Form({ properties, isBusy, onAnswer }: RequestProps & { properties: readonly FormProperty[] }) {
-  const [values, setValues] = useState<Values>(() => defaultsOf(properties));
+function Form({ request, properties, isBusy, onAnswer }: RequestProps & { properties: readonly FormProperty[] }) {
+  const [values, setValues] = useKeptAnswer<Values>(request.permissionId, 'values', () => defaultsOf(properties));
   const change = (name: string, value: FormValue | undefined) => {
     const { [name]: _, ...others } = values;
     setValues(value === undefined ? others : { ...others, [name]: value });

@@ -14,6 +14,7 @@ import { SureButton } from './sure-button.js';
 import { TextField } from './text-field.js';
 import { ToggleButton } from './toggle-button.js';
 import { useAction } from './use-action.js';
+import { useKeptText } from './use-kept-text.js';
 import { useLoad } from './use-load.js';
 
 /** Addresses at which other programs have a prompt sent. */
@@ -77,7 +78,7 @@ function Hook({ hook, onChanged }: { hook: HookView; onChanged: () => Promise<vo
 function AddHook({ onAdded }: { onAdded: () => Promise<void> }) {
   const { link } = useConsole();
   const [workingDirectory, setDirectory] = useState('');
-  const [template, setTemplate] = useState('');
+  const [template, setTemplate] = useKeptText('hook-template');
   const [added, setAdded] = useState<{ path: string; secret: string }>();
   const add = async () => {
     setAdded(await createHook(link.rest, { body: { workingDirectory, template } }));

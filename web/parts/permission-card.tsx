@@ -3,7 +3,7 @@ import type { FormValue } from '../../protocol/elicitation-form.js';
 import type { PermissionRequest } from '../store/console-state.js';
 import { canAllowAtOnce } from '../store/safe-answer.js';
 import { t } from '../strings/t.js';
-import { useConsole } from '../views/use-console.js';
+import { useConsole, useStore } from '../views/use-console.js';
 import { Lazily } from './lazy-place.js';
 import { QuestionForm } from './question-form.js';
 import { Refusal } from './refusal.js';
@@ -54,7 +54,7 @@ export function PermissionCard({ request, of }: PermissionCardProps) {
   const swipe = useSwipe({ isOn: isInInbox, canAllow: canAllowAtOnce(request), onAnswer: answerAtOnce });
   return (
     <article className="card" aria-label={title ?? prompt} aria-busy={isBusy} {...keys} {...swipe.handlers}>
-      {of !== undefined && <p className="quiet">{of}</p>}
+      <Whose request={request} of={of} />
       <Heading dir="auto">{title ?? prompt}</Heading>
       {description !== undefined && <p dir="auto">{description}</p>}
       {reason !== undefined && <p className="quiet">{reason}</p>}
@@ -64,6 +64,17 @@ export function PermissionCard({ request, of }: PermissionCardProps) {
       </Lazily>
       <Refusal reason={refusal === undefined ? undefined : t('permission.failed', { reason: refusal })} />
     </article>
+  );
+}
+
+/** Directories can have the same name, and a subagent can ask for what its session would not. */
+function Whose({ request: { sessionId, agentId }, of }: PermissionCardProps) {
+  const directory = useStore((state) => state.sessions.get(sessionId)?.view.workingDirectory);
+  return (
+    <p className="quiet whose">
+      {of !== undefined && <strong>{of}</strong>} <span dir="ltr">{directory}</span>{' '}
+      {agentId !== undefined && <span className="tag">{t('permission.subagent')}</span>}
+    </p>
   );
 }
 

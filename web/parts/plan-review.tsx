@@ -1,24 +1,32 @@
-import { useEffect, useRef, useState } from 'react';
+import { createContext, useContext, useEffect, useRef, useState } from 'react';
 import * as z from 'zod';
 import { noteOf, shortOf } from '../store/note.js';
 import { t } from '../strings/t.js';
+import { useKeptAnswer } from './kept-answers.js';
 import { Markdown, PartFrame, type PartProps } from './markdown.js';
 import type { RequestProps } from './permission-card.js';
 
 const planSchema = z.object({ plan: z.string() });
 
+type Note = readonly [part: string, words: string];
+
 /** The comments on the parts, in the order of the parts, which is that of the fields of a form. */
-const notesIn = (form: HTMLFormElement): readonly string[] =>
+const notesIn = (form: HTMLFormElement): readonly Note[] =>
   [...new FormData(form)].flatMap(([part, words]) =>
-    typeof words === 'string' && words.trim() !== '' ? [noteOf(part, words)] : [],
+    typeof words === 'string' && words.trim() !== '' ? [[part, words] as const] : [],
   );
 
+/** What was written on the parts before the page was loaded. */
+const KeptNotes = createContext<readonly Note[]>([]);
+
 /** A plan, to be accepted with or without questions about edits, or sent back with what should change, in general and of its parts. */
-export function PlanReview({ request: { toolInput, options }, isBusy, onAnswer, denial }: RequestProps) {
-  const [message, setMessage] = useState('');
+export function PlanReview({ request, isBusy, onAnswer, denial }: RequestProps) {
+  const { permissionId, toolInput, options } = request;
+  const [message, setMessage] = useKeptAnswer(permissionId, 'message', () => '');
   const { data } = planSchema.safeParse(toolInput);
-  const [notes, setNotes] = useState<readonly string[]>([]);
-  const words = [...notes, message.trim()].join('\n\n').trim();
+  const [notes, setNotes] = useKeptAnswer<readonly Note[]>(permissionId, 'notes', () => []);
+  const [kept] = useState(notes);
+  const words = [...notes.map(([part, note]) => noteOf(part, note)), message.trim()].join('\n\n').trim();
   const told = words === '' ? {} : { message: words };
   useEffect(() => {
     denial.current = told;
@@ -26,9 +34,11 @@ export function PlanReview({ request: { toolInput, options }, isBusy, onAnswer, 
   return (
     <>
       <form className="plan" tabIndex={0} onInput={({ currentTarget }) => setNotes(notesIn(currentTarget))}>
-        <PartFrame value={Noted}>
-          {data ? <Markdown text={data.plan} /> : <p className="refusal">{t('plan.missing')}</p>}
-        </PartFrame>
+        <KeptNotes value={kept}>
+          <PartFrame value={Noted}>
+            {data ? <Markdown text={data.plan} /> : <p className="refusal">{t('plan.missing')}</p>}
+          </PartFrame>
+        </KeptNotes>
       </form>
       <label>
         {t('plan.change')}
@@ -53,12 +63,13 @@ export function PlanReview({ request: { toolInput, options }, isBusy, onAnswer, 
 
 /** A part of the plan, with a comment on it once it is asked for. */
 function Noted({ raw, children }: PartProps) {
-  const [isOpen, setOpen] = useState(false);
+  const part = raw.trim();
+  const written = useContext(KeptNotes).find(([of]) => of === part)?.[1];
+  const [isOpen, setOpen] = useState(written !== undefined);
   const field = useRef<HTMLTextAreaElement>(null);
   useEffect(() => {
-    if (isOpen) field.current?.focus();
+    if (isOpen && field.current?.value === '') field.current.focus();
   }, [isOpen]);
-  const part = raw.trim();
   const label = t('note.on', { what: shortOf(part) });
   const toggle = () => {
     // What is written there stays.
@@ -72,7 +83,14 @@ function Noted({ raw, children }: PartProps) {
         ✎
       </button>
       {isOpen && (
-        <textarea ref={field} name={part} aria-label={t('note.words', { what: shortOf(part) })} rows={2} dir="auto" />
+        <textarea
+          ref={field}
+          name={part}
+          defaultValue={written}
+          aria-label={t('note.words', { what: shortOf(part) })}
+          rows={2}
+          dir="auto"
+        />
       )}
     </div>
   );

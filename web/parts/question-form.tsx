@@ -1,6 +1,7 @@
-import { type FormEvent, useState } from 'react';
+import type { FormEvent } from 'react';
 import type { PermissionRequest } from '../store/console-state.js';
 import { t } from '../strings/t.js';
+import { useKeptAnswer } from './kept-answers.js';
 
 type Question = NonNullable<PermissionRequest['questions']>[number];
 type Answers = Record<string, string | string[]>;
@@ -14,7 +15,7 @@ export interface QuestionFormProps {
 /** All questions of a request, each answered by its labels or by free text. */
 export function QuestionForm({ request, isBusy, onAnswer }: QuestionFormProps) {
   const questions = request.questions ?? [];
-  const [answers, setAnswers] = useState<Answers>({});
+  const [answers, setAnswers] = useKeptAnswer<Answers>(request.permissionId, 'answers', () => ({}));
   const isWhole = questions.every(({ question }) => (answers[question]?.length ?? 0) > 0);
   const onSubmit = (event: FormEvent) => {
     event.preventDefault();
@@ -27,7 +28,7 @@ export function QuestionForm({ request, isBusy, onAnswer }: QuestionFormProps) {
           key={question.question}
           question={question}
           answer={answers[question.question] ?? ''}
-          onAnswer={(answer) => setAnswers((known) => ({ ...known, [question.question]: answer }))}
+          onAnswer={(answer) => setAnswers({ ...answers, [question.question]: answer })}
         />
       ))}
       <div className="row">

@@ -3,6 +3,7 @@ import { showPrompt } from '../../client/rest/index.js';
 import { NO_QUEUE, type QueuedPrompt } from '../store/queue.js';
 import { t } from '../strings/t.js';
 import { useConsole, useStore } from '../views/use-console.js';
+import { keepText } from './kept-text.js';
 import { Refusal } from './refusal.js';
 import { type Action, useAction } from './use-action.js';
 
@@ -122,18 +123,27 @@ interface EditFormProps {
 
 function EditForm({ editing, action, onEnd }: EditFormProps) {
   const { request } = useConsole().link.client;
-  const [text, setText] = useState(editing.text);
+  const { promptId } = editing;
+  const key = `edit-${promptId}`;
+  const [text, setText] = useState(() => localStorage.getItem(key) ?? editing.text);
+  const write = (next: string) => {
+    setText(next);
+    keepText(key, next);
+  };
+  const end = () => {
+    keepText(key, '');
+    onEnd();
+  };
   const onSubmit = async (event: FormEvent) => {
     event.preventDefault();
-    const { promptId } = editing;
-    if (await action.run(() => request('editPrompt', { promptId, prompt: text }))) onEnd();
+    if (await action.run(() => request('editPrompt', { promptId, prompt: text }))) end();
   };
   return (
     <form onSubmit={(event) => void onSubmit(event)}>
       <textarea
         aria-label={t('queue.editing')}
         value={text}
-        onChange={({ target }) => setText(target.value)}
+        onChange={({ target }) => write(target.value)}
         rows={3}
         dir="auto"
       />
@@ -141,7 +151,7 @@ function EditForm({ editing, action, onEnd }: EditFormProps) {
         <button type="submit" className="primary" disabled={action.isBusy || text.trim() === ''}>
           {t('queue.save')}
         </button>
-        <button type="button" onClick={onEnd}>
+        <button type="button" onClick={end}>
           {t('queue.leave')}
         </button>
       </div>

@@ -5,6 +5,7 @@ import { useConsole } from '../views/use-console.js';
 import { AddForm } from './add-form.js';
 import { ProjectChoice } from './project-choice.js';
 import { Select } from './select.js';
+import { useKeptText } from './use-kept-text.js';
 
 const RHYTHMS = ['daily', 'weekdays', 'once', 'cron'] as const;
 type Rhythm = (typeof RHYTHMS)[number];
@@ -29,7 +30,7 @@ function whenOf({ rhythm, time, at, cron }: When) {
 export function ScheduleForm({ onAdded }: { onAdded: () => Promise<void> }) {
   const { link } = useConsole();
   const [workingDirectory, setDirectory] = useState('');
-  const [prompt, setPrompt] = useState('');
+  const [prompt, setPrompt] = useKeptText('schedule-prompt');
   const [when, setWhen] = useState<When>({ rhythm: 'daily', time: '07:00', at: '', cron: '' });
   const add = async () => {
     await createSchedule(link.rest, { body: { workingDirectory, prompt, ...whenOf(when) } });

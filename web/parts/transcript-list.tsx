@@ -1,12 +1,16 @@
-import { useEffect, useMemo, useRef } from 'react';
+import { lazy, useContext, useEffect, useMemo, useRef } from 'react';
 import { type Nested, nestedIn, type Section, sectionsOf } from '../store/sections.js';
 import type { Item, Transcript } from '../store/transcript.js';
 import { t } from '../strings/t.js';
+import { Lazily } from './lazy-place.js';
+import { light } from './light.js';
 import { Refusal } from './refusal.js';
+import { SessionId } from './session-id.js';
 import { Entries } from './transcript-item.js';
 import { useAction } from './use-action.js';
-import { useAnchoredScroll } from './use-anchored-scroll.js';
-import { useTarget } from './use-target.js';
+import { type AnchoredScroll, useAnchoredScroll } from './use-anchored-scroll.js';
+import { useMissed } from './use-missed.js';
+import { elementOf, useTarget } from './use-target.js';
 
 export interface TranscriptListProps {
   transcript: Transcript;
@@ -44,6 +48,7 @@ export function TranscriptList({ transcript, target, onOlder }: TranscriptListPr
       aria-live="off"
       tabIndex={-1}
     >
+      <News transcript={transcript} scroll={scroll} />
       <Refusal reason={isMissing ? t('session.noMessage') : undefined} />
       <Refusal reason={refusal && t('session.olderFailed', { reason: refusal })} />
       {olderThan !== undefined && (
@@ -65,6 +70,26 @@ export function TranscriptList({ transcript, target, onOlder }: TranscriptListPr
         </button>
       )}
     </div>
+  );
+}
+
+const MissedLine = lazy(async () => ({ default: (await import('./missed-line.js')).MissedLine }));
+
+/** What came while the person was away, and the way to it. */
+function News({ transcript, scroll }: { transcript: Transcript; scroll: AnchoredScroll }) {
+  const { missed, dismiss } = useMissed(useContext(SessionId), transcript);
+  if (!missed) return undefined;
+  const show = () => {
+    const element = elementOf(scroll, missed.first);
+    dismiss();
+    if (!element) return;
+    scroll.show(element);
+    light(element);
+  };
+  return (
+    <Lazily>
+      <MissedLine missed={missed} onShow={show} onDismiss={dismiss} />
+    </Lazily>
   );
 }
 

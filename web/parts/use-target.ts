@@ -18,7 +18,7 @@ export function useTarget({ target, transcript, scroll, older }: TargetOptions):
   const [missing, setMissing] = useState<string>();
   const look = useEffectEvent(({ phase, olderThan }: Transcript) => {
     if (target === undefined || shown.current === target || phase !== 'live') return;
-    const element = scroll.content.current?.querySelector(`[data-message~="${CSS.escape(target)}"]`);
+    const element = elementOf(scroll, target);
     if (element) {
       shown.current = target;
       scroll.show(element);
@@ -33,3 +33,7 @@ export function useTarget({ target, transcript, scroll, older }: TargetOptions):
   }, [target, transcript]);
   return target !== undefined && missing === target && current !== target;
 }
+
+/** That of a message or a tool, or of the run that it is in. */
+export const elementOf = ({ content }: AnchoredScroll, id = ''): Element | null | undefined =>
+  content.current?.querySelector(`[data-message~="${CSS.escape(id)}"]`);

@@ -7,7 +7,7 @@ import type { Kept } from './kept.js';
 import { type LastTurn, lastTurnOf, newerTurn } from './last-turn.js';
 import { type Queue, queueIn } from './queue.js';
 import { type Details, type Limit, newerLimit, type Settings, settingsIn, UNKNOWN } from './session-details.js';
-import { begun, LOADING, type Transcript, withEvent, withOlder, withText } from './transcript.js';
+import { begun, LOADING, lastKey, type Transcript, withEvent, withOlder, withText } from './transcript.js';
 
 export type PermissionRequest = EventData<'permissionRequest'>;
 export type Status = EventData<'sessionStatus'>;
@@ -204,7 +204,10 @@ function onReset(state: ConsoleState, { sessionId, head, snapshot }: AnswerData<
   for (const request of snapshot.permissions) permissions.set(request.permissionId, request);
   const known = withStatus({ ...state, permissions }, snapshot.status);
   const oldest = snapshot.messages.find(({ seq }) => seq !== undefined)?.seq;
-  return onTranscript(known, sessionId, () => withOlder(begun(head, undefined), snapshot.messages, oldest));
+  return onTranscript(known, sessionId, () => {
+    const transcript = withOlder(begun(head, undefined), snapshot.messages, oldest);
+    return { ...transcript, replayed: lastKey(transcript.items) };
+  });
 }
 
 function onTranscript(

@@ -48,6 +48,8 @@ export interface Transcript {
   conversation: string | undefined;
   /** The last event in it; events come one by one after this. */
   seq: number;
+  /** The key of the last item that came late: the connection was not there when it happened. */
+  replayed: string | undefined;
   /** The seq of its oldest message, before which older ones can be asked for; undefined when there are none. */
   olderThan: number | undefined;
 }
@@ -59,6 +61,7 @@ export const LOADING: Transcript = {
   items: [],
   conversation: undefined,
   seq: 0,
+  replayed: undefined,
   olderThan: undefined,
 };
 
@@ -74,7 +77,9 @@ export const begun = (seq: number, olderThan: number | undefined): Transcript =>
 export function withEvent(transcript: Transcript, event: ClientEvent): Transcript {
   const { phase, seq } = transcript;
   if (phase === 'loading' || phase === 'failed' || event.seq !== seq + 1) return transcript;
-  const next = { ...transcript, seq: event.seq, items: itemsAfter(transcript.items, event) };
+  const items = itemsAfter(transcript.items, event);
+  const replayed = event.replayed ? lastKey(items) : transcript.replayed;
+  const next = { ...transcript, seq: event.seq, items, replayed };
   return event.type === 'systemInit' ? inConversation(next, event.data.claudeSessionId) : next;
 }
 
@@ -120,6 +125,10 @@ export function withOlder(
 }
 
 const isText = (item: Item): item is TextItem => item.kind === 'text' || item.kind === 'thinking';
+
+/** Of the last item that has its event: what is being written has none. */
+export const lastKey = (items: readonly Item[]): string | undefined =>
+  items.findLast((item) => !(isText(item) && item.isStreamed))?.key;
 
 const keyOf = ({ messageId, blockIndex }: { messageId: string; blockIndex: number }) => `${messageId}/${blockIndex}`;
 

@@ -5,10 +5,10 @@ import { Composer } from '../parts/composer.js';
 import { decoded } from '../parts/format.js';
 import { KeptNotice } from '../parts/kept-notice.js';
 import { Lazily } from '../parts/lazy-place.js';
-import { PermissionCard } from '../parts/permission-card.js';
 import { SessionBar } from '../parts/session-bar.js';
 import { SessionId } from '../parts/session-id.js';
 import { SessionPanels } from '../parts/session-panels.js';
+import { SessionRequests } from '../parts/session-requests.js';
 import { TakeAlong } from '../parts/take-along.js';
 import { TranscriptList } from '../parts/transcript-list.js';
 import { useSeenTurn } from '../parts/use-seen-turn.js';
@@ -55,11 +55,9 @@ export function SessionView({ sessionId, message }: SessionViewProps) {
   useEffect(() => void link.open(sessionId), [link, sessionId]);
   const session = useStore((state) => state.sessions.get(sessionId));
   useSeenTurn(sessionId, session?.turn?.at);
-  const permissions = useStore((state) => state.permissions);
   const chosen = useStore((state) => state.settings.get(sessionId));
   const settings = chosen ?? (session && settingsIn(session.view));
   const { name } = useKept(sessionId);
-  const open = [...permissions.values()].filter((request) => request.sessionId === sessionId);
   const status = session?.status?.status ?? session?.view.status;
   return (
     <main className="conversation">
@@ -93,9 +91,7 @@ export function SessionView({ sessionId, message }: SessionViewProps) {
       )}
       <SessionBar sessionId={sessionId} settings={settings} status={status} />
       <Conversation sessionId={sessionId} message={message} />
-      {open.map((request) => (
-        <PermissionCard key={request.permissionId} request={request} />
-      ))}
+      <SessionRequests sessionId={sessionId} />
       <SessionPanels sessionId={sessionId} settings={settings} />
       <Composer sessionId={sessionId} isWorking={status === 'working' || status === 'waiting'} />
     </main>

@@ -52,19 +52,33 @@ async function keepPage(response: Response): Promise<void> {
   if (before === html) return;
   const named = [...html.matchAll(/"(\/(?:assets\/|icon)[^"]+)"/g)].flatMap(([, path]) => path ?? []);
   await cache.addAll(named);
-  const parts = await partsOf(cache, named);
-  await cache.addAll(parts);
+  const parts = await addParts(cache, named);
   await cache.put(PAGE, response);
   await forgetOthers(cache, [...named, ...parts]);
 }
 
+/** What is behind it is kept once it was used: the languages of code. */
+const USED_ONLY = /\/colours-/;
+
 /** What the scripts of the page load later: without the daemon, or with another one, it could not be loaded any more. */
-async function partsOf(cache: Cache, named: readonly string[]): Promise<string[]> {
-  const scripts = named.filter((path) => path.endsWith('.js'));
-  const texts = await Promise.all(scripts.map(async (path) => (await cache.match(path))?.text() ?? ''));
-  const parts = texts.flatMap((text) => [...text.matchAll(/assets\/[\w-]+\.(?:js|css)/g)].map(([path]) => `/${path}`));
-  return [...new Set(parts)].filter((path) => !named.includes(path));
+async function addParts(cache: Cache, named: readonly string[]): Promise<string[]> {
+  const added = new Set<string>();
+  let scripts = named.filter((path) => path.endsWith('.js'));
+  while (scripts.length > 0) {
+    const read = scripts.filter((path) => !USED_ONLY.test(path));
+    const texts = await Promise.all(read.map(async (path) => (await cache.match(path))?.text() ?? ''));
+    const parts = texts.flatMap(partsIn).filter((path) => !named.includes(path) && !added.has(path));
+    const fresh = [...new Set(parts)];
+    await cache.addAll(fresh);
+    for (const path of fresh) added.add(path);
+    scripts = fresh.filter((path) => path.endsWith('.js'));
+  }
+  return [...added];
 }
+
+/** In the folder of the script, or from the root on. */
+const partsIn = (text: string): string[] =>
+  [...text.matchAll(/(?:assets|\.)\/([\w-]+\.(?:js|css))/g)].map(([, name]) => `/assets/${name}`);
 
 /** Of an older page. */
 async function forgetOthers(cache: Cache, named: readonly string[]): Promise<void> {
