@@ -29,6 +29,10 @@ inChromium('the queue of the console', (path) =>
       await button('Edit “water the pears”').click();
       await page.getByRole('textbox', { name: 'Waiting message' }).fill('water the quinces');
       await shown.picture('queue-edit');
+      // What is written outlives the page, and is not sent before it is saved.
+      await page.reload();
+      await button('Edit “water the pears”').click();
+      expect(await page.getByRole('textbox', { name: 'Waiting message' }).inputValue()).toBe('water the quinces');
       await button('Save').click();
       await queued().getByText('water the quinces').waitFor();
       await page.reload();

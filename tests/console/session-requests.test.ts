@@ -61,6 +61,11 @@ inChromium('the requests of a session in the console', (path) =>
       await page.keyboard.type('A small one.');
       await page.getByLabel('Your comment on “Build”').waitFor();
       await shown.picture('plan');
+      // What is written outlives the page.
+      await page.reload();
+      await page.getByLabel('Your comment on “A house”').waitFor();
+      expect(await page.getByLabel('Your comment on “A house”').inputValue()).toBe('A small one.');
+      expect(await page.getByLabel('What should change').inputValue()).toBe('Measure first.');
       expect(await button('Allow once').isDisabled()).toBe(true);
       await button('Deny').click();
       await page.locator('.plan').getByText('Measure', { exact: true }).waitFor();
@@ -100,6 +105,32 @@ inChromium('the requests of a session in the console', (path) =>
       await page.getByText('Done.', { exact: true }).waitFor();
       const heard = JSON.stringify(world.api.requests.at(-1)?.messages).replaceAll('\\', '');
       expect(heard).toMatch(/"name":"Ada","age":36,"isNew":true,"colour":"blue","tags":\["b"\]/);
+    });
+
+    test('a question shows its previews, takes a free text, and keeps it until it is sent', async () => {
+      const { page } = shown;
+      const options = [
+        { label: 'Red', description: 'Warm', preview: '<b>the red one</b>' },
+        { label: 'Blue', description: 'Cold' },
+      ];
+      const questions = [{ question: 'Which colour?', header: 'Colour', multiSelect: false, options }];
+      await shown.send(scenario({ tools: [{ name: 'AskUserQuestion', input: { questions } }] }, { text: 'Noted.' }));
+      await page.getByText('<b>the red one</b>', { exact: true }).waitFor();
+      const answer = page.getByRole('textbox', { name: 'Which colour?', exact: true });
+      await page.getByRole('radio', { name: /^Red/ }).check();
+      await answer.fill('Green, as the door');
+      expect(await page.getByRole('radio', { name: /^Red/ }).isChecked()).toBe(false);
+      await page.getByRole('link', { name: 'All sessions' }).click();
+      await button('New session').waitFor();
+      await page.goBack();
+      await answer.waitFor();
+      await page.reload();
+      await answer.waitFor();
+      expect(await answer.inputValue()).toBe('Green, as the door');
+      await shown.picture('question');
+      await button('Answer').click();
+      await page.getByText('Noted.', { exact: true }).waitFor();
+      expect(JSON.stringify(world.api.requests.at(-1)?.messages)).toContain('Green, as the door');
     });
 
     test('a dialog of the CLI is answered by one of its choices', async () => {

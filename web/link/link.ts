@@ -10,7 +10,7 @@ import {
   showSessionQueue,
 } from '../../client/rest/index.js';
 import type { ErrorCode } from '../../protocol/error-codes.js';
-import type { HistoryMessage } from '../../protocol/server-frames.js';
+import type { ToldMessage } from '../../protocol/history.js';
 import type { PermissionRequest } from '../store/console-state.js';
 import type { Store } from '../store/store.js';
 import { t } from '../strings/t.js';
@@ -115,7 +115,7 @@ export class Link {
       params: { id: sessionId },
       query: { limit: PAGE, before, includeToolCalls: 'true' as never },
     });
-    const messages = page.messages as HistoryMessage[];
+    const messages = page.messages as unknown as ToldMessage[];
     const oldest = messages.find(({ seq }) => seq !== undefined)?.seq;
     this.#store.dispatch({ do: 'older', sessionId, messages, olderThan: page.hasMore ? oldest : undefined });
   }

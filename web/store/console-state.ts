@@ -1,7 +1,7 @@
 /** Everything that the console knows, and how it changes. Pure: what a view shows follows from this alone. */
 import type { AnswerData, ClientEvent, ConnectionState, EventData, UnplacedFrame } from '../../client/browser.js';
+import type { ToldMessage } from '../../protocol/history.js';
 import type { SessionView } from '../../protocol/rest.js';
-import type { HistoryMessage } from '../../protocol/server-frames.js';
 import type { Tasks } from '../../protocol/tasks.js';
 import type { Kept } from './kept.js';
 import { type LastTurn, lastTurnOf, newerTurn } from './last-turn.js';
@@ -80,7 +80,7 @@ export type Action =
   | { do: 'opening'; sessionId: string }
   | { do: 'opened'; sessionId: string; after: number; olderThan: number | undefined }
   | { do: 'openFailed'; sessionId: string; because: string; isGone: boolean }
-  | { do: 'older'; sessionId: string; messages: readonly HistoryMessage[]; olderThan: number | undefined }
+  | { do: 'older'; sessionId: string; messages: readonly ToldMessage[]; olderThan: number | undefined }
   | { do: 'queued'; sessionId: string; queue: Queue }
   | { do: 'detail'; sessionId: string; detail: Partial<Details> }
   | { do: 'limited'; limit: Limit }

@@ -1,6 +1,6 @@
 /** What one session's conversation shows, made of its events and its streamed text. Pure. */
 import type { ClientEvent, EventData, PositionedData } from '../../client/browser.js';
-import type { HistoryMessage } from '../../protocol/server-frames.js';
+import type { ToldBlock, ToldMessage } from '../../protocol/history.js';
 
 export interface TextItem {
   kind: 'text' | 'thinking';
@@ -118,10 +118,10 @@ export function withText(transcript: Transcript, data: PositionedData<'streamDat
 /** Puts a page of older messages before the others. */
 export function withOlder(
   transcript: Transcript,
-  messages: readonly HistoryMessage[],
+  messages: readonly ToldMessage[],
   olderThan: number | undefined,
 ): Transcript {
-  return { ...transcript, items: [...messages.flatMap(itemsOf), ...transcript.items], olderThan };
+  return { ...transcript, items: [...messages.flatMap((one) => itemsOf(one)), ...transcript.items], olderThan };
 }
 
 const isText = (item: Item): item is TextItem => item.kind === 'text' || item.kind === 'thinking';
@@ -204,36 +204,27 @@ function humanItem({ id, content, promptId, at }: Said): Item {
   return { kind: 'human', key: id, text, images: content.filter(({ type }) => type === 'image').length, promptId, at };
 }
 
-/** A message of the history, which has its blocks together. */
-function itemsOf({ id, type, content, promptId, timestamp }: HistoryMessage): Item[] {
-  if (type === 'user') return [humanItem({ id, content, promptId, at: timestamp })];
-  return content.flatMap((block, index): Item[] => {
-    if (block.type === 'tool_use' && 'input' in block) {
-      return [
-        {
-          kind: 'tool',
-          key: block.id,
-          name: block.name,
-          input: block.input,
-          result: resultIn(block),
-          parent: undefined,
-        },
-      ];
-    }
-    if (!('text' in block) || block.text === undefined) return [];
-    const kind = block.type === 'thinking' ? 'thinking' : 'text';
-    return [
-      {
-        kind,
-        key: `${id}/${index}`,
-        text: block.text,
-        isComplete: true,
-        isPartial: false,
-        isStreamed: false,
-        parent: undefined,
-      },
-    ];
-  });
+/** A message of the history, which has its blocks together, with what subagents have said below their tool uses. */
+function itemsOf(message: ToldMessage, parent?: string): Item[] {
+  const { id, type, content, promptId, timestamp, subagents = [] } = message;
+  // What a subagent was told is in the input of its tool use.
+  if (type === 'user') return parent === undefined ? [humanItem({ id, content, promptId, at: timestamp })] : [];
+  const own = content.flatMap((block, index) => blockItems(block, { key: `${id}/${index}`, parent }));
+  const others = subagents.flatMap(({ parentToolUseId, messages }) =>
+    messages.flatMap((one) => itemsOf(one, parentToolUseId)),
+  );
+  return [...own, ...others];
+}
+
+function blockItems(block: ToldBlock, { key, parent }: { key: string; parent: string | undefined }): Item[] {
+  if (block.type === 'tool_use' && 'input' in block) {
+    const { id, name, input, subagent = [] } = block;
+    const tool: Item = { kind: 'tool', key: id, name, input, result: resultIn(block), parent };
+    return [tool, ...subagent.flatMap((one) => itemsOf(one, id))];
+  }
+  if (!('text' in block) || block.text === undefined) return [];
+  const kind = block.type === 'thinking' ? 'thinking' : 'text';
+  return [{ kind, key, text: block.text, isComplete: true, isPartial: false, isStreamed: false, parent }];
 }
 
 /** Of a page that was asked for with its tools. */
