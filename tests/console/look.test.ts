@@ -23,7 +23,9 @@ const HOME_TREE = `
   - list:
     - listitem:
       - 'article "Allow Bash: Run all tests?"':
-        - paragraph: website
+        - paragraph:
+          - strong: website
+          - text: …/website
         - 'heading "Allow Bash: Run all tests?" [level=3]'
         - paragraph: Run all tests
         - paragraph: This command requires approval
@@ -110,11 +112,12 @@ const IN_FIRST_VIEW = `[...document.querySelectorAll('main :is(header button, .s
   .filter((element) => element.getBoundingClientRect().bottom <= innerHeight)
   .map((element) => element.textContent)`;
 
-/** Without addresses, times and costs. */
+/** Without addresses, folders, times and costs. */
 const told = (tree: string): string =>
   `\n${tree}`
     .replaceAll(/\n *- \/url: .*/g, '')
     .replaceAll(/(link "[^"]*"):/g, '$1')
+    .replaceAll(/text: \/\S+\/projects/g, 'text: …')
     .replace(/"Always: .*"/, '"Always: …"')
     .replace(/[\d.]+ s( · \$[\d.]+)?/, '… s');
 

@@ -1,6 +1,15 @@
 /** Images of messages that are not sent yet: they outlive the page, as the texts do. */
 import { createStore, del, get, set, update } from 'idb-keyval';
-import type { Image } from './use-images.js';
+import type { Attachment } from '../../protocol/scalars.js';
+
+export interface Image {
+  id: string;
+  name: string;
+  mediaType: Attachment['mediaType'];
+  /** In base64. */
+  data: string;
+  bytes: number;
+}
 
 /** So many messages with images are kept, the newest ones; each is within the limits of the protocol. */
 const MAX_MESSAGES = 10;

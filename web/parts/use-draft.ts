@@ -3,11 +3,12 @@ import type { ErrorCode } from '../../protocol/error-codes.js';
 import type { ConsoleState } from '../store/console-state.js';
 import { useConsole } from '../views/use-console.js';
 import { useAdded, withNote } from './draft-notes.js';
+import type { Image } from './kept-images.js';
 import { draftKey, keepText } from './kept-text.js';
 import { forgetUnsent, keepUnsent, type Mode, orderOf, type Unsent, unsentOf } from './unsent.js';
 import { useAction } from './use-action.js';
 import { useHanded } from './use-handed.js';
-import { type Image, type Images, useImages } from './use-images.js';
+import { type Images, useImages } from './use-images.js';
 
 export interface Draft {
   text: string;

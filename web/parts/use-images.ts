@@ -3,16 +3,7 @@ import { MAX_ATTACHMENTS, MAX_ATTACHMENTS_BYTES } from '../../protocol/limits.js
 import { type Attachment, IMAGE_TYPES } from '../../protocol/scalars.js';
 import { newId } from '../link/new-id.js';
 import { t } from '../strings/t.js';
-import { keepImages, loadImages } from './kept-images.js';
-
-export interface Image {
-  id: string;
-  name: string;
-  mediaType: Attachment['mediaType'];
-  /** In base64. */
-  data: string;
-  bytes: number;
-}
+import { type Image, keepImages, loadImages } from './kept-images.js';
 
 export interface Images {
   list: readonly Image[];
