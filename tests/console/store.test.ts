@@ -2,6 +2,7 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { ClientEvent, PositionedData } from '../../client/browser.js';
+import type { ToldBlock, ToldMessage } from '../../protocol/history.js';
 import type { SessionView } from '../../protocol/rest.js';
 import { languageOf } from '../../web/store/code-language.js';
 import {
@@ -71,17 +72,27 @@ const event = (seq: number, type: string, data: object): Step => ({
 });
 
 interface Happening {
-  kind: 'human' | 'text' | 'tool' | 'notice' | 'asked' | 'end';
+  kind: 'human' | 'text' | 'tool' | 'notice' | 'asked' | 'end' | 'status';
   pieces: string[];
 }
 
 const happening: fc.Arbitrary<Happening> = fc.record({
-  kind: fc.constantFrom('human', 'text', 'text', 'tool', 'notice', 'asked', 'end'),
+  kind: fc.constantFrom('human', 'text', 'text', 'tool', 'notice', 'asked', 'end', 'status'),
   pieces: fc.array(fc.string({ minLength: 1, maxLength: 8 }), { minLength: 1, maxLength: 5 }),
 });
 
+/** The later, the newer. */
+const statusAt = (seq: number, isEven: boolean) => ({
+  sessionId: SESSION,
+  status: isEven ? ('working' as const) : ('idle' as const),
+  lastActivity: new Date(Date.parse(AT) + seq).toISOString(),
+});
+
 /** What is said of each happening, as types and data of events; a text has its pieces before its event. */
-const TOLD: Record<Happening['kind'], (of: { id: string; text: string; isEven: boolean }) => [string, object][]> = {
+const TOLD: Record<
+  Happening['kind'],
+  (of: { id: string; text: string; isEven: boolean; seq: number }) => [string, object][]
+> = {
   human: ({ id, text }) => [['humanMessage', { messageId: id, promptId: id, content: [{ type: 'text', text }] }]],
   tool: ({ id, text, isEven }) => [
     ['toolUse', { toolId: id, toolName: 'Bash', toolInput: { command: text } }],
@@ -91,6 +102,9 @@ const TOLD: Record<Happening['kind'], (of: { id: string; text: string; isEven: b
   notice: ({ text }) => [['notice', { level: 'warning', message: text }]],
   end: ({ id }) => [
     ['streamComplete', { promptId: id, subtype: 'success', isError: false, finalResult: '', duration: 1 }],
+  ],
+  status: ({ seq, text, isEven }) => [
+    ['sessionStatus', { ...statusAt(seq, isEven), queue: [{ promptId: text, text, mode: 'queue' }], queueDepth: seq }],
   ],
   asked: ({ id, text, isEven }) => [
     ['permissionRequest', { permissionId: id, sessionId: SESSION, prompt: text }],
@@ -117,10 +131,12 @@ function stepsOf(happenings: readonly Happening[]): Step[] {
   let seq = 0;
   return happenings.flatMap(({ kind, pieces }, index) => {
     const id = `${kind}-${index}`;
-    const events = TOLD[kind]({ id, text: pieces.join(''), isEven: index % 2 === 0 }).map(([type, data]) => {
-      seq += 1;
-      return event(seq, type, data);
-    });
+    const events = TOLD[kind]({ id, text: pieces.join(''), isEven: index % 2 === 0, seq: seq + 1 }).map(
+      ([type, data]) => {
+        seq += 1;
+        return event(seq, type, data);
+      },
+    );
     return kind === 'text' ? [...piecesOf(id, pieces), ...events] : events;
   });
 }
@@ -179,6 +195,148 @@ test('D1, D4: any cuts, repeats and lost pieces of text end in what an unbroken 
       const failed = shownBy([...steps.map(actionOf), { do: 'listFailed', because: 'the network' }]);
       expect(pictureOf(failed)).toEqual(whole);
     }),
+    { numRuns: RUNS },
+  );
+});
+
+type Interruption = { at: number; back: number } & (
+  | { kind: 'cut'; whole: boolean; skipped: number }
+  | { kind: 'list' | 'listFailed' | 'open' | 'openFailed' | 'queue' | 'tooLate' | 'kept' | 'detail' }
+);
+
+const when = { at: fc.nat(60), back: fc.nat(12) };
+const interruption: fc.Arbitrary<Interruption> = fc.oneof(
+  fc.record({ ...when, kind: fc.constant('cut' as const), whole: fc.boolean(), skipped: fc.nat(3) }),
+  fc.record({
+    ...when,
+    kind: fc.constantFrom('list', 'listFailed', 'open', 'openFailed', 'queue', 'tooLate', 'kept', 'detail' as const),
+  }),
+);
+
+type Known = Extract<ClientEvent, { type: 'sessionStatus' }>['data'];
+
+/** What the daemon would have answered after so many steps. */
+const statusAfter = (steps: readonly Step[], count: number): Known | undefined =>
+  steps
+    .slice(0, Math.max(0, count))
+    .flatMap((step) => ('event' in step && step.event.type === 'sessionStatus' ? [step.event.data] : []))
+    .at(-1);
+
+const viewOf = (status: Known | undefined): SessionView =>
+  ({ sessionId: SESSION, lastActivity: AT, status: 'idle', ...status }) as SessionView;
+
+/** What a person or the page does meanwhile, with answers of the daemon that can be old when they come. */
+const MEANWHILE: Record<
+  Exclude<Interruption['kind'], 'cut'>,
+  (steps: readonly Step[], index: number, back: number) => Action[]
+> = {
+  list: (steps, index, back) => [{ do: 'listed', sessions: [viewOf(statusAfter(steps, index - back))] }],
+  listFailed: () => [{ do: 'listFailed', because: 'the network' }],
+  open: (steps, index) => [
+    { do: 'opening', sessionId: SESSION },
+    OPENED,
+    ...steps.slice(0, index).map(actionOf),
+    { do: 'caughtUp', sessionId: SESSION },
+  ],
+  openFailed: (steps, index) => [
+    { do: 'openFailed', sessionId: SESSION, because: 'the network', isGone: false },
+    ...MEANWHILE.open(steps, index, 0),
+  ],
+  queue: (steps, index, back) => {
+    const { queue = [], queueDepth = 0 } = statusAfter(steps, index - back) ?? {};
+    return [{ do: 'queued', sessionId: SESSION, queue: { prompts: queue, depth: queueDepth, isHeld: false } }];
+  },
+  tooLate: () => [{ do: 'tooLate', request: undefined }],
+  kept: () => [{ do: 'kept', kept: { at: AT, sessions: [], transcripts: new Map() } }],
+  detail: () => [{ do: 'detail', sessionId: SESSION, detail: { context: { kind: 'failed', because: 'busy' } } }],
+};
+
+/** The same steps, with all that interrupts them. */
+function interrupted(steps: readonly Step[], interruptions: readonly Interruption[]): Action[] {
+  const cuts = interruptions.flatMap((one) => (one.kind === 'cut' ? [one] : []));
+  const isSkipped = (index: number) => cuts.some(({ at, skipped }) => index > at && index <= at + skipped);
+  return steps.flatMap((step, index) => {
+    const before = interruptions
+      .filter(({ at }) => at === index)
+      .flatMap((one) => {
+        if (one.kind !== 'cut') return MEANWHILE[one.kind](steps, index, one.back);
+        const again = steps.slice(Math.max(0, index - one.back), index);
+        return [LOST, ...again.filter((other) => 'event' in other || one.whole).map(actionOf)];
+      });
+    return [...before, ...('piece' in step && isSkipped(index) ? [] : [actionOf(step)])];
+  });
+}
+
+const NOTHING_WAITS = { prompts: [], depth: 0, isHeld: false };
+
+/** All that a view shows of the session. */
+const wholePictureOf = (state: ConsoleState) => {
+  const { view, status } = state.sessions.get(SESSION) ?? {};
+  return {
+    ...pictureOf(state),
+    status: status?.status ?? view?.status,
+    queue: state.queues.get(SESSION) ?? NOTHING_WAITS,
+    settings: state.settings.get(SESSION),
+  };
+};
+
+test('D1, D4: any frames, cuts and actions of a person, in any order, end in what an unbroken client shows', () => {
+  const listed: Action = { do: 'listed', sessions: [viewOf(undefined)] };
+  fc.assert(
+    fc.property(
+      fc.array(happening, { maxLength: 14 }),
+      fc.array(interruption, { maxLength: 8 }),
+      (happenings, interruptions) => {
+        const steps = stepsOf(happenings);
+        const whole = wholePictureOf(shownBy([listed, ...steps.map(actionOf)]));
+        expect(wholePictureOf(shownBy([listed, ...interrupted(steps, interruptions)]))).toEqual(whole);
+      },
+    ),
+    { numRuns: RUNS },
+  );
+});
+
+/** As the history has them, which knows neither ends nor notices. */
+function historyOf(happenings: readonly Happening[]): ToldMessage[] {
+  return happenings.flatMap(({ kind, pieces }, index): ToldMessage[] => {
+    const id = `${kind}-${index}`;
+    const message = { id, timestamp: AT, type: kind === 'human' ? 'user' : 'assistant' } as ToldMessage;
+    const text = pieces.join('');
+    if (kind === 'human' || kind === 'text') return [{ ...message, content: [{ type: 'text', text }] }];
+    const tool = { type: 'tool_use', id, name: 'Bash', input: { command: text }, result: { success: true, text } };
+    return kind === 'tool' ? [{ ...message, content: [tool as ToldBlock] }] : [];
+  });
+}
+
+const saidIn = (state: ConsoleState) =>
+  state.transcripts
+    .get(SESSION)
+    ?.items.filter(({ kind }) => kind === 'human' || kind === 'text' || kind === 'tool')
+    .map((item) => [item.kind, item.key, 'text' in item ? item.text : 'input' in item && item.input]);
+
+test('older messages that come in at any moment are before the others, once, whatever is cut meanwhile', () => {
+  fc.assert(
+    fc.property(
+      fc.array(happening, { minLength: 1, maxLength: 14 }),
+      fc.array(cut, { maxLength: 4 }),
+      fc.nat(14),
+      fc.nat(60),
+      (happenings, cuts, first, moment) => {
+        const begin = stepsOf(happenings.slice(0, first));
+        const after = begin.filter((step) => 'event' in step).length;
+        const steps = stepsOf(happenings);
+        const newer = broken(steps.slice(begin.length), cuts);
+        const older: Action = {
+          do: 'older',
+          sessionId: SESSION,
+          messages: historyOf(happenings.slice(0, first)),
+          olderThan: undefined,
+        };
+        const opened: Action = { do: 'opened', sessionId: SESSION, after, olderThan: after };
+        const actions = [opened, ...newer.toSpliced(moment, 0, older)];
+        expect(saidIn(actions.reduce(reduce, EMPTY))).toEqual(saidIn(shownBy(steps.map(actionOf))));
+      },
+    ),
     { numRuns: RUNS },
   );
 });
