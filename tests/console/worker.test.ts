@@ -34,6 +34,14 @@ inChromium('the service worker of the console', (path) => {
       return JSON.stringify(shownNow) === JSON.stringify(titles);
     });
 
+  /** Chromium forgets some notifications by itself, some time after a page is left. */
+  const dismissAll = async () => {
+    await shown.page.evaluate(
+      'navigator.serviceWorker.ready.then((one) => one.getNotifications()).then((all) => all.forEach((one) => one.close()))',
+    );
+    await untilShown([]);
+  };
+
   /** What the system tells the worker when somebody presses a button; only the system's own events can be waited for. */
   async function press(action: string, reply?: string): Promise<void> {
     const [worker] = shown.page.context().serviceWorkers();
@@ -131,6 +139,7 @@ inChromium('the service worker of the console', (path) => {
     const { page } = shown;
     const id = await shown.begin(world.daemon.project('reply'), scenario({ text: 'Where to?' }));
     await page.getByText('Where to?', { exact: true }).waitFor();
+    await dismissAll();
     await deliver({ title: 'reply', kind: 'turn_complete', sessionId: id, collapseId: `turn.${id}` });
     await untilShown(['reply']);
     expect((await notifications())[0]?.actions).toMatchObject([{ action: 'reply', title: 'Reply' }]);
@@ -180,10 +189,7 @@ inChromium('the service worker of the console', (path) => {
     const told: unknown[] = [];
     for (const language of ['Deutsch', '中文', 'English']) {
       await say(language);
-      await page.evaluate(
-        'navigator.serviceWorker.ready.then((one) => one.getNotifications()).then((all) => all.forEach((one) => one.close()))',
-      );
-      await untilShown([]);
+      await dismissAll();
       await deliver(payload);
       await untilShown(['site']);
       const [site] = await notifications();
@@ -194,9 +200,7 @@ inChromium('the service worker of the console', (path) => {
       ['请求许可：Read', '允许一次', '拒绝'],
       ['Permission: Read', 'Allow once', 'Deny'],
     ]);
-    await page.evaluate(
-      'navigator.serviceWorker.ready.then((one) => one.getNotifications()).then((all) => all.forEach((one) => one.close()))',
-    );
+    await dismissAll();
   });
 
   test('P1: what comes while the page is hidden is pushed to the phone', async () => {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ValidateFunction } from 'ajv/dist/2020.js';
 import { findRoute } from '../../routes/access/find-route.js';
+import { requireKept, validators } from './kept.js';
 
 type Json = Record<string, unknown>;
 
@@ -26,24 +27,15 @@ export const OPEN_API: OpenApi = JSON.parse(
   readFileSync(join(import.meta.dirname, '../../docs/protocol/openapi.json'), 'utf8'),
 );
 
-let compile: Promise<(schema: Json, name: string) => ValidateFunction> | undefined;
-
-/** Takes a while, in which the caller's loop is blocked: best while something else is waited for. */
-export function loadValidator(): NonNullable<typeof compile> {
-  compile ??= loadAjv();
-  return compile;
-}
-
 /** Compiles what is needed alone, and does not check the document again: a test waits for it with its loop blocked. */
-async function loadAjv(): Promise<(schema: Json, name: string) => ValidateFunction> {
-  const { Ajv2020 } = await import('ajv/dist/2020.js');
+function validatorOf(schema: Json, name: string): ValidateFunction {
+  const { Ajv2020 } = requireKept('ajv/dist/2020.js') as typeof import('ajv/dist/2020.js');
+  const known = validators.get(name);
+  if (known) return known;
   const ajv = new Ajv2020({ strict: false, validateFormats: false, validateSchema: false, meta: false });
-  const known = new Map<string, ValidateFunction>();
-  return (schema, name) => {
-    const found = known.get(name) ?? ajv.compile({ components: OPEN_API.components, allOf: [schema] });
-    known.set(name, found);
-    return found;
-  };
+  const compiled = ajv.compile({ components: OPEN_API.components, allOf: [schema] });
+  validators.set(name, compiled);
+  return compiled;
 }
 
 /** What is wrong with an answer by the document; undefined when nothing is. */
@@ -66,7 +58,7 @@ async function compare({ operationId, responses }: Operation, response: Response
   const known = responses[status];
   if (!known && status < 400) return `${operationId} answers ${status}, which the document lacks`;
   const { schema = {} } = (known ?? OPEN_API.components.responses.Error)?.content?.['application/json'] ?? {};
-  const validate = (await loadValidator())(schema, known ? `${operationId} ${status}` : 'Error');
+  const validate = validatorOf(schema, known ? `${operationId} ${status}` : 'Error');
   if (validate(await response.clone().json())) return undefined;
   const [first] = validate.errors ?? [];
   return `${operationId} ${status}: ${first?.instancePath} ${first?.message}`;

@@ -3,8 +3,11 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { chromium, type Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { findProgram } from './find-program.js';
+import { requireKept } from './kept.js';
+
+const { chromium } = requireKept('playwright-core') as typeof import('playwright-core');
 
 export const findChromium = (): string | undefined => findProgram('chromium');
 

@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpath
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { loadValidator, wrongWith } from './api-answers.js';
+import { wrongWith } from './api-answers.js';
 import { waitUntil } from './wait-until.js';
 
 export const TOKEN = 'test-token-0123456789-0123456789-0123456789';
@@ -135,7 +135,7 @@ export async function startDaemon({ apiUrl, environment = {}, command }: DaemonO
       return response;
     },
     start: async () => {
-      [running] = await Promise.all([run(env, before), loadValidator()]);
+      running = await run(env, before);
       ({ stderr, stdout } = running);
     },
     kill: async (signal) => {
@@ -211,16 +211,22 @@ async function run(env: Record<string, string>, before: readonly string[]): Prom
 }
 
 /** Pids of live processes that carry a session marker of this home. */
-export function childrenOf(home: string): number[] {
+export const childrenOf = (home: string): number[] => processesWith(sessionMarkers(home));
+
+function sessionMarkers(home: string): string[] {
   const run = join(home, 'run');
   const sessions = existsSync(run) ? readdirSync(run) : [];
-  return processesWith(sessions.map((session) => `CLAUDE_COMPANION_SESSION=${session}\0`));
+  return sessions.map((session) => `CLAUDE_COMPANION_SESSION=${session}\0`);
 }
 
-function processesWith(markers: string[]): number[] {
+function processesWith(markers: readonly string[]): number[] {
+  if (markers.length === 0) return [];
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => markers.some((marker) => environmentOf(pid).includes(marker)))
+    .filter((pid) => {
+      const environment = environmentOf(pid);
+      return markers.some((marker) => environment.includes(marker));
+    })
     .map(Number);
 }
 
@@ -233,13 +239,15 @@ function environmentOf(pid: string): string {
 }
 
 /** With the person's home of these folders in their environment: children, their tools, a question to the CLI on its way. */
-const startedFrom = (home: string): number[] => [
-  ...new Set([...childrenOf(home), ...processesWith([`HOME=${join(home, '../home')}\0`])]),
-];
+const startedFrom = (home: string): number[] =>
+  processesWith([...sessionMarkers(home), `HOME=${join(home, '../home')}\0`]);
+
+/** What was killed is gone within so many milliseconds, or what it has started is looked for again. */
+const GONE_MS = 100;
 
 /** Children outlive the daemon by design; tests end all that they started. Returns those that could not be ended. */
 export function endChildrenOf(home: string): number[] {
-  for (let round = 0; round < 200; round += 1) {
+  for (let round = 0; round < 100; round += 1) {
     const left = startedFrom(home);
     if (left.length === 0) return [];
     for (const pid of left) {
@@ -249,6 +257,11 @@ export function endChildrenOf(home: string): number[] {
         // It has just ended.
       }
     }
+    for (let waited = 0; waited < GONE_MS && left.some((pid) => environmentOf(String(pid)) !== ''); waited += POLL_MS)
+      Atomics.wait(CLOCK, 0, 0, POLL_MS);
   }
   return startedFrom(home);
 }
+
+const POLL_MS = 4;
+const CLOCK = new Int32Array(new SharedArrayBuffer(4));

@@ -114,13 +114,15 @@ function attach(socket: WebSocket, onFrame?: (frame: Frame) => void): WireClient
         const fail = (why: string) => {
           clearTimeout(timer);
           waiting.delete(look);
-          const seen = frames.slice(-15).map((frame) => JSON.stringify(frame).slice(0, 300));
-          reject(new Error(`${why} matched ${matcher.toString()}; the last ones:\n${seen.join('\n')}`));
+          const last = frames.slice(-15).map((frame) => JSON.stringify(frame).slice(0, 300));
+          reject(new Error(`${why} matched ${matcher.toString()}; the last ones:\n${last.join('\n')}`));
         };
         const timer = setTimeout(() => fail('no frame'), SILENCE_MS);
+        let seen = from;
         const look = () => {
-          const found = frames.slice(from).find(matches);
           timer.refresh();
+          const found = frames.slice(seen).find(matches);
+          seen = frames.length;
           if (!found) {
             if (isClosed) fail('the connection was closed before a frame');
             return;
@@ -150,9 +152,12 @@ function newRequestId(): string {
   return `request-${process.pid}-${requests}`;
 }
 
+/** Made once: a schema compiles itself at its first use. */
+const ENVELOPE = serverEnvelopeSchema.loose();
+
 /** Every frame of the daemon must fit its schema, whatever a test is about. */
 function checked(text: string): Frame {
-  const frame = serverEnvelopeSchema.loose().parse(JSON.parse(text));
+  const frame = ENVELOPE.parse(JSON.parse(text));
   const schema = schemaOf(frame);
   const parsed = schema?.safeParse(frame.data);
   if (parsed && !parsed.success) throw new Error(`${frame.type} breaks its schema: ${parsed.error.message}\n${text}`);

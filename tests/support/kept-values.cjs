@@ -1,0 +1,1 @@
+exports.validators = new Map();
