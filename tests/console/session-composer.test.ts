@@ -119,6 +119,21 @@ inChromium('the composer of the console', (path) =>
       await message().waitFor();
     });
 
+    test('I1: a message is sent although the database of its images stays silent', async () => {
+      const page = await shown.page.context().newPage();
+      await page.addInitScript(`(() => {
+        const { open } = IDBFactory.prototype;
+        IDBFactory.prototype.open = function (name) { return name.endsWith('images') ? {} : open.call(this, name); };
+      })()`);
+      await page.goto(shown.page.url());
+      const prompt = scenario({ text: 'Sent all the same.' });
+      await page.getByRole('textbox', { name: 'Message', exact: true }).fill(prompt);
+      await page.getByRole('button', { name: 'Send', exact: true }).click();
+      await page.getByText('Sent all the same.', { exact: true }).waitFor();
+      expect(world.api.runs(prompt)).toBe(1);
+      await page.close();
+    });
+
     test('completes files after @ and commands after /, by keys and by taps', async () => {
       const { page } = shown;
       await message().fill('');

@@ -18,10 +18,14 @@ const ORDER = 'order';
 
 const storage = createStore('claude-companion-images', 'drafts');
 
-/** Nothing where the browser has no storage, or has forgotten them. */
+/** WebKit's database can stay silent after a wake: no message waits for it any longer. In milliseconds. */
+const PATIENCE_MS = 2000;
+
+/** Nothing where the browser has no storage, does not answer, or has forgotten them. */
 export async function loadImages(owner: string): Promise<readonly Image[]> {
+  const silence = new Promise<undefined>((resolve) => setTimeout(resolve, PATIENCE_MS, undefined));
   try {
-    return (await get<readonly Image[]>(owner, storage)) ?? [];
+    return (await Promise.race([get<readonly Image[]>(owner, storage), silence])) ?? [];
   } catch {
     // Whatever the browser says: they can be added again.
     return [];
