@@ -1,6 +1,7 @@
 /** Holds answers of the daemon against `docs/protocol/openapi.json`. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type * as Ajv from 'ajv/dist/2020.js';
 import type { ValidateFunction } from 'ajv/dist/2020.js';
 import { findRoute } from '../../routes/access/find-route.js';
 import { requireKept, validators } from './kept.js';
@@ -29,7 +30,7 @@ export const OPEN_API: OpenApi = JSON.parse(
 
 /** Compiles what is needed alone, and does not check the document again: a test waits for it with its loop blocked. */
 function validatorOf(schema: Json, name: string): ValidateFunction {
-  const { Ajv2020 } = requireKept('ajv/dist/2020.js') as typeof import('ajv/dist/2020.js');
+  const { Ajv2020 } = requireKept('ajv/dist/2020.js') as Pick<typeof Ajv, 'Ajv2020'>;
   const known = validators.get(name);
   if (known) return known;
   const ajv = new Ajv2020({ strict: false, validateFormats: false, validateSchema: false, meta: false });

@@ -3,11 +3,12 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import type * as Playwright from 'playwright-core';
 import type { Page } from 'playwright-core';
 import { findProgram } from './find-program.js';
 import { requireKept } from './kept.js';
 
-const { chromium } = requireKept('playwright-core') as typeof import('playwright-core');
+const { chromium } = requireKept('playwright-core') as Pick<typeof Playwright, 'chromium'>;
 
 export const findChromium = (): string | undefined => findProgram('chromium');
 
