@@ -281,18 +281,6 @@ inChromium('the console under rough conditions', (path) => {
     await page.getByRole('button', { name: 'Deny', exact: true }).click();
   });
 
-  test('a line of 5 MB is shown, and the page takes what is typed', async () => {
-    const { page } = shown;
-    await shown.begin(world.daemon.project('long'), scenario({ text: 'x', repeat: 900_000 }));
-    await page
-      .getByText('Ended')
-      .or(page.getByText(/^\s*\d+\.\d s/))
-      .last()
-      .waitFor();
-    await shown.write('Still here.');
-    expect(await page.getByRole('textbox', { name: 'Message', exact: true }).inputValue()).toBe('Still here.');
-  });
-
   test('S1: an access token that ends in mid-text is replaced without a word', async () => {
     const { page } = shown;
     await page.goto('about:blank');

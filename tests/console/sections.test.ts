@@ -7,6 +7,7 @@ import { GrowingMarkdown } from '../../web/store/growing-markdown.js';
 import { noteOf, shortOf } from '../../web/store/note.js';
 import { patchLines } from '../../web/store/patch-lines.js';
 import { isNestedAlike, nestedIn, type Section, sectionsOf } from '../../web/store/sections.js';
+import { partsOf } from '../../web/store/text-parts.js';
 import type { Item } from '../../web/store/transcript.js';
 
 const text = (key: string, parent?: string): Item => ({
@@ -81,6 +82,32 @@ test('Markdown that grows is cut into the blocks of the whole text', () => {
     }),
     { numRuns: 300 },
   );
+});
+
+test('what would hold the page up stays plain: deep nesting, and a long end until it is complete', () => {
+  const typesOf = (text: string, isComplete: boolean) =>
+    new GrowingMarkdown().blocksOf(text, isComplete).map(({ type }) => type);
+  expect(typesOf(`${'> '.repeat(99)}a`, true)).toEqual(['blockquote']);
+  expect(typesOf(`# Title\n\n${'> '.repeat(100)}a`, true)).toEqual(['plain']);
+  expect(typesOf(`${'1. - '.repeat(5000)}a`, true)).toEqual(['plain']);
+  const growing = new GrowingMarkdown();
+  const end = 'word '.repeat(4001);
+  growing.blocksOf('# Title\n\nOne.\n\nTwo.\n\n', false);
+  const blocks = growing.blocksOf(`# Title\n\nOne.\n\nTwo.\n\n${end}`, false).filter(({ type }) => type !== 'space');
+  expect(blocks.map(({ type }) => type)).toEqual(['heading', 'plain']);
+  expect(typesOf(end, true)).toEqual(['paragraph']);
+});
+
+test('a long text is in parts at the ends of lines, of which growth changes the last one', () => {
+  const lines = Array.from({ length: 5000 }, (_, index) => `line ${index}\n`).join('');
+  const parts = partsOf(lines);
+  expect(parts.join('')).toBe(lines);
+  expect(parts.every((part) => part.endsWith('\n') && part.length <= 20_000)).toBe(true);
+  expect(partsOf(`${lines}more`).slice(0, parts.length - 1)).toEqual(parts.slice(0, -1));
+  const emoji = `a${'🚀'.repeat(15_000)}`;
+  expect(partsOf(emoji).join('')).toBe(emoji);
+  expect(partsOf(emoji).some((part) => /\p{Cs}/u.test(part))).toBe(false);
+  expect(partsOf('')).toEqual([]);
 });
 
 test('a comment quotes each line of what it is about, as far as that is short', () => {

@@ -10,12 +10,13 @@ import {
   useContext,
   useState,
 } from 'react';
-import { GrowingMarkdown } from '../store/growing-markdown.js';
+import { type Block as BlockToken, GrowingMarkdown } from '../store/growing-markdown.js';
 import { t } from '../strings/t.js';
 import { Code } from './code.js';
+import { PlainText } from './plain-text.js';
 
 /** Above this many UTF-16 units a text is shown as it is: to parse it would take longer than a frame. */
-const MAX_PARSED = 200_000;
+const MAX_PARSED = 100_000;
 
 export interface MarkdownProps {
   text: string;
@@ -34,7 +35,7 @@ export const PartFrame = createContext<ComponentType<PartProps> | undefined>(und
 
 export const Markdown = memo(({ text, isComplete = true }: MarkdownProps) => {
   const [growing] = useState(() => new GrowingMarkdown());
-  if (text.length > MAX_PARSED) return <pre className="plain">{text}</pre>;
+  if (text.length > MAX_PARSED) return <PlainText text={text} />;
   const all = growing.blocksOf(text, isComplete);
   const written = isComplete ? undefined : all.at(-1);
   return (
@@ -56,7 +57,7 @@ const inOrder = <Value,>(values: readonly Value[], render: (value: Value) => Rea
   createElement(Fragment, null, ...values.map(render));
 
 const Block = memo(
-  ({ token }: { raw: string; token: Token }) =>
+  ({ token }: { raw: string; token: BlockToken }) =>
     UNFRAMED.has(token.type) ? blockOf(token) : <Part raw={token.raw}>{blockOf(token)}</Part>,
   (before, after) => before.raw === after.raw,
 );
@@ -107,13 +108,14 @@ const BLOCKS: Record<string, (token: never) => ReactNode> = {
     />
   ),
   table: (token: Tokens.Table) => <Table table={token} />,
+  plain: ({ raw }: { raw: string }) => <PlainText text={raw} />,
 };
 
 const blocks = (tokens: readonly Token[]): ReactNode => inOrder(tokens, blockOf);
 
-function blockOf(token: Token): ReactNode {
+function blockOf(token: BlockToken): ReactNode {
   const render = BLOCKS[token.type] as ((token: Token) => ReactNode) | undefined;
-  return render ? render(token) : inlineOf(token);
+  return render ? render(token as Token) : inlineOf(token as Token);
 }
 
 function CodeBlock({ code: { text, lang } }: { code: Tokens.Code }) {
