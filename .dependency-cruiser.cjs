@@ -45,7 +45,7 @@ module.exports = {
     ]),
     layer('services', ['^protocol/', '^disk/', ANY_NPM]),
     layer('services/ports', ['^protocol/']),
-    layer('services/model', ['^services/ports/', '^protocol/'], { builtins: false }),
+    layer('services/model', ['^services/ports/', '^protocol/', npm('nanoid')], { builtins: false }),
     layer('services/commands', ['^services/(ports|model|sessions)/', '^protocol/']),
     layer('routes', ['^services/', '^protocol/', ANY_NPM]),
     layer('client', ['^protocol/', npm('ws'), npm('eventsource-parser')]),

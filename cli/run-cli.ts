@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, type CommanderError } from 'commander';
 import { commandHints } from '../config/command-hints.js';
 import { loadHome } from '../config/load-config.js';
 import { checkSocketFolder, localSocketPath } from '../config/local-socket-path.js';
@@ -48,10 +48,16 @@ export async function runCli({ args, io, home: givenHome, linked = false }: RunC
     await createProgram(execute, io).parseAsync([...args], { from: 'user' });
   } catch (error) {
     // Commander has reported the wrong arguments, or has shown the requested help.
-    return (error as { exitCode?: number }).exitCode ?? 1;
+    const { code, message, exitCode: wrong = 1 } = error as Partial<CommanderError>;
+    if (code === 'commander.unknownOption' && DASHED_ID.test(message ?? ''))
+      io.stderr.write('Write an id that begins with a dash last, after --.\n');
+    return wrong;
   }
   return exitCode;
 }
+
+/** Ids of an older daemon can begin with a dash. */
+const DASHED_ID = /'-[\w-]{20}'/;
 
 interface RunOptions {
   io: TerminalIo;

@@ -1,13 +1,13 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { nanoid } from 'nanoid';
 import { type PerMessageDeflateOptions, type ServerOptions, WebSocketServer } from 'ws';
 import { CLOSE, CompanionError, ERROR_STATUS, invalid } from '../../protocol/error-codes.js';
 import { MAX_CLIENT_FRAME_BYTES } from '../../protocol/limits.js';
 import { PLAIN } from '../../protocol/parse-client-frame.js';
 import { type DeviceId, deviceIdSchema } from '../../protocol/scalars.js';
 import type { IsVoid, Principal } from '../../services/identity/principal.js';
+import { newId } from '../../services/model/new-id.js';
 import type { Log } from '../../services/ports/log.js';
 import type { DeviceRef } from '../../services/ports/records.js';
 import { requireScope, unauthorized } from '../access/admission.js';
@@ -149,7 +149,7 @@ function requireRoom(
 
 function readDevice(request: IncomingMessage, principal: Principal): { device: DeviceRef; isNameless: boolean } {
   const named = readDeviceId(request, principal);
-  const device = { userId: principal.userId, deviceId: named ?? (nanoid() as DeviceId) };
+  const device = { userId: principal.userId, deviceId: named ?? (newId() as DeviceId) };
   return { device, isNameless: named === undefined };
 }
 

@@ -1,10 +1,10 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { nanoid } from 'nanoid';
 import type { Scope } from '../../protocol/access.js';
 import { CompanionError } from '../../protocol/error-codes.js';
 import type { DeviceId } from '../../protocol/scalars.js';
 import { isSameDevice } from '../model/devices.js';
 import type { Guarded } from '../model/guard.js';
+import { newId } from '../model/new-id.js';
 import type { DeviceRef, UserId } from '../ports/records.js';
 import type { AccessClaims, AccessTokens, TokenKeys } from './access-tokens.js';
 import type { IsVoid, Principal } from './principal.js';
@@ -60,10 +60,10 @@ export class DeviceCredentials {
   }
 
   /** Admits a device. An existing credential of the device is replaced. */
-  async grant({ userId, scopes, name, platform, deviceId = nanoid() as DeviceId }: NewDevice): Promise<Grant> {
+  async grant({ userId, scopes, name, platform, deviceId = newId() as DeviceId }: NewDevice): Promise<Grant> {
     const { registry, keys, now } = this.#options;
     const device = { userId, deviceId };
-    const familyId = nanoid();
+    const familyId = newId();
     const at = now();
     const refresh = makeRefreshToken({ mac: keys.mac, familyId, generation: 1 });
     const { generation, digest } = refresh;

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { nanoid } from 'nanoid';
 import type { Attachment, DeviceId, PromptId, SessionId } from '../../protocol/scalars.js';
+import { newId } from '../model/new-id.js';
 import type { DeviceRef, PromptRecord, SessionRecord } from '../ports/records.js';
 import type { OfferedPrompt } from './waiting-contents.js';
 
@@ -24,7 +24,7 @@ export interface NewPrompt {
 export function newPrompt(options: NewPrompt): PromptRecord {
   const { sessionId, device, requestId, text, mode = 'queue', allowedTools = [], via = [] } = options;
   const { trace, answer = {}, now } = options;
-  const promptId = nanoid() as PromptId;
+  const promptId = newId() as PromptId;
   return {
     promptId,
     sessionId,

@@ -1,6 +1,6 @@
-import { nanoid } from 'nanoid';
 import { CompanionError } from '../../protocol/error-codes.js';
 import type { SessionId } from '../../protocol/scalars.js';
+import { newId } from '../model/new-id.js';
 import type { SessionBudgets } from '../ports/budgets.js';
 import type { ClaudeLaunchers } from '../ports/claude.js';
 import type { Journal } from '../ports/journal.js';
@@ -327,7 +327,7 @@ const outsideHolder = (id: SessionId, idle: Pick<SlotHolder, 'idleMs' | 'hiberna
 
 function newSession({ place, owner, now }: { place: Place; owner: UserId; now: number }): StoredSession {
   const record = {
-    sessionId: nanoid() as SessionId,
+    sessionId: newId() as SessionId,
     owner,
     directory: place.path,
     directoryKey: place.key,

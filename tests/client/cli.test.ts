@@ -525,3 +525,14 @@ describe('the other commands', () => {
     expect(run.stdout()).toBe('');
   });
 });
+
+describe('an id of an older daemon that begins with a dash', () => {
+  test('is refused with the way to write it, and taken behind --', async () => {
+    const refused = stage.run(['close', '-Pl98SmnYlrDBP_8OSWI9']);
+    expect(await refused.exitCode).toBe(1);
+    expect(refused.stderr()).toContain('Write an id that begins with a dash last, after --.');
+    const taken = stage.run(['close', '--', '-Pl98SmnYlrDBP_8OSWI9']);
+    expect(await taken.exitCode).toBe(2);
+    expect(taken.stderr()).not.toContain('unknown option');
+  });
+});

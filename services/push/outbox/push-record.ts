@@ -1,8 +1,9 @@
 /** Rows of the outbox: their creation, their changes, and the subject that each stores. */
-import { nanoid } from 'nanoid';
+
 import type { EventData } from '../../../protocol/events.js';
 import { cutText } from '../../../protocol/plain-text.js';
 import { deviceKey } from '../../model/devices.js';
+import { newId } from '../../model/new-id.js';
 import type { PushRecord, PushState } from '../../ports/outbox.js';
 import type { PushKind } from '../../ports/push.js';
 import type { PushSessions } from '../../ports/push-people.js';
@@ -37,7 +38,7 @@ const MAX_REASON = 200;
 export function newPush({ device, about, epoch, now, expiresAt }: NewPush): PushRecord {
   const subject = subjectOf(about);
   return {
-    pushId: nanoid(),
+    pushId: newId(),
     device,
     ...subject,
     epoch,

@@ -1,8 +1,8 @@
-import { nanoid } from 'nanoid';
 import type { BudgetState } from '../../../protocol/budgets.js';
 import type { EventData } from '../../../protocol/events.js';
 import type { SessionId } from '../../../protocol/scalars.js';
 import { dayOf, daysAt, isWithin, tokensOf } from '../../model/budgets.js';
+import { newId } from '../../model/new-id.js';
 import type { BudgetDays, BudgetRecord, BudgetStanding, BudgetStore } from '../../ports/budgets.js';
 import type { BudgetMark, SessionChange, UserId } from '../../ports/records.js';
 import { DamageGuard } from '../damage/damage-guard.js';
@@ -54,7 +54,7 @@ export class SqliteBudgets implements BudgetStore {
   }
 
   create(budget: Omit<BudgetRecord, 'budgetId'>): BudgetRecord {
-    const created = { ...budget, budgetId: nanoid() };
+    const created = { ...budget, budgetId: newId() };
     this.put(created);
     return created;
   }
