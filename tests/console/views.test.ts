@@ -308,12 +308,28 @@ inChromium('the views of the console', (path) =>
       expect(shown.faults.splice(0)).toEqual([expect.stringContaining('507')]);
     });
 
-    test('show how to pair once this browser is revoked', async () => {
+    test('S1: show how to pair once this browser is revoked, also while another tab renews its token', async () => {
       const { page } = shown;
+      const tab = await page.context().newPage();
+      let answer = () => {};
+      const isTold = new Promise<void>((resolve) => {
+        answer = resolve;
+      });
+      const isAsked = tab.waitForRequest('**/api/auth/refresh');
+      await tab.route('**/api/auth/refresh', async (route) => {
+        const response = await route.fetch();
+        await isTold;
+        await route.fulfill({ response });
+      });
+      await tab.goto(world.daemon.url);
+      await isAsked;
       await page.getByRole('button', { name: /^Revoke Chrome/ }).click();
       await page.getByText('This is the browser that you use now.').waitFor();
       await page.getByRole('button', { name: /^Yes: Revoke / }).click();
       await page.getByLabel('Pairing code').waitFor();
+      answer();
+      await tab.getByRole('alert').waitFor();
+      await tab.close();
       await page.reload();
       await page.getByLabel('Pairing code').waitFor();
       expect(await page.getByRole('heading', { level: 1 }).textContent()).toBe('Pair this browser');

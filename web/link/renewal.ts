@@ -1,6 +1,6 @@
 /** The access tokens of this browser, which all of its tabs renew with one refresh token. */
 import { ConnectionError, createTokenRenewer } from '../../client/browser.js';
-import { loadCredentials, saveCredentials } from './credentials.js';
+import { loadCredentials, renewCredentials } from './credentials.js';
 import { newId } from './new-id.js';
 
 /**
@@ -12,14 +12,14 @@ export const renewToken = (): Promise<string> => oneTabAtATime(renew);
 async function renew(): Promise<string> {
   const credentials = await loadCredentials();
   if (!credentials) throw new ConnectionError('unauthorized', 'This browser was signed out.');
-  const { refreshToken, requestId = newId() } = credentials;
+  const { deviceId, refreshToken, requestId = newId() } = credentials;
   // Before it is used: an exchange whose answer was lost is repeated under the same id.
-  await saveCredentials({ ...credentials, requestId });
+  await renewCredentials(deviceId, { refreshToken, requestId });
   const exchange = createTokenRenewer({
     url: location.origin,
     refreshToken,
     requestId,
-    save: (token, id) => saveCredentials({ ...credentials, refreshToken: token, requestId: id }),
+    save: (token, id) => renewCredentials(deviceId, { refreshToken: token, requestId: id }),
   });
   return exchange();
 }
