@@ -11,6 +11,7 @@ import {
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { type GitServer, startGitServer } from '../support/git-server.js';
+import { waitUntil } from '../support/wait-until.js';
 import { useWorld } from '../support/world.js';
 
 const CLAUDE_PATH = join(import.meta.dirname, '../support/fake-cli.mjs');
@@ -216,9 +217,20 @@ test('a project shows whether it has changes, its working trees and its last con
     lastConversation: { claudeSessionId, title: 'Look at the state', lastModified: expect.any(String) },
   };
   expect(await shown('/state')).toMatchObject(details);
-  const listed: { name: string }[] = ((await shown('?details=true&limit=200')) as { projects: [] }).projects;
-  expect(listed.find(({ name }) => name === 'state')).toMatchObject(details);
-  expect(listed.find(({ name }) => name === 'state-side')).toMatchObject({ dirty: false, branch: 'side' });
+  // What a busy machine does not know within 3 s is absent from an answer.
+  const listed = async (name: string, isKnown: (project: object) => boolean) => {
+    let found: object = {};
+    await waitUntil(`${name} is known`, async () => {
+      const { projects } = (await shown('?details=true&limit=200')) as { projects: { name: string }[] };
+      found = projects.find((project) => project.name === name) ?? {};
+      return isKnown(found);
+    });
+    return found;
+  };
+  expect(await listed('state', (project) => 'changes' in project && 'lastConversation' in project)).toMatchObject(
+    details,
+  );
+  expect(await listed('state-side', (project) => 'dirty' in project)).toMatchObject({ dirty: false, branch: 'side' });
   const plain: { name: string }[] = ((await shown('?limit=200')) as { projects: [] }).projects;
   expect(plain.find(({ name }) => name === 'state')).toEqual({
     name: 'state',

@@ -4,7 +4,13 @@
  * connection to APNs" and "Handling notification responses from APNs".
  */
 import { type KeyObject, verify } from 'node:crypto';
-import { constants, createSecureServer, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import {
+  constants,
+  createSecureServer,
+  type Http2Session,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { type Certificate, createCertificate } from './certificate.js';
@@ -82,7 +88,7 @@ export async function startApnsServer(options: ApnsServerOptions): Promise<ApnsS
   const state = { requests: [] as ApnsRequest[], accepted: [] as ApnsRequest[], violations: [] as string[] };
   const providerTokens = new Set<string>();
   const sockets = new Set<Socket>();
-  const open = new Set<object>();
+  const open = new Set<Http2Session>();
   /** The last stream of a session that has been told GOAWAY. */
   const lastServed = new WeakMap<object, number>();
   let opened = 0;
@@ -184,7 +190,8 @@ export async function startApnsServer(options: ApnsServerOptions): Promise<ApnsS
     ca: certificate.certificate,
     providerTokens,
     sessions: () => opened,
-    openSessions: () => open.size,
+    // Node's server (20.20) can wait for ever to tell the end of a session that it has ended.
+    openSessions: () => [...open].filter(({ destroyed }) => !destroyed).length,
     behave: (next) => {
       behave = next;
     },
