@@ -20,6 +20,7 @@ import { idleSessions } from './idle-sessions.js';
 import { journal } from './journal.js';
 import { latency } from './latency.js';
 import { memory } from './memory.js';
+import { migration } from './migration.js';
 import { missedReply } from './missed-reply.js';
 import { push } from './push.js';
 import { rest } from './rest.js';
@@ -63,6 +64,7 @@ const BENCHES: Bench[] = [
   missedReply,
   schedules,
   journal,
+  migration,
   restart,
   adoption,
   access,
