@@ -1,6 +1,7 @@
 import { lazy, useEffect, useEffectEvent, useState } from 'react';
 import { Route, Router, Switch } from 'wouter';
 import { useHashLocation } from 'wouter/use-hash-location';
+import { followBadge } from './link/badge.js';
 import { type Credentials, forgetCredentials, loadCredentials } from './link/credentials.js';
 import { offerInstallation } from './link/install.js';
 import { forgetKept, Keeper } from './link/keeper.js';
@@ -47,8 +48,10 @@ function connect(credentials: Credentials, onLeft: () => void): Extract<Credenti
   offerInstallation(link.rest).catch(() => {});
   const keeper = new Keeper(store, credentials.deviceId);
   void keeper.load();
+  const forgetBadge = followBadge(store);
   const leave = async () => {
     keeper.close();
+    forgetBadge();
     await link.close();
     forgetSeen();
     await Promise.all([forgetCredentials(), forgetKept()]);

@@ -5,6 +5,7 @@ import type { SessionView } from '../../protocol/rest.js';
 import { EMPTY, type PermissionRequest, reduce } from '../../web/store/console-state.js';
 import { inboxOf } from '../../web/store/inbox.js';
 import { scenario } from '../support/scripted-api.js';
+import { waitUntil } from '../support/wait-until.js';
 import { useWorld } from '../support/world.js';
 import { inChromium, useConsolePage } from './support/console-page.js';
 
@@ -146,5 +147,15 @@ inChromium('the inbox in a browser', (path) => {
     await page.getByRole('link', { name: 'third', exact: true }).waitFor();
     await page.getByRole('button', { name: /^fourth/ }).waitFor();
     expect(await page.getByRole('button', { name: /^third/ }).count()).toBe(0);
+  });
+
+  test('P1: what is answered in the page leaves the number on the icon', async () => {
+    const { page } = shown;
+    await page.addInitScript('badges = []; navigator.setAppBadge = async (count) => void badges.push(count);');
+    await page.reload();
+    const badge = () => page.evaluate<number | undefined>('badges.at(-1)');
+    await waitUntil('two wait', async () => (await badge()) === 2);
+    await button('Deny').click();
+    await waitUntil('one waits', async () => (await badge()) === 1);
   });
 });
