@@ -39,9 +39,7 @@ inChromium('bad input to the console', (path) => {
   });
 
   test('a damaged, a used and an unknown code ask for another one, and leave what was typed', async () => {
-    const context = await shown.page.context().browser()?.newContext();
-    const page = await context?.newPage();
-    if (!page) throw new Error('no page');
+    const page = await shown.stranger();
     await page.goto(`${world.daemon.url}/#pair=AB!C`);
     await page.getByRole('alert').getByText('The link to pair is damaged.', { exact: false }).waitFor();
     expect(page.url()).toBe(`${world.daemon.url}/`);
@@ -57,7 +55,7 @@ inChromium('bad input to the console', (path) => {
     await page.goto('about:blank');
     await page.goto(`${world.daemon.url}/#pair=${code}`);
     await page.getByRole('alert').getByText('Ask for a new one.', { exact: false }).waitFor();
-    await context?.close();
+    await page.context().close();
   });
 
   test('a session that never was says so, and what is written to it goes along to a new one', async () => {

@@ -25,9 +25,7 @@ inChromium('the console by keys', (path) =>
     };
 
     test('without a mouse: pair, begin a session, allow what it asks, stop by the palette', async () => {
-      const context = await shown.page.context().browser()?.newContext();
-      const page = await context?.newPage();
-      if (!page) throw new Error('no page');
+      const page = await shown.stranger();
       const keys = page.keyboard;
       const { code } = await askLocally<{ code: string }>(world.daemon, 'POST', '/local/pair', {});
       await page.goto(world.daemon.url);
@@ -63,7 +61,7 @@ inChromium('the console by keys', (path) =>
       await page.getByRole('combobox', { name: 'Go to or do' }).waitFor({ state: 'detached' });
       await page.getByRole('status').getByText('idle').waitFor();
       world.api.release('keys');
-      await context?.close();
+      await page.context().close();
     });
 
     test('chooses in the inbox, denies, goes on to the next, and opens it', async () => {

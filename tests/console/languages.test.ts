@@ -127,12 +127,7 @@ inChromium('the languages of the console', (path) =>
       await shown.begin(world.daemon.project('garden'), scenario({ tools: [{ name: 'Write', input: file }] }));
       await shown.page.getByRole('button', { name: 'Allow once', exact: true }).waitFor();
       for (const { locale, code, pair, waits, allow, deny, session, devices } of TEXTS) {
-        const context = await shown.page
-          .context()
-          .browser()
-          ?.newContext({ locale, viewport: { width: 390, height: 844 } });
-        const page = await context?.newPage();
-        if (!page) throw new Error('no page');
+        const page = await shown.stranger({ locale, viewport: { width: 390, height: 844 } });
         const button = (name: string) => page.getByRole('button', { name, exact: true });
         await page.goto(world.daemon.url);
         const given = await askLocally<{ code: string }>(world.daemon, 'POST', '/local/pair', {});
@@ -155,7 +150,7 @@ inChromium('the languages of the console', (path) =>
         await page.locator('footer select').selectOption('English');
         await button('New session').waitFor();
         expect(await page.locator('html').getAttribute('lang')).toBe('en');
-        await context?.close();
+        await page.context().close();
       }
     });
   }),

@@ -184,9 +184,7 @@ inChromium('the console under rough conditions', (path) => {
   }, 180_000);
 
   test('H3: two browsers answer the same request: one decides, the other is told that it was too late', async () => {
-    const context = await shown.page.context().browser()?.newContext();
-    if (!context) throw new Error('the page has no browser');
-    const other = await context.newPage();
+    const other = await shown.stranger();
     const held: (() => void)[] = [];
     let isSlow = false;
     await other.routeWebSocket(/\/ws/, (socket) => {
@@ -217,7 +215,7 @@ inChromium('the console under rough conditions', (path) => {
     expect(await shown.page.getByText('Decided elsewhere').count()).toBe(0);
     await other.getByRole('alert').getByRole('button', { name: 'OK', exact: true }).click();
     await late.waitFor({ state: 'detached' });
-    await context.close();
+    await other.context().close();
   });
 
   test('hostile words are shown, and do nothing', async () => {

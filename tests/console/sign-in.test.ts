@@ -13,12 +13,7 @@ inChromium('the password of a person', (path) => {
   const shown = useConsolePage(world, path);
 
   test('is asked for where the daemon has such people, signs in, and is renewed like a pairing', async () => {
-    const context = await shown.page
-      .context()
-      .browser()
-      ?.newContext({ viewport: { width: 390, height: 844 } });
-    const page = await context?.newPage();
-    if (!page) throw new Error('no page');
+    const page = await shown.stranger({ viewport: { width: 390, height: 844 } });
     const asked = page.waitForResponse(/auth.methods/);
     await page.goto(world.daemon.url);
     await asked;
@@ -44,7 +39,7 @@ inChromium('the password of a person', (path) => {
     await page.goto(new URL('/#/devices', page.url()).href);
     await page.getByText('ada@example.org', { exact: true }).waitFor();
     await page.getByRole('heading', { name: 'Kitchen this browser' }).waitFor();
-    await context?.close();
+    await page.context().close();
     // The owner's browser knows nothing of her.
     await shown.begin(world.daemon.project('own'), scenario({ text: 'Mine.' }));
     await shown.page.getByText('Mine.', { exact: true }).waitFor();

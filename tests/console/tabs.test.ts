@@ -15,10 +15,6 @@ inChromium('tabs of one browser', (path) => {
   };
   const open = async (address: string) => {
     const page = await shown.page.context().newPage();
-    page.on('console', (message) => {
-      if (message.type() === 'error') shown.faults.push(message.text());
-    });
-    page.on('pageerror', (error) => void shown.faults.push(String(error)));
     await page.goto(address);
     return page;
   };

@@ -10,6 +10,7 @@ import {
   renameSync,
   rmSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -94,6 +95,8 @@ test('another object format, and settings that say how files look, are those of 
   chmodSync(join(project, 'a.txt'), 0o755);
   writeFileSync(join(project, 'b.txt'), 'b\r\n');
   writeFileSync(join(project, 'c.txt'), 'C\r\n');
+  // Otherwise the clock decides whether git reads it again, and warns of its line ends.
+  utimesSync(join(project, 'a.txt'), 1, 1);
   expect(await changes(project)).toBe('M\tc.txt\n');
   const repository = await openPlainRepository(options(project));
   expect(repository?.head).toMatch(/^[0-9a-f]{64}$/);

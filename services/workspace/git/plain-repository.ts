@@ -95,6 +95,7 @@ const HARMLESS = new Set([
 ]);
 const WORD = /^[a-z0-9]{1,16}$/i;
 
+/** Nothing is written, so no warning of what that would do to line ends is of use. */
 const OWN_SETTINGS = `[core]
 	repositoryformatversion = 1
 	bare = false
@@ -106,6 +107,7 @@ const OWN_SETTINGS = `[core]
 	excludesfile = /dev/null
 	bigfilethreshold = 4m
 	quotepath = false
+	safecrlf = false
 `;
 
 /** git itself takes the file apart, without what it includes. */

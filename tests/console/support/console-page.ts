@@ -1,7 +1,7 @@
 /** A browser that is paired with the world's daemon. What its pages report as an error fails the test that caused it. */
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import type { Page } from 'playwright-core';
+import type { BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
 import { type Browser, findChromium, startBrowser } from '../../support/browser.js';
 import { askLocally } from '../../support/identity-world.js';
 import type { World } from '../../support/world.js';
@@ -14,8 +14,10 @@ const pictures = process.env.CONSOLE_PICTURES;
 
 export interface ConsolePage {
   page: Page;
-  /** What the page has reported, also violations of its policy. Emptied by the test that expects it. */
+  /** What any page of these tests has reported, also violations of its policy. Emptied by the test that expects it. */
   readonly faults: string[];
+  /** A page of another browser, which knows nothing of this one. Whoever asks for it closes its context. */
+  stranger(options?: BrowserContextOptions): Promise<Page>;
   /** Opens the session of a directory with a first prompt; resolves with its id. */
   begin(directory: string, prompt: string): Promise<string>;
   write(text: string): Promise<void>;
@@ -47,11 +49,20 @@ export function useConsolePage(world: Pick<World, 'daemon'>, path: string): Cons
     browser = await startBrowser({ path, names: [] });
     const { page } = await browser.open(world.daemon.url);
     await page.setViewportSize(PHONE);
-    page.on('console', (message) => {
-      if (message.type() === 'error') faults.push(message.text());
-    });
-    page.on('pageerror', (error) => void faults.push(String(error)));
-    Object.assign(shown, actionsOf(page));
+    const watch = (context: BrowserContext) => {
+      context.on('console', (message) => {
+        if (message.type() === 'error') faults.push(message.text());
+      });
+      context.on('weberror', (fault) => void faults.push(String(fault.error())));
+    };
+    watch(page.context());
+    const stranger = async (options: BrowserContextOptions = {}) => {
+      const context = await page.context().browser()?.newContext(options);
+      if (!context) throw new Error('the page has no browser');
+      watch(context);
+      return context.newPage();
+    };
+    Object.assign(shown, actionsOf(page), { stranger });
     await pair(world, page);
   }, START_MS);
   afterEach(() => expect(faults.splice(0)).toEqual([]));
@@ -67,7 +78,7 @@ export async function pair(world: Pick<World, 'daemon'>, page: Page): Promise<vo
   await page.getByRole('button', { name: 'New session', exact: true }).waitFor();
 }
 
-const actionsOf = (page: Page): Omit<ConsolePage, 'faults'> => ({
+const actionsOf = (page: Page): Omit<ConsolePage, 'faults' | 'stranger'> => ({
   page,
   begin: async (directory, prompt) => {
     await page.goto(new URL('/#/new', page.url()).href);

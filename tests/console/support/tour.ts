@@ -42,12 +42,11 @@ export async function takeTour({ visit, ...rest }: Guide): Promise<void> {
 
 async function beginning({ world, shown, visit }: Guide): Promise<void> {
   const { page } = shown;
-  const context = await page.context().browser()?.newContext({ viewport: page.viewportSize() });
-  const stranger = await context?.newPage();
-  await stranger?.goto(world.daemon.url);
-  await stranger?.getByLabel('Pairing code').waitFor();
-  if (stranger) await visit({ name: 'pair', page: stranger });
-  await context?.close();
+  const stranger = await shown.stranger({ viewport: page.viewportSize() });
+  await stranger.goto(world.daemon.url);
+  await stranger.getByLabel('Pairing code').waitFor();
+  await visit({ name: 'pair', page: stranger });
+  await stranger.context().close();
   await page.getByText('No sessions yet.').waitFor();
   await visit({ name: 'home-empty', page });
 }
