@@ -42,7 +42,7 @@ export default {
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
   testTimeout,
   testPathIgnorePatterns,
-  // More than processors: a part of the time of tests passes in waiting for CLIs, timers and disks. With five, CLIs that
-  // start at once keep each other past the time limits of tests.
-  maxWorkers: isWhole ? 1 : 3,
+  // Starts of CLIs keep both processors busy: a third worker makes each start dearer, and the whole slower (146 s for
+  // 128 s, of eleven files of conversations on two processors).
+  maxWorkers: isWhole ? 1 : 2,
 };
