@@ -15,6 +15,7 @@ inChromium('tabs of one browser', (path) => {
   };
   const open = async (address: string) => {
     const page = await shown.page.context().newPage();
+    shown.watch(page);
     await page.goto(address);
     return page;
   };

@@ -1,7 +1,7 @@
 /** A browser that is paired with the world's daemon. What its pages report as an error fails the test that caused it. */
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import type { BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
+import type { BrowserContextOptions, Page } from 'playwright-core';
 import { type Browser, findChromium, startBrowser } from '../../support/browser.js';
 import { askLocally } from '../../support/identity-world.js';
 import type { World } from '../../support/world.js';
@@ -14,8 +14,10 @@ const pictures = process.env.CONSOLE_PICTURES;
 
 export interface ConsolePage {
   page: Page;
-  /** What any page of these tests has reported, also violations of its policy. Emptied by the test that expects it. */
+  /** What the page has reported, also violations of its policy. Emptied by the test that expects it. */
   readonly faults: string[];
+  /** What this page reports is a fault as well. */
+  watch(page: Page): void;
   /** A page of another browser, which knows nothing of this one. Whoever asks for it closes its context. */
   stranger(options?: BrowserContextOptions): Promise<Page>;
   /** Opens the session of a directory with a first prompt; resolves with its id. */
@@ -49,20 +51,19 @@ export function useConsolePage(world: Pick<World, 'daemon'>, path: string): Cons
     browser = await startBrowser({ path, names: [] });
     const { page } = await browser.open(world.daemon.url);
     await page.setViewportSize(PHONE);
-    const watch = (context: BrowserContext) => {
-      context.on('console', (message) => {
+    const watch = (one: Page) => {
+      one.on('console', (message) => {
         if (message.type() === 'error') faults.push(message.text());
       });
-      context.on('weberror', (fault) => void faults.push(String(fault.error())));
+      one.on('pageerror', (error) => void faults.push(String(error)));
     };
-    watch(page.context());
+    watch(page);
     const stranger = async (options: BrowserContextOptions = {}) => {
       const context = await page.context().browser()?.newContext(options);
       if (!context) throw new Error('the page has no browser');
-      watch(context);
       return context.newPage();
     };
-    Object.assign(shown, actionsOf(page), { stranger });
+    Object.assign(shown, actionsOf(page), { stranger, watch });
     await pair(world, page);
   }, START_MS);
   afterEach(() => expect(faults.splice(0)).toEqual([]));
@@ -78,7 +79,7 @@ export async function pair(world: Pick<World, 'daemon'>, page: Page): Promise<vo
   await page.getByRole('button', { name: 'New session', exact: true }).waitFor();
 }
 
-const actionsOf = (page: Page): Omit<ConsolePage, 'faults' | 'stranger'> => ({
+const actionsOf = (page: Page): Omit<ConsolePage, 'faults' | 'stranger' | 'watch'> => ({
   page,
   begin: async (directory, prompt) => {
     await page.goto(new URL('/#/new', page.url()).href);
