@@ -28,11 +28,13 @@ inChromium('the service worker of the console', (path) => {
   const notifications = () => notificationsOf(shown.page);
   const deliver = (payload: object) => deliverTo(shown.page, world.daemon.url, payload);
 
-  const untilShown = (titles: string[]) =>
-    waitUntil(`${titles.join()} is shown`, async () => {
-      const shownNow = (await notifications()).map(({ title }) => title).sort();
+  const untilShown = async (titles: string[]) => {
+    let shownNow: string[] = [];
+    await waitUntil(`${titles.join()} is shown`, async () => {
+      shownNow = (await notifications()).map(({ title }) => title).sort();
       return JSON.stringify(shownNow) === JSON.stringify(titles);
-    });
+    }).catch(() => expect(shownNow).toEqual(titles));
+  };
 
   /** Chromium forgets some notifications by itself, some time after a page is left. */
   const dismissAll = async () => {
