@@ -86,7 +86,12 @@ const actionsOf = (page: Page): Omit<ConsolePage, 'faults' | 'stranger' | 'watch
     await page.getByLabel('Directory').fill(directory);
     await page.getByLabel('First message').fill(prompt);
     await page.getByRole('button', { name: 'Start' }).click();
-    await page.getByRole('textbox', { name: 'Message', exact: true }).waitFor();
+    await page
+      .getByRole('textbox', { name: 'Message', exact: true })
+      .waitFor()
+      .catch(async (error: unknown) => {
+        throw new Error(`at ${page.url()}: ${await page.locator('body').innerText()}`, { cause: error });
+      });
     return new URL(page.url()).hash.replace('#/s/', '');
   },
   write: (text) => page.getByRole('textbox', { name: 'Message', exact: true }).fill(text),
